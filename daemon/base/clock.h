@@ -1,0 +1,15 @@
+/*
+ * The real clocks. Only the edge (varved.c, varve-wire.c, hub, peer, transport) reads them; what decides gets the
+ * time passed in.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define USEC_PER_SEC INT64_C(1000000)
+#define USEC_PER_MSEC INT64_C(1000)
+
+/* Microseconds since the epoch (CLOCK_REALTIME): for stamps that people see. */
+int64_t clock_real_us(void);
+/* Microseconds that also pass while suspended (CLOCK_BOOTTIME): for deadlines. */
+int64_t clock_boot_us(void);

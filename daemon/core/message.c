@@ -1,0 +1,73 @@
+#include "core/message.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define STR_OFFSET_STR(name) offsetof(struct message, name),
+#define STR_OFFSET_U32(name)
+#define STR_OFFSET_U64(name)
+#define STR_OFFSET_I64(name)
+#define STR_OFFSET_BOOL(name)
+#define STR_OFFSET(type, name, max) STR_OFFSET_##type(name)
+
+static const size_t str_offsets[] = { MESSAGE_FIELDS(STR_OFFSET) };
+
+static const char **str_at(struct message *m, size_t i)
+{
+	return (const char **)(void *)((char *)m + str_offsets[i]);
+}
+
+void message_init(struct message *m)
+{
+	*m = (struct message){ 0 };
+	for (size_t i = 0; i < ARRAY_SIZE(str_offsets); i++)
+		*str_at(m, i) = "";
+}
+
+struct message *message_copy(const struct message *m)
+{
+	struct message local = *m;
+	struct message *c;
+	size_t total = sizeof(*m);
+	char *at;
+
+	for (size_t i = 0; i < ARRAY_SIZE(str_offsets); i++)
+		total += strlen(*str_at(&local, i)) + 1;
+	c = xcalloc(1, total);
+	*c = local;
+	at = (char *)(c + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(str_offsets); i++) {
+		size_t len = strlen(*str_at(&local, i)) + 1;
+
+		memcpy(at, *str_at(&local, i), len);
+		*str_at(c, i) = at;
+		at += len;
+	}
+	return c;
+}
+
+static uint64_t hash_str(uint64_t h, const char *s)
+{
+	/* FNV-1a; the terminating NUL is hashed too, so that ("ab","c") and ("a","bc") differ. */
+	do {
+		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+	} while (*s++);
+	return h;
+}
+
+uint64_t message_hash(const struct message *m)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	h = (h ^ m->payload) * UINT64_C(1099511628211);
+	h = hash_str(h, m->body);
+	h = hash_str(h, m->replace_id);
+	h = hash_str(h, m->reply_id);
+	h = hash_str(h, m->target_id);
+	h = hash_str(h, m->text);
+	h = hash_str(h, m->encryption);
+	h = hash_str(h, m->error);
+	return h;
+}

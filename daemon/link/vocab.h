@@ -1,0 +1,192 @@
+/*
+ * The vocabulary between keeper (varved) and wire (varve-wire): one table. Structs, writers, readers, names and
+ * limits are made from it (link.c). Both ends enforce every limit; a record that breaks one ends the link.
+ *
+ * keeper -> wire                                         wire -> keeper
+ *   START (once, first)                                    PHASE* then ONLINE, or FAILED
+ *   COMMITTED n   stanzas up to n are durable              MSG, FIN, META, QUERY_FAILED, ROSTER, ACKED, IDLE ...
+ *   GRANT n       may send stanzas up to number n          STOPPED at the end (reason), then the link closes
+ *   QUERY, META_QUERY
+ *   STOP          leave, resumable or not
+ *
+ * Every record made from a counted stanza carries its XEP-0198 number n. Numbers the keeper never sees named were
+ * consumed by the wire without effect for the archive: a record with number n says so of everything before n, IDLE n
+ * of everything up to n.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/message.h"
+
+#define SECRET_MAX 1024		   /* bytes of a password; SCRAM names no limit, RFC 8265 suggests none */
+#define CA_PEM_MAX (1024 * 1024)   /* the account's own trust anchors, PEM; the whole Debian store is 220 kB */
+#define FEATURES_MAX (64 * 1024)   /* disco features, one a line; ejabberd's are 3 kB */
+#define SM_ID_MAX 4096		   /* XEP-0198 section 5: SHOULD NOT exceed 4000 bytes */
+
+#define LINK_START_FIELDS(F)                                                                              \
+	F(STR, jid, JID_MAX)	      /* bare */                                                          \
+	F(STR, password, SECRET_MAX)                                                                      \
+	F(STR, resource, 1023)	      /* wanted; "" = the server chooses */                               \
+	F(STR, host, 255)	      /* "" = SRV lookup of the JID's domain */                           \
+	F(U32, port, 0)		      /* with host; 0 = 5222 or 5223 by tls */                            \
+	F(U32, tls, 0)		      /* enum link_tls_mode */                                            \
+	F(STR, ca_pem, CA_PEM_MAX)    /* more trust anchors for this account alone */                     \
+	F(BOOL, allow_plain, 0)	      /* SASL PLAIN over verified TLS allowed */                          \
+	F(STR, sm_id, SM_ID_MAX)      /* "" = nothing to resume */                                        \
+	F(STR, sm_location, 1024)     /* XEP-0198 location, host[:port] */                                \
+	F(U32, sm_in, 0)	      /* committed inbound count */                                       \
+	F(U32, sm_out, 0)	      /* outbound stanzas that the server has acknowledged */             \
+	F(U32, grant, 0)	      /* may send up to this outbound number before asking for more */    \
+	F(STR, features, FEATURES_MAX) /* READY's of the session to resume, one a line */                 \
+	F(U32, archive, 0)	      /* READY's of the session to resume */                              \
+	F(BOOL, stanza_ids, 0)	      /* READY's of the session to resume */                              \
+	F(STR, nick, SHORT_TEXT_MAX)
+
+#define LINK_COMMITTED_FIELDS(F) F(U32, n, 0)
+#define LINK_GRANT_FIELDS(F) F(U32, n, 0)
+
+/* One archive page (XEP-0313 with XEP-0059). */
+#define LINK_QUERY_FIELDS(F)                                                                            \
+	F(U32, query, 0)	    /* the keeper's number, never reused on a link */                   \
+	F(STR, archive, JID_MAX)    /* "" = own account */                                              \
+	F(BOOL, backward, 0)	    /* RSM <before>: pages from the newer end */                        \
+	F(STR, cursor, ID_MAX)	    /* id in <before> or <after>; "" = from that end */                 \
+	F(I64, start_us, 0)	    /* form field start, inclusive; 0 = none */                         \
+	F(I64, end_us, 0)	    /* form field end, inclusive; 0 = none */                           \
+	F(U32, max, 0)
+
+#define LINK_META_QUERY_FIELDS(F) F(U32, query, 0) F(STR, archive, JID_MAX)
+/* final: send </stream:stream> and give the session up (the user disconnected); else leave it resumable. */
+#define LINK_STOP_FIELDS(F) F(BOOL, final, 0)
+
+/* The stream got this far (enum link_phase_id); the keeper re-arms the phase's deadline. */
+#define LINK_PHASE_FIELDS(F) F(U32, phase, 0)
+
+#define LINK_ONLINE_FIELDS(F)                                                                           \
+	F(BOOL, resumed, 0)                                                                             \
+	F(STR, jid, JID_MAX)	    /* full JID as bound; "" when resumed */                            \
+	F(STR, sm_id, SM_ID_MAX)    /* "" = no stream management: every break is a new session */       \
+	F(STR, sm_location, 1024)                                                                       \
+	F(U32, sm_max, 0)	    /* seconds the server keeps it; 0 = not said */                     \
+	F(U32, sm_in, 0)	    /* inbound count now: 0 after a bind, START's after a resume */     \
+	F(U32, sm_out, 0)	    /* outbound acknowledged: 0 after a bind, the server's h after a resume */ \
+	F(U32, flights, 0)	    /* client flights from TCP connect to here */                       \
+	F(STR, mechanism, 64)                                                                           \
+	F(STR, address, 300)	    /* what answered: "203.0.113.9:5223" */
+
+/* <failed/>: the old session is gone, the wire goes on to bind. */
+#define LINK_RESUME_REFUSED_FIELDS(F) F(STR, condition, 64) F(BOOL, has_h, 0) F(U32, h, 0)
+
+/* Disco of server and account is known; archive: enum link_archive_kind. Queries may be asked from here on. */
+#define LINK_READY_FIELDS(F) F(U32, archive, 0) F(BOOL, stanza_ids, 0) F(STR, features, FEATURES_MAX)
+
+#define LINK_FIN_FIELDS(F)                                                                              \
+	F(U32, n, 0) F(U32, query, 0) F(BOOL, complete, 0) F(BOOL, stable, 0)                           \
+	F(STR, first, ID_MAX) F(STR, last, ID_MAX)                                                      \
+	F(U32, results, 0)	    /* <result/>s seen, with or without a message inside */
+
+#define LINK_META_FIELDS(F)                                                                             \
+	F(U32, n, 0) F(U32, query, 0) F(BOOL, empty, 0)                                                 \
+	F(STR, start_id, ID_MAX) F(I64, start_us, 0) F(STR, end_id, ID_MAX) F(I64, end_us, 0)
+
+/* The server refused; condition as in RFC 6120 section 8.3.3 ("item-not-found": the cursor is unknown). */
+#define LINK_QUERY_FAILED_FIELDS(F) F(U32, n, 0) F(U32, query, 0) F(STR, condition, 64) F(STR, text, SHORT_TEXT_MAX)
+
+#define LINK_ROSTER_FIELDS(F)                                                                           \
+	F(U32, n, 0) F(STR, jid, JID_MAX) F(STR, name, SHORT_TEXT_MAX)                                  \
+	F(STR, subscription, 16)    /* none to from both remove */                                      \
+	F(BOOL, ask, 0) F(STR, groups, 8192) /* one a line */                                           \
+	F(BOOL, reset, 0)	    /* first item of a full roster: what is not named again is gone */  \
+	F(BOOL, last, 0)
+
+#define LINK_ACKED_FIELDS(F) F(U32, n, 0)    /* the server has our stanzas up to n */
+#define LINK_SENT_FIELDS(F) F(U32, n, 0)     /* we have sent up to n: time to GRANT more */
+#define LINK_IDLE_FIELDS(F) F(U32, n, 0)
+
+/* What the stream died of; the keeper decides what to do. enum link_failure. Last record but for the close. */
+#define LINK_FAILED_FIELDS(F) F(U32, failure, 0) F(STR, condition, 64) F(STR, text, SHORT_TEXT_MAX)
+
+/* M(NAME, name, struct tag, fields, direction). MSG stands apart only because core/message.h declares its struct. */
+#define LINK_VOCABULARY_OWN(M)                                                                         \
+	M(START, start, link_start, LINK_START_FIELDS, TO_WIRE)                                        \
+	M(COMMITTED, committed, link_committed, LINK_COMMITTED_FIELDS, TO_WIRE)                        \
+	M(GRANT, grant, link_grant, LINK_GRANT_FIELDS, TO_WIRE)                                        \
+	M(QUERY, query, link_query, LINK_QUERY_FIELDS, TO_WIRE)                                        \
+	M(META_QUERY, meta_query, link_meta_query, LINK_META_QUERY_FIELDS, TO_WIRE)                    \
+	M(STOP, stop, link_stop, LINK_STOP_FIELDS, TO_WIRE)                                            \
+	M(PHASE, phase, link_phase, LINK_PHASE_FIELDS, TO_KEEPER)                                      \
+	M(ONLINE, online, link_online, LINK_ONLINE_FIELDS, TO_KEEPER)                                  \
+	M(RESUME_REFUSED, resume_refused, link_resume_refused, LINK_RESUME_REFUSED_FIELDS, TO_KEEPER)  \
+	M(READY, ready, link_ready, LINK_READY_FIELDS, TO_KEEPER)                                      \
+	M(FIN, fin, link_fin, LINK_FIN_FIELDS, TO_KEEPER)                                              \
+	M(META, meta, link_meta, LINK_META_FIELDS, TO_KEEPER)                                          \
+	M(QUERY_FAILED, query_failed, link_query_failed, LINK_QUERY_FAILED_FIELDS, TO_KEEPER)          \
+	M(ROSTER, roster, link_roster, LINK_ROSTER_FIELDS, TO_KEEPER)                                  \
+	M(ACKED, acked, link_acked, LINK_ACKED_FIELDS, TO_KEEPER)                                      \
+	M(SENT, sent, link_sent, LINK_SENT_FIELDS, TO_KEEPER)                                          \
+	M(IDLE, idle, link_idle, LINK_IDLE_FIELDS, TO_KEEPER)                                          \
+	M(FAILED, failed, link_failed, LINK_FAILED_FIELDS, TO_KEEPER)
+#define LINK_VOCABULARY(M) LINK_VOCABULARY_OWN(M) M(MSG, msg, message, MESSAGE_FIELDS, TO_KEEPER)
+
+enum link_tls_mode {
+	TLS_AUTO,     /* with SRV: by record; with a host: direct on 5223, else STARTTLS */
+	TLS_DIRECT,   /* XEP-0368 */
+	TLS_STARTTLS,
+};
+
+enum link_phase_id { /* each has a deadline in sync/peer.c */
+	PHASE_RESOLVE,
+	PHASE_CONNECT,
+	PHASE_TLS,
+	PHASE_FEATURES,
+	PHASE_AUTH,
+	PHASE_BIND,
+	PHASE_SETTLE, /* after ONLINE: carbons, disco, roster, until READY */
+};
+
+enum link_archive_kind {
+	ARCHIVE_NONE,	  /* the account's server has no urn:xmpp:mam:2 */
+	ARCHIVE_BASIC,
+	ARCHIVE_EXTENDED, /* urn:xmpp:mam:2#extended */
+};
+
+enum link_failure {
+	FAILURE_DNS,	    /* retry */
+	FAILURE_CONNECT,    /* retry */
+	FAILURE_TLS,	    /* handshake broke; retry */
+	FAILURE_CERT,	    /* not trusted, expired, wrong host: retry slowly, say so */
+	FAILURE_NO_TLS,	    /* the server offers none, or STARTTLS was stripped: retry slowly, say so */
+	FAILURE_AUTH,	    /* refused: stop until the user acts */
+	FAILURE_MECHANISM,  /* nothing acceptable offered: stop until the user acts */
+	FAILURE_PROTOCOL,   /* unparsable or not as the RFC says; retry */
+	FAILURE_STREAM,	    /* <stream:error/>; condition says which; retry, "conflict" slowly */
+	FAILURE_LOST,	    /* connection reset or closed; retry */
+	FAILURE_CONFIG,	    /* START itself is unusable (CA file does not parse): stop until the user acts */
+};
+
+enum link_kind {
+#define LINK_ENUM(NAME, name, tag, fields, dir) LINK_##NAME,
+	LINK_VOCABULARY(LINK_ENUM)
+#undef LINK_ENUM
+		LINK_KINDS
+};
+
+#define LINK_STRUCT(NAME, name, tag, fields, dir) \
+	struct tag {                              \
+		fields(FIELD_DECL)                \
+	};
+LINK_VOCABULARY_OWN(LINK_STRUCT)
+#undef LINK_STRUCT
+
+/* Any record. Strings belong to whoever filled it; from the reader they live until the callback returns. */
+struct link_record {
+	enum link_kind kind;
+	union {
+#define LINK_MEMBER(NAME, name, tag, fields, dir) struct tag name;
+		LINK_VOCABULARY(LINK_MEMBER)
+#undef LINK_MEMBER
+	};
+};
