@@ -1,0 +1,274 @@
+#include "core/cover.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+void cover_init(struct cover *c)
+{
+	*c = (struct cover){ 0 };
+}
+
+static void span_deinit(struct span *s)
+{
+	free(s->first.id);
+	free(s->last.id);
+}
+
+void cover_deinit(struct cover *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		span_deinit(&c->spans[i]);
+	free(c->spans);
+	cover_init(c);
+}
+
+static struct span *insert_at(struct cover *c, size_t i, const char *first_id, int64_t first_us, const char *last_id,
+			      int64_t last_us, uint32_t flags)
+{
+	if (c->n == c->cap) {
+		c->cap = c->cap ? c->cap * 2 : 4;
+		c->spans = xrealloc(c->spans, c->cap, sizeof(*c->spans));
+	}
+	memmove(&c->spans[i + 1], &c->spans[i], (c->n - i) * sizeof(*c->spans));
+	c->n++;
+	c->spans[i] = (struct span){
+		.first = { xstrdup(first_id), first_us },
+		.last = { xstrdup(last_id), last_us },
+		.flags = flags,
+	};
+	return &c->spans[i];
+}
+
+static void remove_at(struct cover *c, size_t i)
+{
+	span_deinit(&c->spans[i]);
+	memmove(&c->spans[i], &c->spans[i + 1], (c->n - i - 1) * sizeof(*c->spans));
+	c->n--;
+}
+
+void cover_copy(struct cover *dst, const struct cover *src)
+{
+	struct cover c = { 0 };
+
+	for (size_t i = 0; i < src->n; i++) {
+		const struct span *s = &src->spans[i];
+
+		insert_at(&c, i, s->first.id, s->first.us, s->last.id, s->last.us, s->flags);
+	}
+	cover_deinit(dst);
+	*dst = c;
+}
+
+void cover_load(struct cover *c, const char *first_id, int64_t first_us, const char *last_id, int64_t last_us,
+		uint32_t flags)
+{
+	insert_at(c, c->n, first_id, first_us, last_id, last_us, flags);
+}
+
+static void set_edge(struct edge *e, const char *id, int64_t us)
+{
+	str_set(&e->id, id);
+	e->us = us;
+}
+
+static bool page_has(const struct cover_page *p, const char *id)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->items[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Does a run of pages that reaches down to ${page} include the end of the older span ${s}? By id, or because the run
+ * goes strictly below that end: the run has no holes, so the end would have been in it, had the server still got it.
+ */
+static bool meets_older(const struct cover_page *page, const struct span *s)
+{
+	if (page->n == 0 || s->flags & SPAN_EMPTY)
+		return false;
+	return page_has(page, s->last.id) || page->items[0].us < s->last.us;
+}
+
+/* Span ${i} swallows the one before it; ${page}, if any, is the run that met it. */
+static void join_older(struct cover *c, size_t i, const struct cover_page *page)
+{
+	struct span *s = &c->spans[i];
+	struct span *o = &c->spans[i - 1];
+
+	s->flags &= ~(uint32_t)(SPAN_LOST | SPAN_START);
+	s->flags |= o->flags & (SPAN_START | SPAN_LOST);
+	/* The page may reach below all of the older span; an empty archive has no ends to take over. */
+	if (!(o->flags & SPAN_EMPTY) && !(page && page_has(page, o->first.id)))
+		set_edge(&s->first, o->first.id, o->first.us);
+	remove_at(c, i - 1);
+}
+
+/* A page may reach below several spans at once: they all join. Returns the new index. */
+static size_t join_met(struct cover *c, size_t i, const struct cover_page *page)
+{
+	while (i > 0 && meets_older(page, &c->spans[i - 1])) {
+		join_older(c, i, page);
+		i--;
+	}
+	return i;
+}
+
+/* The newest span is live and ${page} contains its first message: the page's run and the live run are one. */
+static void merge_live(struct span *live, const struct cover_page *page)
+{
+	const struct cover_item *end = &page->items[page->n - 1];
+
+	if (page_has(page, live->last.id))
+		set_edge(&live->last, end->id, end->us);
+	else if (end->us > live->last.us)
+		live->last.us = end->us;
+	set_edge(&live->first, page->items[0].id, page->items[0].us);
+}
+
+size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us)
+{
+	struct span *live = cover_is_live(c) ? &c->spans[c->n - 1] : NULL;
+	size_t i;
+
+	if (page->n == 0) {
+		if (complete)
+			cover_confirm_empty(c, now_us);
+		return 0;
+	}
+	if (live && live->flags & SPAN_EMPTY) {
+		live->flags &= ~(uint32_t)SPAN_LIVE;
+		live = NULL;
+	}
+	/* A span that live messages opened during this query lies above the page or overlaps its end. */
+	if (live && page_has(page, live->first.id)) {
+		merge_live(live, page);
+		i = c->n - 1;
+	} else {
+		i = live ? c->n - 1 : c->n;
+		insert_at(c, i, page->items[0].id, page->items[0].us, page->items[page->n - 1].id,
+			  page->items[page->n - 1].us, live ? 0 : SPAN_LIVE);
+	}
+	i = join_met(c, i, page);
+	if (complete && i > 0) {
+		cover_exhausted(c, i, page->items[0].us);
+		i = c->spans[i].flags & SPAN_LOST ? i : i - 1;
+	} else if (complete) {
+		c->spans[0].flags |= SPAN_START;
+	}
+	return i;
+}
+
+size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete)
+{
+	struct span *s = &c->spans[i];
+
+	/* Unbounded below only for the first span: there, complete is the archive's beginning. */
+	if (complete && i == 0)
+		s->flags |= SPAN_START;
+	if (page->n == 0)
+		return i;
+	/* A page asked for by time may repeat the boundary; the span only grows. */
+	if (s->first.us == 0 || page->items[0].us <= s->first.us)
+		set_edge(&s->first, page->items[0].id, page->items[0].us);
+	return join_met(c, i, page);
+}
+
+void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us)
+{
+	const struct span *o;
+
+	if (i == 0)
+		return;
+	o = &c->spans[i - 1];
+	if (o->flags & SPAN_EMPTY || (archive_start_us && archive_start_us <= o->last.us))
+		join_older(c, i, NULL);
+	else
+		c->spans[i].flags |= SPAN_LOST;
+}
+
+void cover_live(struct cover *c, const char *id)
+{
+	struct span *s = c->n ? &c->spans[c->n - 1] : NULL;
+
+	if (!s || !(s->flags & SPAN_LIVE)) {
+		insert_at(c, c->n, id, 0, id, 0, SPAN_LIVE);
+		return;
+	}
+	if (s->flags & SPAN_EMPTY) {
+		set_edge(&s->first, id, 0);
+		s->last.us = 0;
+		s->flags &= ~(uint32_t)SPAN_EMPTY;
+	}
+	/* The stamp stays: only the archive's own clock moves it, ours may be a day off (F1, F2). */
+	str_set(&s->last.id, id);
+}
+
+bool cover_confirm_end(struct cover *c, const char *id)
+{
+	if (c->n == 0 || strcmp(c->spans[c->n - 1].last.id, id) != 0)
+		return false;
+	c->spans[c->n - 1].flags |= SPAN_LIVE;
+	return true;
+}
+
+void cover_confirm_empty(struct cover *c, int64_t now_us)
+{
+	if (c->n == 0)
+		insert_at(c, 0, "", now_us, "", now_us, SPAN_START | SPAN_EMPTY);
+	c->spans[c->n - 1].flags |= SPAN_LIVE;
+}
+
+void cover_session_lost(struct cover *c)
+{
+	if (c->n)
+		c->spans[c->n - 1].flags &= ~(uint32_t)SPAN_LIVE;
+}
+
+bool cover_is_live(const struct cover *c)
+{
+	return c->n && c->spans[c->n - 1].flags & SPAN_LIVE;
+}
+
+bool cover_gap(const struct cover *c, size_t i, struct gap *ret)
+{
+	const struct span *s = &c->spans[i];
+	const struct span *o = i ? &c->spans[i - 1] : NULL;
+
+	if (!o && s->flags & SPAN_START)
+		return false;
+	*ret = (struct gap){
+		.span = i,
+		.after_id = o ? o->last.id : "",
+		.after_us = o && !(o->flags & SPAN_EMPTY) ? o->last.us : 0,
+		.before_id = s->first.id,
+		.before_us = s->first.us,
+		.state = s->flags & SPAN_LOST ? GAP_LOST : GAP_OPEN,
+	};
+	return true;
+}
+
+size_t cover_count_gaps(const struct cover *c, bool lost)
+{
+	size_t n = 0;
+	struct gap g;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (cover_gap(c, i, &g) && (g.state == GAP_LOST) == lost)
+			n++;
+	return n;
+}
+
+bool cover_valid(const struct cover *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct span *s = &c->spans[i];
+
+		if ((s->flags & SPAN_LIVE && i + 1 != c->n) || (s->flags & SPAN_START && i > 0))
+			return false;
+		if (!(s->flags & SPAN_EMPTY) && (!*s->first.id || !*s->last.id))
+			return false;
+	}
+	return true;
+}

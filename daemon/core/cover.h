@@ -1,0 +1,131 @@
+/*
+ * Coverage: what we hold of one server archive without a hole. The central data structure of varve.
+ *
+ * A cover is a list of disjoint spans in archive order. A span means: every message of that archive from its first
+ * id to its last id is stored. What lies between two spans, and before the first one unless it is flagged
+ * SPAN_START, is a gap. Archive ids are opaque and unordered (XEP-0313 section 4.1): spans are only ever joined by
+ * meeting the same id, by a page that was asked for exactly there, or by a page whose stamps reach strictly beyond a
+ * boundary; never by comparing ids, and never by equal stamps (Prosody's have one-second resolution).
+ *
+ *     past gap        gap             gap
+ *   ...........[=====]......[========]....[==) LIVE: live messages extend it
+ *               span 0       span 1        span 2
+ *
+ * Pure: no I/O, no clock. The engine changes a copy, stores it in the transaction that stores the messages which
+ * prove it, and only then makes the copy its own. So coverage never says more than the archive holds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/message.h"
+
+/* One end of a span or one message of a page: an archive id and the archive's stamp (us since the epoch). */
+struct edge {
+	char *id; /* owned; "" only in the span of an archive known to be empty */
+	int64_t us; /* never later than the archive's own stamp of it; 0 = unknown */
+};
+
+enum span_flag {
+	SPAN_START = 1, /* the server has nothing older than this span */
+	SPAN_LIVE = 2,	/* newest span only: live messages extend it (this session saw everything since) */
+	SPAN_LOST = 4,	/* the gap before this span can never be filled: the server no longer has it */
+	SPAN_EMPTY = 8, /* no message yet: at first.us the archive was empty (A17) */
+};
+
+struct span {
+	struct edge first;
+	struct edge last;
+	uint32_t flags;
+};
+
+struct cover {
+	struct span *spans; /* owned, oldest first */
+	size_t n;
+	size_t cap;
+};
+
+/* One message of a page as coverage sees it; not owned. */
+struct cover_item {
+	const char *id;
+	int64_t us;
+};
+
+/* A page: a run of the archive without holes, oldest first. first_id/last_id of RSM are its ends when results had
+ * no message inside; they must then be part of ${items}. */
+struct cover_page {
+	const struct cover_item *items;
+	size_t n;
+};
+
+enum gap_state { GAP_OPEN, GAP_FETCHING, GAP_LOST };
+
+/* The hole before span ${span}. After/before are views into the cover, "" and 0 at the archive's beginning. */
+struct gap {
+	size_t span;
+	const char *after_id;
+	const char *before_id;
+	int64_t after_us;
+	int64_t before_us;
+	enum gap_state state; /* OPEN or LOST; FETCHING is the engine's knowledge */
+};
+
+void cover_init(struct cover *c);
+void cover_deinit(struct cover *c);
+/* ${dst} becomes a deep copy of ${src}; its old content is freed. */
+void cover_copy(struct cover *dst, const struct cover *src);
+/* Append a span while loading from disk; the caller keeps its strings. */
+void cover_load(struct cover *c, const char *first_id, int64_t first_us, const char *last_id, int64_t last_us,
+		uint32_t flags);
+
+/*
+ * The answer to "newest page": ${page} ends where the archive ended. ${complete}: it is the whole archive. ${now_us}
+ * stamps an empty archive. Joins every span it meets by id or by reaching strictly below its end; otherwise a new
+ * newest span stands there and with it a gap (A4). When no live span was opened meanwhile the result is flagged
+ * SPAN_LIVE; a live span opened during the query stays behind it, with a gap between, unless the page meets it.
+ * Returns the index of the span that now holds the page (0 if the page was empty).
+ */
+size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us);
+
+/*
+ * The answer to "the page before span ${i}" asked with no lower bound, or bounded by the previous span's last stamp
+ * minus a margin. Extends span ${i} downwards; joins the previous span when met (see above). ${complete}: nothing
+ * older exists within what was asked. Returns the index of the span that now holds the page.
+ */
+size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete);
+
+/*
+ * The page answer was complete and did not meet the previous span: the server has nothing between the two any more.
+ * ${archive_start_us}: the stamp of the oldest message that the server still has, or 0 if unknown. When the server
+ * provably still reaches back to the previous span, the spans join (its last message was deleted one by one);
+ * otherwise the gap is recorded as lost, for good (B1, B2).
+ */
+void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us);
+
+/*
+ * A live message with the archive's own verified id. Extends the newest span if that is live, else opens a live span
+ * of its own above the others, which leaves a gap to be fetched. Never call it for a message that was already stored
+ * or that came delayed (offline storage): it says nothing about its neighbours. Live messages carry no stamp of the
+ * archive's clock, so stamps do not move: an edge's stamp is a lower bound of the truth, 0 = unknown.
+ */
+void cover_live(struct cover *c, const char *id);
+
+/* The archive's newest id (from metadata) is ${id}: if it ends the newest span, that span is live. True if so. */
+bool cover_confirm_end(struct cover *c, const char *id);
+/* Metadata says the archive is empty: remember it on a cover without spans; keeps spans as they are (B8). */
+void cover_confirm_empty(struct cover *c, int64_t now_us);
+
+/* The session is gone: nothing is live any more, the newest end must be confirmed again. */
+void cover_session_lost(struct cover *c);
+/* The newest span is live: nothing newer can be missing. */
+bool cover_is_live(const struct cover *c);
+
+/* Number of gaps, the past included. */
+size_t cover_count_gaps(const struct cover *c, bool lost);
+/* The gap before span ${i}; false if there is none. */
+bool cover_gap(const struct cover *c, size_t i, struct gap *ret);
+
+/* Debug and tests: spans are ordered by stamp, disjoint, flags make sense. */
+bool cover_valid(const struct cover *c);

@@ -1,0 +1,76 @@
+/*
+ * Accounts and what must survive of their sessions: configuration, secret, XEP-0198 state, roster.
+ * All writes need an open transaction (store.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+#define ACCOUNTS_MAX 32 /* one wire process each; nobody has more, and memory stays bounded */
+
+/* Strings are owned by the struct, "" = absent, never NULL. */
+struct account {
+	int64_t id;
+	char *jid; /* bare, folded */
+	char *password;
+	bool enabled;
+	char *host; /* "" = by SRV */
+	uint32_t port;
+	uint32_t tls; /* enum link_tls_mode, as a number: store/ does not see link/ */
+	char *ca_pem;
+	bool allow_plain;
+	char *nick;
+	char *resource; /* ours, made once, stable across restarts */
+};
+
+void account_deinit(struct account *a);
+
+/* XEP-0198 and session state; written in the transaction of the messages it speaks about (promise 1). */
+struct session {
+	char *sm_id; /* "" = nothing to resume */
+	char *sm_location;
+	uint32_t sm_max;
+	uint32_t h_in;	      /* committed inbound count */
+	uint8_t *ahead;	      /* core/ackline.h: numbers beyond h_in that are durable, 4 bytes each */
+	size_t n_ahead;
+	uint32_t h_out;	      /* outbound stanzas that the server acknowledged */
+	uint32_t grant;	      /* outbound numbers up to here may have been used */
+	char *full_jid;
+	char *features;
+	uint32_t archive;     /* enum link_archive_kind */
+	bool stanza_ids;
+	uint64_t resumes, binds; /* since the account was added */
+	int64_t last_resume_us;
+	uint32_t flights;     /* of the last connect */
+	int64_t caught_up_us; /* when the account was last caught up */
+};
+
+void session_init(struct session *s);
+void session_deinit(struct session *s);
+
+/* *ret is an array of *ret_n accounts, each with account_deinit() to do, the array with free(). */
+int account_list(struct store *s, struct account **ret, size_t *ret_n);
+enum { ACCOUNT_E_EXISTS = 1, ACCOUNT_E_LIMIT };
+/* Insert; sets a->id. Ids are never reused. Also makes the account's own archive row. */
+int account_add(struct store *s, struct account *a);
+/* Update all columns of a->id. */
+int account_update(struct store *s, const struct account *a);
+/* Remove the account and everything that belongs to it. */
+int account_remove(struct store *s, int64_t id);
+
+int session_load(struct store *s, int64_t account, struct session *ret);
+int session_save(struct store *s, int64_t account, const struct session *session);
+
+struct roster_item {
+	const char *jid, *name, *subscription, *groups; /* groups one a line */
+	bool ask;
+	uint64_t mod; /* reading only */
+};
+/* Insert, change or (subscription "remove") delete, with feed position and tombstone. */
+int roster_put(struct store *s, int64_t account, const struct roster_item *item);
+/* A full roster was received: whatever is not among ${jids} is gone. */
+int roster_keep_only(struct store *s, int64_t account, char *const *jids, size_t n);

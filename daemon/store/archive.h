@@ -1,0 +1,63 @@
+/*
+ * Writing the archive: messages, their archive ids, their order, coverage. All need an open transaction.
+ *
+ * Tables (the schema file has the columns): msg (one row a message), aid (archive, archive id -> message and sort
+ * key; the identity of design.md section 5; also for archived stanzas that made no row), span (core/cover.h).
+ * Sort keys are those of core/order.h; a row is "placed" once an archive run or the live end of a span fixed its key.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/cover.h"
+#include "core/message.h"
+#include "store/store.h"
+
+/* The rowid of an account's archive: ${jid} "" is its own. Made on demand. */
+int archive_id(struct store *s, int64_t account, const char *jid, int64_t *ret);
+
+int cover_read(struct store *s, int64_t archive, struct cover *ret);
+/* Replace what is stored for this archive by ${c}. */
+int cover_write(struct store *s, int64_t archive, const struct cover *c);
+
+enum put_result {
+	PUT_NEW,     /* a new message row */
+	PUT_KNOWN,   /* it was there: (archive, archive id), or merged by the identity rules */
+	PUT_APPLIED, /* changed or awaits another message (correction, receipt, ...): no row of its own */
+	PUT_NOTHING, /* nothing to keep; the archive id is remembered as a place in the archive */
+};
+
+struct put_outcome {
+	enum put_result result;
+	int64_t msg;	  /* row id, 0 if none */
+	bool aid_is_new;  /* the archive id was not known before */
+};
+
+/*
+ * Store one message that came live or as a carbon (not an archive result). ${own_bare}: the account's JID.
+ * ${now_us}: local clock, used for the display time only where nothing better is known, and as the natural sort key.
+ * It is appended after everything that is placed. ${extends}: the engine will extend coverage by it, so its key is
+ * final; otherwise an archive page may move it later.
+ *
+ * Identity, in this order: (archive, archive id); own message by origin-id; same sender + same id + same
+ * message_hash() where one of the two has no archive id yet and the stamps are within ten minutes. Two archive ids
+ * map to one row only for the same origin-id by the same sender, or for a message to self with the same id (C1, C4).
+ * Otherwise different archive ids are different messages whatever their ids say (C3).
+ */
+int archive_put_live(struct store *s, int64_t account, int64_t archive, const char *own_bare,
+		     const struct message *m, int64_t now_us, bool extends, struct put_outcome *ret);
+
+/*
+ * Store one archive page: ${items} oldest first, all VIA_ARCHIVE. ${below_id}: archive id of the message that the
+ * page may at most reach down to ("" = none known), ${above_id}: of the message that it lies below ("" = it ends at
+ * the newest end). ${touches_below}: nothing can come between ${below_id} and this page any more.
+ * Known items that are placed are anchors; all others get keys between them (core/order.h). ${ret}: one an item.
+ */
+int archive_put_page(struct store *s, int64_t account, int64_t archive, const char *own_bare,
+		     const struct message *const *items, size_t n, const char *below_id, const char *above_id,
+		     bool touches_below, int64_t now_us, struct put_outcome *ret);
+
+/* Messages stored for this account. */
+int archive_count(struct store *s, int64_t account, uint64_t *ret);

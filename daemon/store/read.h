@@ -1,0 +1,119 @@
+/*
+ * Reading the archive for the bus: history pages, the conversation list, the change feed. Rows are handed to a
+ * callback; strings in them die when it returns. No transaction needed: one connection, so each call sees one state.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+#define READ_ROWS_MAX 500	     /* rows a call; facts/ipc.md section 2.1 */
+#define READ_BYTES_MAX (1024 * 1024) /* of strings a call; then the page is cut and says so */
+
+enum direction { DIRECTION_IN = 0, DIRECTION_OUT = 1 };
+enum message_state { /* facts/ipc.md section 3.3 */
+	STATE_RECEIVED = 0,
+	STATE_READ = 1,
+	STATE_QUEUED = 10,
+	STATE_SENDING = 11,
+	STATE_SENT = 12,
+	STATE_DELIVERED = 13,
+	STATE_DISPLAYED = 14,
+	STATE_FAILED = 20,
+	STATE_CANCELLED = 21,
+};
+
+struct message_row {
+	int64_t id;
+	uint64_t mod;
+	const char *conversation, *sender;
+	int64_t time_us; /* display time: the archive's stamp, else the best known */
+	uint32_t direction, state;
+	const char *kind; /* text file event call retracted undecryptable error dropped */
+	const char *body;
+	const char *stanza_id, *origin_id, *xmpp_id; /* "" = none */
+	const char *encryption, *error, *error_text;
+	const char *reactions; /* "sender\temoji\temoji\n..." */
+	int64_t edited_us;     /* 0 = never */
+	int64_t reply_to;      /* row id, 0 = none or not here */
+	int64_t key;	       /* sort key */
+};
+
+struct conversation_row {
+	const char *id, *kind, *title;
+	uint64_t mod;
+	int64_t activity_us;
+	uint32_t unread, flags;
+	int64_t first_unread;
+	bool has_last;
+	struct message_row last;
+};
+
+struct contact_row {
+	const char *jid, *name, *subscription, *groups;
+	uint64_t mod;
+	bool ask;
+};
+
+typedef int (*message_row_fn)(void *userdata, const struct message_row *row);
+typedef int (*conversation_row_fn)(void *userdata, const struct conversation_row *row);
+typedef int (*contact_row_fn)(void *userdata, const struct contact_row *row);
+typedef int (*removed_row_fn)(void *userdata, const char *kind, const char *key);
+
+enum history_edge { /* facts/ipc.md section 3.5 */
+	EDGE_OLDEST = 1,
+	EDGE_NEWEST = 2,
+	EDGE_GAP_OLDER = 4,
+	EDGE_GAP_NEWER = 8,
+	EDGE_START = 16,
+	EDGE_FETCHING = 32, /* set by the bus, which knows */
+	EDGE_CUT = 64,
+};
+
+enum history_anchor { ANCHOR_NEWEST, ANCHOR_OLDEST, ANCHOR_UNREAD, ANCHOR_MESSAGE, ANCHOR_TIME };
+enum { READ_E_NO_CONVERSATION = 1, READ_E_NO_MESSAGE };
+
+struct history_query {
+	int64_t account;
+	const char *conversation; /* "" = every conversation of the account, in archive order */
+	enum history_anchor anchor;
+	int64_t value;		  /* message id or time (us) */
+	uint32_t before, after;   /* rows; the anchor message itself is counted in neither */
+	bool across_gaps;	  /* a page normally stops at a gap of the account's archive */
+};
+
+/*
+ * Exactly min(before, available) + anchor + min(after, available) rows, oldest first; READ_ROWS_MAX and
+ * READ_BYTES_MAX cut the far end and set EDGE_CUT. *ret_edges: enum history_edge. *ret_seq: feed position.
+ */
+int read_history(struct store *s, const struct history_query *q, message_row_fn fn, void *userdata,
+		 uint32_t *ret_edges, uint64_t *ret_seq);
+/* Rows in the order of ${ids}; ids that do not exist are left out. */
+int read_messages(struct store *s, int64_t account, const int64_t *ids, size_t n, message_row_fn fn, void *userdata);
+
+/* The message that ${kind} ("stanza-id", "origin-id", "id") names in a conversation: READ_E_NO_MESSAGE or 0. */
+int read_find(struct store *s, int64_t account, const char *conversation, const char *kind, const char *value,
+	      int64_t *ret_id);
+
+/* Newest activity first; *cursor "" starts; *ret_next (caller frees) is "" at the end. */
+int read_conversations(struct store *s, int64_t account, const char *cursor, uint32_t limit, bool unread_only,
+		       conversation_row_fn fn, void *userdata, char **ret_next, uint64_t *ret_seq);
+int read_conversation(struct store *s, int64_t account, const char *id, conversation_row_fn fn, void *userdata);
+
+struct changes_fns {
+	message_row_fn message;
+	conversation_row_fn conversation;
+	contact_row_fn contact;
+	removed_row_fn removed;
+};
+enum { READ_E_TOO_OLD = 3 };
+/* Rows with mod > since, in mod order, at most ${limit}; each once, in its latest state. */
+int read_changes(struct store *s, int64_t account, uint64_t since, uint32_t limit, const struct changes_fns *fns,
+		 void *userdata, uint64_t *ret_next, bool *ret_more);
+int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest);
+
+/* Display stamps of the messages with these archive ids, 0 if unknown: for showing gaps. */
+int read_aid_time(struct store *s, int64_t archive, const char *aid, int64_t *ret_us, int64_t *ret_msg);

@@ -1,0 +1,101 @@
+/*
+ * All accounts of this user: the one object behind the bus. Owns the store, the engines, the back-off timers and the
+ * lock of the data directory. Everything here returns at once; what takes time is seen through the observer.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/mem.h"
+#include "core/cover.h"
+#include "store/account.h"
+#include "store/store.h"
+
+struct hub;
+
+/* What changed; the observer re-reads what it wants. Called after the commit, never from inside a hub_ call. */
+enum hub_event {
+	HUB_ACCOUNT_ADDED,
+	HUB_ACCOUNT_REMOVED,
+	HUB_ACCOUNT_STATE, /* State, StateReason, NextRetry, Resource ... */
+	HUB_SYNC,	   /* sync state, progress, gaps; many a second while catching up: coalesce */
+	HUB_FEED,	   /* the feed grew: ring the doorbell */
+};
+typedef void (*hub_observer_fn)(void *userdata, enum hub_event event, int64_t account);
+
+/*
+ * Open the store in ${data_dir} and load the accounts; does not connect yet. Outcomes > 0 are those of store_open(),
+ * or HUB_E_LOCKED: another varved holds the directory; *ret_why names its pid.
+ */
+enum { HUB_E_LOCKED = 100 };
+int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struct hub **ret, char **ret_why);
+/* Leaves sessions resumable: never closes a stream. */
+struct hub *hub_free(struct hub *h);
+DEFINE_CLEANUP(struct hub *, hub_free);
+/* Begin to connect the enabled accounts. */
+int hub_start(struct hub *h);
+void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata);
+struct store *hub_store(struct hub *h);
+
+/* Text outcomes: r > 0 is one of these, *ret_why (caller frees) a sentence for the user. */
+enum {
+	HUB_E_INVALID = 200, /* malformed JID, port, CA file ... */
+	HUB_E_EXISTS,
+	HUB_E_NOT_FOUND,
+	HUB_E_LIMIT,
+	HUB_E_OFFLINE,	     /* asks for a connection that is not there */
+	HUB_E_STORAGE,	     /* the store refused: full, read-only, damaged */
+};
+
+/* ${a}: jid, password and options filled by the caller, who keeps its strings; *ret_id is the new account. */
+int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, char **ret_why);
+int hub_account_remove(struct hub *h, int64_t id, char **ret_why);
+/* Store changed configuration or secret; reconnects when it matters. Keeps a->id, a->jid. */
+int hub_account_update(struct hub *h, const struct account *a, char **ret_why);
+/* connect: try now, also after auth-failed; forgets the back-off. disconnect: closes the session for good. */
+int hub_account_connect(struct hub *h, int64_t id, char **ret_why);
+int hub_account_disconnect(struct hub *h, int64_t id, char **ret_why);
+int hub_sync_now(struct hub *h, int64_t id, char **ret_why);
+int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why);
+
+size_t hub_account_count(const struct hub *h);
+/* Account ids in the order they were added. */
+int64_t hub_account_id(const struct hub *h, size_t i);
+/* The configuration; stays the hub's, valid until the next hub_ call. NULL if there is no such account. */
+const struct account *hub_account(const struct hub *h, int64_t id);
+
+/* A snapshot for GetStatus and the properties; strings are the hub's, valid until control returns to the loop. */
+struct account_status {
+	const char *state;	  /* cli.md: disabled offline waiting-network connecting authenticating online auth-failed suspended */
+	const char *reason_name;  /* "" or org.varve.Varve1.Error.X */
+	const char *reason_text;
+	int64_t next_retry_us;	  /* realtime, 0 = none */
+	const char *resource, *address, *mechanism, *features; /* features one a line */
+	bool resumable, resumed;
+	uint64_t resumes, binds;
+	uint32_t flights;
+	int64_t last_resume_us;
+	uint32_t h_in, h_out, unacked;
+	const char *sync_state;	  /* idle catching-up backfilling paused error */
+	const char *sync_phase;	  /* "" metadata newest gap past */
+	uint64_t done, total;	  /* total 0 = unknown; see below */
+	uint32_t gaps, lost;	  /* open (being fetched included), lost */
+	uint64_t messages;
+	int64_t oldest_us, caught_up_us;
+	bool caught_up;		  /* online, live end confirmed, no open gap, nothing in flight */
+};
+/* done/total: seconds of archive time covered and to cover, from the server's metadata: never a server-side count. */
+int hub_status(const struct hub *h, int64_t id, struct account_status *ret);
+
+/* The cover of the account's own archive (a view) and its rowid; ${fetching}: index of the span whose gap is being
+ * fetched, or SIZE_MAX. */
+const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive, size_t *ret_fetching);
+/* Stamps of the server archive's ends as last told by it, 0 = unknown. */
+void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us);
+
+/* Checks for Diagnose/doctor: calls ${fn} for each: name, "ok|warn|fail|skip", text, hint. */
+typedef int (*hub_check_fn)(void *userdata, const char *name, const char *result, const char *text, const char *hint);
+int hub_diagnose(struct hub *h, hub_check_fn fn, void *userdata);
