@@ -100,7 +100,8 @@ static void join_older(struct cover *c, size_t i, const struct cover_page *page)
 	s->flags &= ~(uint32_t)(SPAN_LOST | SPAN_START);
 	s->flags |= o->flags & (SPAN_START | SPAN_LOST);
 	/* The page may reach below all of the older span; an empty archive has no ends to take over. */
-	if (!(o->flags & SPAN_EMPTY) && !(page && page_has(page, o->first.id)))
+	if (!(o->flags & SPAN_EMPTY) &&
+	    !(page && (page_has(page, o->first.id) || page->items[0].us < o->first.us)))
 		set_edge(&s->first, o->first.id, o->first.us);
 	remove_at(c, i - 1);
 }
@@ -182,7 +183,7 @@ void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us)
 	if (i == 0)
 		return;
 	o = &c->spans[i - 1];
-	if (o->flags & SPAN_EMPTY || (archive_start_us && archive_start_us <= o->last.us))
+	if (o->flags & SPAN_EMPTY || (archive_start_us && archive_start_us < o->last.us))
 		join_older(c, i, NULL);
 	else
 		c->spans[i].flags |= SPAN_LOST;

@@ -15,18 +15,20 @@ static struct plan before_span(const struct gap *g, const struct plan_policy *po
 
 struct plan plan_next(const struct cover *c, const struct plan_policy *policy)
 {
+	struct plan best = { .step = PLAN_DONE, .cursor = "" };
 	struct gap g;
 
-	if (!policy->metadata_known && policy->metadata)
-		return (struct plan){ .step = PLAN_META, .cursor = "" };
 	if (!cover_is_live(c))
-		return (struct plan){ .step = PLAN_NEWEST, .cursor = "" };
-	for (size_t i = c->n; i-- > 0;) {
+		best.step = PLAN_NEWEST;
+	for (size_t i = c->n; i-- > 0 && best.step == PLAN_DONE;) {
 		if (!cover_gap(c, i, &g) || g.state == GAP_LOST)
 			continue;
 		if (i == 0 && policy->horizon_us && g.before_us && g.before_us <= policy->horizon_us)
 			continue;
-		return before_span(&g, policy);
+		best = before_span(&g, policy);
 	}
-	return (struct plan){ .step = PLAN_DONE, .cursor = "" };
+	/* Where the archive begins and ends tells whether anything is missing at all, and later what is lost. */
+	if (best.step != PLAN_DONE && !policy->metadata_known)
+		return (struct plan){ .step = PLAN_META, .cursor = "" };
+	return best;
 }

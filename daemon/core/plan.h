@@ -27,8 +27,7 @@ enum plan_step {
 };
 
 struct plan_policy {
-	bool metadata;		/* worth asking: the server has #extended */
-	bool metadata_known;	/* this session's answer is in */
+	bool metadata_known;	/* this stream's answer is in */
 	int64_t horizon_us;	/* do not go into the past below this stamp; 0 = all */
 	bool by_time;		/* the boundary id was refused (item-not-found): bound by its stamp instead (B5) */
 };

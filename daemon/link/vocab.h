@@ -26,6 +26,8 @@
 #define FEATURES_MAX (64 * 1024)   /* disco features, one a line; ejabberd's are 3 kB */
 #define SM_ID_MAX 4096		   /* XEP-0198 section 5: SHOULD NOT exceed 4000 bytes */
 
+#define LINK_FIRST_GRANT 1000	   /* outbound numbers free to use in a new session before the first GRANT */
+
 #define LINK_START_FIELDS(F)                                                                              \
 	F(STR, jid, JID_MAX)	      /* bare */                                                          \
 	F(STR, password, SECRET_MAX)                                                                      \

@@ -28,6 +28,8 @@ struct account {
 };
 
 void account_deinit(struct account *a);
+/* ${dst} becomes a deep copy of ${src}; what it held is freed (it may be all zero). */
+void account_copy(struct account *dst, const struct account *src);
 
 /* XEP-0198 and session state; written in the transaction of the messages it speaks about (promise 1). */
 struct session {

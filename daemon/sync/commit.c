@@ -1,0 +1,455 @@
+/*
+ * What becomes durable, and when. The order that promise 1 asks for is in one function, finish(): effects, coverage
+ * and the session row in one transaction, then its commit, then the wire hears the committed count.
+ */
+#include "sync/engine-priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+
+#define AHEAD_MAX ACKLINE_WINDOW
+
+static void roster_entry_deinit(struct roster_entry *r)
+{
+	free(r->jid);
+	free(r->name);
+	free(r->subscription);
+	free(r->groups);
+}
+
+static void drop_pending(struct engine *e)
+{
+	for (size_t i = 0; i < e->n_pending; i++)
+		free(e->pending[i]);
+	for (size_t i = 0; i < e->n_roster; i++)
+		roster_entry_deinit(&e->roster[i]);
+	e->n_pending = 0;
+	e->n_roster = 0;
+}
+
+static void drop_roster_jids(struct engine *e)
+{
+	for (size_t i = 0; i < e->n_roster_jids; i++)
+		free(e->roster_jids[i]);
+	free(e->roster_jids);
+	e->roster_jids = NULL;
+	e->n_roster_jids = 0;
+	e->roster_full = false;
+}
+
+int commit_init(struct engine *e)
+{
+	int r;
+
+	r = session_load(e->store, e->account.id, &e->session);
+	if (r < 0)
+		return err_trace(r);
+	ackline_load(&e->line, e->session.h_in, e->session.ahead, e->session.n_ahead);
+	r = archive_id(e->store, e->account.id, "", &e->archive);
+	if (r < 0)
+		return err_trace(r);
+	r = cover_read(e->store, e->archive, &e->cover);
+	if (r < 0)
+		return err_trace(r);
+	return archive_count(e->store, e->account.id, &e->messages);
+}
+
+void commit_deinit(struct engine *e)
+{
+	drop_pending(e);
+	drop_roster_jids(e);
+	free(e->pending);
+	free(e->pending_n);
+	free(e->roster);
+	session_deinit(&e->session);
+	cover_deinit(&e->cover);
+}
+
+static void arm(struct engine *e, int urgency)
+{
+	if (e->commit_armed >= urgency)
+		return;
+	e->commit_armed = urgency;
+	engine_arm(e, TIMER_COMMIT, e->store_failing ? STORE_RETRY_US : urgency > 1 ? COMMIT_DELAY_US : LAZY_COMMIT_US);
+}
+
+bool commit_repeated(struct engine *e, uint32_t n)
+{
+	bool bad = false, repeated;
+
+	if (!e->counted || n == 0)
+		return false;
+	repeated = ackline_seen(&e->line, n, &bad);
+	if (bad) {
+		log_warning("%s: the wire counted an impossible stanza number", LOG_JID(e->account.jid));
+		engine_drop_wire(e);
+	}
+	return repeated;
+}
+
+void commit_skip(struct engine *e, uint32_t n)
+{
+	if (!e->counted || n == 0)
+		return;
+	ackline_done(&e->line, n);
+	e->dirty = true;
+	if (++e->skipped >= LAZY_BATCH)
+		arm(e, 2);
+	else
+		arm(e, 1);
+}
+
+void commit_soon(struct engine *e)
+{
+	e->dirty = true;
+	arm(e, 2);
+}
+
+void commit_message(struct engine *e, const struct message *m)
+{
+	if (e->n_pending >= PENDING_MAX) {
+		/* The store has refused for long and the wire did not stop: give up the stream, the server keeps it. */
+		engine_drop_wire(e);
+		return;
+	}
+	if (e->n_pending == e->cap_pending) {
+		e->cap_pending = e->cap_pending ? e->cap_pending * 2 : 64;
+		e->pending = xrealloc(e->pending, e->cap_pending, sizeof(*e->pending));
+	}
+	e->pending[e->n_pending++] = message_copy(m);
+	if (e->n_pending >= COMMIT_BATCH && !e->store_failing)
+		commit_now(e);
+	else
+		arm(e, 2);
+}
+
+void commit_roster(struct engine *e, const struct link_roster *r)
+{
+	struct roster_entry *entry;
+
+	if (e->n_roster == e->cap_roster) {
+		e->cap_roster = e->cap_roster ? e->cap_roster * 2 : 64;
+		e->roster = xrealloc(e->roster, e->cap_roster, sizeof(*e->roster));
+	}
+	entry = &e->roster[e->n_roster++];
+	*entry = (struct roster_entry){
+		.n = r->n,
+		.jid = xstrdup(r->jid),
+		.name = xstrdup(r->name),
+		.subscription = xstrdup(r->subscription),
+		.groups = xstrdup(r->groups),
+		.ask = r->ask,
+		.reset = r->reset,
+		.last = r->last,
+	};
+	arm(e, 2);
+}
+
+/*
+ * May coverage grow by this message? Only if the archive's own id came with it, verified by the wire, and it is not
+ * an old one delivered late: offline storage says nothing about its neighbours in the archive.
+ */
+static bool extends_coverage(const struct engine *e, const struct message *m)
+{
+	return *m->archive_id && e->session.archive != ARCHIVE_NONE && !(m->delay_us && m->delay_trusted);
+}
+
+static int put_pending(struct engine *e, struct cover *cover, struct ackline *line, uint64_t *new_messages,
+		       bool *cover_changed)
+{
+	int64_t now = e->io->real_us(e->userdata);
+	int r;
+
+	for (size_t i = 0; i < e->n_pending; i++) {
+		const struct message *m = e->pending[i];
+		bool extends = extends_coverage(e, m);
+		struct put_outcome out = { 0 };
+
+		r = archive_put_live(e->store, e->account.id, e->archive, e->account.jid, m, now, extends, &out);
+		if (r < 0)
+			return err_trace(r);
+		if (extends && out.aid_is_new) {
+			cover_live(cover, m->archive_id);
+			*cover_changed = true;
+		}
+		*new_messages += out.result == PUT_NEW;
+		if (e->counted && m->n)
+			ackline_done(line, m->n);
+	}
+	return 0;
+}
+
+static int put_roster(struct engine *e, struct ackline *line)
+{
+	int r;
+
+	for (size_t i = 0; i < e->n_roster; i++) {
+		const struct roster_entry *x = &e->roster[i];
+		struct roster_item item = {
+			.jid = x->jid, .name = x->name, .subscription = x->subscription, .groups = x->groups, .ask = x->ask,
+		};
+
+		if (x->reset) {
+			drop_roster_jids(e);
+			e->roster_full = true;
+		}
+		if (*x->jid) {
+			r = roster_put(e->store, e->account.id, &item);
+			if (r < 0)
+				return err_trace(r);
+		}
+		if (e->roster_full && *x->jid) {
+			e->roster_jids = xrealloc(e->roster_jids, e->n_roster_jids + 1, sizeof(char *));
+			e->roster_jids[e->n_roster_jids++] = xstrdup(x->jid);
+		}
+		if (e->roster_full && x->last) {
+			r = roster_keep_only(e->store, e->account.id, e->roster_jids, e->n_roster_jids);
+			if (r < 0)
+				return err_trace(r);
+			drop_roster_jids(e);
+		}
+		if (e->counted && x->n)
+			ackline_done(line, x->n);
+	}
+	return 0;
+}
+
+static int save_session(struct engine *e, const struct ackline *line)
+{
+	uint8_t ahead[AHEAD_MAX * 4];
+	struct session row = e->session;
+
+	row.h_in = line->h;
+	row.ahead = ahead;
+	row.n_ahead = ackline_save(line, ahead, AHEAD_MAX);
+	return session_save(e->store, e->account.id, &row);
+}
+
+/* The last lines of every transaction. On success ${line} and ${cover} (if not NULL) are the engine's. */
+static int finish(struct engine *e, const struct ackline *line, struct cover *cover)
+{
+	struct link_record rec = { .kind = LINK_COMMITTED };
+	uint32_t old_h = e->session.h_in;
+	int r;
+
+	if (cover) {
+		r = cover_write(e->store, e->archive, cover);
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = save_session(e, line);
+	if (r < 0)
+		return err_trace(r);
+	r = store_commit(e->store);
+	if (r < 0)
+		return err_trace(r);
+	e->line = *line;
+	e->session.h_in = line->h;
+	if (cover) {
+		cover_deinit(&e->cover);
+		e->cover = *cover;
+		cover_init(cover);
+	}
+	e->dirty = false;
+	e->skipped = 0;
+	if (e->wire && e->counted && old_h != line->h) {
+		rec.committed.n = line->h;
+		e->io->send(e->userdata, &rec);
+	}
+	return 0;
+}
+
+/* A transaction failed: say so once, keep everything, try again later. Nothing was acknowledged. */
+static int failed(struct engine *e, int r)
+{
+	store_rollback(e->store);
+	if (!e->store_failing) {
+		log_error("%s: cannot write the archive: %s; keeping messages unacknowledged and trying again",
+			  LOG_JID(e->account.jid), strerror(-r));
+		engine_set_reason(e, "Storage",
+				  r == -ENOSPC ? "the disk is full: nothing is lost, free some space and varve goes on"
+					       : "the archive cannot be written: nothing is lost, see varvectl doctor");
+	}
+	e->store_failing = true;
+	e->commit_armed = 0;
+	arm(e, 2);
+	return err_trace(r);
+}
+
+static void succeeded(struct engine *e)
+{
+	if (!e->store_failing)
+		return;
+	e->store_failing = false;
+	log_info("%s: the archive can be written again", LOG_JID(e->account.jid));
+	engine_set_reason(e, "", "");
+	engine_arm(e, TIMER_SYNC, 0);
+}
+
+int commit_now(struct engine *e)
+{
+	struct cover cover = { 0 };
+	struct ackline line = e->line;
+	uint64_t new_messages = 0;
+	bool cover_changed = false, feed = e->n_pending || e->n_roster;
+	int r;
+
+	engine_arm(e, TIMER_COMMIT, -1);
+	e->commit_armed = 0;
+	if (!e->n_pending && !e->n_roster && !e->dirty)
+		return 0;
+	cover_copy(&cover, &e->cover);
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = put_pending(e, &cover, &line, &new_messages, &cover_changed);
+	if (r >= 0)
+		r = put_roster(e, &line);
+	if (r >= 0)
+		r = finish(e, &line, cover_changed ? &cover : NULL);
+	cover_deinit(&cover);
+	if (r < 0)
+		return failed(e, r);
+	drop_pending(e);
+	e->messages += new_messages;
+	succeeded(e);
+	if (feed)
+		e->io->event(e->userdata, HUB_FEED);
+	if (cover_changed)
+		catchup_go(e);
+	return 0;
+}
+
+int commit_page(struct engine *e, const struct query *q, uint32_t fin_n, const char *below_id, const char *above_id,
+		struct cover *cover, size_t *ret_new_ids)
+{
+	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
+	struct ackline line = e->line;
+	uint64_t new_messages = 0;
+	int r;
+
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = archive_put_page(e->store, e->account.id, e->archive, e->account.jid,
+				     (const struct message *const *)q->items, q->n, below_id, above_id, false,
+				     e->io->real_us(e->userdata), out);
+	if (r >= 0) {
+		*ret_new_ids = 0;
+		for (size_t i = 0; i < q->n; i++) {
+			new_messages += out[i].result == PUT_NEW;
+			*ret_new_ids += out[i].aid_is_new;
+		}
+		for (size_t i = 0; e->counted && i < q->n; i++)
+			if (q->numbers[i])
+				ackline_done(&line, q->numbers[i]);
+		if (e->counted && fin_n)
+			ackline_done(&line, fin_n);
+		r = finish(e, &line, cover);
+	}
+	if (r < 0)
+		return failed(e, r);
+	step("page.commit");
+	e->messages += new_messages;
+	succeeded(e);
+	if (q->n)
+		e->io->event(e->userdata, HUB_FEED);
+	return 0;
+}
+
+int commit_cover(struct engine *e, struct cover *cover)
+{
+	int r;
+
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = finish(e, &e->line, cover);
+	return r < 0 ? failed(e, r) : 0;
+}
+
+/*
+ * Make ${next} the session row; ${lost}: the coverage's live end goes with the old session, in the same transaction.
+ */
+static int change_session(struct engine *e, const struct session *next, const struct ackline *line, bool lost)
+{
+	struct session old = e->session;
+	struct cover cover = { 0 };
+	int r;
+
+	if (lost) {
+		cover_copy(&cover, &e->cover);
+		cover_session_lost(&cover);
+	}
+	e->session = *next;
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = finish(e, line, lost ? &cover : NULL);
+	cover_deinit(&cover);
+	if (r < 0) {
+		e->session = old;
+		return failed(e, r);
+	}
+	succeeded(e);
+	return 0;
+}
+
+int commit_session_bound(struct engine *e, const struct link_online *o)
+{
+	struct session old = e->session;
+	struct session next = old;
+	struct ackline line;
+	int r;
+
+	ackline_init(&line, o->sm_in);
+	next.sm_id = xstrdup(o->sm_id);
+	next.sm_location = xstrdup(o->sm_location);
+	next.full_jid = xstrdup(o->jid);
+	next.sm_max = o->sm_max;
+	next.h_out = o->sm_out;
+	next.grant = o->sm_out + LINK_FIRST_GRANT;
+	next.flights = o->flights;
+	next.binds++;
+	/* What the old session delivered but did not get stored comes again from the archive. */
+	r = change_session(e, &next, &line, true);
+	free(r < 0 ? next.sm_id : old.sm_id);
+	free(r < 0 ? next.sm_location : old.sm_location);
+	free(r < 0 ? next.full_jid : old.full_jid);
+	return r;
+}
+
+int commit_session_resumed(struct engine *e, const struct link_online *o)
+{
+	struct session next = e->session;
+
+	next.h_out = o->sm_out;
+	if ((int32_t)(next.grant - o->sm_out) < GRANT_STEP / 2)
+		next.grant = o->sm_out + GRANT_STEP;
+	next.flights = o->flights;
+	next.resumes++;
+	next.last_resume_us = e->io->real_us(e->userdata);
+	return change_session(e, &next, &e->line, false);
+}
+
+int commit_session_over(struct engine *e)
+{
+	char *old_id = e->session.sm_id;
+	struct session next = e->session;
+	int r;
+
+	next.sm_id = xstrdup("");
+	r = change_session(e, &next, &e->line, true);
+	free(r < 0 ? next.sm_id : old_id);
+	return r;
+}
+
+void commit_forget(struct engine *e)
+{
+	if (commit_now(e) < 0) {
+		log_debug("%s: dropping %zu uncommitted records: the server has them", e->account.jid, e->n_pending);
+		drop_pending(e);
+	}
+	drop_roster_jids(e);
+	ackline_rewind(&e->line);
+}

@@ -1,0 +1,151 @@
+/*
+ * The engine's inside, shared by its three files: engine.c (connection), commit.c (what becomes durable, and when),
+ * catchup.c (what to ask the archive and what the answers mean). Nobody else includes this.
+ */
+#pragma once
+
+#include "core/ackline.h"
+#include "core/backoff.h"
+#include "core/cover.h"
+#include "core/plan.h"
+#include "store/archive.h"
+#include "sync/engine.h"
+
+#define COMMIT_DELAY_US (INT64_C(50) * 1000) /* group commit: nobody sees 50 ms, an fsync costs 5 to 20 on eMMC */
+#define LAZY_COMMIT_US (INT64_C(5) * 1000000) /* stanzas without effect (presence, answers): only h moves */
+#define LAZY_BATCH 100
+#define COMMIT_BATCH 50			     /* or so many stanzas; facts/db.md section 3: p99 grows beyond */
+#define PENDING_MAX 4096		     /* live records in memory while the store refuses; the wire stops at 2000 */
+#define STORE_RETRY_US (INT64_C(5) * 1000000) /* a full disk is looked at again this often */
+#define QUERY_DEADLINE_US (INT64_C(60) * 1000000) /* a page on 2G: 250 messages of 1 kB at 40 kbit/s take 50 s */
+#define SYNC_RETRY_US (INT64_C(30) * 1000000) /* first wait after an archive error; doubles to ten minutes */
+#define SYNC_RETRY_CAP_US (INT64_C(600) * 1000000)
+#define STALLS_MAX 2			      /* answers without progress before giving up for a while (A14) */
+#define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
+#define BARREN_PAGES_MAX 200 /* pages in a row with nothing new before a pause: re-reading 50,000 is not a loop */
+#define GRANT_STEP 1000			      /* outbound numbers reserved at a time */
+#define PAGE_ITEMS_MAX 1000		      /* a server that sends more than was asked for is cut off */
+
+enum engine_state { ENGINE_OFF, ENGINE_WAIT, ENGINE_DIAL, ENGINE_AUTH, ENGINE_BIND, ENGINE_ONLINE, ENGINE_REFUSED, ENGINE_STATES };
+
+/* A question to the archive that is not answered yet, and the page as far as it has come in. */
+struct query {
+	uint32_t id; /* 0 = none */
+	enum plan_step step;
+	size_t span;	 /* PLAN_BEFORE */
+	char *above_id;	 /* PLAN_BEFORE: first id of that span when asked; owned */
+	int64_t above_us; /* ... and its stamp */
+	char *cursor;	 /* what was asked from; owned */
+	bool by_time;
+	struct message **items; /* owned copies, as they came */
+	uint32_t *numbers;	/* their stanza numbers */
+	size_t n, cap;
+};
+
+/* A roster item as received, owned. */
+struct roster_entry {
+	uint32_t n;
+	char *jid, *name, *subscription, *groups;
+	bool ask, reset, last;
+};
+
+struct engine {
+	struct store *store;
+	struct account account;
+	struct engine_policy policy;
+	const struct engine_io *io;
+	void *userdata;
+
+	/* connection: engine.c */
+	enum engine_state state;
+	bool wire;	    /* a wire is running */
+	bool stopping;	    /* told it to stop: its end is no failure */
+	struct backoff backoff;
+	bool slow;	    /* the next wait is the long one: a person has to act */
+	int64_t retry_real_us;
+	char *reason_name, *reason_text;
+	char *address, *mechanism;
+	bool resumed;
+
+	/* session and durability: commit.c */
+	struct session session; /* as committed, but for what the next commit changes */
+	struct ackline line;	/* what is durable; line.h is told to the wire only once the row says so */
+	bool counted;		/* this stream has stream management */
+	struct message **pending; /* live records since the last commit, owned copies */
+	uint32_t *pending_n;
+	size_t n_pending, cap_pending;
+	struct roster_entry *roster; /* since the last commit */
+	size_t n_roster, cap_roster;
+	char **roster_jids;	/* items of the full roster being received, across commits; owned */
+	size_t n_roster_jids;
+	bool roster_full;
+	bool dirty;		/* the session row has to be written */
+	unsigned int skipped;	/* numbers without effect since the last commit */
+	int commit_armed;	/* 0 no, 1 lazily, 2 soon */
+	bool store_failing;
+	int64_t online_since_us; /* boot clock; 0 = not */
+	uint64_t messages;
+
+	/* the archive: catchup.c */
+	int64_t archive;	/* rowid of the account's own archive */
+	struct cover cover;	/* as committed */
+	bool ready;
+	struct query query;
+	uint32_t next_query;
+	bool metadata_known;
+	int64_t meta_start_us, meta_end_us;
+	bool by_time;
+	char *time_cursor;	/* by_time: where the last page began; owned */
+	unsigned int stalls, window_pages, barren_pages;
+	int64_t sync_wait_us;	/* 0 = no error */
+	bool sync_error;
+	bool stream_caught_up; /* this stream was in sync once */
+	bool paused;
+};
+
+/* engine.c */
+void engine_arm(struct engine *e, enum engine_timer which, int64_t delay_us); /* < 0: off */
+void engine_set_reason(struct engine *e, const char *name, const char *text);
+void engine_drop_wire(struct engine *e); /* kill it and go to WAIT as if it had gone */
+
+/* commit.c */
+int commit_init(struct engine *e);
+void commit_deinit(struct engine *e);
+/* A live or carbon message; copies it. */
+void commit_message(struct engine *e, const struct message *m);
+void commit_roster(struct engine *e, const struct link_roster *r);
+/* Stanza n had no effect. */
+void commit_skip(struct engine *e, uint32_t n);
+/* The stream is gone: commit what can be committed, forget the rest; a resume or the archive brings it again. */
+void commit_forget(struct engine *e);
+/* The engine wants the session row written soon (a new grant ...). */
+void commit_soon(struct engine *e);
+/* Commit everything pending now. 0, or -errno with everything kept for a later try. */
+int commit_now(struct engine *e);
+/*
+ * The page that ${q} received, its coverage and the session row, in one transaction. ${cover} becomes the engine's
+ * when it succeeds (and is left empty). Numbers of the query's stanzas and ${fin_n} become durable.
+ */
+int commit_page(struct engine *e, const struct query *q, uint32_t fin_n, const char *below_id, const char *above_id,
+		struct cover *cover, size_t *ret_new_ids);
+/* A new session begins or one was resumed: the row and the coverage flags change together. */
+int commit_session_bound(struct engine *e, const struct link_online *o);
+int commit_session_resumed(struct engine *e, const struct link_online *o);
+/* The session is closed for good, or was refused. */
+int commit_session_over(struct engine *e);
+/* The coverage changed without messages (metadata confirmed the end ...). */
+int commit_cover(struct engine *e, struct cover *cover);
+/* Same meaning as ackline_seen() on the committed line; kills the wire when the number is impossible. */
+bool commit_repeated(struct engine *e, uint32_t n);
+
+/* catchup.c */
+void catchup_stream_begins(struct engine *e);
+void catchup_stream_ends(struct engine *e);
+/* Ask the next thing, if there is one and nothing is being asked. */
+void catchup_go(struct engine *e);
+void catchup_item(struct engine *e, const struct message *m);
+void catchup_fin(struct engine *e, const struct link_fin *f);
+void catchup_meta(struct engine *e, const struct link_meta *m);
+void catchup_failed(struct engine *e, const struct link_query_failed *f);
+void catchup_timeout(struct engine *e);
+bool catchup_done(const struct engine *e);

@@ -1,0 +1,88 @@
+/*
+ * One account: decides when to connect, what is durable, what to ask the archive. It sees typed records and timers,
+ * and acts through a small vtable, so that a simulator can run it in simulated time without a socket.
+ *
+ *              enabled / connect                 PHASE_AUTH          PHASE_BIND            ONLINE
+ *      OFF ------------------> DIAL ------------------> AUTH -------------> BIND ------------> ONLINE
+ *       ^                     ^  |                       |                   |                   |
+ *       | disconnect          |  | wire gone, failed     |                   |                   |
+ *       |               timer |  v                       v                   v                   v
+ *       +---------------------- WAIT <----------------------------------------------------------+
+ *                               |  refused password, unusable configuration
+ *                               +------------------------------------------------> REFUSED (until the user acts)
+ *
+ * Every network trouble is one event, engine_wire_gone(), with one answer: keep what is committed, back off, start
+ * again, resume or fill the gap.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "link/vocab.h"
+#include "store/account.h"
+#include "sync/hub.h"
+
+struct engine;
+
+enum engine_timer {
+	TIMER_RETRY,	/* back-off before the next connect */
+	TIMER_DEADLINE, /* the wire must have reached the next phase by then, or it is killed */
+	TIMER_COMMIT,	/* group commit of live messages */
+	TIMER_QUERY,	/* an archive answer is due */
+	TIMER_SYNC,	/* try the archive, or the store, again after an error */
+	ENGINE_TIMERS
+};
+
+/* What an engine does to the world. No call may re-enter the engine. */
+struct engine_io {
+	/* Start a wire. Its records come to engine_record(), its end to engine_wire_gone(). */
+	int (*spawn)(void *userdata);
+	/* Kill the wire, at once, whatever it does. No engine_wire_gone() follows. */
+	void (*kill)(void *userdata);
+	/* Send to the wire: 0 or -errno; a broken link is also told by engine_wire_gone(). */
+	int (*send)(void *userdata, const struct link_record *r);
+	/* Call engine_timer() at ${at_us} on the boot clock; 0 = never. */
+	void (*timer)(void *userdata, enum engine_timer which, int64_t at_us);
+	int64_t (*boot_us)(void *userdata);
+	int64_t (*real_us)(void *userdata);
+	uint32_t (*random)(void *userdata);
+	/* Something that the bus shows has changed. */
+	void (*event)(void *userdata, enum hub_event event);
+};
+
+struct engine_policy {
+	int64_t horizon_us; /* how far back in time history is kept in sync, as a length; 0 = all */
+	uint32_t page_max;  /* messages to ask for in a page */
+	int64_t deadline_us; /* for each step of a connect: TCP, TLS, features, authentication ... */
+};
+
+/*
+ * ${a} is copied. The session is read from the store. Does not connect. 0 or -errno.
+ */
+int engine_new(struct store *s, const struct account *a, const struct engine_policy *policy,
+	       const struct engine_io *io, void *userdata, struct engine **ret);
+/* Commits what is pending; kills the wire. */
+struct engine *engine_free(struct engine *e);
+DEFINE_CLEANUP(struct engine *, engine_free);
+
+/* Connect if the account is enabled and not connected; forgets the back-off. */
+void engine_connect(struct engine *e);
+/* The user disconnects: commit, close the session for good. */
+void engine_disconnect(struct engine *e);
+/* The process ends: commit what is pending, ask the wire to leave the session resumable. */
+void engine_suspend(struct engine *e);
+/* New configuration or secret; reconnects if ${reconnect}. */
+void engine_configure(struct engine *e, const struct account *a, bool reconnect);
+/* Look whether anything is missing, now. HUB_E_OFFLINE when there is no stream. */
+int engine_sync_now(struct engine *e);
+void engine_sync_pause(struct engine *e, bool pause);
+
+void engine_record(struct engine *e, const struct link_record *r);
+void engine_wire_gone(struct engine *e, const char *why);
+void engine_timer(struct engine *e, enum engine_timer which);
+
+const struct account *engine_account(const struct engine *e);
+void engine_status(const struct engine *e, struct account_status *ret);
+const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive, size_t *ret_fetching);
+void engine_archive_ends(const struct engine *e, int64_t *ret_start_us, int64_t *ret_end_us);

@@ -1,0 +1,245 @@
+/*
+ * What the user may change: accounts, their secrets, their connections. Bad input is refused here, before anything is
+ * stored, with the cause and the next step in words.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+#include "core/jid.h"
+#include "core/text.h"
+#include "sync/hub-priv.h"
+
+#define SECRET_BYTES_MAX 1024 /* = SECRET_MAX of link/vocab.h */
+#define CA_BYTES_MAX (1024 * 1024)
+
+/* A reason that the store gave, as an outcome with words. */
+static int storage(int r, char **ret_why)
+{
+	*ret_why = xasprintf("the archive cannot be written: %s; nothing was changed%s", strerror(-r),
+			     r == -ENOSPC ? ", free some disk space and try again" : "");
+	return HUB_E_STORAGE;
+}
+
+static int check_account(const struct account *a, char **ret_why)
+{
+	const char *begin = strstr(a->ca_pem, "-----BEGIN ");
+
+	if (!jid_is_bare_user(a->jid)) {
+		*ret_why = xasprintf("\"%.200s\" is not a bare JID: give it as name@server, without a resource", a->jid);
+		return HUB_E_INVALID;
+	}
+	if (!*a->password || strlen(a->password) > SECRET_BYTES_MAX || !text_is_utf8(a->password)) {
+		*ret_why = xasprintf("the password is empty, longer than %d bytes or not UTF-8", SECRET_BYTES_MAX);
+		return HUB_E_INVALID;
+	}
+	if (a->port > 65535 || (a->port && !*a->host)) {
+		*ret_why = xstrdup("the port is not a number from 1 to 65535: give the server as HOST or HOST:PORT");
+		return HUB_E_INVALID;
+	}
+	if (strlen(a->host) > 255 || strpbrk(a->host, " \t/@")) {
+		*ret_why = xasprintf("\"%.200s\" is not a host name or address", a->host);
+		return HUB_E_INVALID;
+	}
+	if (*a->ca_pem && (!begin || strlen(a->ca_pem) > CA_BYTES_MAX || !strstr(begin, "-----END "))) {
+		*ret_why = xstrdup("the CA file has no PEM certificate in it: it must have a line "
+				   "\"-----BEGIN CERTIFICATE-----\"");
+		return HUB_E_INVALID;
+	}
+	return 0;
+}
+
+/* XEP-0198 and push want a stable resource; contacts see it: no host name, nothing personal. */
+static char *make_resource(void)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint8_t raw[4] = { 0 };
+	char text[sizeof(raw) * 2 + 1];
+
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		log_debug("no randomness for the resource");
+	for (size_t i = 0; i < sizeof(raw); i++) {
+		text[i * 2] = hex[raw[i] >> 4];
+		text[i * 2 + 1] = hex[raw[i] & 15];
+	}
+	text[sizeof(text) - 1] = '\0';
+	return xasprintf("varve.%s", text);
+}
+
+/* Run ${fn} in a transaction of its own. Outcomes of fn roll back and come through. */
+static int in_transaction(struct store *s, int (*fn)(struct store *s, void *arg), void *arg)
+{
+	int r;
+
+	r = store_begin(s);
+	if (r < 0)
+		return err_trace(r);
+	r = fn(s, arg);
+	if (r != 0) {
+		store_rollback(s);
+		return r;
+	}
+	r = store_commit(s);
+	if (r < 0)
+		store_rollback(s);
+	return r;
+}
+
+static int do_add(struct store *s, void *arg)
+{
+	return account_add(s, arg);
+}
+
+static int do_update(struct store *s, void *arg)
+{
+	return account_update(s, arg);
+}
+
+static int do_remove(struct store *s, void *arg)
+{
+	return account_remove(s, *(int64_t *)arg);
+}
+
+int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, char **ret_why)
+{
+	struct account row = { 0 };
+	struct seat *seat;
+	char *bare;
+	int r;
+
+	r = check_account(a, ret_why);
+	if (r != 0)
+		return r;
+	account_copy(&row, a);
+	bare = jid_bare(a->jid);
+	free(row.jid);
+	row.jid = bare;
+	free(row.resource);
+	row.resource = make_resource();
+	r = in_transaction(h->store, do_add, &row);
+	if (r == 0) {
+		step("account.add");
+		r = hub_seat_add(h, &row, &seat);
+	}
+	if (r == ACCOUNT_E_EXISTS) {
+		*ret_why = xasprintf("%s is already there: change it with account set or account password", row.jid);
+		r = HUB_E_EXISTS;
+	} else if (r == ACCOUNT_E_LIMIT) {
+		*ret_why = xasprintf("there are %d accounts already, which is the limit", ACCOUNTS_MAX);
+		r = HUB_E_LIMIT;
+	} else if (r < 0) {
+		r = storage(r, ret_why);
+	} else if (r == 0) {
+		*ret_id = row.id;
+		hub_note(h, seat, HUB_ACCOUNT_ADDED);
+		engine_connect(seat->engine);
+	}
+	account_deinit(&row);
+	return r;
+}
+
+static struct seat *find(struct hub *h, int64_t id, char **ret_why)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	if (!seat)
+		*ret_why = xstrdup("there is no such account: see varvectl account list");
+	return seat;
+}
+
+int hub_account_remove(struct hub *h, int64_t id, char **ret_why)
+{
+	struct seat *seat = find(h, id, ret_why);
+	int r;
+
+	if (!seat)
+		return HUB_E_NOT_FOUND;
+	engine_disconnect(seat->engine);
+	if (seat->peer)
+		peer_drain(seat->peer, INT64_C(200) * 1000);
+	r = in_transaction(h->store, do_remove, &id);
+	if (r < 0)
+		return storage(r, ret_why);
+	step("account.remove");
+	hub_seat_remove(h, seat);
+	return 0;
+}
+
+int hub_account_update(struct hub *h, const struct account *a, char **ret_why)
+{
+	struct seat *seat = find(h, a->id, ret_why);
+	const struct account *old;
+	struct account row = { 0 };
+	bool reconnect;
+	int r;
+
+	if (!seat)
+		return HUB_E_NOT_FOUND;
+	r = check_account(a, ret_why);
+	if (r != 0)
+		return r;
+	old = engine_account(seat->engine);
+	reconnect = strcmp(old->password, a->password) != 0 || strcmp(old->host, a->host) != 0 || old->port != a->port ||
+		    old->tls != a->tls || strcmp(old->ca_pem, a->ca_pem) != 0 || old->allow_plain != a->allow_plain;
+	account_copy(&row, a);
+	r = in_transaction(h->store, do_update, &row);
+	if (r < 0) {
+		account_deinit(&row);
+		return storage(r, ret_why);
+	}
+	step("account.update");
+	engine_configure(seat->engine, &row, reconnect);
+	account_deinit(&row);
+	hub_note(h, seat, HUB_ACCOUNT_STATE);
+	return 0;
+}
+
+int hub_account_connect(struct hub *h, int64_t id, char **ret_why)
+{
+	struct seat *seat = find(h, id, ret_why);
+
+	if (!seat)
+		return HUB_E_NOT_FOUND;
+	if (!engine_account(seat->engine)->enabled) {
+		*ret_why = xstrdup("the account is disabled: varvectl account enable first");
+		return HUB_E_INVALID;
+	}
+	engine_connect(seat->engine);
+	return 0;
+}
+
+int hub_account_disconnect(struct hub *h, int64_t id, char **ret_why)
+{
+	struct seat *seat = find(h, id, ret_why);
+
+	if (!seat)
+		return HUB_E_NOT_FOUND;
+	engine_disconnect(seat->engine);
+	return 0;
+}
+
+int hub_sync_now(struct hub *h, int64_t id, char **ret_why)
+{
+	struct seat *seat = find(h, id, ret_why);
+
+	if (!seat)
+		return HUB_E_NOT_FOUND;
+	if (engine_sync_now(seat->engine) == HUB_E_OFFLINE) {
+		*ret_why = xstrdup("the account is not connected: the archive cannot be asked (see varvectl status)");
+		return HUB_E_OFFLINE;
+	}
+	return 0;
+}
+
+int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why)
+{
+	struct seat *seat = find(h, id, ret_why);
+
+	if (!seat)
+		return HUB_E_NOT_FOUND;
+	engine_sync_pause(seat->engine, pause);
+	return 0;
+}

@@ -1,0 +1,433 @@
+#define _GNU_SOURCE
+#include "sync/hub.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "core/config.h"
+#include "core/jid.h"
+#include "core/text.h"
+#include "sync/engine.h"
+#include "sync/hub-priv.h"
+#include "sync/lock.h"
+#include "sync/peer.h"
+
+#define CHECKPOINT_IDLE_US (INT64_C(60) * 1000000) /* after the last change: the log goes into the database */
+#define DRAIN_US (INT64_C(500) * 1000) /* wires say their last <a/> at exit; the session survives without it too */
+
+static void wire_gone(void *userdata, const char *why);
+
+/* ---- what an engine does to the world (engine.h: struct engine_io) ---- */
+
+static void wire_record(void *userdata, const struct link_record *r)
+{
+	struct seat *seat = userdata;
+
+	engine_record(seat->engine, r);
+}
+
+static int io_spawn(void *userdata)
+{
+	struct seat *seat = userdata;
+
+	seat->peer = peer_free(seat->peer);
+	return peer_new(seat->hub->event, seat->hub->wire_path, wire_record, wire_gone, seat, &seat->peer);
+}
+
+static void io_kill(void *userdata)
+{
+	struct seat *seat = userdata;
+
+	seat->peer = peer_free(seat->peer);
+}
+
+static void wire_gone(void *userdata, const char *why)
+{
+	struct seat *seat = userdata;
+
+	io_kill(seat);
+	engine_wire_gone(seat->engine, why);
+}
+
+static int io_send(void *userdata, const struct link_record *r)
+{
+	struct seat *seat = userdata;
+
+	return seat->peer ? peer_send(seat->peer, r) : -ENOTCONN;
+}
+
+static int on_timer(sd_event_source *s, _unused_ uint64_t usec, void *userdata)
+{
+	struct seat *seat = userdata;
+
+	for (int i = 0; i < ENGINE_TIMERS; i++)
+		if (seat->timers[i] == s)
+			engine_timer(seat->engine, (enum engine_timer)i);
+	return 0;
+}
+
+static void io_timer(void *userdata, enum engine_timer which, int64_t at_us)
+{
+	struct seat *seat = userdata;
+	sd_event_source *s = seat->timers[which];
+
+	if (at_us) {
+		sd_event_source_set_time(s, (uint64_t)at_us);
+		sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	} else {
+		sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	}
+}
+
+static int64_t io_boot_us(_unused_ void *userdata)
+{
+	return clock_boot_us();
+}
+
+static int64_t io_real_us(_unused_ void *userdata)
+{
+	return clock_real_us();
+}
+
+static uint32_t io_random(_unused_ void *userdata)
+{
+	uint32_t v = 0;
+
+	if (getrandom(&v, sizeof(v), 0) != sizeof(v))
+		v = (uint32_t)clock_boot_us();
+	return v;
+}
+
+static void io_event(void *userdata, enum hub_event event)
+{
+	struct seat *seat = userdata;
+
+	hub_note(seat->hub, seat, event);
+}
+
+static const struct engine_io hub_io = {
+	.spawn = io_spawn,
+	.kill = io_kill,
+	.send = io_send,
+	.timer = io_timer,
+	.boot_us = io_boot_us,
+	.real_us = io_real_us,
+	.random = io_random,
+	.event = io_event,
+};
+
+/* ---- events: collected, told from the loop, so that an observer may call anything ---- */
+
+void hub_note(struct hub *h, struct seat *seat, enum hub_event event)
+{
+	seat->events |= 1u << event;
+	if (event == HUB_FEED)
+		sd_event_source_set_time_relative(h->checkpoint, (uint64_t)CHECKPOINT_IDLE_US);
+	if (event == HUB_FEED)
+		sd_event_source_set_enabled(h->checkpoint, SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}
+
+static int on_defer(_unused_ sd_event_source *s, void *userdata)
+{
+	static const enum hub_event order[] = { HUB_ACCOUNT_ADDED, HUB_FEED, HUB_SYNC, HUB_ACCOUNT_STATE };
+	struct hub *h = userdata;
+
+	for (size_t i = 0; i < h->n_removed; i++)
+		if (h->observer)
+			h->observer(h->observer_data, HUB_ACCOUNT_REMOVED, h->removed[i]);
+	h->n_removed = 0;
+	for (size_t i = 0; i < h->n_seats; i++) {
+		unsigned int events = h->seats[i]->events;
+		int64_t id = engine_account(h->seats[i]->engine)->id;
+
+		h->seats[i]->events = 0;
+		for (size_t k = 0; h->observer && k < ARRAY_SIZE(order); k++)
+			if (events & 1u << order[k])
+				h->observer(h->observer_data, order[k], id);
+	}
+	return 0;
+}
+
+static int on_checkpoint(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata)
+{
+	struct hub *h = userdata;
+
+	store_checkpoint(h->store, false);
+	return 0;
+}
+
+void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata)
+{
+	h->observer = fn;
+	h->observer_data = userdata;
+}
+
+/* ---- seats ---- */
+
+static struct seat *seat_free(struct seat *seat)
+{
+	if (!seat)
+		return NULL;
+	engine_free(seat->engine);
+	peer_free(seat->peer);
+	for (int i = 0; i < ENGINE_TIMERS; i++)
+		sd_event_source_disable_unref(seat->timers[i]);
+	free(seat);
+	return NULL;
+}
+DEFINE_CLEANUP(struct seat *, seat_free);
+
+static int seat_new(struct hub *h, const struct account *a, struct seat **ret)
+{
+	_cleanup_(seat_freep) struct seat *seat = xnew(struct seat);
+	struct engine_policy policy = {
+		.horizon_us = h->config.history_us,
+		.page_max = h->config.page,
+		.deadline_us = h->config.deadline_us,
+	};
+	int r;
+
+	seat->hub = h;
+	for (int i = 0; i < ENGINE_TIMERS; i++) {
+		r = sd_event_add_time(h->event, &seat->timers[i], CLOCK_BOOTTIME, 0, 0, on_timer, seat);
+		if (r < 0)
+			return err_origin(r);
+		sd_event_source_set_enabled(seat->timers[i], SD_EVENT_OFF);
+	}
+	r = engine_new(h->store, a, &policy, &hub_io, seat, &seat->engine);
+	if (r < 0)
+		return err_trace(r);
+	h->seats = xrealloc(h->seats, h->n_seats + 1, sizeof(*h->seats));
+	h->seats[h->n_seats++] = seat;
+	*ret = TAKE_PTR(seat);
+	return 0;
+}
+
+struct seat *hub_seat(const struct hub *h, int64_t id)
+{
+	for (size_t i = 0; i < h->n_seats; i++)
+		if (engine_account(h->seats[i]->engine)->id == id)
+			return h->seats[i];
+	return NULL;
+}
+
+/* ---- opening ---- */
+
+static int read_config(struct hub *h, const char *config_dir, char **ret_why)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/varve.conf", config_dir), *why = NULL;
+	_cleanup_(freep) char *text = xcalloc(1, CONFIG_SIZE_MAX + 1);
+	_cleanup_(closep) int fd = -1;
+	ssize_t n;
+
+	config_init(&h->config);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	n = fd < 0 ? -1 : read(fd, text, CONFIG_SIZE_MAX);
+	if (n < 0) {
+		*ret_why = xasprintf("cannot read %s: %s", path, strerror(errno));
+		return HUB_E_INVALID;
+	}
+	if (config_parse(&h->config, text, &why) > 0) {
+		*ret_why = xasprintf("%s: %s", path, why);
+		return HUB_E_INVALID;
+	}
+	if (h->config.log_level && !getenv("VARVE_LOG"))
+		log_set_level((enum log_level)h->config.log_level);
+	return 0;
+}
+
+static int make_dirs(const char *dir)
+{
+	_cleanup_(freep) char *path = xstrdup(dir);
+
+	for (char *p = path + 1;; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (c == '\0')
+			return 0;
+	}
+}
+
+static int open_data(struct hub *h, const char *data_dir, char **ret_why)
+{
+	pid_t pid = 0;
+	int r;
+
+	r = make_dirs(data_dir);
+	if (r >= 0)
+		r = lock_take(data_dir, &h->lock_fd, &pid);
+	if (r == LOCK_E_HELD) {
+		*ret_why = xasprintf("%s is in use by varved with pid %d: stop that one first, or give this one its own "
+				     "XDG_DATA_HOME", data_dir, (int)pid);
+		return HUB_E_LOCKED;
+	}
+	if (r < 0) {
+		*ret_why = xasprintf("cannot use %s: %s; make it a directory that you can write to, or set XDG_DATA_HOME",
+				     data_dir, strerror(-r));
+		return STORE_E_UNWRITABLE;
+	}
+	return store_open(data_dir, &h->store, ret_why);
+}
+
+int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struct hub **ret, char **ret_why)
+{
+	_cleanup_(hub_freep) struct hub *h = xnew(struct hub);
+	_cleanup_(freep) struct account *accounts = NULL;
+	size_t n = 0;
+	int r;
+
+	h->lock_fd = -1;
+	h->event = sd_event_ref(event);
+	h->wire_path = peer_find_wire();
+	h->data_dir = xstrdup(data_dir);
+	r = read_config(h, config_dir, ret_why);
+	if (r != 0)
+		return r;
+	r = open_data(h, data_dir, ret_why);
+	if (r != 0)
+		return r;
+	r = sd_event_add_defer(event, &h->defer, on_defer, h);
+	if (r < 0)
+		return err_origin(r);
+	sd_event_source_set_enabled(h->defer, SD_EVENT_OFF);
+	r = sd_event_add_time_relative(event, &h->checkpoint, CLOCK_MONOTONIC, (uint64_t)CHECKPOINT_IDLE_US,
+				       (uint64_t)USEC_PER_SEC, on_checkpoint, h);
+	if (r < 0)
+		return err_origin(r);
+	sd_event_source_set_enabled(h->checkpoint, SD_EVENT_OFF);
+	r = account_list(h->store, &accounts, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct seat *seat;
+
+		if (r >= 0)
+			r = seat_new(h, &accounts[i], &seat);
+		account_deinit(&accounts[i]);
+	}
+	if (r < 0)
+		return err_trace(r);
+	*ret = TAKE_PTR(h);
+	return 0;
+}
+
+int hub_start(struct hub *h)
+{
+	for (size_t i = 0; i < h->n_seats; i++)
+		engine_connect(h->seats[i]->engine);
+	return 0;
+}
+
+struct hub *hub_free(struct hub *h)
+{
+	if (!h)
+		return NULL;
+	h->observer = NULL;
+	for (size_t i = 0; i < h->n_seats; i++)
+		engine_suspend(h->seats[i]->engine);
+	for (size_t i = 0; i < h->n_seats; i++)
+		if (h->seats[i]->peer)
+			peer_drain(h->seats[i]->peer, DRAIN_US);
+	for (size_t i = 0; i < h->n_seats; i++)
+		seat_free(h->seats[i]);
+	free(h->seats);
+	free(h->removed);
+	if (h->store)
+		store_checkpoint(h->store, true);
+	store_free(h->store);
+	sd_event_source_disable_unref(h->defer);
+	sd_event_source_disable_unref(h->checkpoint);
+	sd_event_unref(h->event);
+	free(h->wire_path);
+	free(h->data_dir);
+	if (h->lock_fd >= 0)
+		close(h->lock_fd);
+	free(h);
+	return NULL;
+}
+
+struct store *hub_store(struct hub *h)
+{
+	return h->store;
+}
+
+size_t hub_account_count(const struct hub *h)
+{
+	return h->n_seats;
+}
+
+int64_t hub_account_id(const struct hub *h, size_t i)
+{
+	return engine_account(h->seats[i]->engine)->id;
+}
+
+const struct account *hub_account(const struct hub *h, int64_t id)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	return seat ? engine_account(seat->engine) : NULL;
+}
+
+int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	if (!seat)
+		return HUB_E_NOT_FOUND;
+	engine_status(seat->engine, ret);
+	return 0;
+}
+
+const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive, size_t *ret_fetching)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	return seat ? engine_cover(seat->engine, ret_archive, ret_fetching) : NULL;
+}
+
+void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	*ret_start_us = *ret_end_us = 0;
+	if (seat)
+		engine_archive_ends(seat->engine, ret_start_us, ret_end_us);
+}
+
+/* ---- changes that the user asks for: hub-accounts.c ---- */
+
+int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
+{
+	return seat_new(h, a, ret);
+}
+
+void hub_seat_remove(struct hub *h, struct seat *seat)
+{
+	int64_t id = engine_account(seat->engine)->id;
+
+	for (size_t i = 0; i < h->n_seats; i++) {
+		if (h->seats[i] != seat)
+			continue;
+		memmove(&h->seats[i], &h->seats[i + 1], (h->n_seats - i - 1) * sizeof(*h->seats));
+		h->n_seats--;
+		break;
+	}
+	seat_free(seat);
+	h->removed = xrealloc(h->removed, h->n_removed + 1, sizeof(*h->removed));
+	h->removed[h->n_removed++] = id;
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}

@@ -1,0 +1,29 @@
+/*
+ * One wire process: spawned with one end of a socketpair as fd 3, spoken to over the link, killed without mercy.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "base/mem.h"
+#include "link/vocab.h"
+
+struct peer;
+
+typedef void (*peer_record_fn)(void *userdata, const struct link_record *r);
+/* The wire is gone, however; called once. peer_free() is allowed and needed. */
+typedef void (*peer_gone_fn)(void *userdata, const char *why);
+
+/* Start ${path} (see peer_find_wire()). 0 or -errno. */
+int peer_new(sd_event *event, const char *path, peer_record_fn on_record, peer_gone_fn on_gone, void *userdata,
+	     struct peer **ret);
+/* SIGKILL, forget; the child is reaped in the background. NULL is fine. No callback follows. */
+struct peer *peer_free(struct peer *p);
+DEFINE_CLEANUP(struct peer *, peer_free);
+
+int peer_send(struct peer *p, const struct link_record *r);
+/* Wait until the wire has gone by itself, up to ${timeout_us}: for a clean stop at exit. */
+void peer_drain(struct peer *p, int64_t timeout_us);
+
+/* Where varve-wire is: $VARVE_WIRE, else beside the running program, else the libexec directory. Caller frees. */
+char *peer_find_wire(void);

@@ -1,0 +1,345 @@
+/* core/cover and its promise: coverage never claims what was not in a page or live on top of one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/cover.h"
+#include "core/plan.h"
+
+#define SEC INT64_C(1000000)
+#define T0 (INT64_C(1700000000) * SEC)
+
+static struct cover_page page(const struct cover_item *items, size_t n)
+{
+	return (struct cover_page){ items, n };
+}
+
+/* Given history up to id 10, when a newest page 90..100 has no overlap, then a hole (10,90) stands there. */
+static void A4_newest_page_without_overlap_leaves_a_gap(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct gap g;
+	const struct cover_item items[] = { { "90", T0 + 90 * SEC }, { "100", T0 + 100 * SEC } };
+	const struct cover_page p = page(items, 2);
+
+	cover_load(&c, "1", T0 + SEC, "10", T0 + 10 * SEC, SPAN_START);
+	cover_newest(&c, &p, false, T0);
+
+	assert_int_equal(c.n, 2);
+	assert_true(cover_is_live(&c));
+	assert_true(cover_gap(&c, 1, &g));
+	assert_string_equal(g.after_id, "10");
+	assert_string_equal(g.before_id, "90");
+	assert_int_equal(g.state, GAP_OPEN);
+	assert_false(cover_gap(&c, 0, &g));
+	cover_deinit(&c);
+}
+
+static void a_page_that_meets_the_older_span_joins(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "10", T0 + 10 * SEC }, { "11", T0 + 11 * SEC }, { "89", T0 + 89 * SEC } };
+	const struct cover_page p = page(items, 3);
+
+	cover_load(&c, "1", T0 + SEC, "10", T0 + 10 * SEC, SPAN_START);
+	cover_load(&c, "90", T0 + 90 * SEC, "100", T0 + 100 * SEC, SPAN_LIVE);
+	assert_int_equal(cover_before(&c, 1, &p, false), 0);
+
+	assert_int_equal(c.n, 1);
+	assert_string_equal(c.spans[0].first.id, "1");
+	assert_string_equal(c.spans[0].last.id, "100");
+	assert_int_equal(c.spans[0].flags, SPAN_START | SPAN_LIVE);
+	cover_deinit(&c);
+}
+
+/* Equal stamps prove nothing: Prosody's have one second. */
+static void equal_stamps_do_not_join(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "b", T0 }, { "c", T0 } };
+	const struct cover_page p = page(items, 2);
+
+	cover_load(&c, "0", T0 - SEC, "a", T0, 0);
+	cover_load(&c, "d", T0, "e", T0 + SEC, SPAN_LIVE);
+	assert_int_equal(cover_before(&c, 1, &p, false), 1);
+	assert_int_equal(c.n, 2);
+	assert_string_equal(c.spans[1].first.id, "b");
+	cover_deinit(&c);
+}
+
+/* During catch-up live messages do not move the frontier: they start a span of their own. */
+static void A1_live_messages_during_catch_up_open_their_own_span(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "20", T0 + 20 * SEC }, { "21", T0 + 21 * SEC } };
+	const struct cover_page p = page(items, 2);
+	struct gap g;
+
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_live(&c, "30");
+	cover_live(&c, "31");
+	assert_int_equal(c.n, 2);
+	assert_int_equal(cover_newest(&c, &p, false, T0), 1);
+
+	assert_int_equal(c.n, 3);
+	assert_true(cover_gap(&c, 2, &g));
+	assert_string_equal(g.after_id, "21");
+	assert_string_equal(g.before_id, "30");
+	cover_deinit(&c);
+}
+
+/* C10 in coverage: the same message live and in the page being read, both orders. */
+static void C10_live_message_inside_the_newest_page(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "20", T0 + 20 * SEC }, { "30", T0 + 30 * SEC } };
+	const struct cover_page p = page(items, 2);
+
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_live(&c, "30");
+	cover_live(&c, "31");
+	cover_newest(&c, &p, false, T0);
+
+	assert_int_equal(c.n, 2);
+	assert_string_equal(c.spans[1].first.id, "20");
+	assert_string_equal(c.spans[1].last.id, "31");
+	assert_true(cover_is_live(&c));
+
+	cover_live(&c, "32");
+	assert_string_equal(c.spans[1].last.id, "32");
+	cover_deinit(&c);
+}
+
+/* B1, B2: the frontier expired at the server. */
+static void B1_B2_what_expired_is_recorded_as_lost(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct gap g;
+
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_load(&c, "50", T0 + 50 * SEC, "60", T0 + 60 * SEC, SPAN_LIVE);
+	cover_exhausted(&c, 1, T0 + 50 * SEC);
+	assert_true(cover_gap(&c, 1, &g));
+	assert_int_equal(g.state, GAP_LOST);
+	assert_int_equal(cover_count_gaps(&c, true), 1);
+	assert_int_equal(cover_count_gaps(&c, false), 0);
+	cover_deinit(&c);
+
+	/* The server still reaches back beyond it: that one message was deleted, nothing is lost. */
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_load(&c, "50", T0 + 50 * SEC, "60", T0 + 60 * SEC, SPAN_LIVE);
+	cover_exhausted(&c, 1, T0);
+	assert_int_equal(c.n, 1);
+	cover_deinit(&c);
+}
+
+/* B8: the archive was wiped; local history stays, the frontier is re-seated, no loop. */
+static void B8_a_wiped_archive(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct plan_policy policy = { .metadata_known = true };
+	const struct cover_item items[] = { { "x", T0 + 90 * SEC } };
+	const struct cover_page p = page(items, 1);
+
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_newest(&c, &p, true, T0);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(c.spans[1].flags & SPAN_LOST, SPAN_LOST);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	cover_deinit(&c);
+
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_confirm_empty(&c, T0);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	cover_deinit(&c);
+}
+
+/* A17: "the archive was empty at time T" is a state of its own. */
+static void A17_an_empty_archive_is_remembered(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct plan_policy policy = { .metadata_known = true };
+	const struct cover_item items[] = { { "5", T0 - 5 * SEC }, { "6", T0 + 6 * SEC } };
+	const struct cover_page none = { NULL, 0 }, p = page(items, 2);
+
+	cover_newest(&c, &none, true, T0);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	cover_session_lost(&c);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_NEWEST);
+	cover_newest(&c, &p, true, T0);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(c.spans[0].flags, SPAN_START | SPAN_LIVE);
+	assert_string_equal(c.spans[0].first.id, "5");
+	cover_deinit(&c);
+
+	/* The first live message on an empty archive starts the span. */
+	cover_confirm_empty(&c, T0);
+	cover_live(&c, "1");
+	assert_int_equal(c.n, 1);
+	assert_string_equal(c.spans[0].first.id, "1");
+	assert_int_equal(c.spans[0].flags, SPAN_START | SPAN_LIVE);
+	cover_deinit(&c);
+}
+
+/* A newest page that reaches below several spans joins them all and keeps the lowest beginning. */
+static void a_page_may_swallow_whole_spans(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "2", T0 + 2 * SEC }, { "5", T0 + 5 * SEC }, { "9", T0 + 9 * SEC } };
+	const struct cover_page p = page(items, 3);
+
+	cover_load(&c, "5", T0 + 5 * SEC, "5", T0 + 5 * SEC, 0);
+	cover_load(&c, "8", T0 + 8 * SEC, "8", T0 + 8 * SEC, 0);
+	cover_newest(&c, &p, false, T0);
+	assert_int_equal(c.n, 1);
+	assert_string_equal(c.spans[0].last.id, "9");
+	assert_int_equal(c.spans[0].flags & SPAN_START, 0);
+	assert_string_equal(c.spans[0].first.id, "2");
+	cover_deinit(&c);
+}
+
+/*
+ * Property: a server archive of numbered messages with coarse stamps; random pages, live messages, sessions. After
+ * every operation everything inside a span has been delivered; and following the plan ends with the whole archive.
+ */
+struct world {
+	int n;		/* messages 1..n exist */
+	int64_t us[400];
+	bool have[400];
+	unsigned int seed;
+	int lost_below; /* expired: ids below are gone at the server */
+};
+
+static void name(char *buf, int i)
+{
+	snprintf(buf, 8, "m%d", i);
+}
+
+static int number(const char *id)
+{
+	return id[0] ? atoi(id + 1) : 0;
+}
+
+static void check_claims(const struct cover *c, const struct world *w)
+{
+	int prev = 0;
+
+	assert_true(cover_valid(c));
+	for (size_t i = 0; i < c->n; i++) {
+		int a = number(c->spans[i].first.id), b = number(c->spans[i].last.id);
+
+		if (c->spans[i].flags & SPAN_EMPTY)
+			continue;
+		assert_true(a > prev);
+		assert_true(b >= a);
+		for (int k = a; k <= b; k++)
+			if (!w->have[k])
+				fail_msg("seed %u: span %d..%d claims %d", w->seed, a, b, k);
+		prev = b;
+	}
+}
+
+static void fetch(struct cover *c, struct world *w, const struct plan *p, int max)
+{
+	struct cover_item items[64];
+	char names[64][8];
+	struct cover_page pg = { items, 0 };
+	int top = w->n, from, lowest = w->lost_below > 1 ? w->lost_below : 1;
+	bool complete;
+	size_t spans = c->n, at;
+
+	if (p->step == PLAN_BEFORE && *p->cursor)
+		top = number(p->cursor) - 1;
+	while (p->start_us && lowest <= w->n && w->us[lowest] < p->start_us)
+		lowest++;
+	from = top - max + 1 > lowest ? top - max + 1 : lowest;
+	complete = from <= lowest;
+	for (int i = from; i <= top; i++) {
+		name(names[pg.n], i);
+		items[pg.n] = (struct cover_item){ names[pg.n], w->us[i] };
+		pg.n++;
+		w->have[i] = true;
+	}
+	if (p->step == PLAN_NEWEST) {
+		cover_newest(c, &pg, complete, T0);
+		return;
+	}
+	at = cover_before(c, p->span, &pg, complete);
+	if (complete && at > 0 && at == p->span && c->n == spans)
+		cover_exhausted(c, at, w->us[w->lost_below > 1 ? w->lost_below : 1]);
+}
+
+static void coverage_never_claims_what_is_not_stored(_unused_ void **state)
+{
+	for (unsigned int seed = 1; seed <= 3000; seed++) {
+		struct plan_policy policy = { .metadata_known = true };
+		struct cover c = { 0 };
+		struct world w = { .seed = seed };
+		struct plan p;
+
+		srand(seed);
+		for (int op = 0; op < 60; op++) {
+			int kind = rand() % 10;
+			char id[8];
+
+			if (kind < 4 && w.n < 390) { /* archived while we are away, or not delivered */
+				w.n++;
+				w.us[w.n] = (w.n > 1 ? w.us[w.n - 1] : T0) + (rand() % 3 ? 0 : rand() % 900 * SEC);
+				if (cover_is_live(&c))
+					cover_session_lost(&c);
+			} else if (kind < 7 && w.n < 390) { /* live */
+				w.n++;
+				w.us[w.n] = (w.n > 1 ? w.us[w.n - 1] : T0) + (rand() % 3 ? 0 : rand() % 90 * SEC);
+				w.have[w.n] = true;
+				name(id, w.n);
+				cover_live(&c, id);
+			} else if (kind == 7) {
+				cover_session_lost(&c);
+			} else if (kind == 8 && w.n > 5 && rand() % 4 == 0) {
+				w.lost_below += rand() % 3;
+			} else {
+				p = plan_next(&c, &policy);
+				if (p.step != PLAN_DONE)
+					fetch(&c, &w, &p, 1 + rand() % 20);
+			}
+			check_claims(&c, &w);
+		}
+		for (int i = 0; i < 2000; i++) {
+			p = plan_next(&c, &policy);
+			if (p.step == PLAN_DONE)
+				break;
+			fetch(&c, &w, &p, 1 + rand() % 20);
+			check_claims(&c, &w);
+		}
+		assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+		for (int i = w.lost_below > 1 ? w.lost_below : 1; i <= w.n; i++)
+			if (!w.have[i])
+				fail_msg("seed %u: message %d of %d never fetched", seed, i, w.n);
+		cover_deinit(&c);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
+		cmocka_unit_test(a_page_that_meets_the_older_span_joins),
+		cmocka_unit_test(equal_stamps_do_not_join),
+		cmocka_unit_test(A1_live_messages_during_catch_up_open_their_own_span),
+		cmocka_unit_test(C10_live_message_inside_the_newest_page),
+		cmocka_unit_test(B1_B2_what_expired_is_recorded_as_lost),
+		cmocka_unit_test(B8_a_wiped_archive),
+		cmocka_unit_test(A17_an_empty_archive_is_remembered),
+		cmocka_unit_test(a_page_may_swallow_whole_spans),
+		cmocka_unit_test(coverage_never_claims_what_is_not_stored),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

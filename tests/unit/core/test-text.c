@@ -1,0 +1,75 @@
+/* core/text: what D-Bus refuses never reaches it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/text.h"
+
+static void cleaning(_unused_ void **state)
+{
+	static const struct {
+		const char *in, *out, *why;
+	} rows[] = {
+		{ "plain", "plain", "nothing to do" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f", "two bytes" },
+		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "an emoji" },
+		{ "a\xef\xbf\xbe" "b", "a\xef\xbf\xbd" "b", "U+FFFE" },
+		{ "\xef\xb7\x90", "\xef\xbf\xbd", "U+FDD0" },
+		{ "\xf0\x9f\xbf\xbf", "\xef\xbf\xbd", "U+1FFFF" },
+		{ "a\xff" "b", "a\xef\xbf\xbd" "b", "not UTF-8" },
+		{ "\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd", "overlong" },
+		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a surrogate" },
+		{ "\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "above U+10FFFF" },
+		{ "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd", "cut short" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *out = text_clean(rows[i].in);
+
+		assert_string_equal(out, rows[i].out);
+		assert_true(text_is_clean(out));
+	}
+	assert_true(text_is_utf8("\xef\xbf\xbe"));
+	assert_false(text_is_clean("\xef\xbf\xbe"));
+}
+
+static void a_prefix_does_not_cut_characters(_unused_ void **state)
+{
+	assert_int_equal(text_prefix("abc", 10), 3);
+	assert_int_equal(text_prefix("a\xc3\xbc", 2), 1);
+	assert_int_equal(text_prefix("\xf0\x9f\x98\x80", 3), 0);
+}
+
+/* Random bytes: the result is always clean, and cleaning twice changes nothing. */
+static void random_bytes(_unused_ void **state)
+{
+	srand(1);
+	for (int i = 0; i < 20000; i++) {
+		char in[33] = "";
+
+		for (int k = 0; k < 32; k++)
+			in[k] = (char)(rand() % 255 + 1);
+		_cleanup_(freep) char *once = text_clean(in);
+		_cleanup_(freep) char *twice = text_clean(once);
+
+		assert_true(text_is_clean(once));
+		assert_string_equal(once, twice);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cleaning),
+		cmocka_unit_test(a_prefix_does_not_cut_characters),
+		cmocka_unit_test(random_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
