@@ -1,0 +1,613 @@
+#define _GNU_SOURCE
+#include "sim.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "link/link.h"
+#include "store/archive.h"
+#include "store/read.h"
+#include "sync/engine-priv.h"
+
+#define OWN "me@sim.test"
+#define T0 (INT64_C(1700000000) * SIM_SEC)
+#define WINDOW 2000 /* the wire stops reading with so many uncommitted */
+
+/* ---- the world of the engine ---- */
+
+static int io_spawn(void *userdata)
+{
+	struct sim *s = userdata;
+
+	s->wire = true;
+	s->wires++;
+	s->announced = false;
+	return 0;
+}
+
+static void detach(struct sim *s)
+{
+	s->wire = false;
+	s->attached = false;
+	s->q_next = s->q_head;
+}
+
+static void io_kill(void *userdata)
+{
+	detach(userdata);
+}
+
+static int io_send(void *userdata, const struct link_record *r);
+
+static void io_timer(void *userdata, enum engine_timer which, int64_t at_us)
+{
+	struct sim *s = userdata;
+
+	s->timers[which] = at_us;
+}
+
+static int64_t io_boot_us(void *userdata)
+{
+	return ((struct sim *)userdata)->boot_us;
+}
+
+static int64_t io_real_us(void *userdata)
+{
+	struct sim *s = userdata;
+
+	return T0 + s->boot_us + s->skew_us;
+}
+
+static uint32_t io_random(void *userdata)
+{
+	return (uint32_t)rand_r(&((struct sim *)userdata)->seed) * 2u;
+}
+
+static void io_event(_unused_ void *userdata, _unused_ enum hub_event event)
+{
+}
+
+static const struct engine_io sim_io = {
+	.spawn = io_spawn,
+	.kill = io_kill,
+	.send = io_send,
+	.timer = io_timer,
+	.boot_us = io_boot_us,
+	.real_us = io_real_us,
+	.random = io_random,
+	.event = io_event,
+};
+
+/* ---- the server ---- */
+
+static struct sim_stanza *push(struct sim *s, enum sim_kind kind)
+{
+	struct sim_stanza *z;
+
+	if (s->q_head == s->q_tail)
+		s->q_head = s->q_tail = s->q_next = 0;
+	assert_true(s->q_tail < SIM_QUEUE_MAX);
+	z = &s->queue[s->q_tail++];
+	*z = (struct sim_stanza){ .n = ++s->counter, .kind = kind, .wire = s->wires, .first = -1, .last = -1 };
+	return z;
+}
+
+static int add(struct sim *s, const char *peer, bool out, const char *body, int64_t us)
+{
+	struct sim_message *m = &s->archive[s->n];
+
+	assert_true(s->n < SIM_MESSAGES_MAX);
+	snprintf(m->id, sizeof(m->id), "a%d", s->n);
+	snprintf(m->xid, sizeof(m->xid), "x%d", s->n);
+	snprintf(m->peer, sizeof(m->peer), "%s", peer);
+	snprintf(m->body, sizeof(m->body), "%s", body);
+	m->out = out;
+	m->us = us - us % s->resolution_us;
+	return s->n++;
+}
+
+int sim_archive(struct sim *s, const char *peer, bool out, const char *body, int64_t ago_us)
+{
+	return add(s, peer, out, body, T0 + s->boot_us - ago_us);
+}
+
+void sim_fill(struct sim *s, int n, int contacts, int64_t step_us)
+{
+	char peer[32], body[32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(peer, sizeof(peer), "c%d@sim.test", i % contacts);
+		snprintf(body, sizeof(body), "text %d", s->n);
+		sim_archive(s, peer, i % 7 == 3, body, (n - i) * step_us);
+	}
+}
+
+int sim_live(struct sim *s, const char *peer, const char *body)
+{
+	int i = sim_archive(s, peer, false, body, 0);
+
+	if (*s->session)
+		push(s, SIM_LIVE)->message = i;
+	return i;
+}
+
+static int index_of(const struct sim *s, const char *id)
+{
+	int i = atoi(id + 1);
+
+	return *id == 'a' && i >= s->expired && i < s->n ? i : -1;
+}
+
+static void fail_query(struct sim *s, uint32_t query)
+{
+	push(s, SIM_FAILED)->query = query;
+}
+
+static void answer_page(struct sim *s, const struct link_query *q)
+{
+	int top = s->n - 1, low = s->expired, from, max = (int)(q->max < s->page_cap ? q->max : s->page_cap);
+	struct sim_stanza *z;
+
+	s->queries++;
+	if (s->empty_fins) {
+		push(s, SIM_FIN)->query = q->query;
+		return;
+	}
+	if (*q->cursor) {
+		top = index_of(s, q->cursor) - 1;
+		if (top < -1) {
+			if (s->item_not_found) {
+				fail_query(s, q->query);
+				return;
+			}
+			top = atoi(q->cursor + 1) - 1;
+		}
+	}
+	if (s->never_complete)
+		top = s->n - 1;
+	while (q->start_us && low < s->n && s->archive[low].us < q->start_us)
+		low++;
+	while (q->end_us && top >= low && s->archive[top].us > q->end_us)
+		top--;
+	from = top - max + 1 > low ? top - max + 1 : low;
+	for (int i = from; i <= top; i++) {
+		z = push(s, SIM_RESULT);
+		z->query = q->query;
+		z->message = i;
+	}
+	z = push(s, SIM_FIN);
+	z->query = q->query;
+	z->complete = from <= low && !s->never_complete;
+	if (top >= from) {
+		z->first = from;
+		z->last = top;
+		z->results = top - from + 1;
+	}
+}
+
+static void acknowledge(struct sim *s, uint32_t n)
+{
+	/* Promise 1: never beyond what was sent, and nothing unacknowledged is dropped that is not durable. */
+	assert_true((int32_t)(s->counter - n) >= 0);
+	s->committed = n;
+	while (s->q_head < s->q_tail && (int32_t)(n - s->queue[s->q_head].n) >= 0) {
+		const struct sim_stanza *z = &s->queue[s->q_head];
+
+		if (z->kind == SIM_LIVE && sim_count(s, s->archive[z->message].body) != 1)
+			fail_msg("seed %u: acknowledged but not stored once: %s", s->seed, s->archive[z->message].body);
+		s->q_head++;
+	}
+	if (s->q_next < s->q_head)
+		s->q_next = s->q_head;
+}
+
+static int io_send(void *userdata, const struct link_record *r)
+{
+	struct sim *s = userdata;
+
+	if (!s->wire)
+		return -ENOTCONN;
+	switch (r->kind) {
+	case LINK_START:
+		s->start = *r;
+		snprintf(s->start_sm_id, sizeof(s->start_sm_id), "%s", r->start.sm_id);
+		break;
+	case LINK_COMMITTED:
+		acknowledge(s, r->committed.n);
+		break;
+	case LINK_QUERY:
+		answer_page(s, &r->query);
+		break;
+	case LINK_META_QUERY:
+		if (s->no_metadata)
+			fail_query(s, r->meta_query.query);
+		else
+			push(s, SIM_META)->query = r->meta_query.query;
+		break;
+	case LINK_STOP:
+		if (r->stop.final)
+			*s->session = '\0';
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+/* ---- the wire ---- */
+
+static void say(struct sim *s, struct link_record *r)
+{
+	engine_record(s->engine, r);
+}
+
+static void announce(struct sim *s)
+{
+	bool resume = *s->session && strcmp(s->start_sm_id, s->session) == 0 && !s->session_lost;
+	uint32_t h = s->start.start.sm_in;
+	struct link_record r;
+
+	s->announced = true;
+	for (uint32_t phase = PHASE_RESOLVE; phase <= PHASE_BIND; phase++) {
+		link_record_init(&r, LINK_PHASE);
+		r.phase.phase = phase;
+		say(s, &r);
+	}
+	if (!resume) {
+		if (*s->start_sm_id) {
+			link_record_init(&r, LINK_RESUME_REFUSED);
+			r.resume_refused.condition = "item-not-found";
+			say(s, &r);
+		}
+		snprintf(s->session, sizeof(s->session), "s%d", ++s->sessions);
+		s->q_head = s->q_tail = s->q_next = 0;
+		s->counter = 0;
+		s->binds++;
+	} else {
+		acknowledge(s, h);
+		s->q_next = s->q_head;
+		s->resumes++;
+	}
+	s->attached = true;
+	s->session_lost = false;
+	link_record_init(&r, LINK_ONLINE);
+	r.online.resumed = resume;
+	r.online.jid = OWN "/r";
+	r.online.sm_id = s->session;
+	r.online.sm_in = resume ? h : 0;
+	r.online.mechanism = "SIM";
+	say(s, &r);
+	if (!s->wire)
+		return;
+	link_record_init(&r, LINK_READY);
+	r.ready.archive = ARCHIVE_EXTENDED;
+	r.ready.stanza_ids = !s->no_stanza_ids;
+	say(s, &r);
+}
+
+static void fill_message(const struct sim *s, const struct sim_stanza *z, struct message *m, char *from)
+{
+	const struct sim_message *a = &s->archive[z->message];
+
+	message_init(m);
+	m->n = z->n;
+	m->via = z->kind == SIM_RESULT ? VIA_ARCHIVE : a->out ? VIA_CARBON : VIA_LIVE;
+	m->query = z->query;
+	m->type = "chat";
+	m->id = a->xid;
+	m->body = a->body;
+	snprintf(from, 64, "%s/other", a->out ? OWN : a->peer);
+	m->from = from;
+	m->to = a->out ? a->peer : OWN;
+	if (z->kind == SIM_RESULT || !s->no_stanza_ids)
+		m->archive_id = a->id;
+	if (z->kind == SIM_RESULT)
+		m->archive_us = a->us;
+}
+
+static void deliver(struct sim *s, const struct sim_stanza *z)
+{
+	bool mine = z->wire == s->wires;
+	struct link_record r;
+	char from[64];
+
+	if (z->kind == SIM_LIVE || (z->kind == SIM_RESULT && mine)) {
+		link_record_init(&r, LINK_MSG);
+		fill_message(s, z, &r.msg, from);
+	} else if (z->kind == SIM_FIN && mine) {
+		link_record_init(&r, LINK_FIN);
+		r.fin.n = z->n;
+		r.fin.query = z->query;
+		r.fin.complete = z->complete;
+		r.fin.stable = true;
+		r.fin.first = z->first < 0 ? "" : s->archive[z->first].id;
+		r.fin.last = z->last < 0 ? "" : s->archive[z->last].id;
+		r.fin.results = (uint32_t)z->results;
+	} else if (z->kind == SIM_META && mine) {
+		link_record_init(&r, LINK_META);
+		r.meta.n = z->n;
+		r.meta.query = z->query;
+		r.meta.empty = s->n <= s->expired;
+		if (!r.meta.empty) {
+			r.meta.start_id = s->archive[s->expired].id;
+			r.meta.start_us = s->archive[s->expired].us;
+			r.meta.end_id = s->archive[s->n - 1].id;
+			r.meta.end_us = s->archive[s->n - 1].us;
+		}
+	} else if (z->kind == SIM_FAILED && mine) {
+		link_record_init(&r, LINK_QUERY_FAILED);
+		r.query_failed.n = z->n;
+		r.query_failed.query = z->query;
+		r.query_failed.condition = "item-not-found";
+	} else {
+		link_record_init(&r, LINK_IDLE);
+		r.idle.n = z->n;
+	}
+	say(s, &r);
+}
+
+bool sim_step(struct sim *s)
+{
+	struct sim_stanza z;
+
+	if (!s->wire || s->mute)
+		return false;
+	if (!s->announced) {
+		announce(s);
+		return true;
+	}
+	if (!s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW)
+		return false;
+	z = s->queue[s->q_next++];
+	deliver(s, &z);
+	return true;
+}
+
+/* ---- time ---- */
+
+static int next_timer(const struct sim *s)
+{
+	int best = -1;
+
+	for (int i = 0; i < ENGINE_TIMERS; i++)
+		if (s->timers[i] && (best < 0 || s->timers[i] < s->timers[best]))
+			best = i;
+	return best;
+}
+
+void sim_run(struct sim *s, int64_t us)
+{
+	int64_t until = s->boot_us + us;
+
+	for (;;) {
+		int t;
+
+		while (sim_step(s))
+			;
+		t = next_timer(s);
+		if (t < 0 || s->timers[t] > until)
+			break;
+		if (s->timers[t] > s->boot_us)
+			s->boot_us = s->timers[t];
+		s->timers[t] = 0;
+		engine_timer(s->engine, (enum engine_timer)t);
+	}
+	s->boot_us = until;
+}
+
+bool sim_settle(struct sim *s, int64_t us)
+{
+	int64_t until = s->boot_us + us;
+	struct account_status st;
+
+	while (s->boot_us < until) {
+		sim_run(s, SIM_SEC);
+		engine_status(s->engine, &st);
+		if (st.caught_up && s->q_next >= s->q_tail)
+			return true;
+	}
+	return false;
+}
+
+void sim_cut(struct sim *s)
+{
+	if (!s->wire)
+		return;
+	detach(s);
+	engine_wire_gone(s->engine, "cut");
+}
+
+void sim_forget_session(struct sim *s)
+{
+	*s->session = '\0';
+	s->q_head = s->q_tail = s->q_next = 0;
+}
+
+/* ---- life ---- */
+
+static void open_store(struct sim *s)
+{
+	struct engine_policy policy = { .page_max = 250, .deadline_us = 15 * SIM_SEC };
+	_cleanup_(freep) struct account *list = NULL;
+	_cleanup_(freep) char *why = NULL;
+	size_t n = 0;
+
+	if (store_open(s->dir, &s->store, &why) != 0)
+		fail_msg("store: %s", why ? why : "?");
+	assert_int_equal(account_list(s->store, &list, &n), 0);
+	if (n == 0) {
+		assert_int_equal(store_begin(s->store), 0);
+		assert_int_equal(account_add(s->store, &s->account), 0);
+		assert_int_equal(store_commit(s->store), 0);
+	} else {
+		s->account.id = list[0].id;
+		account_deinit(&list[0]);
+	}
+	memset(s->timers, 0, sizeof(s->timers));
+	assert_int_equal(engine_new(s->store, &s->account, &policy, &sim_io, s, &s->engine), 0);
+}
+
+void sim_init(struct sim *s, unsigned int seed)
+{
+	memset(s, 0, sizeof(*s));
+	s->seed = seed;
+	s->page_cap = 50;
+	s->resolution_us = SIM_SEC;
+	s->item_not_found = true;
+	snprintf(s->dir, sizeof(s->dir), "/dev/shm/varve-sim-XXXXXX");
+	if (!mkdtemp(s->dir)) {
+		snprintf(s->dir, sizeof(s->dir), "/tmp/varve-sim-XXXXXX");
+		assert_non_null(mkdtemp(s->dir));
+	}
+	s->account = (struct account){
+		.jid = xstrdup(OWN), .password = xstrdup("x"), .enabled = true, .host = xstrdup(""),
+		.ca_pem = xstrdup(""), .nick = xstrdup(""), .resource = xstrdup("r"),
+	};
+	open_store(s);
+}
+
+static int remove_one(const char *path, _unused_ const struct stat *st, _unused_ int type, _unused_ struct FTW *f)
+{
+	return remove(path);
+}
+
+void sim_deinit(struct sim *s)
+{
+	engine_free(s->engine);
+	store_free(s->store);
+	account_deinit(&s->account);
+	nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+void sim_kill(struct sim *s)
+{
+	struct engine *e = s->engine;
+
+	/* What a killed process would have had in memory only. */
+	for (size_t i = 0; i < e->n_pending; i++)
+		free(e->pending[i]);
+	e->n_pending = 0;
+	e->dirty = false;
+	e->store_failing = true; /* so that the question in flight does not make the row dirty again */
+	detach(s);
+	e->wire = false;
+	e->counted = false;
+	engine_free(e);
+	store_free(s->store);
+	open_store(s);
+}
+
+void sim_restart(struct sim *s)
+{
+	engine_suspend(s->engine);
+	engine_free(s->engine);
+	store_free(s->store);
+	open_store(s);
+}
+
+/* ---- looking ---- */
+
+struct seen {
+	struct sim *s;
+	const char *body;
+	int count;
+	char **bodies;
+	size_t n;
+};
+
+static int see(void *userdata, const struct message_row *row)
+{
+	struct seen *x = userdata;
+
+	if (x->body) {
+		x->count += strcmp(row->body, x->body) == 0;
+		return 0;
+	}
+	x->bodies = xrealloc(x->bodies, x->n + 1, sizeof(char *));
+	x->bodies[x->n++] = xstrdup(row->body);
+	x->count = (int)row->id;
+	return 0;
+}
+
+static void read_all(struct sim *s, struct seen *x)
+{
+	struct history_query q = {
+		.account = s->account.id, .conversation = "", .anchor = ANCHOR_OLDEST, .after = 499, .across_gaps = true,
+	};
+	uint32_t edges = 0;
+	uint64_t seq;
+	size_t before;
+
+	do {
+		before = x->n;
+		assert_int_equal(read_history(s->store, &q, see, x, &edges, &seq), 0);
+		if (q.anchor == ANCHOR_MESSAGE && x->n > before) {
+			/* The anchor itself comes again. */
+			free(x->bodies[before]);
+			memmove(&x->bodies[before], &x->bodies[before + 1], (x->n - before - 1) * sizeof(char *));
+			x->n--;
+		}
+		q.anchor = ANCHOR_MESSAGE;
+		q.value = x->count;
+	} while (x->n > before && !(edges & EDGE_NEWEST));
+}
+
+int sim_count(struct sim *s, const char *body)
+{
+	struct seen x = { .s = s };
+	int count = 0;
+
+	read_all(s, &x);
+	for (size_t i = 0; i < x.n; i++) {
+		count += strcmp(x.bodies[i], body) == 0;
+		free(x.bodies[i]);
+	}
+	free(x.bodies);
+	return count;
+}
+
+void sim_expect_honest(struct sim *s)
+{
+	int64_t archive, us, msg;
+	size_t fetching;
+	const struct cover *c = engine_cover(s->engine, &archive, &fetching);
+
+	assert_true(cover_valid(c));
+	for (size_t i = 0; i < c->n; i++) {
+		const struct span *sp = &c->spans[i];
+
+		if (sp->flags & SPAN_EMPTY)
+			continue;
+		for (int k = atoi(sp->first.id + 1); k <= atoi(sp->last.id + 1); k++)
+			if (read_aid_time(s->store, archive, s->archive[k].id, &us, &msg) != 0 || !msg)
+				fail_msg("seed %u: span %s..%s claims %s which is not stored", s->seed, sp->first.id,
+					 sp->last.id, s->archive[k].id);
+	}
+}
+
+void sim_expect_all(struct sim *s, int from)
+{
+	struct seen x = { .s = s };
+	size_t want = (size_t)(s->n - from);
+
+	read_all(s, &x);
+	for (size_t i = 0; i < want && i < x.n; i++)
+		if (strcmp(x.bodies[i], s->archive[from + (int)i].body) != 0)
+			fail_msg("seed %u: place %zu of the archive: \"%s\" stands where \"%s\" should", s->seed, i,
+				 x.bodies[i], s->archive[from + (int)i].body);
+	if (x.n != want)
+		fail_msg("seed %u: %zu messages stored, the archive has %zu", s->seed, x.n, want);
+	for (size_t i = 0; i < x.n; i++)
+		free(x.bodies[i]);
+	free(x.bodies);
+	sim_expect_honest(s);
+}

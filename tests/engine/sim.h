@@ -1,0 +1,120 @@
+/*
+ * A server, a wire and a clock without a socket: the engine under test runs against them in simulated time, on a real
+ * store. The server keeps an archive (XEP-0313), sessions with unacknowledged stanzas (XEP-0198), and can be told to
+ * behave like Prosody or ejabberd, or badly.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sync/engine.h"
+
+#define SIM_MESSAGES_MAX 4096
+#define SIM_QUEUE_MAX 16384
+#define SIM_SEC INT64_C(1000000)
+
+struct sim_message {
+	char id[24];   /* archive id */
+	char xid[24];  /* message id */
+	int64_t us;    /* the archive's stamp */
+	char peer[32]; /* the other party */
+	bool out;      /* sent by another device of ours */
+	char body[32];
+};
+
+enum sim_kind { SIM_LIVE, SIM_RESULT, SIM_FIN, SIM_META, SIM_FAILED, SIM_NOISE };
+
+/* A stanza on the stream, kept by the server until it is acknowledged. */
+struct sim_stanza {
+	uint32_t n;
+	enum sim_kind kind;
+	unsigned int wire;  /* the wire that asked; answers to another wire make no record */
+	uint32_t query;
+	int message;	    /* index */
+	bool complete;
+	int first, last;    /* indexes for FIN, -1 = none */
+	int results;
+	bool delayed;
+};
+
+struct sim {
+	/* behaviour, set by the test before sim_start() or at any time between runs */
+	uint32_t page_cap;
+	int64_t resolution_us; /* of stamps: 1 s Prosody, 1 us ejabberd */
+	bool item_not_found;   /* Prosody says so, ejabberd never */
+	bool no_stanza_ids;    /* live messages carry no archive id */
+	bool never_complete;   /* an answer never says complete, and repeats the same page (A14) */
+	bool empty_fins;       /* fin without results, complete or last (A14) */
+	bool no_metadata;
+	bool session_lost;     /* resume is refused */
+	bool mute;	       /* the wire comes up and nothing ever follows */
+	bool store_full;
+	int64_t skew_us;       /* the phone's clock against the server's */
+
+	/* the server */
+	struct sim_message archive[SIM_MESSAGES_MAX];
+	int n, expired;	       /* messages below this index are gone */
+	struct sim_stanza queue[SIM_QUEUE_MAX];
+	int q_head, q_tail;    /* unacknowledged: head..tail */
+	int q_next;	       /* next to give to the wire */
+	uint32_t counter;      /* stanzas sent in this session */
+	char session[16];
+	int sessions;
+	bool attached;	       /* a stream carries the session */
+	int queries;	       /* asked, in all */
+
+	/* the wire and the world */
+	bool wire;
+	unsigned int wires;
+	bool announced;	       /* ONLINE and READY were said on this wire */
+	int64_t boot_us;
+	int64_t timers[ENGINE_TIMERS];
+	int resumes, binds;
+	struct link_record start; /* of the present wire; strings are copies */
+	char start_sm_id[32];
+	uint32_t committed;
+	unsigned int seed;
+
+	char dir[64];
+	struct store *store;
+	struct account account;
+	struct engine *engine;
+};
+
+/* A fresh store in a temporary directory, an account, an engine that is not connected. */
+void sim_init(struct sim *s, unsigned int seed);
+void sim_deinit(struct sim *s);
+
+/* Put a message into the archive as if it had arrived ${ago_us} before now; returns its index. */
+int sim_archive(struct sim *s, const char *peer, bool out, const char *body, int64_t ago_us);
+/* A message arrives now: archived, and sent on the stream if one is attached (or kept for a resume). */
+int sim_live(struct sim *s, const char *peer, const char *body);
+/* Fill the archive with ${n} messages of ${contacts} contacts, ${step_us} apart, ending now. */
+void sim_fill(struct sim *s, int n, int contacts, int64_t step_us);
+
+/* Give one stanza or one wire event to the engine. False when nothing is waiting. */
+bool sim_step(struct sim *s);
+/* Let time pass, running timers and stanzas in order. */
+void sim_run(struct sim *s, int64_t us);
+/* Until nothing is waiting and the engine is in sync, for at most ${us}. True if it got there. */
+bool sim_settle(struct sim *s, int64_t us);
+
+/* The link breaks; the server keeps the session. */
+void sim_cut(struct sim *s);
+/* The session's time is over at the server: what was unacknowledged is in the archive only. */
+void sim_forget_session(struct sim *s);
+/* kill -9 of varved: everything not committed is gone; and start again on the same directory. */
+void sim_kill(struct sim *s);
+/* A clean stop of varved and a start. */
+void sim_restart(struct sim *s);
+
+/* Messages that the store has for body ${body}. */
+int sim_count(struct sim *s, const char *body);
+/*
+ * Every message from index ${from} on is stored exactly once, in archive order, nothing else is stored; coverage is
+ * valid and every span holds what it claims. Fails the test otherwise, naming the seed.
+ */
+void sim_expect_all(struct sim *s, int from);
+/* Coverage claims nothing that is not stored. */
+void sim_expect_honest(struct sim *s);

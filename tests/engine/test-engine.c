@@ -1,0 +1,570 @@
+/*
+ * The engine against a simulated server in simulated time, on a real store: stories with the names of facts/sync.md.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "sim.h"
+#include "store/archive.h"
+#include "sync/engine-priv.h"
+
+#define HOUR (INT64_C(3600) * SIM_SEC)
+
+static int setup(void **state)
+{
+	struct sim *s = xnew(struct sim);
+
+	sim_init(s, 1);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	sim_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+static void first_sync_of_2000(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 2000, 30, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+	/* 2,000 in pages of 50, and no more questions than that takes. */
+	assert_in_range(s->queries, 40, 42);
+}
+
+static void an_empty_account_is_in_sync_at_once(void **state)
+{
+	struct sim *s = *state;
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 10 * SIM_SEC));
+	sim_live(s, "bob@sim.test", "first ever");
+	assert_true(sim_settle(s, 10 * SIM_SEC));
+	sim_expect_all(s, 0);
+	assert_int_equal(s->queries, 0);
+}
+
+/* 900 missed, page 50; a live message after page 3; killed after page 5. */
+static void A1_kill_during_catch_up_with_live_traffic(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 100, 3, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 24 * HOUR;
+	sim_fill(s, 900, 3, 60 * SIM_SEC);
+	s->queries = 0;
+	engine_connect(s->engine);
+	sim_run(s, 0);
+	for (int live = 0; s->queries < 5;) {
+		if (s->queries == 3 && !live++)
+			sim_live(s, "bob@sim.test", "live in the middle");
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 10);
+	}
+	sim_kill(s);
+	sim_forget_session(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+static void A2_a_server_that_caps_pages(void **state)
+{
+	struct sim *s = *state;
+
+	s->page_cap = 20;
+	sim_fill(s, 100, 2, SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+/* A hole is recorded with both ids in the page's transaction, and survives a kill. */
+static void A3_A4_the_hole_is_on_disk_with_the_page(void **state)
+{
+	struct sim *s = *state;
+	struct gap g;
+
+	sim_fill(s, 60, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 24 * HOUR;
+	sim_fill(s, 300, 2, 60 * SIM_SEC);
+	s->queries = 0;
+	engine_connect(s->engine);
+	sim_run(s, 0);
+	while (s->queries < 2)
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 10);
+	sim_kill(s);
+	assert_int_equal(s->engine->cover.n, 2);
+	assert_true(cover_gap(&s->engine->cover, 1, &g));
+	assert_string_equal(g.after_id, "a59");
+	assert_string_equal(g.before_id, "a310");
+	assert_int_equal(g.state, GAP_OPEN);
+	sim_expect_honest(s);
+}
+
+static void A14_answers_that_lead_nowhere_never_loop(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	sim_fill(s, 200, 2, 60 * SIM_SEC);
+	s->never_complete = true;
+	engine_connect(s->engine);
+	sim_run(s, 3 * HOUR);
+	engine_status(s->engine, &st);
+	assert_true(s->queries < 300); /* a few a try, tries ever farther apart */
+	assert_false(st.caught_up);
+	assert_true(st.gaps > 0);
+	sim_expect_honest(s);
+
+	s->never_complete = false;
+	s->empty_fins = true;
+	s->queries = 0;
+	sim_run(s, 3 * HOUR);
+	assert_true(s->queries < 300);
+	s->empty_fins = false;
+	assert_true(sim_settle(s, HOUR));
+	sim_expect_all(s, 0);
+}
+
+static void expired_frontier(struct sim *s, bool prosody)
+{
+	struct account_status st;
+
+	s->item_not_found = prosody;
+	s->resolution_us = prosody ? SIM_SEC : 1;
+	sim_fill(s, 60, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 24 * HOUR;
+	sim_fill(s, 300, 2, 60 * SIM_SEC);
+	s->expired = 160;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	engine_status(s->engine, &st);
+	assert_int_equal(st.lost, 1);
+	assert_int_equal(st.gaps, 0);
+	assert_int_equal((int)st.messages, 60 + 200);
+	sim_expect_honest(s);
+	/* Known once, not asked for again. */
+	s->queries = 0;
+	sim_restart(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(s->queries, 0);
+}
+
+static void B1_frontier_expired_prosody(void **state)
+{
+	expired_frontier(*state, true);
+}
+
+static void B2_frontier_expired_ejabberd(void **state)
+{
+	expired_frontier(*state, false);
+}
+
+/* The upper boundary of a hole expires while it is being filled. */
+static void B5_upper_boundary_expired(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 300, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	sim_run(s, 0);
+	while (s->queries < 3)
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 10);
+	sim_kill(s);
+	sim_forget_session(s);
+	s->expired = 280;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_honest(s);
+}
+
+static void C10_live_and_archive_in_both_orders(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 120, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	sim_run(s, 0);
+	/* Live just before the newest page is asked, and while it is coming in. */
+	for (int i = 0; i < 400; i++) {
+		char body[32];
+
+		if (i % 3 == 0 && i < 60) {
+			snprintf(body, sizeof(body), "live %d", i);
+			sim_live(s, "bob@sim.test", body);
+		}
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 20);
+	}
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+/* No stanza-ids: live rows are found again in the archive by sender, id and content. */
+static void live_without_archive_ids_merges_later(void **state)
+{
+	struct sim *s = *state;
+
+	s->no_stanza_ids = true;
+	sim_fill(s, 20, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	for (int i = 0; i < 5; i++) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "bare %d", i);
+		sim_live(s, "bob@sim.test", body);
+		sim_run(s, 2 * SIM_SEC);
+	}
+	sim_cut(s);
+	sim_forget_session(s);
+	sim_run(s, 60 * SIM_SEC);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+/* Killed between receive and commit: the server sends it again (D3); resumed without a question (D4). */
+static void D3_D4_killed_before_the_commit_and_resumed(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_live(s, "bob@sim.test", "seen but not committed");
+	while (sim_step(s))
+		;
+	s->queries = 0;
+	sim_kill(s);
+	assert_int_equal(sim_count(s, "seen but not committed"), 0);
+	sim_live(s, "bob@sim.test", "sent meanwhile");
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->resumes, 1);
+	assert_int_equal(s->queries, 0);
+	sim_expect_all(s, 0);
+}
+
+static void D4_D23_a_cut_is_resumed_and_nothing_asked(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	s->queries = 0;
+	for (int i = 0; i < 20; i++) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "across cuts %d", i);
+		sim_live(s, "bob@sim.test", body);
+		if (i % 3 == 0)
+			sim_cut(s);
+		sim_run(s, SIM_SEC * (1 + i % 4));
+	}
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->binds, 1);
+	assert_int_equal(s->queries, 0);
+	sim_expect_all(s, 0);
+}
+
+static void D10_D11_resume_refused_loses_nothing(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_cut(s);
+	sim_live(s, "bob@sim.test", "while away 1");
+	sim_live(s, "bob@sim.test", "while away 2");
+	sim_forget_session(s);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->binds, 2);
+	sim_expect_all(s, 0);
+}
+
+/* An archive page is coming in; live messages are stored at once, h waits for the page (D14). */
+static void D14_live_messages_do_not_wait_for_a_page(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 200, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	sim_run(s, 0);
+	while (s->queries < 1)
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 10);
+	for (int i = 0; i < 10; i++)
+		sim_step(s);
+	sim_live(s, "bob@sim.test", "in between");
+	/* Out of order on purpose: the live stanza overtakes the rest of the page. */
+	{
+		struct sim_stanza z = s->queue[s->q_tail - 1];
+
+		memmove(&s->queue[s->q_next + 1], &s->queue[s->q_next],
+			(size_t)(s->q_tail - 1 - s->q_next) * sizeof(z));
+		s->queue[s->q_next] = z;
+		for (int i = s->q_next; i < s->q_tail; i++)
+			s->queue[i].n = s->queue[s->q_next - 1].n + (uint32_t)(i - s->q_next + 1);
+	}
+	sim_step(s);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(sim_count(s, "in between"), 1);
+	sim_cut(s);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->resumes, 1);
+	sim_expect_all(s, 0);
+}
+
+/* The phone's clock is five minutes behind (F1), a day ahead for an hour (F2). */
+static void F1_F2_wrong_clocks(void **state)
+{
+	static const int64_t skews[] = { -300 * SIM_SEC, 24 * HOUR, 0 };
+	struct sim *s = *state;
+	char body[32];
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	for (size_t k = 0; k < ARRAY_SIZE(skews); k++) {
+		s->skew_us = skews[k];
+		engine_connect(s->engine);
+		assert_true(sim_settle(s, 600 * SIM_SEC));
+		for (int i = 0; i < 5; i++) {
+			snprintf(body, sizeof(body), "clock %zu %d", k, i);
+			sim_live(s, "bob@sim.test", body);
+			sim_run(s, 5 * SIM_SEC);
+		}
+		sim_cut(s);
+		sim_forget_session(s);
+		s->boot_us += HOUR;
+		for (int i = 0; i < 5; i++) {
+			snprintf(body, sizeof(body), "away %zu %d", k, i);
+			sim_archive(s, "bob@sim.test", false, body, (5 - i) * 60 * SIM_SEC);
+		}
+		engine_connect(s->engine);
+		assert_true(sim_settle(s, 600 * SIM_SEC));
+	}
+	sim_expect_all(s, 0);
+}
+
+/* 100 at once: stored in archive order. */
+static void F5_a_hundred_at_once(void **state)
+{
+	struct sim *s = *state;
+	char body[32];
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	for (int i = 0; i < 100; i++) {
+		snprintf(body, sizeof(body), "burst %d", i);
+		sim_live(s, "bob@sim.test", body);
+	}
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+static void a_wire_that_stays_silent_is_killed_and_tried_again(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	s->mute = true;
+	engine_connect(s->engine);
+	sim_run(s, 5 * SIM_SEC);
+	engine_status(s->engine, &st);
+	assert_string_equal(st.state, "connecting");
+	sim_run(s, 11 * SIM_SEC);
+	engine_status(s->engine, &st);
+	assert_string_equal(st.state, "offline");
+	assert_true(st.next_retry_us > 0);
+	assert_string_equal(st.reason_name, "Offline");
+	/* An hour of that is a handful of tries, not thousands. */
+	s->wires = 0;
+	sim_run(s, HOUR);
+	assert_in_range(s->wires, 8, 40);
+	s->mute = false;
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
+static void failing(struct sim *s, uint32_t failure, const char *condition)
+{
+	struct link_record r = { .kind = LINK_FAILED };
+
+	s->mute = true;
+	engine_connect(s->engine);
+	r.failed = (struct link_failed){ failure, condition, "words for the user" };
+	engine_record(s->engine, &r);
+	s->mute = false;
+}
+
+static void a_refused_password_stops_until_the_user_acts(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	failing(s, FAILURE_AUTH, "not-authorized");
+	engine_status(s->engine, &st);
+	assert_string_equal(st.state, "auth-failed");
+	assert_string_equal(st.reason_name, "AuthFailed");
+	assert_string_equal(st.reason_text, "words for the user");
+	s->wires = 0;
+	sim_run(s, 24 * HOUR);
+	assert_int_equal(s->wires, 0);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+}
+
+static void a_bad_certificate_is_tried_again_slowly(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	failing(s, FAILURE_CERT, "expired");
+	engine_status(s->engine, &st);
+	assert_string_equal(st.state, "offline");
+	assert_string_equal(st.reason_name, "Certificate");
+	s->wires = 0;
+	s->mute = true;
+	sim_run(s, 30 * SIM_SEC);
+	assert_int_equal(s->wires, 0);
+}
+
+static void disconnect_closes_the_session_and_enable_starts_anew(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	engine_disconnect(s->engine);
+	assert_string_equal(s->session, "");
+	engine_wire_gone(s->engine, "closed");
+	engine_status(s->engine, &st);
+	assert_false(st.resumable);
+	assert_string_equal(st.state, "offline");
+	sim_run(s, HOUR);
+	assert_false(s->wire);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->binds, 2);
+	sim_expect_all(s, 0);
+}
+
+/* D22: a clean stop leaves the session resumable, and the next start resumes it. */
+static void D22_a_clean_stop_is_resumed(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_restart(s);
+	sim_live(s, "bob@sim.test", "while stopped");
+	s->queries = 0;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->resumes, 1);
+	assert_int_equal(s->queries, 0);
+	sim_expect_all(s, 0);
+}
+
+static void a_pause_stops_questions_and_resume_goes_on(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	sim_fill(s, 500, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	sim_run(s, 0);
+	while (s->queries < 2)
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 10);
+	engine_sync_pause(s->engine, true);
+	sim_run(s, HOUR);
+	assert_true(s->queries <= 3);
+	engine_status(s->engine, &st);
+	assert_string_equal(st.sync_state, "paused");
+	engine_sync_pause(s->engine, false);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+/* Out of space: nothing is acknowledged, nothing is lost, and it goes on when there is space again. */
+static void wire_numbers_out_of_range_end_the_stream(void **state)
+{
+	struct sim *s = *state;
+	struct link_record r = { .kind = LINK_IDLE };
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	r.idle.n = 1000000;
+	engine_record(s->engine, &r);
+	assert_false(s->wire);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(first_sync_of_2000),
+		T(an_empty_account_is_in_sync_at_once),
+		T(A1_kill_during_catch_up_with_live_traffic),
+		T(A2_a_server_that_caps_pages),
+		T(A3_A4_the_hole_is_on_disk_with_the_page),
+		T(A14_answers_that_lead_nowhere_never_loop),
+		T(B1_frontier_expired_prosody),
+		T(B2_frontier_expired_ejabberd),
+		T(B5_upper_boundary_expired),
+		T(C10_live_and_archive_in_both_orders),
+		T(live_without_archive_ids_merges_later),
+		T(D3_D4_killed_before_the_commit_and_resumed),
+		T(D4_D23_a_cut_is_resumed_and_nothing_asked),
+		T(D10_D11_resume_refused_loses_nothing),
+		T(D14_live_messages_do_not_wait_for_a_page),
+		T(D22_a_clean_stop_is_resumed),
+		T(F1_F2_wrong_clocks),
+		T(F5_a_hundred_at_once),
+		T(a_wire_that_stays_silent_is_killed_and_tried_again),
+		T(a_refused_password_stops_until_the_user_acts),
+		T(a_bad_certificate_is_tried_again_slowly),
+		T(disconnect_closes_the_session_and_enable_starts_anew),
+		T(a_pause_stops_questions_and_resume_goes_on),
+		T(wire_numbers_out_of_range_end_the_stream),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
