@@ -315,6 +315,15 @@ static void on_phase(struct engine *e, const struct link_phase *p)
 		engine_arm(e, TIMER_DEADLINE, e->policy.deadline_us);
 }
 
+static void send_grant(struct engine *e)
+{
+	struct link_record rec;
+
+	link_record_init(&rec, LINK_GRANT);
+	rec.grant.n = e->session.grant;
+	e->io->send(e->userdata, &rec);
+}
+
 static void on_online(struct engine *e, const struct link_online *o)
 {
 	int r;
@@ -336,6 +345,8 @@ static void on_online(struct engine *e, const struct link_online *o)
 		engine_drop_wire(e);
 		return;
 	}
+	if (e->counted)
+		send_grant(e);
 	engine_set_reason(e, "", "");
 	log_info("%s: online%s, %s, %u flights", LOG_JID(e->account.jid), o->resumed ? ", resumed" : "", o->mechanism,
 		 o->flights);
@@ -362,18 +373,13 @@ static void on_ready(struct engine *e, const struct link_ready *y)
 
 static void on_sent(struct engine *e, uint32_t n)
 {
-	struct link_record rec;
-
 	if ((int32_t)(e->session.grant - n) >= GRANT_STEP / 2)
 		return;
 	/* Reserved before it is used: after a crash the server's h may be anything up to here (D8). */
 	e->session.grant = n + GRANT_STEP;
 	e->dirty = true;
-	if (commit_now(e) < 0)
-		return;
-	link_record_init(&rec, LINK_GRANT);
-	rec.grant.n = e->session.grant;
-	e->io->send(e->userdata, &rec);
+	if (commit_now(e) >= 0)
+		send_grant(e);
 }
 
 /* What a failure means: the bus's error name, and what to do. */
