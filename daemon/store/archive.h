@@ -15,6 +15,12 @@
 #include "core/message.h"
 #include "store/store.h"
 
+/*
+ * Messages of a page: servers send at most 250 (ejabberd MAX_PAGE_SIZE), and a transaction must stay in memory. More
+ * is -E2BIG.
+ */
+#define ARCHIVE_PAGE_MAX 1000
+
 /* The rowid of an account's archive: ${jid} "" is its own. Made on demand. */
 int archive_id(struct store *s, int64_t account, const char *jid, int64_t *ret);
 

@@ -1,6 +1,7 @@
 /*
  * Reading the archive for the bus: history pages, the conversation list, the change feed. Rows are handed to a
- * callback; strings in them die when it returns. No transaction needed: one connection, so each call sees one state.
+ * callback; strings in them die when it returns. A callback must not call the store; a negative value from it ends the
+ * call, which returns it. No transaction needed: one connection, so each call sees one state.
  */
 #pragma once
 
@@ -36,10 +37,11 @@ struct message_row {
 	const char *body;
 	const char *stanza_id, *origin_id, *xmpp_id; /* "" = none */
 	const char *encryption, *error, *error_text;
-	const char *reactions; /* "sender\temoji\temoji\n..." */
+	const char *reactions; /* a line for each sender, each ended by '\n': "sender\temoji\temoji\n" */
 	int64_t edited_us;     /* 0 = never */
 	int64_t reply_to;      /* row id, 0 = none or not here */
 	int64_t key;	       /* sort key */
+	int64_t delay_us;      /* the sender's own stamp (XEP-0203), display data; 0 = none (F3) */
 };
 
 struct conversation_row {
@@ -80,12 +82,14 @@ struct history_query {
 	int64_t account;
 	const char *conversation; /* "" = every conversation of the account, in archive order */
 	enum history_anchor anchor;
-	int64_t value;		  /* message id or time (us) */
+	int64_t value;		  /* message id or time (us): the first message that sorts at or after it */
 	uint32_t before, after;   /* rows; the anchor message itself is counted in neither */
 	bool across_gaps;	  /* a page normally stops at a gap of the account's archive */
 };
 
 /*
+ * The anchor of "newest" and "oldest" is the end itself and no message; "unread" without an unread message and "time"
+ * without a later message are "newest".
  * Exactly min(before, available) + anchor + min(after, available) rows, oldest first; READ_ROWS_MAX and
  * READ_BYTES_MAX cut the far end and set EDGE_CUT. *ret_edges: enum history_edge. *ret_seq: feed position.
  */
@@ -110,7 +114,12 @@ struct changes_fns {
 	removed_row_fn removed;
 };
 enum { READ_E_TOO_OLD = 3 };
-/* Rows with mod > since, in mod order, at most ${limit}; each once, in its latest state. */
+/*
+ * Rows with mod > since, in mod order, at most ${limit} (0 = READ_ROWS_MAX, which is also the most) and some
+ * READ_BYTES_MAX; each once, in its latest state. *ret_next: go on from there; *ret_more: there is more now.
+ * ${since} 0 is always answered: who has nothing needs no tombstones. READ_E_TOO_OLD: tombstones since then are gone,
+ * or ${since} is not of this epoch.
+ */
 int read_changes(struct store *s, int64_t account, uint64_t since, uint32_t limit, const struct changes_fns *fns,
 		 void *userdata, uint64_t *ret_next, bool *ret_more);
 int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest);

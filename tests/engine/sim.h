@@ -41,9 +41,11 @@ struct sim_stanza {
 struct sim {
 	/* behaviour, set by the test before sim_start() or at any time between runs */
 	uint32_t page_cap;
+	int64_t stanza_us;     /* between two stanzas */
 	int64_t resolution_us; /* of stamps: 1 s Prosody, 1 us ejabberd */
 	bool item_not_found;   /* Prosody says so, ejabberd never */
 	bool no_stanza_ids;    /* live messages carry no archive id */
+	bool no_ids;	       /* nor any id of the sender's */
 	bool never_complete;   /* an answer never says complete, and repeats the same page (A14) */
 	bool empty_fins;       /* fin without results, complete or last (A14) */
 	bool no_metadata;
@@ -74,7 +76,7 @@ struct sim {
 	struct link_record start; /* of the present wire; strings are copies */
 	char start_sm_id[32];
 	uint32_t committed;
-	unsigned int seed;
+	unsigned int seed, dice;
 
 	char dir[64];
 	struct store *store;

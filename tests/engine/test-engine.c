@@ -72,7 +72,6 @@ static void A1_kill_during_catch_up_with_live_traffic(void **state)
 	sim_fill(s, 900, 3, 60 * SIM_SEC);
 	s->queries = 0;
 	engine_connect(s->engine);
-	sim_run(s, 0);
 	for (int live = 0; s->queries < 5;) {
 		if (s->queries == 3 && !live++)
 			sim_live(s, "bob@sim.test", "live in the middle");
@@ -112,7 +111,6 @@ static void A3_A4_the_hole_is_on_disk_with_the_page(void **state)
 	sim_fill(s, 300, 2, 60 * SIM_SEC);
 	s->queries = 0;
 	engine_connect(s->engine);
-	sim_run(s, 0);
 	while (s->queries < 2)
 		if (!sim_step(s))
 			sim_run(s, SIM_SEC / 10);
@@ -196,7 +194,6 @@ static void B5_upper_boundary_expired(void **state)
 
 	sim_fill(s, 300, 2, 60 * SIM_SEC);
 	engine_connect(s->engine);
-	sim_run(s, 0);
 	while (s->queries < 3)
 		if (!sim_step(s))
 			sim_run(s, SIM_SEC / 10);
@@ -214,7 +211,6 @@ static void C10_live_and_archive_in_both_orders(void **state)
 
 	sim_fill(s, 120, 2, 60 * SIM_SEC);
 	engine_connect(s->engine);
-	sim_run(s, 0);
 	/* Live just before the newest page is asked, and while it is coming in. */
 	for (int i = 0; i < 400; i++) {
 		char body[32];
@@ -314,37 +310,54 @@ static void D10_D11_resume_refused_loses_nothing(void **state)
 	sim_expect_all(s, 0);
 }
 
-/* An archive page is coming in; live messages are stored at once, h waits for the page (D14). */
+/* A page is coming in, and a live message overtakes the rest of it. */
+static void live_inside_a_page(struct sim *s)
+{
+	struct sim_stanza z;
+
+	sim_fill(s, 200, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	while (s->queries < 1)
+		assert_true(sim_step(s));
+	for (int i = 0; i < 10; i++)
+		sim_step(s);
+	sim_live(s, "bob@sim.test", "in between");
+	z = s->queue[s->q_tail - 1];
+	memmove(&s->queue[s->q_next + 1], &s->queue[s->q_next], (size_t)(s->q_tail - 1 - s->q_next) * sizeof(z));
+	s->queue[s->q_next] = z;
+	for (int i = s->q_next; i < s->q_tail; i++)
+		s->queue[i].n = s->queue[s->q_next - 1].n + (uint32_t)(i - s->q_next + 1);
+	sim_step(s);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(sim_count(s, "in between"), 1);
+}
+
+/* An archive page is coming in; a live message is stored at once, h waits for the page (D14). */
 static void D14_live_messages_do_not_wait_for_a_page(void **state)
 {
 	struct sim *s = *state;
 
-	sim_fill(s, 200, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	sim_run(s, 0);
-	while (s->queries < 1)
-		if (!sim_step(s))
-			sim_run(s, SIM_SEC / 10);
-	for (int i = 0; i < 10; i++)
-		sim_step(s);
-	sim_live(s, "bob@sim.test", "in between");
-	/* Out of order on purpose: the live stanza overtakes the rest of the page. */
-	{
-		struct sim_stanza z = s->queue[s->q_tail - 1];
-
-		memmove(&s->queue[s->q_next + 1], &s->queue[s->q_next],
-			(size_t)(s->q_tail - 1 - s->q_next) * sizeof(z));
-		s->queue[s->q_next] = z;
-		for (int i = s->q_next; i < s->q_tail; i++)
-			s->queue[i].n = s->queue[s->q_next - 1].n + (uint32_t)(i - s->q_next + 1);
-	}
-	sim_step(s);
-	engine_timer(s->engine, TIMER_COMMIT);
-	assert_int_equal(sim_count(s, "in between"), 1);
+	live_inside_a_page(s);
 	sim_cut(s);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	assert_int_equal(s->resumes, 1);
 	sim_expect_all(s, 0);
+}
+
+/* The server repeats it after the resume; without any id only its number tells that it is stored (decisions/0004). */
+static void a_message_without_any_id_is_not_doubled_by_a_resume(void **state)
+{
+	struct sim *s = *state;
+
+	s->no_ids = true;
+	live_inside_a_page(s);
+	sim_kill(s);
+	engine_connect(s->engine);
+	for (int i = 0; i < 60; i++)
+		sim_step(s);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(s->resumes, 1);
+	assert_int_equal(sim_count(s, "in between"), 1);
 }
 
 /* The phone's clock is five minutes behind (F1), a day ahead for an hour (F2). */
@@ -403,7 +416,7 @@ static void a_wire_that_stays_silent_is_killed_and_tried_again(void **state)
 	sim_run(s, 5 * SIM_SEC);
 	engine_status(s->engine, &st);
 	assert_string_equal(st.state, "connecting");
-	sim_run(s, 11 * SIM_SEC);
+	sim_run(s, 10 * SIM_SEC + SIM_SEC / 5);
 	engine_status(s->engine, &st);
 	assert_string_equal(st.state, "offline");
 	assert_true(st.next_retry_us > 0);
@@ -469,7 +482,7 @@ static void disconnect_closes_the_session_and_enable_starts_anew(void **state)
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	engine_disconnect(s->engine);
 	assert_string_equal(s->session, "");
-	engine_wire_gone(s->engine, "closed");
+	sim_cut(s);
 	engine_status(s->engine, &st);
 	assert_false(st.resumable);
 	assert_string_equal(st.state, "offline");
@@ -506,7 +519,6 @@ static void a_pause_stops_questions_and_resume_goes_on(void **state)
 
 	sim_fill(s, 500, 2, 60 * SIM_SEC);
 	engine_connect(s->engine);
-	sim_run(s, 0);
 	while (s->queries < 2)
 		if (!sim_step(s))
 			sim_run(s, SIM_SEC / 10);
@@ -520,7 +532,6 @@ static void a_pause_stops_questions_and_resume_goes_on(void **state)
 	sim_expect_all(s, 0);
 }
 
-/* Out of space: nothing is acknowledged, nothing is lost, and it goes on when there is space again. */
 static void wire_numbers_out_of_range_end_the_stream(void **state)
 {
 	struct sim *s = *state;
@@ -554,6 +565,7 @@ int main(void)
 		T(D4_D23_a_cut_is_resumed_and_nothing_asked),
 		T(D10_D11_resume_refused_loses_nothing),
 		T(D14_live_messages_do_not_wait_for_a_page),
+		T(a_message_without_any_id_is_not_doubled_by_a_resume),
 		T(D22_a_clean_stop_is_resumed),
 		T(F1_F2_wrong_clocks),
 		T(F5_a_hundred_at_once),

@@ -219,7 +219,7 @@ struct world {
 
 static void name(char *buf, int i)
 {
-	snprintf(buf, 8, "m%d", i);
+	snprintf(buf, 16, "m%d", i);
 }
 
 static int number(const char *id)
@@ -249,7 +249,7 @@ static void check_claims(const struct cover *c, const struct world *w)
 static void fetch(struct cover *c, struct world *w, const struct plan *p, int max)
 {
 	struct cover_item items[64];
-	char names[64][8];
+	char names[64][16];
 	struct cover_page pg = { items, 0 };
 	int top = w->n, from, lowest = w->lost_below > 1 ? w->lost_below : 1;
 	bool complete;
@@ -287,7 +287,7 @@ static void coverage_never_claims_what_is_not_stored(_unused_ void **state)
 		srand(seed);
 		for (int op = 0; op < 60; op++) {
 			int kind = rand() % 10;
-			char id[8];
+			char id[16];
 
 			if (kind < 4 && w.n < 390) { /* archived while we are away, or not delivered */
 				w.n++;

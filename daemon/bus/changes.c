@@ -1,0 +1,211 @@
+#include "bus/changes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "bus/conn.h"
+#include "bus/errors.h"
+#include "bus/options.h"
+#include "bus/rows.h"
+#include "bus/tree.h"
+#include "ipc/names.h"
+#include "store/read.h"
+
+enum part { PART_MESSAGES, PART_CONVERSATIONS, PART_CONTACTS, PART_REMOVED, PARTS };
+
+static const struct {
+	const char *kind; /* in option kinds */
+	const char *contents;
+} parts[] = {
+	[PART_MESSAGES] = { "message", VARVE_SIG_MESSAGE },
+	[PART_CONVERSATIONS] = { "conversation", VARVE_SIG_CONVERSATION },
+	[PART_CONTACTS] = { "contact", VARVE_SIG_CONTACT },
+	[PART_REMOVED] = { "removed", "(ss)" },
+};
+
+/*
+ * Rows come in the order of mod, the kinds mixed, and next and more stand before them in the answer: so each kind is
+ * collected in a message of its own, which is never sent.
+ */
+struct changes {
+	sd_bus_message *parts[PARTS];
+	char **conversations, **kinds; /* NULL = all */
+	bool skip_bodies;
+	size_t bytes;
+};
+
+static void changes_deinit(struct changes *c)
+{
+	for (size_t i = 0; i < PARTS; i++)
+		sd_bus_message_unref(c->parts[i]);
+	options_free_texts(c->conversations);
+	options_free_texts(c->kinds);
+}
+
+static bool among(char *const *list, const char *s)
+{
+	for (char *const *p = list; p && *p; p++)
+		if (strcmp(*p, s) == 0)
+			return true;
+	return !list;
+}
+
+static int on_message(void *userdata, const struct message_row *row)
+{
+	struct changes *c = userdata;
+
+	if (!among(c->kinds, parts[PART_MESSAGES].kind) || !among(c->conversations, row->conversation))
+		return 0;
+	c->bytes += rows_message_size(row);
+	return rows_message(c->parts[PART_MESSAGES], row, c->skip_bodies);
+}
+
+static int on_conversation(void *userdata, const struct conversation_row *row)
+{
+	struct changes *c = userdata;
+
+	if (!among(c->kinds, parts[PART_CONVERSATIONS].kind) || !among(c->conversations, row->id))
+		return 0;
+	c->bytes += rows_conversation_size(row);
+	return rows_conversation(c->parts[PART_CONVERSATIONS], row);
+}
+
+static int on_contact(void *userdata, const struct contact_row *row)
+{
+	struct changes *c = userdata;
+
+	if (!among(c->kinds, parts[PART_CONTACTS].kind) || !among(c->conversations, row->jid))
+		return 0;
+	c->bytes += 128 + strlen(str_or_empty(row->jid)) + strlen(str_or_empty(row->name));
+	return rows_contact(c->parts[PART_CONTACTS], row);
+}
+
+static int on_removed(void *userdata, const char *kind, const char *key)
+{
+	struct changes *c = userdata;
+	sd_bus_message *m = c->parts[PART_REMOVED];
+	int r;
+
+	/* Whose conversation a removed row was in is not known any more: always told. */
+	if (!among(c->kinds, parts[PART_REMOVED].kind))
+		return 0;
+	c->bytes += 32 + strlen(key);
+	if ((r = sd_bus_message_open_container(m, 'r', "ss")) < 0 ||
+	    (r = rows_text(m, kind)) < 0 ||
+	    (r = rows_text(m, key)) < 0 ||
+	    (r = sd_bus_message_close_container(m)) < 0)
+		return err_trace(r);
+	return 0;
+}
+
+static int begin_parts(struct changes *c, sd_bus *bus)
+{
+	int r;
+
+	for (size_t i = 0; i < PARTS; i++)
+		if ((r = sd_bus_message_new_signal(bus, &c->parts[i], VARVE_PATH, VARVE_IFACE_ARCHIVE, "Part")) < 0 ||
+		    (r = sd_bus_message_open_container(c->parts[i], 'a', parts[i].contents)) < 0)
+			return err_trace(r);
+	return 0;
+}
+
+static int copy_parts(struct changes *c, sd_bus_message *reply)
+{
+	int r;
+
+	for (size_t i = 0; i < PARTS; i++)
+		if ((r = sd_bus_message_close_container(c->parts[i])) < 0 ||
+		    (r = sd_bus_message_seal(c->parts[i], 1, 0)) < 0 ||
+		    (r = sd_bus_message_rewind(c->parts[i], true)) < 0 ||
+		    (r = sd_bus_message_copy(reply, c->parts[i], true)) < 0)
+			return err_trace(r);
+	return 0;
+}
+
+static int read_arguments(sd_bus_message *m, struct changes *c, const char **ret_epoch, uint64_t *ret_since,
+			  uint32_t *ret_limit, sd_bus_error *error)
+{
+	const struct option known[] = {
+		{ "conversations", OPTION_TEXTS, &c->conversations },
+		{ "kinds", OPTION_TEXTS, &c->kinds },
+		{ "skip-bodies", OPTION_BOOL, &c->skip_bodies },
+	};
+	int r;
+
+	r = sd_bus_message_read(m, "stu", ret_epoch, ret_since, ret_limit);
+	if (r < 0)
+		return err_trace(r);
+	r = options_read(m, known, ARRAY_SIZE(known), error);
+	if (r < 0)
+		return r;
+	for (char **p = c->kinds; p && *p; p++) {
+		size_t i = 0;
+
+		while (i < PARTS && strcmp(parts[i].kind, *p) != 0)
+			i++;
+		if (i == PARTS)
+			return error_invalid(error, "there is no kind '%s': it is one of message, conversation, contact, "
+					     "removed", *p);
+	}
+	if (*ret_limit == 0 || *ret_limit > READ_ROWS_MAX)
+		*ret_limit = READ_ROWS_MAX;
+	return 0;
+}
+
+/* The caller's position belongs to this archive. */
+static int check_position(struct store *s, int64_t account, const char *epoch, uint64_t since, sd_bus_error *error)
+{
+	uint64_t seq, oldest;
+	int r;
+
+	r = read_seq(s, account, &seq, &oldest);
+	if (r != 0)
+		return error_from_store(error, r < 0 ? r : -EIO);
+	if (*epoch && strcmp(epoch, store_epoch(s)) != 0)
+		return error_set(error, VARVE_ERROR_EPOCH_CHANGED,
+				 "this archive is another one than that of epoch '%s': drop what you hold and read again", epoch);
+	/* A position never goes back within an epoch: so this is an older copy of the archive. */
+	if (since > seq)
+		return error_set(error, VARVE_ERROR_EPOCH_CHANGED,
+				 "the feed has not reached %llu, it ends at %llu: the archive is an older copy; drop what you "
+				 "hold and read again", (unsigned long long)since, (unsigned long long)seq);
+	return 0;
+}
+
+int changes_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	static const struct changes_fns fns = { on_message, on_conversation, on_contact, on_removed };
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	_cleanup_(changes_deinit) struct changes ch = { 0 };
+	struct conn *c = userdata;
+	struct store *s = hub_store(conn_hub(c));
+	int64_t account = tree_call_account(m);
+	uint64_t since, next = 0;
+	const char *epoch;
+	uint32_t limit;
+	bool more = false;
+	int r;
+
+	if (conn_defer(c, m, changes_handle))
+		return 1;
+	if ((r = read_arguments(m, &ch, &epoch, &since, &limit, error)) < 0 ||
+	    (r = check_position(s, account, epoch, since, error)) < 0)
+		return r;
+	r = begin_parts(&ch, conn_bus(c));
+	if (r < 0)
+		return r;
+	r = read_changes(s, account, since, limit, &fns, &ch, &next, &more);
+	if (r == READ_E_TOO_OLD)
+		return error_set(error, VARVE_ERROR_CHANGES_TOO_OLD,
+				 "the feed does not reach back to %llu: drop what you hold and read again",
+				 (unsigned long long)since);
+	if (r != 0)
+		return error_from_store(error, r < 0 ? r : -EIO);
+	if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
+	    (r = sd_bus_message_append(reply, "tb", next, more)) < 0 ||
+	    (r = copy_parts(&ch, reply)) < 0)
+		return err_trace(r);
+	return conn_reply(c, reply, ch.bytes);
+}

@@ -1,0 +1,339 @@
+#include "bus/conn.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "bus/errors.h"
+#include "bus/match.h"
+#include "bus/tree.h"
+
+struct deferred {
+	sd_bus_message *call;
+	sd_bus_message_handler_t handler;
+};
+
+struct conn {
+	struct conn_config config;
+	sd_bus *bus;
+	char *name;
+	int fd; /* the bus's */
+	sd_event_source *io;
+	sd_event_source *more; /* there may be more to process: come back in the next round */
+	struct matches *matches;
+	struct mailbox *mailbox;
+	bool spoke; /* has called something */
+	bool said_hello;
+	const char *doomed; /* why it is about to be closed; static */
+
+	struct deferred deferred[CONN_DEFERRED_MAX]; /* ring */
+	size_t deferred_at, n_deferred;
+	bool running_deferred;
+	size_t queued_bytes;
+
+	int64_t born_us, moved_us;
+	uint64_t seen_queue;
+	int seen_outq;
+};
+
+sd_bus *conn_bus(struct conn *c)
+{
+	return c->bus;
+}
+
+struct hub *conn_hub(struct conn *c)
+{
+	return c->config.hub;
+}
+
+const struct conn_config *conn_config(const struct conn *c)
+{
+	return &c->config;
+}
+
+const char *conn_name(const struct conn *c)
+{
+	return c->name;
+}
+
+struct matches *conn_matches(struct conn *c)
+{
+	return c->matches;
+}
+
+bool conn_hello(struct conn *c)
+{
+	bool first = !c->said_hello;
+
+	c->said_hello = true;
+	return first;
+}
+
+static uint64_t queued(struct conn *c)
+{
+	uint64_t n = 0;
+
+	if (sd_bus_get_n_queued_write(c->bus, &n) < 0)
+		return 0;
+	if (n == 0)
+		c->queued_bytes = 0;
+	return n;
+}
+
+static bool congested(struct conn *c)
+{
+	return queued(c) > CONN_QUEUE_STOP || c->queued_bytes > CONN_BYTES_STOP;
+}
+
+static void doom(struct conn *c, const char *why)
+{
+	if (!c->doomed)
+		c->doomed = why;
+	sd_event_source_set_enabled(c->more, SD_EVENT_ONESHOT);
+}
+
+bool conn_defer(struct conn *c, sd_bus_message *call, sd_bus_message_handler_t handler)
+{
+	struct deferred *d;
+
+	if (c->running_deferred || (c->n_deferred == 0 && !congested(c)))
+		return false;
+	if (c->n_deferred == CONN_DEFERRED_MAX) {
+		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+		error_set(&error, VARVE_ERROR_LIMIT_EXCEEDED,
+			  "too many calls are waiting: take the answers before asking for more");
+		sd_bus_reply_method_error(call, &error);
+		return true;
+	}
+	d = &c->deferred[(c->deferred_at + c->n_deferred++) % CONN_DEFERRED_MAX];
+	*d = (struct deferred){ sd_bus_message_ref(call), handler };
+	return true;
+}
+
+int conn_reply(struct conn *c, sd_bus_message *reply, size_t bytes)
+{
+	int r = sd_bus_send(NULL, reply, NULL);
+
+	if (r < 0)
+		return err_trace(r);
+	/* Written at once: it is the kernel's, and bounded there. */
+	if (queued(c) > 0)
+		c->queued_bytes += bytes;
+	return 1;
+}
+
+/* What sd-bus does after a vtable handler, for those that run later. */
+static void run_deferred(struct conn *c)
+{
+	for (int i = 0; i < CONN_BATCH && c->n_deferred > 0 && !congested(c); i++) {
+		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+		struct deferred d = c->deferred[c->deferred_at];
+		int r;
+
+		c->deferred_at = (c->deferred_at + 1) % CONN_DEFERRED_MAX;
+		c->n_deferred--;
+		c->running_deferred = true;
+		r = d.handler(d.call, c, &error);
+		c->running_deferred = false;
+		if (sd_bus_error_is_set(&error))
+			sd_bus_reply_method_error(d.call, &error);
+		else if (r < 0)
+			sd_bus_reply_method_errno(d.call, r, NULL);
+		sd_bus_message_unref(d.call);
+	}
+}
+
+/* Runs before sd-bus looks at a message (facts/ipc.md section 1.1). */
+static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct conn *c = userdata;
+	uint8_t type;
+	int r;
+
+	r = sd_bus_message_get_type(m, &type);
+	if (r < 0)
+		return r;
+	/* Clients have nothing to tell but calls; we call nobody. */
+	if (type != SD_BUS_MESSAGE_METHOD_CALL)
+		return 1;
+	c->spoke = true;
+	if (role_of_call(m) <= c->config.role)
+		return 0;
+	return error_set(error, VARVE_ERROR_DENIED, "this connection has the role '%s', which may not call %s",
+			 role_name(c->config.role), str_or_empty(sd_bus_message_get_member(m)));
+}
+
+/* Process what is there. While congested only one step: it writes, and at most lets one call through. */
+static int pump(struct conn *c)
+{
+	int r = 1, n;
+
+	for (n = 0; n < CONN_BATCH && r > 0 && !c->doomed; n++) {
+		if (n > 0 && congested(c))
+			break;
+		r = sd_bus_process(c->bus, NULL);
+	}
+	if (r < 0)
+		return r;
+	if (c->n_deferred > 0 && !congested(c))
+		run_deferred(c);
+	if (queued(c) > CONN_QUEUE_CLOSE)
+		doom(c, "does not take its answers");
+	if (!congested(c) && (r > 0 || c->n_deferred > 0))
+		sd_event_source_set_enabled(c->more, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int on_ready(struct conn *c)
+{
+	int r = c->doomed ? -ECONNABORTED : pump(c);
+
+	if (r >= 0)
+		return 0;
+	log_debug("bus: %s (pid %d) is gone%s%s", c->name, (int)c->config.pid, c->doomed ? ": " : "",
+		  str_or_empty(c->doomed));
+	c->config.gone(c->config.userdata, c);
+	return 0;
+}
+
+static int on_io(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t revents, void *userdata)
+{
+	return on_ready(userdata);
+}
+
+static int on_more(_unused_ sd_event_source *s, void *userdata)
+{
+	return on_ready(userdata);
+}
+
+static bool wants(void *userdata, const char *path, const char *interface, const char *member)
+{
+	struct conn *c = userdata;
+
+	/* Before its first call nobody knows whether it is a bus client, whom a signal before the answer to Hello
+	 * confuses (sd-bus drops the connection). */
+	if (!c->spoke || sd_bus_is_ready(c->bus) <= 0)
+		return false;
+	return !c->said_hello || matches_want(c->matches, path, interface, member);
+}
+
+/* Before the loop sleeps: ring what is due, then listen for what makes sense. */
+static int on_prepare(_unused_ sd_event_source *s, void *userdata)
+{
+	struct conn *c = userdata;
+	int events;
+
+	if (c->doomed)
+		return 0;
+	/* One pending doorbell: while something is queued, news collect in the mailbox. */
+	if (queued(c) == 0)
+		mailbox_deliver(c->mailbox, c->bus, wants, c);
+	events = sd_bus_get_events(c->bus);
+	if (events < 0) {
+		doom(c, "closed");
+		return 0;
+	}
+	if (congested(c) || c->n_deferred > 0)
+		events &= ~EPOLLIN;
+	sd_event_source_set_io_events(c->io, (uint32_t)events);
+	return 0;
+}
+
+bool conn_needs_tick(struct conn *c)
+{
+	return sd_bus_is_ready(c->bus) <= 0 || queued(c) > 0;
+}
+
+void conn_tick(struct conn *c, int64_t now_us)
+{
+	uint64_t n = queued(c);
+	int outq = 0;
+
+	if (sd_bus_is_ready(c->bus) <= 0) {
+		if (now_us - c->born_us > CONN_AUTH_US)
+			doom(c, "did not authenticate");
+		return;
+	}
+	/* A big answer leaves in pieces: the kernel's queue moves where ours does not. */
+	if (ioctl(c->fd, SIOCOUTQ, &outq) < 0)
+		outq = 0;
+	if (n == 0 || n != c->seen_queue || outq != c->seen_outq)
+		c->moved_us = now_us;
+	else if (now_us - c->moved_us > CONN_STALL_US)
+		doom(c, "is stuck");
+	c->seen_queue = n;
+	c->seen_outq = outq;
+}
+
+static int start_bus(struct conn *c, int fd)
+{
+	int sndbuf = CONN_SNDBUF;
+	int r;
+
+	if ((r = sd_bus_new(&c->bus)) < 0)
+		return err_origin(r);
+	/* sd-bus owns the fd from here on. */
+	if ((r = sd_bus_set_fd(c->bus, fd, fd)) < 0) {
+		close(fd);
+		return err_origin(r);
+	}
+	c->fd = fd;
+	if ((r = sd_bus_set_description(c->bus, c->name)) < 0 ||
+	    (r = sd_bus_set_server(c->bus, 1, c->config.server_id)) < 0 ||
+	    (r = sd_bus_negotiate_fds(c->bus, 1)) < 0 ||
+	    (r = sd_bus_set_sender(c->bus, VARVE_UNIQUE_NAME)) < 0 ||
+	    (r = sd_bus_add_filter(c->bus, NULL, on_any_message, c)) < 0 ||
+	    (r = tree_register(c->bus, c)) < 0 ||
+	    (r = sd_bus_start(c->bus)) < 0)
+		return err_origin(r);
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf)) < 0)
+		return err_origin(-errno);
+	return 0;
+}
+
+int conn_new(const struct conn_config *config, int fd, struct conn **ret)
+{
+	_cleanup_(conn_freep) struct conn *c = xnew(struct conn);
+	int r;
+
+	c->config = *config;
+	c->fd = -1;
+	c->name = xasprintf(":1.%llu", (unsigned long long)config->number);
+	c->matches = matches_new();
+	c->mailbox = mailbox_new(config->feed);
+	c->born_us = c->moved_us = clock_boot_us();
+	r = start_bus(c, fd);
+	if (r < 0)
+		return r;
+	if ((r = sd_event_add_io(config->event, &c->io, fd, EPOLLIN, on_io, c)) < 0 ||
+	    (r = sd_event_source_set_prepare(c->io, on_prepare)) < 0 ||
+	    (r = sd_event_add_defer(config->event, &c->more, on_more, c)) < 0)
+		return err_origin(r);
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+struct conn *conn_free(struct conn *c)
+{
+	if (!c)
+		return NULL;
+	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->more);
+	for (; c->n_deferred > 0; c->n_deferred--) {
+		sd_bus_message_unref(c->deferred[c->deferred_at].call);
+		c->deferred_at = (c->deferred_at + 1) % CONN_DEFERRED_MAX;
+	}
+	mailbox_free(c->mailbox);
+	/* Not flushed: that would wait for the client. */
+	sd_bus_close_unref(c->bus);
+	matches_free(c->matches);
+	free(c->name);
+	free(c);
+	return NULL;
+}

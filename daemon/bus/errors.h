@@ -1,0 +1,21 @@
+/*
+ * How failures leave over the bus: an error name of the contract and a sentence that names cause and next step.
+ */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "base/mem.h"
+#include "ipc/names.h"
+
+/* Fill ${error}; the return value (a negative errno) is what the handler returns. Text is made fit for D-Bus. */
+int error_set(sd_bus_error *error, enum varve_error e, const char *fmt, ...) _printf_(3, 4);
+/* org.freedesktop.DBus.Error.InvalidArgs. */
+int error_invalid(sd_bus_error *error, const char *fmt, ...) _printf_(2, 3);
+/*
+ * The answer to what a function of sync/hub.h returned: HUB_E_x with its sentence ${why} (may be NULL), or a negative
+ * errno, which becomes Storage for what disks do and Failed otherwise. 0 for 0.
+ */
+int error_from_hub(sd_bus_error *error, int r, const char *why);
+/* The same for a negative errno of store/. */
+int error_from_store(sd_bus_error *error, int r);

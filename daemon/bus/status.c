@@ -1,0 +1,132 @@
+#include "bus/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "bus/rows.h"
+#include "varve-build.h"
+
+static int open_dict(sd_bus_message *m, const char *key)
+{
+	int r;
+
+	if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
+	    (r = sd_bus_message_append_basic(m, 's', key)) < 0 ||
+	    (r = sd_bus_message_open_container(m, 'v', "a{sv}")) < 0)
+		return r;
+	return sd_bus_message_open_container(m, 'a', "{sv}");
+}
+
+static int close_containers(sd_bus_message *m, int n)
+{
+	int r = 0;
+
+	for (int i = 0; i < n && r >= 0; i++)
+		r = sd_bus_message_close_container(m);
+	return r;
+}
+
+/* Times: 0 is absent. */
+static int entry_time(sd_bus_message *m, const char *key, int64_t us)
+{
+	return us > 0 ? rows_entry(m, key, "x", us) : 0;
+}
+
+static int append_session(sd_bus_message *m, const struct account_status *s)
+{
+	int r;
+
+	if ((r = open_dict(m, "session")) < 0 ||
+	    (r = rows_entry(m, "resumable", "b", s->resumable)) < 0 ||
+	    (r = rows_entry(m, "resumed", "b", s->resumed)) < 0 ||
+	    (r = rows_entry(m, "resumes", "t", s->resumes)) < 0 ||
+	    (r = rows_entry(m, "binds", "t", s->binds)) < 0 ||
+	    (r = rows_entry(m, "flights", "u", s->flights)) < 0 ||
+	    (r = entry_time(m, "last_resume_usec", s->last_resume_us)) < 0 ||
+	    (r = rows_entry(m, "h_in", "u", s->h_in)) < 0 ||
+	    (r = rows_entry(m, "h_out", "u", s->h_out)) < 0 ||
+	    (r = rows_entry(m, "unacked", "u", s->unacked)) < 0 ||
+	    (r = rows_entry_text(m, "address", s->address)) < 0 ||
+	    (r = rows_entry_text(m, "mechanism", s->mechanism)) < 0)
+		return r;
+	return close_containers(m, 3);
+}
+
+static int append_sync(sd_bus_message *m, const struct account_status *s)
+{
+	int r;
+
+	if ((r = open_dict(m, "sync")) < 0 ||
+	    (r = rows_entry_text(m, "state", s->sync_state)) < 0 ||
+	    (r = rows_entry_text(m, "phase", s->sync_phase)) < 0 ||
+	    (r = rows_entry(m, "done", "t", s->done)) < 0 ||
+	    (r = rows_entry(m, "total", "t", s->total)) < 0 ||
+	    (r = rows_entry(m, "gaps", "u", s->gaps)) < 0 ||
+	    (r = rows_entry(m, "lost", "u", s->lost)) < 0 ||
+	    (r = rows_entry(m, "messages", "t", s->messages)) < 0 ||
+	    (r = entry_time(m, "oldest_usec", s->oldest_us)) < 0 ||
+	    (r = entry_time(m, "caught_up_usec", s->caught_up_us)) < 0 ||
+	    (r = rows_entry(m, "caught_up", "b", s->caught_up)) < 0)
+		return r;
+	return close_containers(m, 3);
+}
+
+static int append_outbox(sd_bus_message *m)
+{
+	int r;
+
+	/* There is nothing to send with at this API revision, so nothing waits. */
+	if ((r = open_dict(m, "outbox")) < 0 ||
+	    (r = rows_entry(m, "queued", "u", 0)) < 0 ||
+	    (r = rows_entry(m, "sending", "u", 0)) < 0 ||
+	    (r = rows_entry(m, "failed", "u", 0)) < 0)
+		return r;
+	return close_containers(m, 3);
+}
+
+static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
+{
+	const struct account *a = hub_account(hub, id);
+	struct account_status s = { 0 };
+	char number[24];
+	int r;
+
+	if (!a || hub_status(hub, id, &s) != 0)
+		return 0;
+	snprintf(number, sizeof(number), "%" PRId64, id);
+	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
+	    (r = rows_entry(m, "id", "s", number)) < 0 ||
+	    (r = rows_entry_text(m, "jid", a->jid)) < 0 ||
+	    (r = rows_entry(m, "enabled", "b", a->enabled)) < 0 ||
+	    (r = rows_entry_text(m, "state", s.state)) < 0 ||
+	    (r = rows_entry_text(m, "state_error", s.reason_name)) < 0 ||
+	    (r = rows_entry_text(m, "state_reason", s.reason_text)) < 0 ||
+	    (r = rows_entry_text(m, "resource", s.resource)) < 0 ||
+	    (r = entry_time(m, "next_retry_usec", s.next_retry_us)) < 0 ||
+	    (r = append_session(m, &s)) < 0 ||
+	    (r = append_sync(m, &s)) < 0 ||
+	    (r = append_outbox(m)) < 0)
+		return r;
+	return sd_bus_message_close_container(m);
+}
+
+int status_append(sd_bus_message *m, struct hub *hub)
+{
+	int r;
+
+	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
+	    (r = rows_entry(m, "version", "s", VARVE_VERSION)) < 0 ||
+	    (r = rows_entry(m, "locked", "b", 0)) < 0 ||
+	    (r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
+	    (r = sd_bus_message_append_basic(m, 's', "accounts")) < 0 ||
+	    (r = sd_bus_message_open_container(m, 'v', "aa{sv}")) < 0 ||
+	    (r = sd_bus_message_open_container(m, 'a', "a{sv}")) < 0)
+		return err_trace(r);
+	for (size_t i = 0; i < hub_account_count(hub); i++)
+		if ((r = append_account(m, hub, hub_account_id(hub, i))) < 0)
+			return err_trace(r);
+	r = close_containers(m, 4);
+	return r < 0 ? err_trace(r) : 0;
+}

@@ -1,0 +1,101 @@
+#define _GNU_SOURCE
+#include "bus/tree.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "bus/conn.h"
+#include "bus/driver.h"
+#include "ipc/names.h"
+
+#define ACCOUNT_PREFIX VARVE_PATH_ACCOUNTS "/"
+
+const struct tree_interface tree_interfaces[] = {
+	{ VARVE_IFACE_MANAGER, manager_vtable, false },
+	{ VARVE_IFACE_ACCOUNT, account_vtable, true },
+	{ VARVE_IFACE_SYNC, sync_vtable, true },
+	{ VARVE_IFACE_ARCHIVE, archive_vtable, true },
+	{ VARVE_IFACE_CONVERSATIONS, conversations_vtable, true },
+	{ NULL },
+};
+
+char *tree_path(int64_t account)
+{
+	return xasprintf(ACCOUNT_PREFIX "%" PRId64, account);
+}
+
+int64_t tree_account(const char *path)
+{
+	int64_t id = 0;
+	const char *p;
+
+	if (strncmp(path, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) != 0)
+		return 0;
+	p = path + strlen(ACCOUNT_PREFIX);
+	/* One spelling an account: no leading zero. */
+	if (*p == '0' || strlen(p) > 18)
+		return 0;
+	for (; *p >= '0' && *p <= '9'; p++)
+		id = id * 10 + (*p - '0');
+	return *p ? 0 : id;
+}
+
+int64_t tree_call_account(sd_bus_message *call)
+{
+	return tree_account(str_or_empty(sd_bus_message_get_path(call)));
+}
+
+static int find_account(_unused_ sd_bus *bus, const char *path, _unused_ const char *interface, void *userdata,
+			void **ret_found, _unused_ sd_bus_error *error)
+{
+	struct conn *c = userdata;
+	int64_t id = tree_account(path);
+
+	if (id == 0 || !hub_account(conn_hub(c), id))
+		return 0;
+	*ret_found = c;
+	return 1;
+}
+
+static int list_accounts(_unused_ sd_bus *bus, _unused_ const char *prefix, void *userdata, char ***ret_nodes,
+			 _unused_ sd_bus_error *error)
+{
+	struct hub *hub = conn_hub(userdata);
+	size_t n = hub_account_count(hub);
+	char **nodes = xnewn(char *, n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		nodes[i] = tree_path(hub_account_id(hub, i));
+	*ret_nodes = nodes;
+	return 0;
+}
+
+int tree_register(sd_bus *bus, struct conn *c)
+{
+	int r;
+
+	/* A NULL handler with arguments makes a whole table fail: every result is looked at. */
+	for (const struct tree_interface *i = tree_interfaces; i->name; i++) {
+		if (i->of_account)
+			r = sd_bus_add_fallback_vtable(bus, NULL, VARVE_PATH_ACCOUNTS, i->name, i->vtable, find_account, c);
+		else
+			r = sd_bus_add_object_vtable(bus, NULL, VARVE_PATH, i->name, i->vtable, c);
+		if (r < 0)
+			return err_origin(r);
+	}
+	if ((r = sd_bus_add_node_enumerator(bus, NULL, VARVE_PATH_ACCOUNTS, list_accounts, c)) < 0 ||
+	    (r = sd_bus_add_object_manager(bus, NULL, VARVE_PATH)) < 0)
+		return err_origin(r);
+	return driver_register(bus, c);
+}
+
+int tree_emit_removed(sd_bus *bus, const char *path)
+{
+	/* sd_bus_emit_object_removed() asks for the object, which is gone; so name what InterfacesAdded names. */
+	return sd_bus_emit_interfaces_removed(bus, path, "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Introspectable",
+					      "org.freedesktop.DBus.Properties", VARVE_IFACE_ACCOUNT, VARVE_IFACE_SYNC,
+					      VARVE_IFACE_ARCHIVE, VARVE_IFACE_CONVERSATIONS, NULL);
+}

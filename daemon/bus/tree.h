@@ -1,0 +1,38 @@
+/*
+ * The object tree of ipc/org.varve.Varve1.xml: registers every vtable on one connection, maps accounts to paths.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+struct conn;
+
+/* One interface of ours; tests walk the list. */
+struct tree_interface {
+	const char *name;
+	const sd_bus_vtable *vtable;
+	bool of_account; /* on every account's object, else on the root */
+};
+/* Ends with a NULL name. */
+extern const struct tree_interface tree_interfaces[];
+
+/* The tables themselves, one file each; userdata of every handler is the struct conn. */
+extern const sd_bus_vtable manager_vtable[];
+extern const sd_bus_vtable account_vtable[];
+extern const sd_bus_vtable sync_vtable[];
+extern const sd_bus_vtable archive_vtable[];
+extern const sd_bus_vtable conversations_vtable[];
+
+/* Register everything, the driver shim included. */
+int tree_register(sd_bus *bus, struct conn *c);
+
+/* The path of an account's object; the caller frees. */
+char *tree_path(int64_t account);
+/* The account that ${path} names, existing or not; 0 if it names none. */
+int64_t tree_account(const char *path);
+/* The account that a call is about; it existed when the call was dispatched. */
+int64_t tree_call_account(sd_bus_message *call);
+/* InterfacesRemoved for an account that is gone already. */
+int tree_emit_removed(sd_bus *bus, const char *path);

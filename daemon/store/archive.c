@@ -1,0 +1,295 @@
+#include "store/archive.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "store/conv.h"
+#include "store/identity.h"
+#include "store/pending.h"
+#include "store/place.h"
+#include "store/row.h"
+
+static int find_archive(struct store *s, int64_t account, const char *jid, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ARCHIVE_GET);
+
+	put_i(&q, account);
+	put_t(&q, jid);
+	return db_int(&q, 0, ret);
+}
+
+int archive_id(struct store *s, int64_t account, const char *jid, int64_t *ret)
+{
+	int r;
+
+	r = find_archive(s, account, jid, ret);
+	if (r < 0)
+		return err_trace(r);
+	if (*ret)
+		return 0;
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ARCHIVE_ADD);
+
+		put_i(&q, account);
+		put_t(&q, jid);
+		r = db_int(&q, 0, ret);
+		if (r == 0)
+			r = db_run(&q);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int archive_count(struct store *s, int64_t account, uint64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ARCHIVE_COUNT);
+	int64_t n;
+	int r;
+
+	put_i(&q, account);
+	r = db_int(&q, 0, &n);
+	if (r < 0)
+		return err_trace(r);
+	*ret = (uint64_t)n;
+	return 0;
+}
+
+/* Does the payload make, or find, a row of its own? */
+static bool has_row(const struct message *m)
+{
+	return (m->payload == PAYLOAD_TEXT && !*m->replace_id) || m->payload == PAYLOAD_DROPPED;
+}
+
+/* XEP-0424 section 4: an archive may keep a tombstone in the place of a retracted message, under its id. */
+static bool is_tombstone(const struct message *m)
+{
+	return m->payload == PAYLOAD_RETRACTION && m->via == VIA_ARCHIVE &&
+	       (!*m->target_id || (*m->id && strcmp(m->target_id, m->id) == 0));
+}
+
+/* A new message, or another copy of one. ${placed}: it->key is final for its archive id, which is not known yet. */
+static int put_row(struct put *p, struct item *it, bool placed, struct put_outcome *ret)
+{
+	const char *id = it->m->archive_id;
+	int64_t msg;
+	int r;
+
+	r = conv_find(p, it);
+	if (r == 0)
+		r = identity_find(p, it, &msg);
+	if (r < 0)
+		return err_trace(r);
+	if (msg == 0) {
+		r = row_add(p, it, placed, &msg);
+		if (r < 0)
+			return err_trace(r);
+		*ret = (struct put_outcome){ .result = PUT_NEW, .msg = msg, .aid_is_new = *id };
+		return 0;
+	}
+	r = *id ? aid_add(p, id, it->key, placed, msg) : 0;
+	if (r == 0)
+		r = row_seen_again(p, it, msg);
+	if (r == 0)
+		r = row_rekey(p, msg);
+	if (r == 0 && it->m->payload == PAYLOAD_RETRACTION)
+		r = refs_retract(p, msg);
+	if (r < 0)
+		return err_trace(r);
+	*ret = (struct put_outcome){ .result = PUT_KNOWN, .msg = msg, .aid_is_new = *id };
+	return 0;
+}
+
+/* What makes no row: it acts on another message, or is only a place in the archive. */
+static int put_other(struct put *p, struct item *it, bool placed, struct put_outcome *ret)
+{
+	const char *id = it->m->archive_id;
+	int r;
+
+	r = refs_put(p, it);
+	if (r < 0)
+		return err_trace(r);
+	*ret = (struct put_outcome){ .result = r > 0 ? PUT_APPLIED : PUT_NOTHING, .aid_is_new = *id };
+	r = *id ? aid_add(p, id, it->key, placed, 0) : 0;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int put_new(struct put *p, struct item *it, bool placed, struct put_outcome *ret)
+{
+	int r;
+
+	if (has_row(it->m) || is_tombstone(it->m))
+		r = put_row(p, it, placed, ret);
+	else
+		r = put_other(p, it, placed, ret);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* The archive id is stored already. ${moved}: this page gives it its place, or another one. */
+static int put_known(struct put *p, struct item *it, const struct aid *aid, bool moved, struct put_outcome *ret)
+{
+	int r = 0;
+
+	*ret = (struct put_outcome){ .result = PUT_KNOWN, .msg = aid->msg };
+	if (moved)
+		r = aid_place(p, it->m->archive_id, it->key);
+	if (r == 0 && aid->msg && is_tombstone(it->m))
+		r = refs_retract(p, aid->msg);
+	if (r == 0 && aid->msg)
+		r = row_seen_again(p, it, aid->msg);
+	if (r == 0 && aid->msg)
+		r = row_rekey(p, aid->msg);
+	/* A correction or reaction learns its place in the archive, which decides which one is the newest. */
+	if (r == 0 && !aid->msg && moved && !has_row(it->m))
+		r = refs_put(p, it);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int begin(struct put *p)
+{
+	int r;
+
+	if (!p->s->in_tx)
+		return err_origin(-EPERM);
+	r = pending_begin(p);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Settles what changed; frees what the call holds also if it failed with ${r}. */
+static int end(struct put *p, int r)
+{
+	if (r == 0)
+		r = conv_settle(p);
+	free(p->dirty);
+	/* What was done by half must not be committed by somebody who overlooks the error. */
+	if (r < 0 && p->s->in_tx && p->s->tx_error == 0)
+		p->s->tx_error = r;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int put_live(struct put *p, struct item *it, bool extends, struct put_outcome *ret)
+{
+	struct aid aid;
+	int64_t top;
+	int r;
+
+	r = aid_get(p, it->m->archive_id, &aid);
+	if (r == 0 && aid.known)
+		return put_known(p, it, &aid, false, ret);
+	if (r == 0)
+		r = row_top_key(p, &top);
+	if (r < 0)
+		return err_trace(r);
+	it->key = p->now_us > top ? p->now_us : top + 1;
+	r = put_new(p, it, extends && *it->m->archive_id, ret);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int archive_put_live(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct message *m,
+		     int64_t now_us, bool extends, struct put_outcome *ret)
+{
+	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us };
+	struct put_outcome out = { 0 };
+	struct item it;
+	int r;
+
+	item_init(&it, &p, m);
+	r = begin(&p);
+	if (r == 0)
+		r = put_live(&p, &it, extends, &out);
+	r = end(&p, r);
+	item_deinit(&it);
+	if (r < 0)
+		return err_trace(r);
+	*ret = out;
+	return 0;
+}
+
+/* The row that ${m} is another copy of, if it has no place in the archive yet: where it is now. */
+static int find_loose(struct put *p, const struct message *m, const struct aid *aid, struct place *place)
+{
+	struct item it;
+	int64_t msg = aid->msg, key;
+	bool placed;
+	int r = 0;
+
+	if (!aid->known && has_row(m)) {
+		item_init(&it, p, m);
+		r = conv_find(p, &it);
+		if (r == 0)
+			r = identity_find(p, &it, &msg);
+		item_deinit(&it);
+	}
+	if (r == 0 && msg)
+		r = row_key(p, msg, &key, &placed);
+	if (r < 0)
+		return err_trace(r);
+	if (msg && !placed) {
+		place->loose = true;
+		place->key = key;
+	}
+	return 0;
+}
+
+static int look_up(struct put *p, const struct message *const *items, size_t n, struct place *places)
+{
+	struct aid aid;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		r = aid_get(p, items[i]->archive_id, &aid);
+		if (r < 0)
+			return err_trace(r);
+		places[i] = (struct place){
+			.id = items[i]->archive_id,
+			.us = item_stamp(p, items[i]),
+			.known = aid.known,
+			.placed = aid.known && aid.placed,
+			.key = aid.key,
+		};
+		r = places[i].placed ? 0 : find_loose(p, items[i], &aid, &places[i]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+static int put_page_item(struct put *p, const struct message *m, const struct place *place, struct put_outcome *ret)
+{
+	struct item it;
+	struct aid aid;
+	int r;
+
+	/* Asked again: a server that sends one id twice in a page has made it known meanwhile. */
+	r = aid_get(p, m->archive_id, &aid);
+	if (r < 0)
+		return err_trace(r);
+	item_init(&it, p, m);
+	it.key = place->key;
+	if (aid.known)
+		r = put_known(p, &it, &aid, place->known && (place->moved || !place->placed), ret);
+	else
+		r = put_new(p, &it, *m->archive_id, ret);
+	item_deinit(&it);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int archive_put_page(struct store *s, int64_t account, int64_t archive, const char *own_bare,
+		     const struct message *const *items, size_t n, const char *below_id, const char *above_id,
+		     bool touches_below, int64_t now_us, struct put_outcome *ret)
+{
+	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us };
+	_cleanup_(freep) struct place *places = xnewn(struct place, n + 1);
+	int r;
+
+	if (n > ARCHIVE_PAGE_MAX)
+		return err_origin(-E2BIG);
+	r = begin(&p);
+	if (r == 0)
+		r = look_up(&p, items, n, places);
+	if (r == 0)
+		r = place_page(&p, places, n, below_id, above_id, touches_below);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = put_page_item(&p, items[i], &places[i], &ret[i]);
+	r = end(&p, r);
+	return r < 0 ? err_trace(r) : 0;
+}

@@ -1,0 +1,302 @@
+#include "store/conv.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "store/feed.h"
+
+static int find(struct store *s, int64_t account, const char *jid, int64_t *ret_id, bool *ret_room)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_CONV_FIND);
+	int r;
+
+	put_i(&q, account);
+	put_t(&q, jid);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret_id = r > 0 ? col_i(&q, 0) : 0;
+	*ret_room = r > 0 && strcmp(col_t(&q, 1), "room") == 0;
+	return 0;
+}
+
+int conv_find(struct put *p, struct item *it)
+{
+	bool room;
+	int r = find(p->s, p->account, it->conv_jid, &it->conv, &room);
+
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int add(struct put *p, struct item *it)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_ADD);
+	int r;
+
+	put_i(&q, p->account);
+	put_t(&q, it->conv_jid);
+	put_t(&q, it->room ? "room" : "direct");
+	r = db_int(&q, 0, &it->conv);
+	if (r == 0)
+		r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* A JID that was only known through an invitation or a private message turns out to be a room. */
+static int become_room(struct put *p, int64_t conv)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_KIND);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_t(&q, "room");
+	put_i(&q, mod);
+	put_i(&q, conv);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int conv_get(struct put *p, struct item *it)
+{
+	bool room;
+	int r;
+
+	r = find(p->s, p->account, it->conv_jid, &it->conv, &room);
+	if (r == 0 && it->conv == 0)
+		r = add(p, it);
+	else if (r == 0 && it->room && !room)
+		r = become_room(p, it->conv);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+void conv_dirty(struct put *p, int64_t conv)
+{
+	for (size_t i = 0; i < p->n_dirty; i++)
+		if (p->dirty[i] == conv)
+			return;
+	p->dirty = xrealloc(p->dirty, p->n_dirty + 1, sizeof(*p->dirty));
+	p->dirty[p->n_dirty++] = conv;
+}
+
+int conv_read_to(struct put *p, int64_t conv, int64_t msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_READ);
+	int r;
+
+	put_i(&q, msg);
+	put_i(&q, conv);
+	r = db_run(&q);
+	if (r < 0)
+		return err_trace(r);
+	conv_dirty(p, conv);
+	return 0;
+}
+
+static int mark_read(struct put *p, int64_t msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_STATE);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, 1); /* STATE_READ */
+	put_i(&q, mod);
+	put_null(&q);
+	put_null(&q);
+	put_i(&q, msg);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Mark unread messages that sort up to ${key} as read, but for the newest ${spare}. */
+static int flip(struct put *p, int64_t conv, int64_t key, size_t spare)
+{
+	_cleanup_(freep) int64_t *ids = NULL;
+	size_t n = 0;
+	int r;
+
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_UNREAD_BELOW);
+
+		put_i(&q, conv);
+		put_i(&q, key);
+		put_i(&q, CONV_SETTLE_MAX);
+		while ((r = db_row(&q)) > 0) {
+			if (n % 64 == 0)
+				ids = xrealloc(ids, n + 64, sizeof(*ids));
+			ids[n++] = col_i(&q, 0);
+		}
+		if (r < 0)
+			return err_trace(r);
+	}
+	for (size_t i = spare; i < n; i++) {
+		r = mark_read(p, ids[i]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+/* What a conversation row says that follows from the messages. */
+struct summary {
+	int64_t mod, last, activity_us, unread, first_unread;
+	int64_t last_mod; /* of the newest message: its text is part of the row */
+	int64_t read_key;
+};
+
+static int read_stored(struct put *p, int64_t conv, struct summary *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_STATE);
+	int r;
+
+	put_i(&q, conv);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret = (struct summary){
+		.mod = col_i(&q, 0),
+		.last = col_i(&q, 1),
+		.activity_us = col_i(&q, 2),
+		.unread = col_i(&q, 3),
+		.first_unread = col_i(&q, 4),
+		.read_key = sqlite3_column_type(q.st, 5) == SQLITE_NULL ? INT64_MIN : col_i(&q, 5),
+	};
+	return 0;
+}
+
+static int backlog_key(struct put *p, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_ACCOUNT_BACKLOG);
+
+	put_i(&q, p->account);
+	return db_int(&q, INT64_MIN, ret);
+}
+
+static int count_unread(struct put *p, int64_t conv, struct summary *now)
+{
+	_cleanup_(stmt_done) struct stmt count = db_use(p->s, SQL_UNREAD_COUNT);
+	_cleanup_(stmt_done) struct stmt first = db_use(p->s, SQL_UNREAD_FIRST);
+	int r;
+
+	put_i(&count, conv);
+	put_i(&count, now->read_key);
+	put_i(&count, CONV_UNREAD_MAX);
+	r = db_int(&count, 0, &now->unread);
+	put_i(&first, conv);
+	put_i(&first, now->read_key);
+	if (r == 0)
+		r = db_int(&first, 0, &now->first_unread);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int find_last(struct put *p, int64_t conv, struct summary *now)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_LAST);
+	int r;
+
+	put_i(&q, conv);
+	r = db_row(&q);
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : 0;
+	now->last = col_i(&q, 0);
+	now->activity_us = col_i(&q, 1);
+	now->last_mod = col_i(&q, 2);
+	return 0;
+}
+
+static int write_summary(struct put *p, int64_t conv, const struct summary *now)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_PUT);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, now->last);
+	put_i(&q, now->activity_us);
+	put_i(&q, now->unread);
+	put_i(&q, now->first_unread);
+	put_i(&q, mod);
+	put_i(&q, conv);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int settle(struct put *p, int64_t conv, int64_t backlog)
+{
+	struct summary before, now;
+	int r;
+
+	r = read_stored(p, conv, &before);
+	if (r == 0 && before.read_key != INT64_MIN)
+		r = flip(p, conv, before.read_key, 0);
+	if (r == 0 && backlog != INT64_MIN)
+		r = flip(p, conv, backlog, CONV_BACKLOG_MAX);
+	now = before;
+	if (r == 0)
+		r = count_unread(p, conv, &now);
+	if (r == 0)
+		r = find_last(p, conv, &now);
+	if (r < 0)
+		return err_trace(r);
+	if (now.last == before.last && now.activity_us == before.activity_us && now.unread == before.unread &&
+	    now.first_unread == before.first_unread && now.last_mod <= before.mod)
+		return 0;
+	r = write_summary(p, conv, &now);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* The first messages of an account end its backlog. */
+static int set_backlog(struct put *p)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_ACCOUNT_FIRST_MSG);
+
+	put_i(&q, p->account);
+	return db_run(&q);
+}
+
+int conv_settle(struct put *p)
+{
+	int64_t backlog;
+	int r = 0;
+
+	if (p->new_rows)
+		r = set_backlog(p);
+	if (r == 0)
+		r = backlog_key(p, &backlog);
+	for (size_t i = 0; i < p->n_dirty && r == 0; i++)
+		r = settle(p, p->dirty[i], backlog);
+	free(p->dirty);
+	p->dirty = NULL;
+	p->n_dirty = 0;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int conv_renamed(struct store *s, int64_t account, const char *jid)
+{
+	int64_t conv, mod;
+	bool room;
+	int r;
+
+	r = find(s, account, jid, &conv, &room);
+	if (r == 0 && conv == 0)
+		return 0;
+	if (r == 0)
+		r = feed_next(s, account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_CONV_TOUCH);
+
+		put_i(&q, mod);
+		put_i(&q, conv);
+		r = db_run(&q);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}

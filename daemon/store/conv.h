@@ -1,0 +1,31 @@
+/*
+ * Conversation rows: the newest message, what is unread, since when. They follow from the messages and are brought up
+ * to date once at the end of each call that wrote messages, so that a page of 250 messages costs one update.
+ *
+ * The unread rule. An incoming text message is unread unless it sorts at or below
+ *   - the newest message that this account sent into the conversation, from whatever device, or
+ *   - the newest message that one of its devices marked as displayed (XEP-0333).
+ * What was in the archive before the account was added here (everything that sorts up to the account's first message)
+ * is backlog: of it at most the newest CONV_BACKLOG_MAX of a conversation are unread. So a first sync of ten years
+ * does not report thousands of unread messages, and what came in last without an answer still shows.
+ */
+#pragma once
+
+#include "store/put.h"
+
+#define CONV_BACKLOG_MAX 20	/* messages: about a screen */
+#define CONV_UNREAD_MAX 10000	/* messages: the count stops there, so that its cost is bounded */
+#define CONV_SETTLE_MAX 5000	/* rows marked as read at a time; the rest the next time */
+
+/* The conversation of ${it} into it->conv, made if it is not there; it stays invisible until it has a message. */
+int conv_get(struct put *p, struct item *it);
+/* Look only: it->conv stays 0 if there is none. */
+int conv_find(struct put *p, struct item *it);
+/* Something in it changed: settle it at the end of the call. */
+void conv_dirty(struct put *p, int64_t conv);
+/* Everything up to message ${msg} is read; never moves back. */
+int conv_read_to(struct put *p, int64_t conv, int64_t msg);
+/* Bring all dirty conversations up to date; forgets them. */
+int conv_settle(struct put *p);
+/* The roster name of ${jid} changed: its conversation, if there is one, has a new title. */
+int conv_renamed(struct store *s, int64_t account, const char *jid);

@@ -1,0 +1,387 @@
+#include "store/db.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+
+#define SQL_TEXT(name, text) text,
+static const char *const sql_text[] = { STORE_SQL(SQL_TEXT) };
+
+int db_errno(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+		return -EACCES;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_TOOBIG:
+		return -EMSGSIZE;
+	default:
+		return -EIO;
+	}
+}
+
+/* A failure of the connection as -errno, remembered so that a half-done transaction can never be committed. */
+static int db_fail(struct store *s, int code)
+{
+	int r = db_errno(code);
+
+	log_debug("sqlite: %d: %s", code, sqlite3_errmsg(s->db));
+	if (s->in_tx && s->tx_error == 0)
+		s->tx_error = r;
+	return err_origin(r);
+}
+
+/*
+ * All of facts/db.md section 7, in the order in which they must be given: page size and locking before the first
+ * access, a journal in memory before WAL so that a new file never has a journal file. ${want} is what reading back
+ * must give. cache_spill is the one that matters most: SQLite before 3.50.2 loses committed transactions after a
+ * spill (facts/db.md section 2.3).
+ */
+static const struct pragma {
+	const char *name;
+	const char *set;
+	const char *want;
+	bool fresh_only;
+} pragmas[] = {
+	{ "page_size", "4096", "4096", true },
+	{ "auto_vacuum", "NONE", "0", true },
+	{ "locking_mode", "EXCLUSIVE", "exclusive", false },
+	{ "temp_store", "MEMORY", "2", false },
+	{ "mmap_size", "0", "0", false },
+	{ "trusted_schema", "OFF", "0", false },
+	{ "cell_size_check", "ON", "1", false },
+	{ "journal_mode", "MEMORY", "memory", true },
+	{ "journal_mode", "WAL", "wal", false },
+	{ "synchronous", "FULL", "2", false },
+	{ "cache_size", "-8000", "-8000", false },
+	{ "cache_spill", "OFF", "0", false },
+	{ "secure_delete", "ON", "1", false },
+	{ "wal_autocheckpoint", "1000", "1000", false },
+	{ "journal_size_limit", "8388608", "8388608", false },
+	{ "foreign_keys", "ON", "1", false },
+};
+
+/* The first column of ${sql}'s first row as text into ${buf}, "" if there is none. */
+static int query_text(struct store *s, const char *sql, char *buf, size_t size)
+{
+	sqlite3_stmt *st = NULL;
+	int code;
+
+	buf[0] = '\0';
+	code = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+	if (code == SQLITE_OK) {
+		code = sqlite3_step(st);
+		if (code == SQLITE_ROW)
+			snprintf(buf, size, "%s", str_or_empty((const char *)sqlite3_column_text(st, 0)));
+	}
+	/* The statement's own code is the better one: finalize repeats it. */
+	if (code == SQLITE_ROW)
+		code = SQLITE_OK;
+	sqlite3_finalize(st);
+	return db_errno(code) == 0 ? 0 : db_fail(s, code);
+}
+
+static int set_pragmas(struct store *s, bool fresh, const char **ret_what)
+{
+	char sql[96], got[64];
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pragmas); i++) {
+		const struct pragma *p = &pragmas[i];
+
+		if (p->fresh_only && !fresh)
+			continue;
+		snprintf(sql, sizeof(sql), "PRAGMA %s=%s", p->name, p->set);
+		r = query_text(s, sql, got, sizeof(got));
+		if (r < 0)
+			return err_trace(r);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(pragmas); i++) {
+		const struct pragma *p = &pragmas[i];
+
+		/* Superseded by a later line for the same pragma. */
+		if (i + 1 < ARRAY_SIZE(pragmas) && strcmp(p->name, pragmas[i + 1].name) == 0)
+			continue;
+		snprintf(sql, sizeof(sql), "PRAGMA %s", p->name);
+		r = query_text(s, sql, got, sizeof(got));
+		if (r < 0)
+			return err_trace(r);
+		if (strcmp(got, p->want) != 0) {
+			log_debug("pragma %s is \"%s\" and not \"%s\"", p->name, got, p->want);
+			*ret_what = p->name;
+			return STORE_E_ENGINE;
+		}
+	}
+	return 0;
+}
+
+/* Switches of the connection: {what, wanted, name}. NO_CKPT_ON_CLOSE holds until the database is accepted. */
+static int set_config(struct store *s, const char **ret_what)
+{
+	static const struct {
+		int op;
+		int want;
+		const char *name;
+	} config[] = {
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1, "defensive" },
+		{ SQLITE_DBCONFIG_DQS_DML, 0, "dqs_dml" },
+		{ SQLITE_DBCONFIG_DQS_DDL, 0, "dqs_ddl" },
+		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, "load_extension" },
+		{ SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, "no_ckpt_on_close" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(config); i++) {
+		int got = -1;
+
+		if (sqlite3_db_config(s->db, config[i].op, config[i].want, NULL) != SQLITE_OK ||
+		    sqlite3_db_config(s->db, config[i].op, -1, &got) != SQLITE_OK || got != config[i].want) {
+			*ret_what = config[i].name;
+			return STORE_E_ENGINE;
+		}
+	}
+	return 0;
+}
+
+int db_open(struct store *s, bool fresh, const char **ret_what)
+{
+	int code, r;
+
+	code = sqlite3_open_v2(s->path, &s->db,
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+				       SQLITE_OPEN_NOFOLLOW,
+			       NULL);
+	if (code != SQLITE_OK)
+		return db_fail(s, code);
+	r = set_config(s, ret_what);
+	if (r != 0)
+		return r;
+	r = set_pragmas(s, fresh, ret_what);
+	if (r < 0)
+		return err_trace(r);
+	if (r > 0)
+		return r;
+	/* SQLite opens what it may not write for reading only, without a word. */
+	if (sqlite3_db_readonly(s->db, "main") != 0)
+		return err_origin(-EROFS);
+	return 0;
+}
+
+void db_close(struct store *s, bool keep_log)
+{
+	for (size_t i = 0; i < SQL_N; i++)
+		sqlite3_finalize(s->stmts[i]);
+	memset(s->stmts, 0, sizeof(s->stmts));
+	if (s->db && !keep_log)
+		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	sqlite3_close(s->db);
+	s->db = NULL;
+}
+
+int db_pragma(struct store *s, const char *name, int64_t *ret)
+{
+	char sql[96], got[64];
+	int r;
+
+	snprintf(sql, sizeof(sql), "PRAGMA %s", name);
+	r = query_text(s, sql, got, sizeof(got));
+	if (r < 0)
+		return err_trace(r);
+	*ret = strtoll(got, NULL, 10);
+	return 0;
+}
+
+int db_exec(struct store *s, const char *sql)
+{
+	int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? 0 : db_fail(s, code);
+}
+
+struct stmt db_use(struct store *s, enum sql id)
+{
+	struct stmt q = { .s = s };
+	int code;
+
+	if (!s->stmts[id]) {
+		code = sqlite3_prepare_v3(s->db, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[id], NULL);
+		if (code != SQLITE_OK)
+			q.r = db_fail(s, code);
+	}
+	/* A statement taken twice would lose the first user's place: a bug of ours, never of the data. */
+	if (s->stmts[id] && sqlite3_stmt_busy(s->stmts[id])) {
+		log_error("statement taken twice: %s", sql_text[id]);
+		abort();
+	}
+	q.st = s->stmts[id];
+	return q;
+}
+
+void stmt_done(struct stmt *q)
+{
+	if (!q->st)
+		return;
+	sqlite3_reset(q->st);
+	sqlite3_clear_bindings(q->st);
+	q->st = NULL;
+}
+
+static void bound(struct stmt *q, int code)
+{
+	if (code != SQLITE_OK && q->r == 0)
+		q->r = db_fail(q->s, code);
+}
+
+void put_i(struct stmt *q, int64_t v)
+{
+	if (q->r == 0)
+		bound(q, sqlite3_bind_int64(q->st, ++q->at, v));
+}
+
+void put_t(struct stmt *q, const char *v)
+{
+	if (q->r == 0)
+		bound(q, sqlite3_bind_text(q->st, ++q->at, v, -1, SQLITE_STATIC));
+}
+
+void put_null(struct stmt *q)
+{
+	if (q->r == 0)
+		bound(q, sqlite3_bind_null(q->st, ++q->at));
+}
+
+void put_n(struct stmt *q, const char *v)
+{
+	if (*v)
+		put_t(q, v);
+	else
+		put_null(q);
+}
+
+void put_blob(struct stmt *q, const void *data, size_t len)
+{
+	/* A NULL pointer would bind NULL. */
+	if (q->r == 0)
+		bound(q, sqlite3_bind_blob64(q->st, ++q->at, data ? data : "", len, SQLITE_STATIC));
+}
+
+int db_row(struct stmt *q)
+{
+	int code;
+
+	if (q->r < 0)
+		return q->r;
+	/* Some failures make SQLite roll back by itself; what follows must not run, and commit, on its own. */
+	if (q->s->in_tx && sqlite3_get_autocommit(q->s->db)) {
+		if (q->s->tx_error == 0)
+			q->s->tx_error = -EIO;
+		return err_origin(q->s->tx_error);
+	}
+	if (!q->s->in_tx && !sqlite3_stmt_readonly(q->st)) {
+		log_error("a write outside of a transaction: %s", sqlite3_sql(q->st));
+		abort();
+	}
+	code = sqlite3_step(q->st);
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE)
+		return 0;
+	q->r = db_fail(q->s, code);
+	return q->r;
+}
+
+int db_run(struct stmt *q)
+{
+	int r;
+
+	do {
+		r = db_row(q);
+	} while (r > 0);
+	return r;
+}
+
+int db_int(struct stmt *q, int64_t fallback, int64_t *ret)
+{
+	int r = db_row(q);
+
+	if (r < 0)
+		return err_trace(r);
+	*ret = r > 0 && sqlite3_column_type(q->st, 0) != SQLITE_NULL ? col_i(q, 0) : fallback;
+	return 0;
+}
+
+int64_t col_i(struct stmt *q, int i)
+{
+	return sqlite3_column_int64(q->st, i);
+}
+
+const char *col_t(struct stmt *q, int i)
+{
+	return str_or_empty((const char *)sqlite3_column_text(q->st, i));
+}
+
+int store_begin(struct store *s)
+{
+	int code;
+
+	if (s->in_tx) {
+		log_error("a transaction inside of a transaction");
+		abort();
+	}
+	code = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (code != SQLITE_OK)
+		return db_fail(s, code);
+	s->in_tx = true;
+	s->tx_error = 0;
+	return 0;
+}
+
+int store_commit(struct store *s)
+{
+	int code, r = s->tx_error;
+
+	if (r == 0 && sqlite3_get_autocommit(s->db))
+		r = err_origin(-EIO);
+	if (r == 0) {
+		code = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+		if (code != SQLITE_OK)
+			r = db_fail(s, code);
+	}
+	if (r < 0) {
+		store_rollback(s);
+		return err_trace(r);
+	}
+	s->in_tx = false;
+	step("store.commit");
+	return 0;
+}
+
+void store_rollback(struct store *s)
+{
+	/* SQLite may have rolled back already: then there is nothing to undo. */
+	if (!sqlite3_get_autocommit(s->db))
+		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	s->in_tx = false;
+	s->tx_error = 0;
+}

@@ -1,0 +1,78 @@
+/*
+ * The SQLite connection behind struct store: open with every pragma set and read back, prepared statements by name,
+ * one transaction at a time, and SQLite's result codes turned into errno. Private to store/: nothing above sees
+ * SQLite, and the cipher of a later step goes in below db_open().
+ */
+#pragma once
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "store/sql.h"
+#include "store/store.h"
+
+#define SQL_ENUM(name, text) SQL_##name,
+enum sql { STORE_SQL(SQL_ENUM) SQL_N };
+
+/* Limits that tests lower to reach them; the defaults are in store.c. */
+struct store_limits {
+	uint32_t pending_refs; /* rows of pending_ref an account */
+	uint32_t tombstones;   /* rows of tombstone an account */
+	uint32_t purge_rows;   /* rows deleted in one transaction when an account goes */
+};
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *stmts[SQL_N]; /* prepared on first use, kept */
+	char *path;		    /* of the database file */
+	char *epoch;
+	bool in_tx;
+	int tx_error; /* first failure inside the transaction: it can then only be rolled back */
+	struct store_limits limits;
+};
+
+/*
+ * Open ${s}->path (it exists, 0600) and set and read back every pragma of facts/db.md section 7. ${fresh}: the file is
+ * empty and becomes a database. Nothing is written to a file that is not fresh. Returns 0, STORE_E_ENGINE with the
+ * name of what did not take in *ret_what (a literal), or -errno. On failure the caller still runs db_close().
+ */
+int db_open(struct store *s, bool fresh, const char **ret_what);
+/* Finish all statements and close. ${keep_log}: leave the -wal file as it is (the database was not accepted). */
+void db_close(struct store *s, bool keep_log);
+/* Read one pragma as an integer: for user_version, application_id and tests. */
+int db_pragma(struct store *s, const char *name, int64_t *ret);
+/* Run SQL that has no parameters and no rows: schema and migrations. */
+int db_exec(struct store *s, const char *sql);
+/* SQLite's (extended) result code as -errno: FULL -ENOSPC, IOERR -EIO, CORRUPT/NOTADB -EBADMSG, READONLY -EROFS. */
+int db_errno(int code);
+
+/* One use of a prepared statement. Parameters are put in the order of their numbers; the first failure sticks. */
+struct stmt {
+	struct store *s;
+	sqlite3_stmt *st;
+	int at; /* parameters put so far */
+	int r;	/* first failure */
+};
+
+/* Take statement ${id}; release it with stmt_done(), before it is taken again. */
+struct stmt db_use(struct store *s, enum sql id);
+void stmt_done(struct stmt *q);
+void put_i(struct stmt *q, int64_t v);
+/* Text, which must stay alive until stmt_done(). put_n: "" becomes NULL. */
+void put_t(struct stmt *q, const char *v);
+void put_n(struct stmt *q, const char *v);
+void put_blob(struct stmt *q, const void *data, size_t len);
+void put_null(struct stmt *q);
+/* The next row: 1, 0 at the end, or -errno. */
+int db_row(struct stmt *q);
+/* Run to the end, ignoring rows: 0 or -errno. */
+int db_run(struct stmt *q);
+/* The first column of the first row, ${fallback} if there is none or it is NULL. */
+int db_int(struct stmt *q, int64_t fallback, int64_t *ret);
+
+/* Column ${i} of the present row; text is "" for NULL and dies with the next db_row() or stmt_done(). */
+int64_t col_i(struct stmt *q, int i);
+const char *col_t(struct stmt *q, int i);

@@ -1,0 +1,69 @@
+#include "store/identity.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "store/row.h"
+
+struct search {
+	const struct item *it;
+	int64_t best; /* row, 0 = none */
+	uint64_t best_distance;
+};
+
+static uint64_t distance(int64_t a, int64_t b)
+{
+	return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+}
+
+static bool same_id(const char *a, const char *b)
+{
+	return *a && strcmp(a, b) == 0;
+}
+
+static bool matches(const struct item *it, const struct candidate *c, uint64_t apart)
+{
+	const struct message *m = it->m;
+	bool by_origin = same_id(m->origin_id, c->origin_id);
+	bool by_id = same_id(m->id, c->xmpp_id);
+	bool same = c->hash == it->hash;
+	uint64_t window = c->clock == CLOCK_OURS || it->clock == CLOCK_OURS ? IDENTITY_CLOCK_US : IDENTITY_WINDOW_US;
+
+	if (c->out != it->out)
+		return false;
+	if (it->out && by_origin && (same || !c->archived))
+		return true;
+	if (!same)
+		return false;
+	if (by_origin && apart <= IDENTITY_RESEND_US)
+		return true;
+	if (it->self && by_id && apart <= window)
+		return true;
+	return by_id && (!c->archived || !*m->archive_id) && apart <= window;
+}
+
+static void consider(void *userdata, const struct candidate *c)
+{
+	struct search *s = userdata;
+	uint64_t apart = distance(s->it->time_us, c->time_us);
+
+	if (!matches(s->it, c, apart) || (s->best && apart >= s->best_distance))
+		return;
+	s->best = c->id;
+	s->best_distance = apart;
+}
+
+int identity_find(struct put *p, const struct item *it, int64_t *ret_msg)
+{
+	const struct message *m = it->m;
+	struct search s = { .it = it };
+	int r;
+
+	r = row_candidates(p, it->conv, m->id, consider, &s);
+	if (r == 0 && strcmp(m->origin_id, m->id) != 0)
+		r = row_candidates(p, it->conv, m->origin_id, consider, &s);
+	if (r < 0)
+		return err_trace(r);
+	*ret_msg = s.best;
+	return 0;
+}

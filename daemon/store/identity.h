@@ -1,0 +1,30 @@
+/*
+ * Is this message here already? Asked only when its (archive, archive id) is not known. The rules, with the cases of
+ * facts/sync.md section 2 that they come from; a rule that fails to find a message costs a duplicate, a rule that
+ * finds too much loses one, so every rule needs the same author and the same content as well as an id:
+ *
+ *   a  own message, same origin-id: the copy of what this or another device sent. Content may differ (encrypted there,
+ *      clear here) as long as the row has no archive id yet (C7, C8)
+ *   b  same author, origin-id and content within IDENTITY_RESEND_US: sent again after a lost session; the row then
+ *      owns both archive ids (C1)
+ *   c  to oneself, same id and content within IDENTITY_WINDOW_US: archived once for each direction (C4)
+ *   d  same author, id and content, and one of the two has no archive id: two deliveries of one stanza, live and
+ *      archived, in either order (C9, C10), within IDENTITY_WINDOW_US of each other
+ *
+ * Everything else is another message, whatever its id says (C3). All look-ups go through indexes: how long ago the
+ * first copy was stored does not matter (C13).
+ */
+#pragma once
+
+#include "store/put.h"
+
+#define IDENTITY_WINDOW_US (INT64_C(600) * 1000000) /* ten minutes: delivery takes seconds, clocks of servers agree */
+/*
+ * Where one of the two stamps is of our own clock, which may be a day off (F2). No message is lost by it: both
+ * deliveries of both messages are archived, so at worst two copies of one text swap rows.
+ */
+#define IDENTITY_CLOCK_US (INT64_C(26) * 3600 * 1000000)
+#define IDENTITY_RESEND_US (INT64_C(7) * 86400 * 1000000) /* a phone that was off for a holiday sends again */
+
+/* *ret_msg: the row that ${it} is another copy of, 0 if it is new. */
+int identity_find(struct put *p, const struct item *it, int64_t *ret_msg);

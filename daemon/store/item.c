@@ -1,0 +1,75 @@
+#include "store/put.h"
+
+#include <string.h>
+
+#include "core/jid.h"
+
+/*
+ * Stamps that cannot be. The archive's and our own server's are only held against the calendar: a phone without a
+ * battery-backed clock may believe in any year, its server hardly. A stamp that a peer chose must also not be ahead of
+ * what we know to be now: else one message stays on top of the list for ever.
+ */
+#define STAMP_MIN_US INT64_C(631152000000000)  /* 1990-01-01: before XMPP */
+#define STAMP_MAX_US INT64_C(4102444800000000) /* 2100-01-01 */
+#define PEER_AHEAD_US INT64_C(86400000000)     /* one day: wrong time zones are up to 14 hours off */
+
+static bool plausible(int64_t us)
+{
+	return us >= STAMP_MIN_US && us <= STAMP_MAX_US;
+}
+
+static int64_t display_time(const struct put *p, const struct message *m, enum put_clock *ret_clock)
+{
+	if (plausible(m->archive_us)) {
+		*ret_clock = CLOCK_ARCHIVE;
+		return m->archive_us;
+	}
+	if (plausible(m->delay_us) && (m->delay_trusted || m->delay_us <= p->now_us + PEER_AHEAD_US)) {
+		*ret_clock = CLOCK_DELAY;
+		return m->delay_us;
+	}
+	*ret_clock = CLOCK_OURS;
+	return p->now_us;
+}
+
+int64_t item_stamp(const struct put *p, const struct message *m)
+{
+	enum put_clock clock;
+
+	return display_time(p, m, &clock);
+}
+
+static uint64_t mix_author(uint64_t h, const char *author)
+{
+	/* FNV-1a, as message_hash(). */
+	for (; *author; author++)
+		h = (h ^ (unsigned char)*author) * UINT64_C(1099511628211);
+	return h;
+}
+
+void item_init(struct item *it, const struct put *p, const struct message *m)
+{
+	_cleanup_(freep) char *from = jid_bare(m->from);
+	_cleanup_(freep) char *to = jid_bare(m->to);
+
+	*it = (struct item){ .m = m, .room = strcmp(m->type, "groupchat") == 0 };
+	it->out = strcmp(from, p->own_bare) == 0;
+	/* A stanza without "to" is handled as if sent to the own bare JID (RFC 6120 section 10.3). */
+	it->self = it->out && (!*to || strcmp(to, p->own_bare) == 0);
+	it->conv_jid = xstrdup(!it->out ? from : it->self ? p->own_bare : to);
+	it->author = it->room ? xstrdup(m->from) : TAKE_PTR(from);
+	it->time_us = display_time(p, m, &it->clock);
+	it->hash = mix_author(message_hash(m), it->author);
+}
+
+void item_deinit(struct item *it)
+{
+	free(it->conv_jid);
+	free(it->author);
+	*it = (struct item){ 0 };
+}
+
+bool author_is(const char *sender, const char *author, bool room)
+{
+	return room ? strcmp(sender, author) == 0 : jid_bare_equal(sender, author);
+}

@@ -1,0 +1,208 @@
+#include "store/pending.h"
+
+#include "base/err.h"
+
+int pending_begin(struct put *p)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_ANY);
+	int r;
+
+	put_i(&q, p->account);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	p->pending = r > 0;
+	return 0;
+}
+
+static int delete_row(struct put *p, int64_t id)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_DELETE);
+
+	put_i(&q, id);
+	return db_run(&q);
+}
+
+static int find_same(struct put *p, const struct ref *ref, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_SAME);
+
+	put_i(&q, ref->conv);
+	put_t(&q, ref->target);
+	put_i(&q, ref->kind);
+	put_t(&q, ref->author);
+	put_n(&q, ref->id);
+	return db_int(&q, 0, ret);
+}
+
+static int insert(struct put *p, const struct ref *ref)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_ADD);
+
+	put_i(&q, p->account);
+	put_i(&q, ref->conv);
+	put_t(&q, ref->target);
+	put_i(&q, ref->kind);
+	put_t(&q, ref->author);
+	put_n(&q, ref->id);
+	put_i(&q, ref->key);
+	put_i(&q, ref->time_us);
+	put_n(&q, ref->value);
+	put_n(&q, ref->encryption);
+	put_i(&q, ref->room);
+	return db_run(&q);
+}
+
+/* Rows of the account, and the oldest; counted only when the ids make it possible that there are too many. */
+static int over_limit(struct put *p, int64_t *ret_oldest)
+{
+	_cleanup_(stmt_done) struct stmt ends = db_use(p->s, SQL_PENDING_ENDS);
+	_cleanup_(stmt_done) struct stmt count = db_use(p->s, SQL_PENDING_COUNT);
+	int64_t range;
+	int r;
+
+	*ret_oldest = 0;
+	put_i(&ends, p->account);
+	put_i(&count, p->account);
+	r = db_int(&ends, 0, &range);
+	if (r < 0)
+		return err_trace(r);
+	if (range < p->s->limits.pending_refs)
+		return 0;
+	r = db_row(&count);
+	if (r < 0)
+		return err_trace(r);
+	if (r > 0 && col_i(&count, 0) > p->s->limits.pending_refs)
+		*ret_oldest = col_i(&count, 1);
+	return 0;
+}
+
+int pending_add(struct put *p, const struct ref *ref)
+{
+	int64_t id;
+	int r;
+
+	/* Once live and once from the archive; a later reaction replaces the one before. */
+	r = find_same(p, ref, &id);
+	if (r == 0 && id)
+		r = delete_row(p, id);
+	if (r == 0)
+		r = insert(p, ref);
+	if (r == 0)
+		r = over_limit(p, &id);
+	if (r == 0 && id)
+		r = delete_row(p, id);
+	if (r < 0)
+		return err_trace(r);
+	p->pending = true;
+	return 0;
+}
+
+/* One waiting reference with strings of its own. */
+struct waiting {
+	int64_t row;
+	struct ref ref;
+	char *target, *author, *id, *value, *encryption;
+};
+
+static void waiting_deinit(struct waiting *w)
+{
+	free(w->target);
+	free(w->author);
+	free(w->id);
+	free(w->value);
+	free(w->encryption);
+}
+
+/* The first one for ${target}: 1, 0 if there is none. */
+static int next_waiting(struct put *p, int64_t conv, const char *target, struct waiting *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_GET);
+	int r;
+
+	put_i(&q, conv);
+	put_t(&q, target);
+	r = db_row(&q);
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : 0;
+	*ret = (struct waiting){
+		.row = col_i(&q, 0),
+		.target = xstrdup(col_t(&q, 2)),
+		.author = xstrdup(col_t(&q, 3)),
+		.id = xstrdup(col_t(&q, 4)),
+		.value = xstrdup(col_t(&q, 7)),
+		.encryption = xstrdup(col_t(&q, 8)),
+	};
+	ret->ref = (struct ref){
+		.kind = (enum ref_kind)col_i(&q, 1),
+		.conv = conv,
+		.target = ret->target,
+		.author = ret->author,
+		.id = ret->id,
+		.value = ret->value,
+		.encryption = ret->encryption,
+		.key = col_i(&q, 5),
+		.time_us = col_i(&q, 6),
+		.room = col_i(&q, 9) != 0,
+	};
+	return 1;
+}
+
+/* Ids whose waiting references are still to be applied; a list, because a peer can make a chain of any length. */
+struct names {
+	char **ids;
+	size_t n;
+};
+
+static void names_push(struct names *names, const char *id)
+{
+	names->ids = xrealloc(names->ids, names->n + 1, sizeof(*names->ids));
+	names->ids[names->n++] = xstrdup(id);
+}
+
+static void names_deinit(struct names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->ids[i]);
+	free(names->ids);
+}
+
+static int apply_one(struct put *p, const struct waiting *w, struct names *names)
+{
+	int r;
+
+	/* Deleted first: whatever comes of it, it does not wait any more, and a cycle ends. */
+	r = delete_row(p, w->row);
+	if (r == 0)
+		r = refs_apply(p, &w->ref);
+	if (r < 0)
+		return err_trace(r);
+	if (r > 0 && w->ref.kind == REF_CORRECTION && *w->ref.id)
+		names_push(names, w->ref.id);
+	return 0;
+}
+
+int pending_apply(struct put *p, int64_t conv, const char *id)
+{
+	_cleanup_(names_deinit) struct names names = { 0 };
+	int r = 0;
+
+	if (!p->pending || !*id)
+		return 0;
+	names_push(&names, id);
+	while (names.n && r == 0) {
+		_cleanup_(freep) char *name = names.ids[--names.n];
+
+		for (;;) {
+			_cleanup_(waiting_deinit) struct waiting w = { 0 };
+
+			r = next_waiting(p, conv, name, &w);
+			if (r <= 0)
+				break;
+			r = apply_one(p, &w, &names);
+			if (r < 0)
+				break;
+		}
+	}
+	return r < 0 ? err_trace(r) : 0;
+}

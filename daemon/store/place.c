@@ -1,0 +1,237 @@
+#include "store/place.h"
+
+#include <errno.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "core/order.h"
+#include "store/row.h"
+
+/*
+ * Which messages of [from, to) stay where they are: a longest strictly ascending run of keys between ${lo} and ${hi}
+ * among the placed, or the loose ones. All of them, as a rule. But live messages are placed as they come, and a server
+ * may have put two of them into its archive the other way round; then as few as possible move. There are at most
+ * ARCHIVE_PAGE_MAX, so that the square is cheap.
+ */
+static void choose_anchors(struct place *places, size_t from, size_t to, bool loose, int64_t lo, int64_t hi)
+{
+	_cleanup_(freep) size_t *length = xnewn(size_t, to + 1); /* of the longest run that ends here; 0 = none */
+	_cleanup_(freep) size_t *before = xnewn(size_t, to + 1); /* its last but one member, ${to} = none */
+	size_t best = to, longest = 0;
+
+	for (size_t i = from; i < to; i++) {
+		const struct place *p = &places[i];
+
+		if (!(loose ? p->loose : p->placed) || p->key <= lo || p->key >= hi)
+			continue;
+		length[i] = 1;
+		before[i] = to;
+		for (size_t j = i; j-- > from;) {
+			if (length[j] < length[i] || places[j].key >= p->key)
+				continue;
+			length[i] = length[j] + 1;
+			before[i] = j;
+			if (length[j] == longest)
+				break;
+		}
+		if (length[i] > longest) {
+			longest = length[i];
+			best = i;
+		}
+	}
+	for (size_t i = best; i < to; i = before[i])
+		places[i].moved = false;
+}
+
+static int neighbour(struct put *p, enum sql id, int64_t key, int64_t none, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);
+
+	put_i(&q, p->archive);
+	put_i(&q, key);
+	return db_int(&q, none, ret);
+}
+
+static int key_of(struct put *p, const char *id, int64_t none, int64_t *ret)
+{
+	struct aid aid;
+	int r = aid_get(p, id, &aid);
+
+	if (r < 0)
+		return err_trace(r);
+	*ret = aid.known && aid.placed ? aid.key : none;
+	return 0;
+}
+
+/* The open interval that the page lies in. */
+struct bounds {
+	int64_t lo, hi;
+	bool touches_lo;
+};
+
+/*
+ * With anchors, the placed neighbours of the outermost ones are the tightest bounds, and right ones: a placed message
+ * that is not in this page lies outside of it, for a page has no holes. Without, what the caller knows.
+ */
+static int find_bounds(struct put *p, const struct place *places, size_t n, const char *below_id,
+		       const char *above_id, bool touches_below, struct bounds *ret)
+{
+	int64_t below, above;
+	size_t first = n, last = n;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		if (places[i].moved)
+			continue;
+		first = first == n ? i : first;
+		last = i;
+	}
+	r = key_of(p, below_id, INT64_MIN, &below);
+	if (r == 0)
+		r = key_of(p, above_id, INT64_MAX, &above);
+	if (r < 0)
+		return err_trace(r);
+	*ret = (struct bounds){ .lo = below, .hi = above };
+	if (first != n)
+		r = neighbour(p, SQL_AID_BELOW, places[first].key, INT64_MIN, &ret->lo);
+	else if (above != INT64_MAX)
+		r = neighbour(p, SQL_AID_BELOW, above, INT64_MIN, &ret->lo);
+	if (r == 0 && last != n)
+		r = neighbour(p, SQL_AID_ABOVE, places[last].key, INT64_MAX, &ret->hi);
+	/*
+	 * Nothing is said of what lies above. At the newest end nothing does. But a page that was asked for by time
+	 * continues another one downwards: what is placed from its last stamp on up is above it, equal stamps too.
+	 */
+	else if (r == 0 && above == INT64_MAX)
+		r = neighbour(p, SQL_AID_ABOVE, below > places[n - 1].us - 1 ? below : places[n - 1].us - 1,
+			      INT64_MAX, &ret->hi);
+	if (r < 0)
+		return err_trace(r);
+	ret->touches_lo = touches_below && below != INT64_MIN && ret->lo == below;
+	return 0;
+}
+
+static int run_shift(struct put *p, enum sql id, int64_t from, int64_t by)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);
+
+	put_i(&q, by);
+	put_i(&q, p->account);
+	put_i(&q, from);
+	return db_run(&q);
+}
+
+/*
+ * Everything of the account from key ${from} on moves up by ${by}: order stays, so no row changes for anybody. All
+ * archives together, because the account's history is one list.
+ */
+static int shift(struct put *p, int64_t from, int64_t by)
+{
+	static const enum sql steps[] = { SQL_SHIFT_MSG, SQL_SHIFT_EDIT, SQL_SHIFT_AID, SQL_SHIFT_REF,
+					  SQL_SHIFT_PENDING };
+	int r = 0;
+
+	log_debug("sort keys: no room, everything from %lld on moves up", (long long)from);
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
+		r = run_shift(p, steps[i], from, by);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Place the run [from, to) strictly between lo and *hi; *moved_by: how far everything from *hi on moved up. */
+static int place_run(struct put *p, struct place *places, size_t from, size_t to, int64_t lo, int64_t *hi,
+		     bool touches_lo, int64_t *moved_by)
+{
+	size_t n = to - from;
+	_cleanup_(freep) int64_t *us = xnewn(int64_t, n);
+	_cleanup_(freep) int64_t *keys = xnewn(int64_t, n);
+	int r;
+
+	*moved_by = 0;
+	for (size_t i = 0; i < n; i++)
+		us[i] = places[from + i].us;
+	if (!order_place(us, n, lo, *hi, touches_lo, keys)) {
+		/* Natural places may lie above hi; enough room for them and for what is still missing below. */
+		*moved_by = 2 * ORDER_ROOM + (int64_t)n;
+		if (us[n - 1] > *hi)
+			*moved_by += us[n - 1] - *hi;
+		r = shift(p, *hi, *moved_by);
+		if (r < 0)
+			return err_trace(r);
+		*hi += *moved_by;
+		if (!order_place(us, n, lo, *hi, touches_lo, keys))
+			return err_origin(-ERANGE);
+	}
+	for (size_t i = 0; i < n; i++)
+		places[from + i].key = keys[i];
+	return 0;
+}
+
+/* The end of the run of moved messages that begins at ${i}. */
+static size_t run_end(const struct place *places, size_t n, size_t i)
+{
+	while (i < n && places[i].moved)
+		i++;
+	return i;
+}
+
+/*
+ * Loose messages whose place agrees with the placed ones stay there too. Their neighbours may be other loose ones
+ * that no page will ever bring (own messages of other devices, which Prosody's carbons bring without an archive id):
+ * moving one of them would turn two messages round.
+ */
+static void keep_loose(struct place *places, size_t n, const struct bounds *b)
+{
+	int64_t lo = b->lo;
+
+	for (size_t i = 0, end; i < n; i = end) {
+		end = run_end(places, n, i);
+		if (end == i) {
+			lo = places[i].key;
+			end++;
+			continue;
+		}
+		choose_anchors(places, i, end, true, lo, end < n ? places[end].key : b->hi);
+	}
+}
+
+int place_page(struct put *p, struct place *places, size_t n, const char *below_id, const char *above_id,
+	       bool touches_below)
+{
+	struct bounds b;
+	int64_t lo, hi, moved_by;
+	bool touches;
+	int r;
+
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		places[i].moved = true;
+	choose_anchors(places, 0, n, false, INT64_MIN, INT64_MAX);
+	r = find_bounds(p, places, n, below_id, above_id, touches_below, &b);
+	if (r < 0)
+		return err_trace(r);
+	keep_loose(places, n, &b);
+	lo = b.lo;
+	touches = b.touches_lo;
+	for (size_t i = 0, end; i < n; i = end) {
+		end = run_end(places, n, i);
+		if (end == i) {
+			lo = places[i].key;
+			touches = true;
+			end++;
+			continue;
+		}
+		hi = end < n ? places[end].key : b.hi;
+		r = place_run(p, places, i, end, lo, &hi, touches, &moved_by);
+		if (r < 0)
+			return err_trace(r);
+		/* The anchors above moved with everything else. */
+		for (size_t j = end; moved_by && j < n; j++)
+			if (!places[j].moved)
+				places[j].key += moved_by;
+		if (moved_by && b.hi != INT64_MAX)
+			b.hi += moved_by;
+		lo = places[end - 1].key;
+	}
+	return 0;
+}

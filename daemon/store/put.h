@@ -1,0 +1,50 @@
+/*
+ * One call of archive_put_live() or archive_put_page(), and one message in it: what row.c, identity.c, refs.c and
+ * conv.c need to know while they store it. Private to store/.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/message.h"
+#include "store/archive.h"
+#include "store/db.h"
+
+struct put {
+	struct store *s;
+	int64_t account;
+	int64_t archive;
+	const char *own_bare;
+	int64_t now_us;
+	bool pending;	/* the account has references that wait for their target */
+	bool new_rows;	/* a message row was made */
+	int64_t *dirty; /* conversations to settle; owned */
+	size_t n_dirty;
+};
+
+/* Where a display time comes from; stored (schema.c, msg.clock). A higher one replaces a lower one. */
+enum put_clock { CLOCK_OURS = 0, CLOCK_DELAY = 1, CLOCK_ARCHIVE = 2 };
+
+struct item {
+	const struct message *m;
+	char *conv_jid;	   /* owned: the other side, bare */
+	char *author;	   /* owned: who may correct it: bare JID, in rooms the full one */
+	bool out;	   /* sent by this account */
+	bool self;	   /* from the account to itself */
+	bool room;
+	int64_t conv;	   /* row, 0 = there is none yet */
+	int64_t key;
+	int64_t time_us;
+	enum put_clock clock;
+	uint64_t hash;	   /* of content and author */
+};
+
+/* Who, where, when: everything but conv and key. item_deinit() afterwards. */
+void item_init(struct item *it, const struct put *p, const struct message *m);
+void item_deinit(struct item *it);
+/* The archive's stamp of ${m} as far as it makes sense; else the time that is used for display. */
+int64_t item_stamp(const struct put *p, const struct message *m);
+/* ${sender} (full JID as stored) is ${author} (as struct item has it). */
+bool author_is(const char *sender, const char *author, bool room);

@@ -1,0 +1,398 @@
+#include "store/refs.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "store/conv.h"
+#include "store/feed.h"
+#include "store/pending.h"
+#include "store/read.h"
+#include "store/row.h"
+
+/* The best candidate for a reference: the newest one about which its author may say that. */
+struct search {
+	const struct ref *ref;
+	int64_t msg;
+	int64_t key;
+	uint32_t state;
+	enum row_kind kind;
+};
+
+static bool may(const struct ref *ref, const struct candidate *c)
+{
+	switch (ref->kind) {
+	case REF_CORRECTION:
+	case REF_RETRACTION:
+		return author_is(c->sender, ref->author, ref->room);
+	case REF_RECEIPT:
+	case REF_MARKER:
+		return c->out;
+	case REF_OWN_MARKER:
+		return !c->out;
+	case REF_REACTION:
+		return true;
+	}
+	return false;
+}
+
+static void consider(void *userdata, const struct candidate *c)
+{
+	struct search *s = userdata;
+
+	if (!may(s->ref, c) || (s->msg && c->key <= s->key))
+		return;
+	s->msg = c->id;
+	s->key = c->key;
+	s->state = c->state;
+	s->kind = c->kind;
+}
+
+static int corrected_by(struct put *p, const struct ref *ref, int64_t *ret_msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_CORRECTED);
+
+	put_t(&q, ref->target);
+	put_i(&q, ref->conv);
+	return db_int(&q, 0, ret_msg);
+}
+
+static int find_target(struct put *p, struct search *s)
+{
+	const struct ref *ref = s->ref;
+	struct aid aid = { 0 };
+	int64_t msg = 0;
+	int r;
+
+	r = row_candidates(p, ref->conv, ref->target, consider, s);
+	if (r == 0 && !s->msg && ref->room)
+		r = aid_get(p, ref->target, &aid);
+	if (r == 0 && aid.msg)
+		r = row_candidate(p, ref->conv, aid.msg, consider, s);
+	/* A correction's id stands for what it corrected: some clients name the last id, not the first (H2). */
+	if (r == 0 && !s->msg)
+		r = corrected_by(p, ref, &msg);
+	if (r == 0 && msg)
+		r = row_candidate(p, ref->conv, msg, consider, s);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int count_refs(struct put *p, int64_t msg, enum ref_kind kind, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_COUNT);
+
+	put_i(&q, msg);
+	put_i(&q, kind);
+	return db_int(&q, 0, ret);
+}
+
+static int write_ref(struct put *p, int64_t msg, const struct ref *ref, const char *id, const char *value)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_PUT);
+
+	put_i(&q, msg);
+	put_i(&q, ref->kind);
+	put_t(&q, ref->author);
+	put_t(&q, id);
+	put_i(&q, ref->key);
+	put_t(&q, value);
+	return db_run(&q);
+}
+
+static int touch(struct put *p, enum sql id, int64_t msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, mod);
+	put_i(&q, msg);
+	return db_run(&q);
+}
+
+static int set_text(struct put *p, int64_t msg, const struct ref *ref)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_EDIT);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_n(&q, ref->value);
+	put_n(&q, ref->encryption);
+	put_i(&q, ref->key);
+	put_n(&q, ref->id);
+	put_i(&q, ref->time_us);
+	put_i(&q, mod);
+	put_i(&q, msg);
+	return db_run(&q);
+}
+
+static int set_edit_key(struct put *p, int64_t msg, int64_t key)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_EDIT_KEY);
+
+	put_i(&q, key);
+	put_i(&q, msg);
+	return db_run(&q);
+}
+
+/* Is the present text older than the correction? *ret_same: it is this very correction. */
+static int compare_edit(struct put *p, int64_t msg, const struct ref *ref, bool *ret_newer, bool *ret_same)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_STATE);
+	int r;
+
+	put_i(&q, msg);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret_newer = sqlite3_column_type(q.st, 7) == SQLITE_NULL || ref->key >= col_i(&q, 7);
+	*ret_same = *ref->id && strcmp(col_t(&q, 8), ref->id) == 0 && strcmp(col_t(&q, 9), ref->value) == 0;
+	return 0;
+}
+
+static int correct(struct put *p, int64_t msg, const struct ref *ref)
+{
+	bool newer = false, same = false;
+	int64_t n = 0;
+	int r = 0;
+
+	if (*ref->id) {
+		r = count_refs(p, msg, REF_CORRECTION, &n);
+		if (r == 0 && n < REFS_CORRECTIONS_MAX)
+			r = write_ref(p, msg, ref, ref->id, "");
+	}
+	if (r == 0)
+		r = compare_edit(p, msg, ref, &newer, &same);
+	if (r < 0)
+		return err_trace(r);
+	/* The one that is applied came again, from the archive: now its place is known. */
+	if (same)
+		return set_edit_key(p, msg, ref->key);
+	return newer ? set_text(p, msg, ref) : 0;
+}
+
+int refs_retract(struct put *p, int64_t msg)
+{
+	int64_t conv;
+	int r;
+
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_STATE);
+
+		put_i(&q, msg);
+		r = db_row(&q);
+		if (r <= 0 || col_i(&q, 6) == ROW_RETRACTED)
+			return r < 0 ? err_trace(r) : 0;
+		conv = col_i(&q, 0);
+	}
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_DROP);
+
+		put_i(&q, msg);
+		put_i(&q, REF_REACTION);
+		r = db_run(&q);
+	}
+	if (r == 0)
+		r = touch(p, SQL_MSG_RETRACT, msg);
+	if (r < 0)
+		return err_trace(r);
+	conv_dirty(p, conv);
+	return 0;
+}
+
+static int react(struct put *p, int64_t msg, const struct ref *ref)
+{
+	int64_t n = 0;
+	bool known, stale, same;
+	int r;
+
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_GET);
+
+		put_i(&q, msg);
+		put_i(&q, REF_REACTION);
+		put_t(&q, ref->author);
+		put_t(&q, "");
+		r = db_row(&q);
+		if (r < 0)
+			return err_trace(r);
+		known = r > 0;
+		stale = known && ref->key < col_i(&q, 0);
+		same = known && strcmp(col_t(&q, 1), ref->value) == 0;
+	}
+	/* The same set again may only move: from its live place to the one in the archive. */
+	if (stale && !same)
+		return 0;
+	r = known ? 0 : count_refs(p, msg, REF_REACTION, &n);
+	if (r == 0 && n < REFS_REACTORS_MAX)
+		r = write_ref(p, msg, ref, "", ref->value);
+	if (r == 0 && !same && n < REFS_REACTORS_MAX)
+		r = touch(p, SQL_MSG_REACTED, msg);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int set_state(struct put *p, int64_t msg, uint32_t state, const char *error, const char *error_text)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_STATE);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, state);
+	put_i(&q, mod);
+	put_n(&q, error);
+	put_n(&q, error_text);
+	put_i(&q, msg);
+	return db_run(&q);
+}
+
+/* Only forward: queued, sending, sent, delivered, displayed. */
+static int advance(struct put *p, const struct search *s, uint32_t state)
+{
+	return s->state < state ? set_state(p, s->msg, state, "", "") : 0;
+}
+
+int refs_apply(struct put *p, const struct ref *ref)
+{
+	struct search s = { .ref = ref };
+	int r;
+
+	r = find_target(p, &s);
+	if (r < 0)
+		return err_trace(r);
+	if (!s.msg)
+		return 0;
+	switch (ref->kind) {
+	case REF_CORRECTION:
+		r = s.kind == ROW_TEXT ? correct(p, s.msg, ref) : 0;
+		break;
+	case REF_RETRACTION:
+		r = refs_retract(p, s.msg);
+		break;
+	case REF_REACTION:
+		r = s.kind == ROW_RETRACTED ? 0 : react(p, s.msg, ref);
+		break;
+	case REF_RECEIPT:
+		r = advance(p, &s, STATE_DELIVERED);
+		break;
+	case REF_MARKER:
+		r = advance(p, &s, STATE_DISPLAYED);
+		break;
+	case REF_OWN_MARKER:
+		r = conv_read_to(p, ref->conv, s.msg);
+		break;
+	}
+	if (r < 0)
+		return err_trace(r);
+	conv_dirty(p, ref->conv);
+	return 1;
+}
+
+/* Emoji as stored: separated by tabs, which a set cannot contain. */
+static char *reaction_value(const char *text)
+{
+	char *value = xstrdup(text), *to = value;
+	bool sep = false;
+
+	for (const char *from = value; *from; from++) {
+		if (*from == '\n' || *from == '\t') {
+			sep = to != value;
+			continue;
+		}
+		if (sep)
+			*to++ = '\t';
+		sep = false;
+		*to++ = *from;
+	}
+	*to = '\0';
+	return value;
+}
+
+/* An error for a message of ours; what has arrived somewhere has not failed. */
+static int put_error(struct put *p, struct item *it)
+{
+	const struct ref as_receipt = { .kind = REF_RECEIPT, .conv = it->conv, .target = it->m->id };
+	struct search s = { .ref = &as_receipt };
+	int r;
+
+	r = row_candidates(p, it->conv, it->m->id, consider, &s);
+	if (r == 0 && (!s.msg || s.state > STATE_SENT))
+		return 0;
+	if (r == 0)
+		r = set_state(p, s.msg, STATE_FAILED, it->m->error, it->m->error_text);
+	if (r < 0)
+		return err_trace(r);
+	conv_dirty(p, it->conv);
+	return 1;
+}
+
+/* The reference in ${it}; false if it is none that matters. */
+static bool classify(const struct item *it, struct ref *ref)
+{
+	const struct message *m = it->m;
+
+	*ref = (struct ref){
+		.conv = it->conv, .target = m->target_id, .author = it->author, .id = "", .value = "",
+		.encryption = "", .key = it->key, .time_us = it->time_us, .room = it->room,
+	};
+	switch ((enum message_payload)m->payload) {
+	case PAYLOAD_TEXT:
+		ref->kind = REF_CORRECTION;
+		ref->target = m->replace_id;
+		ref->id = m->id;
+		ref->value = m->body;
+		ref->encryption = m->encryption;
+		break;
+	case PAYLOAD_RETRACTION:
+		ref->kind = REF_RETRACTION;
+		break;
+	case PAYLOAD_REACTION:
+		ref->kind = REF_REACTION;
+		break;
+	case PAYLOAD_RECEIPT:
+		/* A receipt that another device of ours sent says nothing that we show. */
+		if (it->out && !it->self)
+			return false;
+		ref->kind = REF_RECEIPT;
+		break;
+	case PAYLOAD_MARKER:
+		ref->kind = it->out ? REF_OWN_MARKER : REF_MARKER;
+		break;
+	default:
+		return false;
+	}
+	return *ref->target != '\0';
+}
+
+int refs_put(struct put *p, struct item *it)
+{
+	_cleanup_(freep) char *value = NULL;
+	struct ref ref;
+	int r;
+
+	if (it->m->payload == PAYLOAD_ERROR) {
+		r = conv_find(p, it);
+		return r < 0 ? err_trace(r) : put_error(p, it);
+	}
+	if (!classify(it, &ref))
+		return 0;
+	r = conv_get(p, it);
+	if (r < 0)
+		return err_trace(r);
+	ref.conv = it->conv;
+	if (ref.kind == REF_REACTION)
+		ref.value = value = reaction_value(it->m->text);
+	r = refs_apply(p, &ref);
+	if (r == 0)
+		r = pending_add(p, &ref);
+	else if (r > 0 && ref.kind == REF_CORRECTION)
+		r = pending_apply(p, it->conv, ref.id);
+	return r < 0 ? err_trace(r) : 1;
+}

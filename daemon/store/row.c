@@ -1,0 +1,409 @@
+#include "store/row.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "store/conv.h"
+#include "store/feed.h"
+#include "store/pending.h"
+#include "store/read.h"
+
+static int each_candidate(struct put *p, enum sql id, int64_t conv, const char *text, int64_t row, candidate_fn fn,
+			  void *userdata)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);
+	int r;
+
+	put_i(&q, conv);
+	if (text)
+		put_t(&q, text);
+	else
+		put_i(&q, row);
+	put_i(&q, ROW_CANDIDATES_MAX);
+	while ((r = db_row(&q)) > 0) {
+		const struct candidate c = {
+			.id = col_i(&q, 0),
+			.key = col_i(&q, 1),
+			.sender = col_t(&q, 2),
+			.out = col_i(&q, 3) == DIRECTION_OUT,
+			.state = (uint32_t)col_i(&q, 4),
+			.kind = (enum row_kind)col_i(&q, 5),
+			.time_us = col_i(&q, 6),
+			.clock = (enum put_clock)col_i(&q, 7),
+			.hash = (uint64_t)col_i(&q, 8),
+			.xmpp_id = col_t(&q, 9),
+			.origin_id = col_t(&q, 10),
+			.archived = col_i(&q, 11) != 0,
+		};
+
+		fn(userdata, &c);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int row_candidates(struct put *p, int64_t conv, const char *id, candidate_fn fn, void *userdata)
+{
+	int r;
+
+	if (!*id || conv == 0)
+		return 0;
+	r = each_candidate(p, SQL_MSG_BY_ID, conv, id, 0, fn, userdata);
+	if (r == 0)
+		r = each_candidate(p, SQL_MSG_BY_ORIGIN, conv, id, 0, fn, userdata);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, void *userdata)
+{
+	int r = each_candidate(p, SQL_MSG_BY_ROW, conv, NULL, msg, fn, userdata);
+
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static void take_newest(void *userdata, const struct candidate *c)
+{
+	struct candidate *best = userdata;
+
+	if (best->id == 0 || c->key > best->key)
+		*best = (struct candidate){ .id = c->id, .key = c->key };
+}
+
+static uint32_t first_state(const struct item *it)
+{
+	if (it->out)
+		return STATE_SENT;
+	/* What was dropped cannot be read; it must not count. */
+	return it->m->payload == PAYLOAD_TEXT ? STATE_RECEIVED : STATE_READ;
+}
+
+static int insert(struct put *p, const struct item *it, int64_t reply_to, int64_t *ret_msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_ADD);
+	const struct message *m = it->m;
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, p->account);
+	put_i(&q, it->conv);
+	put_i(&q, it->key);
+	put_i(&q, mod);
+	put_i(&q, it->time_us);
+	put_i(&q, it->clock);
+	put_i(&q, m->delay_trusted ? 0 : m->delay_us);
+	put_i(&q, it->out ? DIRECTION_OUT : DIRECTION_IN);
+	put_i(&q, first_state(it));
+	put_i(&q, m->payload == PAYLOAD_TEXT ? ROW_TEXT : m->payload == PAYLOAD_DROPPED ? ROW_DROPPED : ROW_RETRACTED);
+	put_t(&q, m->from);
+	put_i(&q, (int64_t)it->hash);
+	put_n(&q, m->id);
+	put_n(&q, m->origin_id);
+	put_n(&q, m->reply_id);
+	put_i(&q, reply_to);
+	put_n(&q, m->encryption);
+	put_n(&q, m->error);
+	put_n(&q, m->error_text);
+	put_n(&q, m->payload == PAYLOAD_TEXT ? m->body : "");
+	r = db_int(&q, 0, ret_msg);
+	if (r == 0)
+		r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int set_reply_to(struct put *p, int64_t msg, int64_t target)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_REPLY_TO);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, target);
+	put_i(&q, mod);
+	put_i(&q, msg);
+	return db_run(&q);
+}
+
+/* Answers that were stored before what they answer (newest-first paging). */
+static int link_replies(struct put *p, int64_t conv, const char *id, int64_t target)
+{
+	int64_t replies[ROW_REPLIES_MAX];
+	size_t n = 0;
+	int r;
+
+	if (!*id)
+		return 0;
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_REPLIES);
+
+		put_i(&q, conv);
+		put_t(&q, id);
+		put_i(&q, ROW_REPLIES_MAX);
+		while (n < ROW_REPLIES_MAX && (r = db_row(&q)) > 0)
+			replies[n++] = col_i(&q, 0);
+		if (q.r < 0)
+			return err_trace(q.r);
+	}
+	for (size_t i = 0; i < n; i++) {
+		r = replies[i] == target ? 0 : set_reply_to(p, replies[i], target);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+/* Everything that names this message by one of its ids and came before it. */
+static int welcome(struct put *p, const struct item *it, int64_t msg)
+{
+	const struct message *m = it->m;
+	/* In rooms the archive's id is what others name (XEP-0461, XEP-0424, XEP-0444: the room's stanza-id). */
+	const char *names[] = { m->id, m->origin_id, it->room ? m->archive_id : "" };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
+		if (i == 1 && strcmp(names[0], names[1]) == 0)
+			continue;
+		r = link_replies(p, it->conv, names[i], msg);
+		if (r == 0)
+			r = pending_apply(p, it->conv, names[i]);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
+{
+	struct candidate target = { 0 };
+	struct aid aid = { 0 };
+	int64_t msg;
+	int r;
+
+	r = conv_get(p, it);
+	if (r == 0 && *it->m->reply_id)
+		r = row_candidates(p, it->conv, it->m->reply_id, take_newest, &target);
+	if (r == 0 && *it->m->reply_id && it->room && !target.id)
+		r = aid_get(p, it->m->reply_id, &aid);
+	if (r == 0)
+		r = insert(p, it, target.id ? target.id : aid.msg, &msg);
+	if (r == 0 && *it->m->archive_id)
+		r = aid_add(p, it->m->archive_id, it->key, placed, msg);
+	if (r == 0)
+		r = welcome(p, it, msg);
+	if (r == 0 && it->out)
+		r = conv_read_to(p, it->conv, msg);
+	if (r < 0)
+		return err_trace(r);
+	conv_dirty(p, it->conv);
+	p->new_rows = true;
+	*ret_msg = msg;
+	return 0;
+}
+
+static int set_time(struct put *p, int64_t msg, const struct item *it, bool visible)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_TIME);
+	int64_t mod;
+	int r;
+
+	put_i(&q, it->time_us);
+	put_i(&q, it->clock);
+	if (visible) {
+		r = feed_next(p->s, p->account, &mod);
+		if (r < 0)
+			return err_trace(r);
+		put_i(&q, mod);
+	} else {
+		put_null(&q);
+	}
+	put_i(&q, msg);
+	return db_run(&q);
+}
+
+static int set_sent(struct put *p, int64_t msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_STATE);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, STATE_SENT);
+	put_i(&q, mod);
+	put_null(&q);
+	put_null(&q);
+	put_i(&q, msg);
+	return db_run(&q);
+}
+
+int row_seen_again(struct put *p, const struct item *it, int64_t msg)
+{
+	int64_t conv, time_us;
+	enum put_clock clock;
+	uint32_t state;
+	bool out;
+	int r;
+
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_STATE);
+
+		put_i(&q, msg);
+		r = db_row(&q);
+		if (r <= 0)
+			return r < 0 ? err_trace(r) : 0;
+		conv = col_i(&q, 0);
+		time_us = col_i(&q, 2);
+		clock = (enum put_clock)col_i(&q, 3);
+		out = col_i(&q, 4) == DIRECTION_OUT;
+		state = (uint32_t)col_i(&q, 5);
+	}
+	r = 0;
+	/* Of two archived copies (C1) the first one says when it was. */
+	if (it->clock > clock || (it->clock == CLOCK_ARCHIVE && it->time_us < time_us)) {
+		r = set_time(p, msg, it, it->time_us != time_us);
+		conv_dirty(p, conv);
+	}
+	if (r == 0 && out && (state == STATE_QUEUED || state == STATE_SENDING)) {
+		r = set_sent(p, msg);
+		conv_dirty(p, conv);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int row_place(struct put *p, int64_t msg, int64_t *ret_conv, int64_t *ret_key, bool *ret_out)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_STATE);
+	int r;
+
+	put_i(&q, msg);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret_conv = col_i(&q, 0);
+	*ret_key = col_i(&q, 1);
+	*ret_out = col_i(&q, 4) == DIRECTION_OUT;
+	return 0;
+}
+
+static int earliest_key(struct put *p, int64_t msg, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_AID_ROW_KEY);
+
+	put_i(&q, msg);
+	return db_int(&q, INT64_MIN, ret);
+}
+
+int row_rekey(struct put *p, int64_t msg)
+{
+	int64_t conv = 0, key = 0, want = INT64_MIN, mod;
+	bool out = false;
+	int r;
+
+	r = earliest_key(p, msg, &want);
+	if (r == 0)
+		r = row_place(p, msg, &conv, &key, &out);
+	if (r < 0)
+		return err_trace(r);
+	if (want == INT64_MIN || want == key)
+		return 0;
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_KEY);
+
+		put_i(&q, want);
+		put_i(&q, mod);
+		put_i(&q, msg);
+		r = db_run(&q);
+		if (r < 0)
+			return err_trace(r);
+	}
+	conv_dirty(p, conv);
+	r = out ? conv_read_to(p, conv, msg) : 0;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int row_key(struct put *p, int64_t msg, int64_t *ret_key, bool *ret_placed)
+{
+	int64_t conv, placed_key = INT64_MIN;
+	bool out;
+	int r;
+
+	r = row_place(p, msg, &conv, ret_key, &out);
+	if (r == 0)
+		r = earliest_key(p, msg, &placed_key);
+	if (r < 0)
+		return err_trace(r);
+	*ret_placed = placed_key != INT64_MIN;
+	return 0;
+}
+
+static int top(struct put *p, enum sql id, int64_t of, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);
+
+	put_i(&q, of);
+	return db_int(&q, INT64_MIN, ret);
+}
+
+int row_top_key(struct put *p, int64_t *ret)
+{
+	int64_t msg, aid;
+	int r;
+
+	r = top(p, SQL_MSG_TOP, p->account, &msg);
+	if (r == 0)
+		r = top(p, SQL_AID_TOP, p->archive, &aid);
+	if (r < 0)
+		return err_trace(r);
+	*ret = msg > aid ? msg : aid;
+	return 0;
+}
+
+int aid_get(struct put *p, const char *id, struct aid *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_AID_GET);
+	int r;
+
+	*ret = (struct aid){ 0 };
+	if (!*id)
+		return 0;
+	put_i(&q, p->archive);
+	put_t(&q, id);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	if (r > 0)
+		*ret = (struct aid){ .known = true, .key = col_i(&q, 0), .placed = col_i(&q, 1) != 0,
+				     .msg = col_i(&q, 2) };
+	return 0;
+}
+
+int aid_add(struct put *p, const char *id, int64_t key, bool placed, int64_t msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_AID_ADD);
+	int r;
+
+	put_i(&q, p->archive);
+	put_t(&q, id);
+	put_i(&q, key);
+	put_i(&q, placed);
+	put_i(&q, msg);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int aid_place(struct put *p, const char *id, int64_t key)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_AID_PLACE);
+	int r;
+
+	put_i(&q, key);
+	put_i(&q, p->archive);
+	put_t(&q, id);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}

@@ -1,0 +1,53 @@
+/*
+ * Message rows and archive ids: making them, finding them by an id, and the few ways in which a row changes.
+ */
+#pragma once
+
+#include "store/put.h"
+
+#define ROW_CANDIDATES_MAX 256 /* newest rows looked at for one id: a peer that reuses ids must not cost more (C3) */
+#define ROW_REPLIES_MAX 100    /* earlier-stored answers that a late message can be linked to */
+
+enum row_kind { ROW_TEXT = 0, ROW_RETRACTED = 1, ROW_DROPPED = 2 };
+
+/* A row that may be the one an id names; strings die when the callback returns. */
+struct candidate {
+	int64_t id, key;
+	const char *sender, *xmpp_id, *origin_id;
+	bool out;
+	uint32_t state;
+	enum row_kind kind;
+	int64_t time_us;
+	enum put_clock clock;
+	uint64_t hash;
+	bool archived; /* it has an archive id */
+};
+typedef void (*candidate_fn)(void *userdata, const struct candidate *c);
+
+/* Each row of ${conv} whose id or origin-id is ${id}; ${fn} must not touch the store. */
+int row_candidates(struct put *p, int64_t conv, const char *id, candidate_fn fn, void *userdata);
+/* The same for one row by its number. */
+int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, void *userdata);
+
+/*
+ * Insert ${it} with its key, and its archive id, which is not known yet; ${placed}: the key is final. What waited for
+ * the message is applied.
+ */
+int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg);
+/* The row arrived again as ${it}: the archive's stamp wins (C9), an own message is now known to be sent. */
+int row_seen_again(struct put *p, const struct item *it, int64_t msg);
+/* Its place follows from its placed archive ids: the earliest. No change if it has none. */
+int row_rekey(struct put *p, int64_t msg);
+/* Where the row is, and whether that is final. */
+int row_key(struct put *p, int64_t msg, int64_t *ret_key, bool *ret_placed);
+/* The greatest sort key in use, INT64_MIN if none. */
+int row_top_key(struct put *p, int64_t *ret);
+
+struct aid {
+	bool known, placed;
+	int64_t key, msg;
+};
+int aid_get(struct put *p, const char *id, struct aid *ret);
+/* ${msg} 0: a place without a row. */
+int aid_add(struct put *p, const char *id, int64_t key, bool placed, int64_t msg);
+int aid_place(struct put *p, const char *id, int64_t key);

@@ -1,0 +1,229 @@
+#include "store/schema.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+/*
+ * Conventions. Every table is STRICT. Times are microseconds since the epoch. "mod" is the feed position at which the
+ * row last changed (feed.mod of its account). Absent text is NULL. Ids that leave the process (account, msg) are
+ * AUTOINCREMENT: never used again. Numbers behind enums are part of the format and are listed here.
+ */
+static const char schema_v1[] =
+	/* What belongs to the file as a whole: 'epoch' is the random name of this archive's feed. */
+	"CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
+	/*
+	 * Configuration and secret of an account (store/account.h). removed: gone for everybody; its rows are deleted
+	 * in bounded steps (store/purge.c), jid and secret were overwritten at once. first_msg: newest message of the
+	 * first page or first live message: what sorts up to it is backlog for the unread rule (store/conv.c).
+	 */
+	"CREATE TABLE account("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" jid TEXT NOT NULL UNIQUE,"
+	" password TEXT NOT NULL,"
+	" enabled INTEGER NOT NULL,"
+	" host TEXT, port INTEGER NOT NULL, tls INTEGER NOT NULL, ca_pem TEXT, allow_plain INTEGER NOT NULL,"
+	" nick TEXT, resource TEXT,"
+	" removed INTEGER NOT NULL DEFAULT 0,"
+	" first_msg INTEGER"
+	") STRICT;"
+
+	/*
+	 * The change feed of an account: mod is the last position given out; changes since a position below oldest
+	 * can no longer be answered, because tombstones up to oldest were dropped.
+	 */
+	"CREATE TABLE feed("
+	" account INTEGER PRIMARY KEY REFERENCES account,"
+	" mod INTEGER NOT NULL DEFAULT 0,"
+	" oldest INTEGER NOT NULL DEFAULT 0,"
+	" tombstones INTEGER NOT NULL DEFAULT 0" /* rows in tombstone: their number is limited */
+	") STRICT;"
+	/* What is gone: kind 'contact' (key: JID), 'message' (row id), 'conversation' (JID). */
+	"CREATE TABLE tombstone("
+	" account INTEGER NOT NULL REFERENCES account, mod INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"
+	" PRIMARY KEY(account, mod)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX tombstone_key ON tombstone(account, kind, key);"
+
+	/*
+	 * What XEP-0198 resumes (store/account.h, struct session). Written in the transaction of the messages it
+	 * speaks about, so a row of its own. ahead: 32-bit little-endian stanza numbers, the offsets of core/ackline.h.
+	 */
+	"CREATE TABLE session("
+	" account INTEGER PRIMARY KEY REFERENCES account,"
+	" sm_id TEXT, sm_location TEXT, sm_max INTEGER NOT NULL,"
+	" h_in INTEGER NOT NULL, ahead BLOB NOT NULL, h_out INTEGER NOT NULL, sent INTEGER NOT NULL,"
+	" full_jid TEXT, features TEXT, archive INTEGER NOT NULL, stanza_ids INTEGER NOT NULL,"
+	" resumes INTEGER NOT NULL, binds INTEGER NOT NULL, last_resume_us INTEGER NOT NULL,"
+	" flights INTEGER NOT NULL, caught_up_us INTEGER NOT NULL"
+	") STRICT;"
+
+	/* RFC 6121 section 2. groups: one a line. */
+	"CREATE TABLE roster("
+	" account INTEGER NOT NULL REFERENCES account, jid TEXT NOT NULL,"
+	" name TEXT, subscription TEXT, groups TEXT, ask INTEGER NOT NULL, mod INTEGER NOT NULL,"
+	" PRIMARY KEY(account, jid)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX roster_mod ON roster(account, mod);"
+
+	/* A server archive (XEP-0313): jid '' is the account's own, else a room's. Ids of two archives never mix (C12). */
+	"CREATE TABLE archive("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account, jid TEXT NOT NULL,"
+	" UNIQUE(account, jid)"
+	") STRICT;"
+	/* Coverage (core/cover.h), oldest span first. flags: enum span_flag, 1 start 2 live 4 lost 8 empty. */
+	"CREATE TABLE span("
+	" archive INTEGER NOT NULL REFERENCES archive, seq INTEGER NOT NULL,"
+	" first_id TEXT NOT NULL, first_us INTEGER NOT NULL, last_id TEXT NOT NULL, last_us INTEGER NOT NULL,"
+	" flags INTEGER NOT NULL,"
+	" PRIMARY KEY(archive, seq)"
+	") STRICT, WITHOUT ROWID;"
+
+	/*
+	 * A conversation: jid is the other side's bare JID, kind 'direct' or 'room'. last_msg: newest row by sort key.
+	 * read_msg: everything up to this row is read. unread, first_unread: kept by store/conv.c.
+	 */
+	"CREATE TABLE conv("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account, jid TEXT NOT NULL,"
+	" kind TEXT NOT NULL, mod INTEGER NOT NULL,"
+	" last_msg INTEGER NOT NULL DEFAULT 0, activity_us INTEGER NOT NULL DEFAULT 0,"
+	" read_msg INTEGER NOT NULL DEFAULT 0,"
+	" unread INTEGER NOT NULL DEFAULT 0, first_unread INTEGER NOT NULL DEFAULT 0,"
+	" flags INTEGER NOT NULL DEFAULT 0,"
+	" UNIQUE(account, jid)"
+	") STRICT;"
+	"CREATE INDEX conv_activity ON conv(account, activity_us);"
+	"CREATE INDEX conv_mod ON conv(account, mod);"
+
+	/*
+	 * A message, in its latest state. key: sort key (docs/decisions/0003-sort-keys.md). direction 0 in 1 out.
+	 * state: enum message_state. kind 0 text 1 retracted 2 dropped. sender: full "from". hash: message_hash() of
+	 * what was first received, mixed with who sent it: with an id it tells a second delivery from a second message.
+	 * clock: where time_us comes from: 0 our clock, 1 a stamp of delayed delivery, 2 the archive.
+	 * edit_*: the newest correction applied: sort key, its id, when.
+	 */
+	"CREATE TABLE msg("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL, conv INTEGER NOT NULL REFERENCES conv,"
+	" key INTEGER NOT NULL, mod INTEGER NOT NULL, time_us INTEGER NOT NULL, clock INTEGER NOT NULL,"
+	" delay_us INTEGER NOT NULL," /* the sender's own stamp, display data; 0 = none */
+	" direction INTEGER NOT NULL, state INTEGER NOT NULL, kind INTEGER NOT NULL,"
+	" sender TEXT NOT NULL, hash INTEGER NOT NULL,"
+	" xmpp_id TEXT, origin_id TEXT, reply_id TEXT, reply_to INTEGER NOT NULL DEFAULT 0,"
+	" encryption TEXT, error TEXT, error_text TEXT,"
+	" edit_key INTEGER, edit_id TEXT, edit_us INTEGER NOT NULL DEFAULT 0,"
+	" reacted INTEGER NOT NULL DEFAULT 0," /* msg_ref has reactions */
+	" body TEXT"
+	") STRICT;"
+	/* History pages: of one conversation, of the account. The rowid is each index's last column. */
+	"CREATE INDEX msg_page ON msg(conv, key);"
+	"CREATE INDEX msg_account ON msg(account, key);"
+	"CREATE INDEX msg_mod ON msg(account, mod);"
+	/* Identity, and targets of corrections, receipts and so on. Most clients use one id for both. */
+	"CREATE INDEX msg_id ON msg(conv, xmpp_id) WHERE xmpp_id IS NOT NULL;"
+	"CREATE INDEX msg_origin ON msg(conv, origin_id) WHERE origin_id IS NOT NULL AND origin_id IS NOT xmpp_id;"
+	/* Corrected messages: few. Used when sort keys move up. */
+	"CREATE INDEX msg_edit ON msg(account, edit_key) WHERE edit_key IS NOT NULL;"
+	"CREATE INDEX msg_reply ON msg(conv, reply_id) WHERE reply_id IS NOT NULL;"
+	/* Unread messages: state 0 is that of incoming messages alone. */
+	"CREATE INDEX msg_unread ON msg(conv, key) WHERE state = 0;"
+
+	/*
+	 * Archive ids: the identity of what is archived, and its place. msg NULL: it made no row of its own (a
+	 * correction, a receipt, an empty message), but it is a place in the archive. placed: the sort key is final,
+	 * because a run of the archive or the live end of a span fixed it. A message may own several (C1, C4).
+	 */
+	"CREATE TABLE aid("
+	" archive INTEGER NOT NULL REFERENCES archive, id TEXT NOT NULL,"
+	" key INTEGER NOT NULL, placed INTEGER NOT NULL, msg INTEGER REFERENCES msg ON DELETE CASCADE,"
+	" PRIMARY KEY(archive, id)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX aid_key ON aid(archive, key);"
+	"CREATE INDEX aid_msg ON aid(msg, key) WHERE msg IS NOT NULL;"
+
+	/*
+	 * What others say about a message and more than its latest effect must be known. kind 0 correction: id is the
+	 * correction's own id, which later corrections may name as their target (H2). kind 1 reaction: one row a
+	 * sender, value = emoji separated by tabs, '' = taken back. key: sort key, the newest wins.
+	 */
+	"CREATE TABLE msg_ref("
+	" msg INTEGER NOT NULL REFERENCES msg ON DELETE CASCADE, kind INTEGER NOT NULL, sender TEXT NOT NULL,"
+	" id TEXT NOT NULL, key INTEGER NOT NULL, value TEXT,"
+	" PRIMARY KEY(msg, kind, sender, id)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX msg_ref_id ON msg_ref(id) WHERE kind = 0;"
+
+	/*
+	 * Corrections, retractions, reactions, receipts, markers and errors whose target is not here yet (H1, H6).
+	 * kind: 0 correction 1 reaction 2 retraction 3 receipt 4 marker 5 own marker. Applied and deleted when the
+	 * target arrives; bounded, the oldest go first.
+	 */
+	"CREATE TABLE pending_ref("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account,"
+	" conv INTEGER NOT NULL REFERENCES conv, target TEXT NOT NULL, kind INTEGER NOT NULL, sender TEXT NOT NULL,"
+	" ref_id TEXT, key INTEGER NOT NULL, time_us INTEGER NOT NULL, value TEXT, encryption TEXT,"
+	" room INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE INDEX pending_ref_target ON pending_ref(conv, target);"
+	"CREATE INDEX pending_ref_account ON pending_ref(account, id);"
+
+	"INSERT INTO meta VALUES('epoch', lower(hex(randomblob(8))));";
+
+/*
+ * Migrations: migrations[i] makes version i + 2 of version i + 1. Each runs in a transaction of its own together with
+ * its user_version. A line is added here, schema_v1 is never changed, and a test opens a file of the version before.
+ */
+static const char *const migrations[] = {
+	NULL, /* version 1 is the first: schema_v1 */
+};
+
+static int run_version(struct store *s, const char *sql, int version)
+{
+	char done[96];
+	int r;
+
+	snprintf(done, sizeof(done), "PRAGMA user_version=%d; PRAGMA application_id=%d;", version,
+		 SCHEMA_APPLICATION_ID);
+	r = store_begin(s);
+	if (r < 0)
+		return err_trace(r);
+	r = db_exec(s, sql);
+	if (r == 0)
+		r = db_exec(s, done);
+	if (r < 0) {
+		store_rollback(s);
+		return err_trace(r);
+	}
+	r = store_commit(s);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int schema_apply(struct store *s, bool fresh)
+{
+	int64_t version, app;
+	int r;
+
+	_Static_assert(ARRAY_SIZE(migrations) == SCHEMA_VERSION, "one line a version");
+	if (fresh) {
+		r = run_version(s, schema_v1, 1);
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = db_pragma(s, "application_id", &app);
+	if (r == 0)
+		r = db_pragma(s, "user_version", &version);
+	if (r < 0)
+		return err_trace(r);
+	if (app != SCHEMA_APPLICATION_ID || version < 1)
+		return STORE_E_DAMAGED;
+	if (version > SCHEMA_VERSION)
+		return STORE_E_NEWER;
+	for (int64_t v = version; v < SCHEMA_VERSION; v++) {
+		log_info("archive: from format %d to %d", (int)v, (int)v + 1);
+		r = run_version(s, migrations[v], (int)v + 1);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}

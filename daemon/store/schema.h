@@ -1,0 +1,16 @@
+/*
+ * The tables of archive.db, and how one version becomes the next. The SQL in schema.c is the documentation of the
+ * format; docs/store.md has the overview.
+ */
+#pragma once
+
+#include "store/db.h"
+
+#define SCHEMA_VERSION 1
+#define SCHEMA_APPLICATION_ID 0x76617276 /* "varv": what `file archive.db` shows, and what tells ours from others' */
+
+/*
+ * Bring the database to SCHEMA_VERSION: everything for a fresh one, else the migrations that are missing, all in one
+ * transaction each. Returns 0, STORE_E_NEWER, STORE_E_DAMAGED (not ours), or -errno.
+ */
+int schema_apply(struct store *s, bool fresh);

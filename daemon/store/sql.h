@@ -1,0 +1,190 @@
+/*
+ * Every statement of the store: S(name, text). Parameters are numbered in the order in which they are put.
+ */
+#pragma once
+
+/* A message as read-row.c hands it out; needs msg m and conv c. */
+#define SQL_MESSAGE_COLUMNS                                                                                        \
+	"m.id, m.mod, c.jid, m.sender, m.time_us, m.direction, m.state, m.kind, m.body,"                           \
+	" (SELECT a.id FROM aid a WHERE a.msg=m.id ORDER BY a.key LIMIT 1), m.origin_id, m.xmpp_id,"               \
+	" m.encryption, m.error, m.error_text,"                                                                    \
+	" CASE m.reacted WHEN 0 THEN NULL ELSE (SELECT group_concat(x.sender||char(9)||x.value||char(10), '')"     \
+	"  FROM msg_ref x WHERE x.msg=m.id AND x.kind=1 AND x.value<>'') END,"                                     \
+	" m.edit_us, m.reply_to, m.key, m.delay_us"
+/* Size in bytes of the strings that a peer chooses: what READ_BYTES_MAX counts. */
+#define SQL_MESSAGE_SIZE "coalesce(length(CAST(m.body AS BLOB)),0)+length(m.sender)+200"
+/* What identity.c and refs.c must know of a message that may be the one. */
+#define SQL_CANDIDATE_COLUMNS                                                                                      \
+	"id, key, sender, direction, state, kind, time_us, clock, hash, xmpp_id, origin_id,"                       \
+	" EXISTS(SELECT 1 FROM aid a WHERE a.msg=msg.id)"
+#define SQL_CONV_COLUMNS                                                                                           \
+	"c.jid, c.kind, coalesce(r.name, c.jid), c.mod, c.activity_us, c.unread, c.flags, c.first_unread, c.last_msg," \
+	" c.id FROM conv c LEFT JOIN roster r ON r.account=c.account AND r.jid=c.jid"
+
+#define STORE_SQL(S)                                                                                               \
+	S(EPOCH, "SELECT value FROM meta WHERE name='epoch'")                                                      \
+	/* account.c, purge.c */                                                                                   \
+	S(ACCOUNT_LIST, "SELECT id, jid, password, enabled, host, port, tls, ca_pem, allow_plain, nick, resource"  \
+			" FROM account WHERE removed=0 ORDER BY id")                                               \
+	S(ACCOUNT_COUNT, "SELECT count(*) FROM account WHERE removed=0")                                           \
+	S(ACCOUNT_FIND, "SELECT id FROM account WHERE jid=?1")                                                     \
+	S(ACCOUNT_ADD, "INSERT INTO account(jid, password, enabled, host, port, tls, ca_pem, allow_plain, nick,"   \
+		       " resource) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) RETURNING id")                           \
+	S(ACCOUNT_UPDATE, "UPDATE account SET jid=?1, password=?2, enabled=?3, host=?4, port=?5, tls=?6,"          \
+			  " ca_pem=?7, allow_plain=?8, nick=?9, resource=?10 WHERE id=?11")                        \
+	S(ACCOUNT_HIDE, "UPDATE account SET removed=1, enabled=0, jid='/removed/'||id, password='', ca_pem=NULL,"  \
+			" nick=NULL, resource=NULL, host=NULL WHERE id=?1 AND removed=0")                          \
+	S(ACCOUNT_REMOVED, "SELECT id FROM account WHERE removed=1 LIMIT 1")                                       \
+	S(ACCOUNT_BACKLOG, "SELECT m.key FROM account a JOIN msg m ON m.id=a.first_msg WHERE a.id=?1")             \
+	S(ACCOUNT_FIRST_MSG, "UPDATE account SET first_msg=(SELECT id FROM msg WHERE account=?1"                   \
+			     " ORDER BY key DESC, id DESC LIMIT 1) WHERE id=?1 AND first_msg IS NULL")             \
+	S(PURGE_SESSION, "DELETE FROM session WHERE account=?1")                                                   \
+	S(PURGE_ROSTER, "DELETE FROM roster WHERE account=?1")                                                     \
+	S(PURGE_TOMBSTONE, "DELETE FROM tombstone WHERE (account, mod) IN"                                         \
+			   " (SELECT account, mod FROM tombstone WHERE account=?1 LIMIT ?2)")                      \
+	S(PURGE_PENDING, "DELETE FROM pending_ref WHERE account=?1")                                               \
+	S(PURGE_MSG, "DELETE FROM msg WHERE id IN (SELECT id FROM msg WHERE account=?1 LIMIT ?2)")                 \
+	S(PURGE_AID, "DELETE FROM aid WHERE (archive, id) IN (SELECT d.archive, d.id FROM archive v"               \
+		     " JOIN aid d ON d.archive=v.id WHERE v.account=?1 LIMIT ?2)")                                 \
+	S(PURGE_SPAN, "DELETE FROM span WHERE archive IN (SELECT id FROM archive WHERE account=?1)")               \
+	S(PURGE_ARCHIVE, "DELETE FROM archive WHERE account=?1")                                                   \
+	S(PURGE_CONV, "DELETE FROM conv WHERE account=?1")                                                         \
+	S(PURGE_FEED, "DELETE FROM feed WHERE account=?1")                                                         \
+	S(PURGE_ACCOUNT, "DELETE FROM account WHERE id=?1")                                                        \
+	/* session.c */                                                                                            \
+	S(SESSION_GET, "SELECT sm_id, sm_location, sm_max, h_in, ahead, h_out, sent, full_jid, features, archive," \
+		       " stanza_ids, resumes, binds, last_resume_us, flights, caught_up_us"                        \
+		       " FROM session WHERE account=?1")                                                           \
+	S(SESSION_PUT, "INSERT OR REPLACE INTO session VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15," \
+		       "?16,?17)")                                                                                 \
+	/* roster.c */                                                                                             \
+	S(ROSTER_GET, "SELECT jid, name, subscription, groups, ask, mod FROM roster WHERE account=?1 AND jid=?2")  \
+	S(ROSTER_PUT, "INSERT OR REPLACE INTO roster(account, jid, name, subscription, groups, ask, mod)"          \
+		      " VALUES(?1,?2,?3,?4,?5,?6,?7)")                                                             \
+	S(ROSTER_DELETE, "DELETE FROM roster WHERE account=?1 AND jid=?2")                                         \
+	S(ROSTER_JIDS, "SELECT jid FROM roster WHERE account=?1")                                                  \
+	S(ROSTER_CHANGED, "SELECT jid, name, subscription, groups, ask, mod FROM roster"                           \
+			  " WHERE account=?1 AND mod>?2 ORDER BY mod LIMIT ?3")                                    \
+	/* feed.c */                                                                                               \
+	S(FEED_ADD, "INSERT INTO feed(account) VALUES(?1)")                                                        \
+	S(FEED_GET, "SELECT mod, oldest FROM feed WHERE account=?1")                                               \
+	S(FEED_NEXT, "UPDATE feed SET mod=mod+1 WHERE account=?1 RETURNING mod")                                   \
+	S(TOMBSTONE_ADD, "INSERT INTO tombstone VALUES(?1,?2,?3,?4)")                                              \
+	S(TOMBSTONE_DROP, "DELETE FROM tombstone WHERE account=?1 AND kind=?2 AND key=?3")                         \
+	S(TOMBSTONE_OLDEST, "SELECT mod FROM tombstone WHERE account=?1 ORDER BY mod LIMIT 1")                     \
+	S(TOMBSTONE_DELETE, "DELETE FROM tombstone WHERE account=?1 AND mod=?2")                                   \
+	S(TOMBSTONE_COUNT, "UPDATE feed SET tombstones=tombstones+?2 WHERE account=?1 RETURNING tombstones")       \
+	S(TOMBSTONE_CHANGED, "SELECT kind, key, mod FROM tombstone WHERE account=?1 AND mod>?2"                    \
+			     " ORDER BY mod LIMIT ?3")                                                             \
+	S(FEED_OLDEST, "UPDATE feed SET oldest=?2 WHERE account=?1")                                               \
+	/* archive.c, cover.c */                                                                                   \
+	S(ARCHIVE_GET, "SELECT id FROM archive WHERE account=?1 AND jid=?2")                                       \
+	S(ARCHIVE_ADD, "INSERT INTO archive(account, jid) VALUES(?1,?2) RETURNING id")                             \
+	S(ARCHIVE_COUNT, "SELECT count(*) FROM msg WHERE account=?1")                                              \
+	S(SPAN_LIST, "SELECT first_id, first_us, last_id, last_us, flags FROM span WHERE archive=?1 ORDER BY seq") \
+	S(SPAN_PUT, "INSERT INTO span VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO UPDATE SET"                      \
+		    " first_id=excluded.first_id, first_us=excluded.first_us, last_id=excluded.last_id,"           \
+		    " last_us=excluded.last_us, flags=excluded.flags WHERE (first_id, first_us, last_id, last_us," \
+		    " flags) IS NOT (excluded.first_id, excluded.first_us, excluded.last_id, excluded.last_us,"    \
+		    " excluded.flags)")                                                                            \
+	S(SPAN_CUT, "DELETE FROM span WHERE archive=?1 AND seq>=?2")                                               \
+	S(AID_GET, "SELECT key, placed, msg FROM aid WHERE archive=?1 AND id=?2")                                  \
+	S(AID_ADD, "INSERT INTO aid(archive, id, key, placed, msg) VALUES(?1,?2,?3,?4,nullif(?5,0))")              \
+	S(AID_PLACE, "UPDATE aid SET key=?1, placed=1 WHERE archive=?2 AND id=?3")                                 \
+	S(AID_BELOW, "SELECT key FROM aid WHERE archive=?1 AND key<?2 AND placed=1 ORDER BY key DESC LIMIT 1")     \
+	S(AID_ABOVE, "SELECT key FROM aid WHERE archive=?1 AND key>?2 AND placed=1 ORDER BY key LIMIT 1")          \
+	S(AID_TOP, "SELECT max(key) FROM aid WHERE archive=?1")                                                    \
+	S(AID_ROW_KEY, "SELECT min(key) FROM aid WHERE msg=?1 AND placed=1")                                       \
+	S(AID_TIME, "SELECT m.time_us, m.id FROM aid a JOIN msg m ON m.id=a.msg WHERE a.archive=?1 AND a.id=?2")   \
+	/* place.c: everything of the account from a key on moves up */                                            \
+	S(SHIFT_MSG, "UPDATE msg SET key=key+?1 WHERE account=?2 AND key>=?3")                                     \
+	S(SHIFT_EDIT, "UPDATE msg SET edit_key=edit_key+?1 WHERE account=?2 AND edit_key IS NOT NULL"              \
+		      " AND edit_key>=?3")                                                                         \
+	S(SHIFT_AID, "UPDATE aid SET key=key+?1 WHERE archive IN (SELECT id FROM archive WHERE account=?2)"        \
+		     " AND key>=?3")                                                                               \
+	S(SHIFT_REF, "UPDATE msg_ref SET key=key+?1 WHERE (SELECT account FROM msg WHERE id=msg_ref.msg)=?2"       \
+		     " AND key>=?3")                                                                               \
+	S(SHIFT_PENDING, "UPDATE pending_ref SET key=key+?1 WHERE account=?2 AND key>=?3")                         \
+	/* row.c */                                                                                                \
+	S(MSG_TOP, "SELECT max(key) FROM msg WHERE account=?1")                                                    \
+	S(MSG_ADD, "INSERT INTO msg(account, conv, key, mod, time_us, clock, delay_us, direction, state, kind,"    \
+		   " sender, hash, xmpp_id, origin_id, reply_id, reply_to, encryption, error, error_text, body)"   \
+		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)"               \
+		   " RETURNING id")                                                                                \
+	S(MSG_STATE, "SELECT conv, key, time_us, clock, direction, state, kind, edit_key, edit_id, body, encryption" \
+		     " FROM msg WHERE id=?1")                                                                      \
+	S(MSG_TOUCH, "UPDATE msg SET mod=?1 WHERE id=?2")                                                          \
+	S(MSG_SET_KEY, "UPDATE msg SET key=?1, mod=?2 WHERE id=?3")                                                \
+	S(MSG_SET_TIME, "UPDATE msg SET time_us=?1, clock=?2, mod=coalesce(?3, mod) WHERE id=?4")                  \
+	S(MSG_SET_STATE, "UPDATE msg SET state=?1, mod=?2, error=?3, error_text=?4 WHERE id=?5")                   \
+	S(MSG_EDIT, "UPDATE msg SET body=?1, encryption=?2, edit_key=?3, edit_id=?4, edit_us=?5, mod=?6"           \
+		    " WHERE id=?7")                                                                                \
+	S(MSG_EDIT_KEY, "UPDATE msg SET edit_key=?1 WHERE id=?2")                                                  \
+	S(MSG_RETRACT, "UPDATE msg SET kind=1, body=NULL, encryption=NULL, reacted=0, edit_key=NULL, edit_id=NULL," \
+		       " state=CASE state WHEN 0 THEN 1 ELSE state END, mod=?1 WHERE id=?2")                       \
+	S(MSG_REACTED, "UPDATE msg SET reacted=1, mod=?1 WHERE id=?2")                                             \
+	S(MSG_REPLY_TO, "UPDATE msg SET reply_to=?1, mod=?2 WHERE id=?3")                                          \
+	S(MSG_REPLIES, "SELECT id FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL AND reply_to=0"  \
+		       " LIMIT ?3")                                                                                \
+	S(MSG_BY_ID, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND xmpp_id=?2"                      \
+		     " AND xmpp_id IS NOT NULL ORDER BY id DESC LIMIT ?3")                                         \
+	S(MSG_BY_ORIGIN, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND origin_id=?2"                \
+			 " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id ORDER BY id DESC LIMIT ?3")      \
+	S(MSG_BY_ROW, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND id=?2 LIMIT ?3")                \
+	/* refs.c, pending.c */                                                                                    \
+	S(REF_CORRECTED, "SELECT r.msg FROM msg_ref r JOIN msg m ON m.id=r.msg WHERE r.id=?1 AND r.kind=0"         \
+			 " AND m.conv=?2 ORDER BY m.key DESC LIMIT 1")                                             \
+	S(REF_COUNT, "SELECT count(*) FROM msg_ref WHERE msg=?1 AND kind=?2")                                      \
+	S(REF_GET, "SELECT key, value FROM msg_ref WHERE msg=?1 AND kind=?2 AND sender=?3 AND id=?4")              \
+	S(REF_PUT, "INSERT INTO msg_ref(msg, kind, sender, id, key, value) VALUES(?1,?2,?3,?4,?5,?6)"              \
+		   " ON CONFLICT DO UPDATE SET key=excluded.key, value=excluded.value")                            \
+	S(REF_DROP, "DELETE FROM msg_ref WHERE msg=?1 AND kind=?2")                                                \
+	S(PENDING_ANY, "SELECT 1 FROM pending_ref WHERE account=?1 LIMIT 1")                                       \
+	S(PENDING_ADD, "INSERT INTO pending_ref(account, conv, target, kind, sender, ref_id, key, time_us, value," \
+		       " encryption, room) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                            \
+	S(PENDING_SAME, "SELECT id FROM pending_ref WHERE conv=?1 AND target=?2 AND kind=?3 AND sender=?4"         \
+			" AND ref_id IS ?5")                                                                       \
+	S(PENDING_GET, "SELECT id, kind, target, sender, ref_id, key, time_us, value, encryption, room"            \
+		       " FROM pending_ref WHERE conv=?1 AND target=?2 ORDER BY id LIMIT 1")                        \
+	S(PENDING_DELETE, "DELETE FROM pending_ref WHERE id=?1")                                                   \
+	S(PENDING_COUNT, "SELECT count(*), min(id), max(id) FROM pending_ref WHERE account=?1")                    \
+	S(PENDING_ENDS, "SELECT (SELECT max(id) FROM pending_ref WHERE account=?1) -"                              \
+			" (SELECT min(id) FROM pending_ref WHERE account=?1)")                                     \
+	/* conv.c */                                                                                               \
+	S(CONV_FIND, "SELECT id, kind FROM conv WHERE account=?1 AND jid=?2")                                      \
+	S(CONV_ADD, "INSERT INTO conv(account, jid, kind, mod) VALUES(?1,?2,?3,0) RETURNING id")                   \
+	S(CONV_KIND, "UPDATE conv SET kind=?1, mod=?2 WHERE id=?3")                                                \
+	S(CONV_STATE, "SELECT c.mod, c.last_msg, c.activity_us, c.unread, c.first_unread,"                         \
+		      " (SELECT key FROM msg WHERE id=c.read_msg) FROM conv c WHERE c.id=?1")                      \
+	S(CONV_LAST, "SELECT id, time_us, mod FROM msg WHERE conv=?1 ORDER BY key DESC, id DESC LIMIT 1")          \
+	S(CONV_READ, "UPDATE conv SET read_msg=?1 WHERE id=?2 AND (SELECT key FROM msg WHERE id=?1) >"             \
+		     " coalesce((SELECT key FROM msg WHERE id=conv.read_msg), -9223372036854775807)")              \
+	S(CONV_PUT, "UPDATE conv SET last_msg=?1, activity_us=?2, unread=?3, first_unread=?4, mod=?5 WHERE id=?6") \
+	S(CONV_TOUCH, "UPDATE conv SET mod=?1 WHERE id=?2")                                                        \
+	S(UNREAD_BELOW, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key<=?2 ORDER BY key DESC LIMIT ?3")     \
+	S(UNREAD_COUNT, "SELECT count(*) FROM (SELECT 1 FROM msg WHERE conv=?1 AND state=0 AND key>?2 LIMIT ?3)")  \
+	S(UNREAD_FIRST, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key>?2 ORDER BY key, id LIMIT 1")        \
+	S(CONV_LIST, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND (c.activity_us, c.id) < (?2, ?3)"         \
+		     " AND c.last_msg>0 AND c.unread>=?4 ORDER BY c.activity_us DESC, c.id DESC LIMIT ?5")         \
+	S(CONV_ONE, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.jid=?2 AND c.last_msg>0")                \
+	S(CONV_CHANGED, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.mod>?2 AND c.last_msg>0"             \
+			" ORDER BY c.mod LIMIT ?3")                                                                \
+	/* read-row.c, history.c, changes.c */                                                                     \
+	S(READ_ONE, "SELECT " SQL_MESSAGE_COLUMNS " FROM msg m JOIN conv c ON c.id=m.conv"                         \
+		    " WHERE m.id=?1 AND m.account=?2")                                                             \
+	S(READ_CHANGED, "SELECT " SQL_MESSAGE_COLUMNS " FROM msg m JOIN conv c ON c.id=m.conv"                     \
+			" WHERE m.account=?1 AND m.mod>?2 ORDER BY m.mod LIMIT ?3")                                \
+	S(READ_KEY, "SELECT m.key, m.conv, " SQL_MESSAGE_SIZE " FROM msg m WHERE m.account=?1 AND m.id=?2")        \
+	S(CONV_OLDER, "SELECT m.id, m.key, " SQL_MESSAGE_SIZE " FROM msg m WHERE m.conv=?1"                        \
+		      " AND (m.key, m.id) < (?2, ?3) ORDER BY m.key DESC, m.id DESC LIMIT ?4")                     \
+	S(CONV_NEWER, "SELECT m.id, m.key, " SQL_MESSAGE_SIZE " FROM msg m WHERE m.conv=?1"                        \
+		      " AND (m.key, m.id) > (?2, ?3) ORDER BY m.key, m.id LIMIT ?4")                               \
+	S(ACCOUNT_OLDER, "SELECT m.id, m.key, " SQL_MESSAGE_SIZE " FROM msg m WHERE m.account=?1"                  \
+			 " AND (m.key, m.id) < (?2, ?3) ORDER BY m.key DESC, m.id DESC LIMIT ?4")                  \
+	S(ACCOUNT_NEWER, "SELECT m.id, m.key, " SQL_MESSAGE_SIZE " FROM msg m WHERE m.account=?1"                  \
+			 " AND (m.key, m.id) > (?2, ?3) ORDER BY m.key, m.id LIMIT ?4")                            \
+	S(ACCOUNT_UNREAD, "SELECT m.id, m.key FROM conv c JOIN msg m ON m.id=c.first_unread WHERE c.account=?1"    \
+			  " AND c.unread>0 ORDER BY m.key LIMIT 1")                                                \
+	S(CONV_UNREAD, "SELECT m.id, m.key FROM conv c JOIN msg m ON m.id=c.first_unread WHERE c.id=?1")           \
+	S(FIND_STANZA, "SELECT m.id FROM archive v JOIN aid a ON a.archive=v.id JOIN msg m ON m.id=a.msg"          \
+		       " WHERE v.account=?1 AND a.id=?2 AND m.conv=?3 LIMIT 1")

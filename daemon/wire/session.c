@@ -1,0 +1,271 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/jid.h"
+#include "varve-build.h"
+#include "wire/element.h"
+#include "wire/limits.h"
+#include "wire/ns.h"
+#include "wire/stream-private.h"
+
+static void emit_online(struct stream *s, const struct link_online *fields)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_ONLINE);
+	r.online = *fields;
+	r.online.sm_in = s->sm.in;
+	r.online.sm_out = s->sm.acked;
+	r.online.flights = transport_flights(s->transport);
+	r.online.mechanism = s->mechanism;
+	r.online.address = s->address;
+	s->named = s->sm.in;
+	s->sent_told = s->sm.out;
+	stream_emit(s, &r);
+}
+
+/* Our own addresses as the server writes them, once they are known for good. */
+static void know_self(struct stream *s)
+{
+	xml_set_own(s->xml, s->bare);
+	s->context = (struct record_context){ .bare = s->bare, .domain = s->domain };
+}
+
+static void take_bound_jid(struct stream *s)
+{
+	_cleanup_(freep) char *bare = xstrndup(s->full, strcspn(s->full, "/"));
+
+	if (strcmp(bare, s->bare) != 0) {
+		log_debug("bound as %s", LOG_JID(s->full));
+		str_set(&s->bare, bare);
+		iq_table_set_own(s->iqs, s->bare);
+	}
+}
+
+void session_start(struct stream *s)
+{
+	take_bound_jid(s);
+	know_self(s);
+	if (!s->offers_sm) {
+		session_bound(s, NULL);
+		settle_begin(s->settle);
+		return;
+	}
+	stream_enter(s, STREAM_ENABLE);
+	stream_write(s, "<enable xmlns='" NS_SM "' resume='true'/>");
+	/* START's grant was for the session that it hoped to resume. */
+	sm_enable(&s->sm, LINK_FIRST_GRANT);
+	settle_begin(s->settle);
+}
+
+static bool is_true(const char *value)
+{
+	return strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+}
+
+void session_bound(struct stream *s, xmpp_stanza_t *enabled)
+{
+	struct link_record blank;
+	struct link_online *o = &blank.online;
+	const char *id, *location;
+
+	link_record_init(&blank, LINK_ONLINE);
+	o->jid = s->full;
+	if (element_is(enabled, "enabled", NS_SM)) {
+		sm_enabled(&s->sm);
+		id = element_attr(enabled, "id");
+		location = element_attr(enabled, "location");
+		if (is_true(element_attr(enabled, "resume")) && strlen(id) <= SM_ID_MAX) {
+			o->sm_id = id;
+			o->sm_location = strlen(location) <= 1024 ? location : "";
+			o->sm_max = (uint32_t)strtoul(element_attr(enabled, "max"), NULL, 10);
+		}
+	} else {
+		sm_refused(&s->sm);
+	}
+	emit_online(s, o);
+	stream_enter(s, STREAM_SETTLE);
+}
+
+static void become_ready(struct stream *s)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_READY);
+	settle_fill_ready(s->settle, &r.ready);
+	s->context.stanza_ids = r.ready.stanza_ids;
+	mam_set_extended(s->mam, r.ready.archive == ARCHIVE_EXTENDED);
+	stream_enter(s, STREAM_READY);
+	stream_emit(s, &r);
+}
+
+static void reject_count(struct stream *s, uint32_t h)
+{
+	_cleanup_(freep) char *detail =
+		xasprintf("<handled-count-too-high xmlns='" NS_SM "' h='%u' send-count='%u'/>", h, s->sm.out);
+	_cleanup_(freep) char *text = xasprintf(
+		"the server acknowledges %u stanzas, but only %u were sent: the session is given up", h, s->sm.out);
+
+	stream_reject(s, FAILURE_STREAM, "handled-count-too-high", detail, text);
+}
+
+void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
+{
+	struct link_record blank;
+	uint32_t h = (uint32_t)strtoul(element_attr(resumed, "h"), NULL, 10);
+
+	if (strcmp(element_attr(resumed, "previd"), s->start.sm_id) != 0) {
+		stream_reject(s, FAILURE_PROTOCOL, "undefined-condition", "", "the server resumed another session");
+		return;
+	}
+	know_self(s);
+	if (sm_resumed(&s->sm, s->start.sm_in, s->start.sm_out, s->start.grant, h) != 0) {
+		s->sm.out = s->start.grant;
+		reject_count(s, h);
+		return;
+	}
+	link_record_init(&blank, LINK_ONLINE);
+	blank.online.resumed = true;
+	blank.online.sm_id = s->start.sm_id;
+	blank.online.sm_location = s->start.sm_location;
+	emit_online(s, &blank.online);
+	stream_enter(s, STREAM_SETTLE);
+	/* Never settled before it broke: the session is a new one in all but its number. */
+	if (!*s->start.features) {
+		settle_begin(s->settle);
+		return;
+	}
+	settle_resumed(s->settle, &s->start);
+	become_ready(s);
+}
+
+static void on_ack(struct stream *s, xmpp_stanza_t *el)
+{
+	uint32_t h = (uint32_t)strtoul(element_attr(el, "h"), NULL, 10);
+	uint32_t before = s->sm.acked;
+	struct link_record r;
+
+	if (sm_acked(&s->sm, h) != 0) {
+		reject_count(s, h);
+		return;
+	}
+	if (h == before)
+		return;
+	link_record_init(&r, LINK_ACKED);
+	r.acked.n = h;
+	stream_emit(s, &r);
+}
+
+static void on_message(struct stream *s, xmpp_stanza_t *el, const char *dropped, uint32_t n)
+{
+	struct record rec;
+	struct link_record r;
+
+	if (mam_take(s->mam, el, dropped, n))
+		return;
+	if (record_live(&s->context, el, dropped, &rec) == 0) {
+		link_record_init(&r, LINK_MSG);
+		r.msg = rec.message;
+		r.msg.n = n;
+		stream_emit(s, &r);
+	}
+	record_deinit(&rec);
+}
+
+/* <iq type='result' .../> or an error with ${condition}, back to whoever asked. */
+static void answer(struct stream *s, xmpp_stanza_t *iq, const char *condition, const char *payload)
+{
+	_cleanup_(buf_deinit) struct buf b = { 0 };
+	const char *from = element_attr(iq, "from");
+
+	buf_addf(&b, "<iq type='%s' id='", condition ? "error" : "result");
+	buf_add_xml(&b, element_attr(iq, "id"));
+	if (*from) {
+		buf_adds(&b, "' to='");
+		buf_add_xml(&b, from);
+	}
+	buf_adds(&b, "'>");
+	if (condition)
+		buf_addf(&b, "<error type='cancel'><%s xmlns='" NS_STANZAS_ERROR "'/></error>", condition);
+	buf_addf(&b, "%s</iq>", payload);
+	stream_send(s, b.data);
+}
+
+static bool from_self(const struct stream *s, xmpp_stanza_t *iq)
+{
+	const char *from = element_attr(iq, "from");
+
+	return !*from || strcmp(from, s->bare) == 0;
+}
+
+/* RFC 6120 section 8.2.3: every get and set is answered. */
+static void on_request(struct stream *s, xmpp_stanza_t *iq, const char *dropped, uint32_t n)
+{
+	static const char disco[] = "<query xmlns='" NS_DISCO_INFO "'><identity category='client' type='bot' "
+				    "name='varve'/><feature var='" NS_DISCO_INFO "'/><feature var='" NS_PING
+				    "'/><feature var='" NS_VERSION "'/></query>";
+	static const char version[] =
+		"<query xmlns='" NS_VERSION "'><name>varve</name><version>" VARVE_VERSION "</version></query>";
+	bool get = strcmp(element_attr(iq, "type"), "get") == 0;
+	xmpp_stanza_t *roster = element_child(iq, "query", NS_ROSTER);
+
+	if (dropped) {
+		answer(s, iq, "policy-violation", "");
+	} else if (get && element_child(iq, "ping", NS_PING)) {
+		answer(s, iq, NULL, "");
+	} else if (get && element_child(iq, "query", NS_VERSION)) {
+		answer(s, iq, NULL, version);
+	} else if (get && element_child(iq, "query", NS_DISCO_INFO) &&
+		   !*element_attr(element_child(iq, "query", NS_DISCO_INFO), "node")) {
+		answer(s, iq, NULL, disco);
+	} else if (!get && roster && from_self(s, iq)) {
+		/* Only the own account may push (I8; RFC 6121 section 2.1.6, CVE-2015-8688). */
+		settle_emit_roster(s->settle, iq, n, false);
+		answer(s, iq, NULL, "");
+	} else {
+		answer(s, iq, "service-unavailable", "");
+	}
+}
+
+static void on_iq(struct stream *s, xmpp_stanza_t *iq, const char *dropped, uint32_t n)
+{
+	const char *type = element_attr(iq, "type");
+
+	if (strcmp(type, "get") == 0 || strcmp(type, "set") == 0)
+		on_request(s, iq, dropped, n);
+	else if (!iq_settle(s->iqs, iq, dropped, n))
+		log_debug("answer to nothing we asked, from %s", LOG_JID(element_attr(iq, "from")));
+	if (s->state == STREAM_SETTLE && settle_is_done(s->settle))
+		become_ready(s);
+	transport_set_quickack(s->transport, mam_open(s->mam) > 0);
+}
+
+void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped)
+{
+	/* A reader that dropped a stanza kept its name. */
+	bool message = element_is(el, "message", NS_CLIENT);
+	bool iq = element_is(el, "iq", NS_CLIENT);
+
+	if (message || iq || element_is(el, "presence", NS_CLIENT)) {
+		uint32_t n = sm_received(&s->sm);
+
+		if (message)
+			on_message(s, el, dropped, n);
+		else if (iq)
+			on_iq(s, el, dropped, n);
+		return;
+	}
+	if (element_is(el, "r", NS_SM)) {
+		/* At once, with what is durable: XEP-0198 section 4 allows no other delay. */
+		stream_writef(s, "<a xmlns='" NS_SM "' h='%u'/>", sm_tell(&s->sm));
+		return;
+	}
+	if (element_is(el, "a", NS_SM)) {
+		on_ack(s, el);
+		return;
+	}
+	/* Features again after a resume, CSI hints, anything newer than us: not counted, no harm. */
+	log_debug("ignored <%s xmlns='%s'/>", element_name(el), element_ns(el));
+}

@@ -1,0 +1,69 @@
+/*
+ * Stream management (XEP-0198): the counters, and nothing else. Numbers are modulo 2^32: 2^32-1 is followed by 0, and
+ * all comparison is by difference.
+ *
+ *   inbound   counted from <enabled/> (D6) or on from the committed number after <resumed/> (D7); what we tell the
+ *             server is never more than what the keeper has committed
+ *   outbound  counted from <enable/>, first stanza 1 (D2); after a resume on from the server's h: what it has not
+ *             seen died with the old stream
+ *
+ * Pure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sm {
+	bool counts_in;
+	bool counts_out;
+	uint32_t in; /* number of the last stanza received */
+	uint32_t committed; /* the keeper has made durable up to here */
+	uint32_t told; /* the h that we sent last */
+	uint32_t out; /* number of the last stanza sent */
+	uint32_t acked; /* the server has up to here */
+	uint32_t asked; /* ${out} when we last sent <r/> */
+	uint32_t grant; /* the keeper lets us send up to here */
+};
+
+/* The peer claims to have handled more than was sent (XEP-0198 section 4: handled-count-too-high). */
+#define SM_E_TOO_HIGH 1
+
+/* <enable/> goes out now; ${allowance} stanzas may follow before the keeper grants more. */
+void sm_enable(struct sm *sm, uint32_t allowance);
+/* <enabled/> came. */
+void sm_enabled(struct sm *sm);
+/* <enable/> was refused: nothing counts. */
+void sm_refused(struct sm *sm);
+/*
+ * <resumed h='${h}'/> came. ${in} is the committed inbound number, ${acked} what the server had acknowledged,
+ * ${grant} the highest number that an earlier stream may have sent. 0 or SM_E_TOO_HIGH.
+ */
+int sm_resumed(struct sm *sm, uint32_t in, uint32_t acked, uint32_t grant, uint32_t h);
+
+/* A stanza came in: its number, 0 while nothing counts. */
+uint32_t sm_received(struct sm *sm);
+/* The keeper committed up to ${n}; numbers not received, or older than known, are ignored. */
+void sm_committed(struct sm *sm, uint32_t n);
+/* Enough is committed and not told for an unasked <a/> now. */
+bool sm_ack_due(const struct sm *sm);
+/* Something is committed and not told. */
+bool sm_ack_owed(const struct sm *sm);
+/* The h to send now; it is then told. */
+uint32_t sm_tell(struct sm *sm);
+/* So much is uncommitted that no more should be read. */
+bool sm_full(const struct sm *sm);
+
+/* May a stanza be sent? Always while nothing counts. */
+bool sm_may_send(const struct sm *sm);
+/* A stanza goes out: its number, 0 while nothing counts. */
+uint32_t sm_sent(struct sm *sm);
+/* The keeper raises the grant; a lower one is ignored. */
+void sm_granted(struct sm *sm, uint32_t n);
+/* The grant runs out soon. */
+bool sm_grant_low(const struct sm *sm);
+/* Enough is unacknowledged for an <r/>; sm_requested() says that it is sent. */
+bool sm_request_due(const struct sm *sm);
+void sm_requested(struct sm *sm);
+/* <a h='${h}'/> came. 0 or SM_E_TOO_HIGH. */
+int sm_acked(struct sm *sm, uint32_t h);

@@ -1,0 +1,128 @@
+/*
+ * The inside of struct stream, shared by stream.c (life and death), negotiate.c (until the session
+ * stands), session.c (stanzas) and turn.c (what is due after each batch). Nobody else includes this.
+ */
+#pragma once
+
+#include <strophe.h>
+
+#include "base/buf.h"
+#include "wire/iq.h"
+#include "wire/mam.h"
+#include "wire/record.h"
+#include "wire/sasl.h"
+#include "wire/settle.h"
+#include "wire/sm.h"
+#include "wire/stream.h"
+#include "wire/transport.h"
+#include "wire/xml.h"
+
+enum stream_state {
+	STREAM_NEW,
+	STREAM_RESOLVE,
+	STREAM_CONNECT,
+	STREAM_FEATURES, /* header sent; in clear if STARTTLS is to follow */
+	STREAM_STARTTLS, /* waiting for <proceed/> */
+	STREAM_TLS,
+	STREAM_AUTH,
+	STREAM_RESTARTED, /* logged in, second header sent */
+	STREAM_RESUME,
+	STREAM_BIND,
+	STREAM_ENABLE,
+	STREAM_SETTLE, /* online: stanzas count */
+	STREAM_READY,
+	STREAM_STOPPED,
+	STREAM_FAILED,
+};
+
+/* A stanza that waits for the keeper's grant. */
+struct waiting {
+	struct waiting *next;
+	char *xml;
+};
+
+struct stream {
+	sd_event *event;
+	struct link *link;
+	struct link_start start; /* strings owned */
+	enum stream_state state; /* set by stream_enter() alone */
+	int phase; /* the last PHASE sent, -1 before */
+	sd_event_source *timer;
+	sd_event_source *post;
+
+	struct transport *transport;
+	xmpp_ctx_t *ctx;
+	struct xml *xml;
+	struct sasl *sasl;
+	char *domain;
+	char *user;
+	char *bare;
+	char address[64];
+	bool direct;
+	bool offers_sm;
+	const char *mechanism;
+	char *bind_id;
+
+	struct record_context context; /* points to ${bare} and ${domain} */
+	struct iq_table *iqs;
+	struct mam *mam;
+	struct settle *settle;
+	char *full; /* as bound, NULL when resumed */
+
+	struct sm sm;
+	uint32_t named; /* the last inbound number that a record told the keeper */
+	uint32_t sent_told; /* the last number of a SENT */
+	struct waiting *waiting, **last_waiting;
+	size_t n_waiting;
+
+	int64_t heard_us; /* CLOCK_BOOTTIME of the last byte from the server */
+	int64_t probed_us; /* of the unanswered probe, 0 without */
+	int64_t ack_owed_us; /* since when a commit is untold, 0 if none */
+	int64_t timer_us; /* what the timer is set to, 0 off */
+};
+
+/* stream.c */
+
+/* The only way to change the state: checks the move, logs it, tells the keeper the phase. */
+void stream_enter(struct stream *s, enum stream_state state);
+bool stream_is_over(const struct stream *s);
+bool stream_is_online(const struct stream *s);
+/* The end: FAILED to the keeper, then the process. Strings are cut as needed. */
+void stream_fail(struct stream *s, enum link_failure failure, const char *condition, const char *text);
+/* The same, after telling the server by a stream error ${condition} (and ${detail}, XML inside it, or ""). */
+void stream_reject(struct stream *s, enum link_failure failure, const char *condition, const char *detail,
+		   const char *text);
+/* To the keeper; what the link refuses is sent again as PAYLOAD_DROPPED. */
+void stream_emit(struct stream *s, const struct link_record *r);
+/* To the server, as it is, uncounted. */
+void stream_write(struct stream *s, const char *xml);
+void stream_writef(struct stream *s, const char *fmt, ...) _printf_(2, 3);
+
+/* turn.c */
+
+/* A stanza to the server: counted, and held back until the grant reaches it. */
+void stream_send(struct stream *s, const char *xml);
+void stream_forget_waiting(struct stream *s);
+/* After each batch of input of any kind: stanzas that waited, acks, IDLE, SENT, liveness, gate, timer. */
+void stream_turn(struct stream *s);
+/* Read the network, or stop while somebody behind us does not keep up. */
+void stream_gate(struct stream *s);
+/* ${userdata} is the stream. */
+int stream_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* negotiate.c */
+
+/* Open the stream: TCP is up (and TLS, when secure). */
+void negotiate_header(struct stream *s);
+/* An element before the session stands. */
+void negotiate_element(struct stream *s, xmpp_stanza_t *el);
+
+/* session.c */
+
+/* The session stands: ONLINE, then settle or READY. */
+void session_bound(struct stream *s, xmpp_stanza_t *enabled);
+void session_resumed(struct stream *s, xmpp_stanza_t *resumed);
+/* <enable/> and the stanzas of settling, in one flight. */
+void session_start(struct stream *s);
+/* An element of a session that stands. */
+void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped);

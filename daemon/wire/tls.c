@@ -1,0 +1,261 @@
+#include "wire/tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+struct tls {
+	SSL_CTX *ctx;
+	SSL *ssl;
+	char *domain;
+	int verify_error; /* X509_V_ERR_*, the first that the chain met */
+	char when[64]; /* of the certificate that failed: the end (or begin) of its validity */
+	char *error;
+};
+
+static int verify_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	return index;
+}
+
+static void note_time(struct tls *t, const ASN1_TIME *at)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	int n;
+
+	if (!b)
+		return;
+	ASN1_TIME_print(b, at);
+	n = BIO_read(b, t->when, sizeof(t->when) - 1);
+	t->when[n > 0 ? n : 0] = '\0';
+	BIO_free(b);
+}
+
+/* Only looks: the verdict stays OpenSSL's. The certificate is not reachable any more after a failed handshake. */
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls *t = SSL_get_ex_data(ssl, verify_index());
+	X509 *cert = X509_STORE_CTX_get_current_cert(store);
+
+	if (ok || t->verify_error)
+		return ok;
+	t->verify_error = X509_STORE_CTX_get_error(store);
+	if (cert && t->verify_error == X509_V_ERR_CERT_HAS_EXPIRED)
+		note_time(t, X509_get0_notAfter(cert));
+	else if (cert && t->verify_error == X509_V_ERR_CERT_NOT_YET_VALID)
+		note_time(t, X509_get0_notBefore(cert));
+	return ok;
+}
+
+static int add_anchors(SSL_CTX *ctx, const char *pem)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	BIO *b = BIO_new_mem_buf(pem, -1);
+	int found = 0;
+	X509 *cert;
+
+	if (!b)
+		return err_origin(-ENOMEM);
+	while ((cert = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
+		found += X509_STORE_add_cert(store, cert);
+		X509_free(cert);
+	}
+	BIO_free(b);
+	/* The end of the list is an error of its own kind; anything but that means a damaged file. */
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		found = 0;
+	ERR_clear_error();
+	return found > 0 ? 0 : TLS_E_CA;
+}
+
+static int set_host(struct tls *t)
+{
+	unsigned char address[16];
+
+	SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (inet_pton(AF_INET, t->domain, address) == 1 || inet_pton(AF_INET6, t->domain, address) == 1)
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), t->domain);
+	/* RFC 6066 section 3: no server name for an address. */
+	return SSL_set1_host(t->ssl, t->domain) && SSL_set_tlsext_host_name(t->ssl, t->domain);
+}
+
+int tls_new(const char *domain, const char *ca_pem, bool direct, struct tls **ret)
+{
+	static const unsigned char alpn[] = "\x0bxmpp-client";
+	_cleanup_(tls_freep) struct tls *t = xnew(struct tls);
+	int r;
+
+	t->domain = xstrdup(domain);
+	t->ctx = SSL_CTX_new(TLS_client_method());
+	if (!t->ctx)
+		return err_origin(-ENOMEM);
+	SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION);
+	SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(t->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, on_verify);
+	/* Without a store on the system the account's own anchors may still do. */
+	if (!SSL_CTX_set_default_verify_paths(t->ctx))
+		log_debug("no certificate store on this system");
+	r = *ca_pem ? add_anchors(t->ctx, ca_pem) : 0;
+	if (r != 0)
+		return r;
+	t->ssl = SSL_new(t->ctx);
+	if (!t->ssl || !SSL_set_ex_data(t->ssl, verify_index(), t) || !set_host(t))
+		return err_origin(-ENOMEM);
+	if (direct && SSL_set_alpn_protos(t->ssl, alpn, sizeof(alpn) - 1) != 0)
+		return err_origin(-ENOMEM);
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+struct tls *tls_free(struct tls *t)
+{
+	if (!t)
+		return NULL;
+	SSL_free(t->ssl);
+	SSL_CTX_free(t->ctx);
+	free(t->domain);
+	free(t->error);
+	free(t);
+	return NULL;
+}
+
+int tls_attach(struct tls *t, int fd)
+{
+	if (!SSL_set_fd(t->ssl, fd))
+		return err_origin(-ENOMEM);
+	SSL_set_connect_state(t->ssl);
+	return 0;
+}
+
+static const struct verdict {
+	int error;
+	const char *condition;
+	const char *text; /* %s: domain, then the date for the first two */
+} verdicts[] = {
+	{ X509_V_ERR_CERT_HAS_EXPIRED, "expired", "the certificate of %s expired on %s" },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, "not-yet-valid", "the certificate of %s is not valid before %s" },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "self-signed",
+	  "the certificate of %s is self-signed, vouched for by nobody%s" },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "unknown-ca",
+	  "the certificate of %s is signed by an authority that this system does not trust%s" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown-ca",
+	  "the certificate of %s is signed by an authority that this system does not know%s" },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "unknown-ca",
+	  "the certificate of %s is signed by an authority that this system does not know%s" },
+	{ X509_V_ERR_HOSTNAME_MISMATCH, "wrong-host", "the server's certificate is not for %s%s" },
+	{ X509_V_ERR_IP_ADDRESS_MISMATCH, "wrong-host", "the server's certificate is not for %s%s" },
+	{ X509_V_ERR_CERT_REVOKED, "revoked", "the certificate of %s is revoked%s" },
+};
+
+static const struct verdict *verdict_of(const struct tls *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (verdicts[i].error == t->verify_error)
+			return &verdicts[i];
+	return NULL;
+}
+
+const char *tls_condition(const struct tls *t)
+{
+	const struct verdict *v = verdict_of(t);
+
+	return v ? v->condition : "untrusted";
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the table above, each with two %s */
+static enum tls_result refuse(struct tls *t)
+{
+	const struct verdict *v = verdict_of(t);
+
+	free(t->error);
+	if (v)
+		t->error = xasprintf(v->text, t->domain, t->when);
+	else
+		t->error = xasprintf("the certificate of %s is not acceptable: %s", t->domain,
+				     X509_verify_cert_error_string(t->verify_error));
+	return TLS_CERT;
+}
+#pragma GCC diagnostic pop
+
+static enum tls_result result_of(struct tls *t, int r)
+{
+	int e = SSL_get_error(t->ssl, r);
+	int saved = errno;
+	unsigned long code;
+	const char *reason;
+
+	if (e == SSL_ERROR_WANT_READ)
+		return TLS_WANT_READ;
+	if (e == SSL_ERROR_WANT_WRITE)
+		return TLS_WANT_WRITE;
+	if (e == SSL_ERROR_ZERO_RETURN)
+		return TLS_CLOSED;
+	if (t->verify_error)
+		return refuse(t);
+	code = ERR_peek_error();
+	ERR_clear_error();
+	if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING || (e == SSL_ERROR_SYSCALL && !saved))
+		return TLS_CLOSED;
+	reason = code ? ERR_reason_error_string(code) : NULL;
+	free(t->error);
+	t->error = xstrdup(reason ? reason : strerror(saved ? saved : EPROTO));
+	return e == SSL_ERROR_SYSCALL ? TLS_CLOSED : TLS_BROKEN;
+}
+
+enum tls_result tls_handshake(struct tls *t)
+{
+	int r;
+
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_do_handshake(t->ssl);
+	return r == 1 ? TLS_OK : result_of(t, r);
+}
+
+enum tls_result tls_read(struct tls *t, void *data, size_t len, size_t *ret_n)
+{
+	int r;
+
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_read_ex(t->ssl, data, len, ret_n);
+	return r == 1 ? TLS_OK : result_of(t, r);
+}
+
+enum tls_result tls_write(struct tls *t, const void *data, size_t len, size_t *ret_n)
+{
+	int r;
+
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_write_ex(t->ssl, data, len, ret_n);
+	return r == 1 ? TLS_OK : result_of(t, r);
+}
+
+bool tls_pending(const struct tls *t)
+{
+	return SSL_has_pending(t->ssl);
+}
+
+const char *tls_error(const struct tls *t)
+{
+	return str_or_empty(t->error);
+}
+
+unsigned int tls_round_trips(const struct tls *t)
+{
+	return SSL_version(t->ssl) >= TLS1_3_VERSION ? 1 : 2;
+}

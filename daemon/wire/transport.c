@@ -1,0 +1,462 @@
+#define _GNU_SOURCE
+#include "wire/transport.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "wire/limits.h"
+#include "wire/tls.h"
+
+enum transport_state { TRANSPORT_NEW, TRANSPORT_CONNECTING, TRANSPORT_OPEN, TRANSPORT_HANDSHAKE, TRANSPORT_GONE };
+
+struct transport {
+	sd_event *event;
+	const struct transport_ops *ops;
+	void *userdata;
+	enum transport_state state;
+	int fd;
+	sd_event_source *io;
+	sd_event_source *turn; /* once, soon: write what is queued, read what TLS holds */
+	sd_event_source *timeout; /* of one address */
+	struct endpoint endpoints[ADDRESSES_MAX];
+	size_t n_endpoints;
+	size_t next_endpoint;
+	struct tls *tls;
+	struct buf out;
+	bool want_out; /* the socket was full */
+	bool paused;
+	bool quick;
+	bool heard; /* since the last write: the next one is a new flight */
+	unsigned int flights;
+};
+
+static void set_events(struct transport *t)
+{
+	uint32_t events = t->paused && t->state == TRANSPORT_OPEN ? 0 : EPOLLIN;
+
+	if (t->want_out || t->state == TRANSPORT_CONNECTING)
+		events |= EPOLLOUT;
+	sd_event_source_set_io_events(t->io, events);
+	sd_event_source_set_enabled(t->io, SD_EVENT_ON);
+}
+
+static void close_socket(struct transport *t)
+{
+	t->io = sd_event_source_disable_unref(t->io);
+	t->timeout = sd_event_source_disable_unref(t->timeout);
+	if (t->fd >= 0)
+		close(TAKE_FD(t->fd));
+}
+
+static void gone(struct transport *t, enum link_failure failure, const char *condition, const char *text)
+{
+	if (t->state == TRANSPORT_GONE)
+		return;
+	t->state = TRANSPORT_GONE;
+	close_socket(t);
+	sd_event_source_set_enabled(t->turn, SD_EVENT_OFF);
+	t->ops->gone(t->userdata, failure, condition, text);
+}
+
+static void lost(struct transport *t, int error)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	if (error == ETIMEDOUT)
+		text = xstrdup("the server stopped answering");
+	else if (error)
+		text = xasprintf("the connection broke: %s", strerror(error));
+	else
+		text = xstrdup("the server closed the connection");
+	gone(t, FAILURE_LOST, "", text);
+}
+
+static void soon(struct transport *t)
+{
+	if (t->state != TRANSPORT_GONE)
+		sd_event_source_set_enabled(t->turn, SD_EVENT_ONESHOT);
+}
+
+/* One read, plain or TLS, into ${data}. 1: *ret_n bytes; 0: nothing now; -1: it is over (gone was called). */
+static int read_some(struct transport *t, char *data, size_t *ret_n)
+{
+	ssize_t n;
+
+	if (t->tls) {
+		switch (tls_read(t->tls, data, READ_CHUNK, ret_n)) {
+		case TLS_OK:
+			return 1;
+		case TLS_WANT_READ:
+			return 0;
+		case TLS_WANT_WRITE:
+			t->want_out = true;
+			return 0;
+		case TLS_CLOSED:
+			lost(t, *tls_error(t->tls) ? errno : 0);
+			return -1;
+		case TLS_CERT:
+		case TLS_BROKEN:
+			gone(t, FAILURE_TLS, "", tls_error(t->tls));
+			return -1;
+		}
+	}
+	n = recv(t->fd, data, READ_CHUNK, 0);
+	if (n > 0) {
+		*ret_n = (size_t)n;
+		return 1;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	lost(t, n < 0 ? errno : 0);
+	return -1;
+}
+
+static void read_all(struct transport *t)
+{
+	char data[READ_CHUNK];
+	size_t n;
+	int r = 1;
+
+	for (int i = 0; i < READ_BUDGET && !t->paused && t->state == TRANSPORT_OPEN; i++) {
+		r = read_some(t, data, &n);
+		if (r <= 0)
+			break;
+		t->heard = true;
+		t->ops->received(t->userdata, data, n);
+	}
+	if (t->state != TRANSPORT_OPEN)
+		return;
+	if (t->quick) {
+		int on = 1;
+
+		setsockopt(t->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+	}
+	/* Other sources first; the socket itself may stay silent about what TLS already decrypted. */
+	if (r > 0 && !t->paused)
+		soon(t);
+}
+
+/* One write. 1: *ret_n bytes; 0: not now; -1: it is over. */
+static int write_some(struct transport *t, size_t *ret_n)
+{
+	ssize_t n;
+
+	if (t->tls) {
+		switch (tls_write(t->tls, t->out.data, t->out.len, ret_n)) {
+		case TLS_OK:
+			return 1;
+		case TLS_WANT_READ:
+			return 0;
+		case TLS_WANT_WRITE:
+			t->want_out = true;
+			return 0;
+		case TLS_CLOSED:
+			lost(t, errno);
+			return -1;
+		case TLS_CERT:
+		case TLS_BROKEN:
+			gone(t, FAILURE_TLS, "", tls_error(t->tls));
+			return -1;
+		}
+	}
+	n = send(t->fd, t->out.data, t->out.len, MSG_NOSIGNAL);
+	if (n >= 0) {
+		*ret_n = (size_t)n;
+		return 1;
+	}
+	if (errno == EAGAIN || errno == EINTR) {
+		t->want_out = true;
+		return 0;
+	}
+	lost(t, errno);
+	return -1;
+}
+
+static void write_all(struct transport *t)
+{
+	size_t n;
+
+	if (t->state != TRANSPORT_OPEN || t->out.len == 0)
+		return;
+	if (t->heard) {
+		t->flights++;
+		t->heard = false;
+	}
+	t->want_out = false;
+	while (t->out.len > 0) {
+		if (write_some(t, &n) <= 0)
+			return;
+		buf_eat(&t->out, n);
+	}
+}
+
+static void handshake(struct transport *t)
+{
+	t->want_out = false;
+	switch (tls_handshake(t->tls)) {
+	case TLS_OK:
+		t->state = TRANSPORT_OPEN;
+		t->flights += tls_round_trips(t->tls);
+		t->heard = true;
+		t->ops->secured(t->userdata);
+		soon(t);
+		return;
+	case TLS_WANT_READ:
+		return;
+	case TLS_WANT_WRITE:
+		t->want_out = true;
+		return;
+	case TLS_CLOSED:
+		gone(t, FAILURE_TLS, "", "the server closed the connection during the TLS handshake");
+		return;
+	case TLS_CERT:
+		gone(t, FAILURE_CERT, tls_condition(t->tls), tls_error(t->tls));
+		return;
+	case TLS_BROKEN: {
+		_cleanup_(freep) char *text = xasprintf("the TLS handshake failed: %s", tls_error(t->tls));
+
+		gone(t, FAILURE_TLS, "", text);
+		return;
+	}
+	}
+}
+
+static void try_next(struct transport *t, int error);
+
+static int on_connect_timeout(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata)
+{
+	try_next(userdata, ETIMEDOUT);
+	return 0;
+}
+
+static void finish_connect(struct transport *t)
+{
+	int error = 0, on = 1;
+	unsigned int timeout_ms = TCP_USER_TIMEOUT_MS;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error) {
+		try_next(t, error);
+		return;
+	}
+	t->timeout = sd_event_source_disable_unref(t->timeout);
+	setsockopt(t->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(t->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	t->state = TRANSPORT_OPEN;
+	t->flights = 1;
+	t->heard = true;
+	t->ops->connected(t->userdata, &t->endpoints[t->next_endpoint - 1]);
+}
+
+static int on_io(_unused_ sd_event_source *s, _unused_ int fd, uint32_t revents, void *userdata)
+{
+	struct transport *t = userdata;
+
+	if (t->state == TRANSPORT_CONNECTING) {
+		finish_connect(t);
+	} else if (t->state == TRANSPORT_HANDSHAKE) {
+		handshake(t);
+	} else if (t->state == TRANSPORT_OPEN && t->paused && (revents & (EPOLLHUP | EPOLLERR))) {
+		/* epoll reports these unasked; what the peer sent before is read when we are let to. */
+		sd_event_source_set_enabled(t->io, SD_EVENT_OFF);
+		return 0;
+	} else {
+		if (revents & EPOLLOUT)
+			write_all(t);
+		read_all(t);
+	}
+	if (t->io && t->state != TRANSPORT_GONE)
+		set_events(t);
+	return 0;
+}
+
+static int on_turn(_unused_ sd_event_source *s, void *userdata)
+{
+	struct transport *t = userdata;
+
+	if (t->state == TRANSPORT_OPEN && !t->paused)
+		read_all(t);
+	write_all(t);
+	if (t->io && t->state != TRANSPORT_GONE)
+		set_events(t);
+	return 0;
+}
+
+static int start_connect(struct transport *t, const struct endpoint *e)
+{
+	int r;
+
+	t->fd = socket(e->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (t->fd < 0)
+		return -errno;
+	if (connect(t->fd, (const struct sockaddr *)(const void *)&e->address, e->len) < 0 && errno != EINPROGRESS)
+		return -errno;
+	r = sd_event_add_io(t->event, &t->io, t->fd, EPOLLOUT, on_io, t);
+	if (r < 0)
+		return r;
+	return sd_event_add_time_relative(t->event, &t->timeout, CLOCK_BOOTTIME, CONNECT_TIMEOUT_US, 0,
+					  on_connect_timeout, t);
+}
+
+/* ${error} is what the address before died of, 0 at the first. */
+static void try_next(struct transport *t, int error)
+{
+	char name[64];
+
+	for (;;) {
+		close_socket(t);
+		if (error)
+			log_debug("connect to %s: %s", endpoint_name(&t->endpoints[t->next_endpoint - 1], name),
+				  strerror(error));
+		if (t->next_endpoint >= t->n_endpoints)
+			break;
+		t->state = TRANSPORT_CONNECTING;
+		t->ops->connecting(t->userdata);
+		error = -start_connect(t, &t->endpoints[t->next_endpoint++]);
+		if (!error)
+			return;
+	}
+	if (t->n_endpoints) {
+		_cleanup_(freep) char *text =
+			xasprintf("no server answers at %s: %s",
+				  endpoint_name(&t->endpoints[t->n_endpoints - 1], name), strerror(error));
+
+		gone(t, FAILURE_CONNECT, "", text);
+	}
+}
+
+int transport_new(sd_event *event, const struct transport_ops *ops, void *userdata, struct transport **ret)
+{
+	_cleanup_(transport_freep) struct transport *t = xnew(struct transport);
+	int r;
+
+	t->event = sd_event_ref(event);
+	t->ops = ops;
+	t->userdata = userdata;
+	t->fd = -1;
+	r = sd_event_add_defer(event, &t->turn, on_turn, t);
+	if (r < 0)
+		return err_origin(r);
+	sd_event_source_set_enabled(t->turn, SD_EVENT_OFF);
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+struct transport *transport_free(struct transport *t)
+{
+	if (!t)
+		return NULL;
+	close_socket(t);
+	sd_event_source_disable_unref(t->turn);
+	tls_free(t->tls);
+	buf_deinit(&t->out);
+	sd_event_unref(t->event);
+	free(t);
+	return NULL;
+}
+
+void transport_connect(struct transport *t, const struct endpoint *endpoints, size_t n)
+{
+	memcpy(t->endpoints, endpoints, n * sizeof(*endpoints));
+	t->n_endpoints = n;
+	t->next_endpoint = 0;
+	try_next(t, 0);
+}
+
+int transport_secure(struct transport *t, const char *domain, const char *ca_pem, bool direct)
+{
+	int r = tls_new(domain, ca_pem, direct, &t->tls);
+
+	if (r != 0)
+		return r;
+	r = tls_attach(t->tls, t->fd);
+	if (r < 0)
+		return err_trace(r);
+	/* Nothing queued in clear may follow inside TLS. */
+	buf_reset(&t->out);
+	t->state = TRANSPORT_HANDSHAKE;
+	handshake(t);
+	if (t->io && t->state != TRANSPORT_GONE)
+		set_events(t);
+	return 0;
+}
+
+bool transport_is_secure(const struct transport *t)
+{
+	return t->tls && t->state == TRANSPORT_OPEN;
+}
+
+void transport_write(struct transport *t, const char *data, size_t len)
+{
+	if (t->state == TRANSPORT_GONE)
+		return;
+	buf_add(&t->out, data, len);
+	soon(t);
+}
+
+size_t transport_queued(const struct transport *t)
+{
+	return t->out.len;
+}
+
+void transport_pause(struct transport *t, bool pause)
+{
+	if (t->paused == pause)
+		return;
+	t->paused = pause;
+	if (t->state != TRANSPORT_OPEN)
+		return;
+	set_events(t);
+	if (!pause)
+		soon(t);
+}
+
+void transport_set_quickack(struct transport *t, bool quick)
+{
+	t->quick = quick;
+}
+
+unsigned int transport_flights(const struct transport *t)
+{
+	return t->flights;
+}
+
+/* Wait for the socket until ${until_us}. False when the time is over. */
+static bool wait_for(struct transport *t, short events, int64_t until_us)
+{
+	struct pollfd p = { .fd = t->fd, .events = events };
+	int64_t left_us = until_us - clock_boot_us();
+
+	return left_us > 0 && poll(&p, 1, (int)(left_us / 1000) + 1) > 0;
+}
+
+void transport_finish(struct transport *t, int64_t timeout_us)
+{
+	int64_t until_us = clock_boot_us() + timeout_us;
+	char data[READ_CHUNK];
+
+	while (t->state == TRANSPORT_OPEN && t->out.len > 0) {
+		write_all(t);
+		if (t->out.len > 0 && (t->state != TRANSPORT_OPEN || !wait_for(t, POLLOUT, until_us)))
+			break;
+	}
+	if (t->state != TRANSPORT_OPEN)
+		return;
+	t->state = TRANSPORT_GONE;
+	shutdown(t->fd, SHUT_WR);
+	/* What comes now is not looked at: uncounted, the server repeats it after a resume. */
+	while (wait_for(t, POLLIN, until_us))
+		if (recv(t->fd, data, sizeof(data), MSG_DONTWAIT) <= 0)
+			break;
+	close_socket(t);
+}

@@ -1,0 +1,184 @@
+#!/bin/sh
+# quickstart.sh [--keep]: see varve at work, in one command and about a minute.
+#
+# Installs what is missing from Debian, builds, starts a Prosody of its own on loopback with an archive of 5,000
+# messages, and syncs it; then messages arrive live, varved is killed with -9, messages arrive meanwhile, and
+# everything is there exactly once after a restart that resumed the session. Nothing outside of a temporary
+# directory and the build directory is touched, and nothing is left running, unless --keep is given.
+HERE=$(cd "$(dirname "$0")" && pwd)
+TOP=$(dirname "$HERE")
+cd "$TOP" || exit 1
+. "$TOP/tests/lib/packages.sh"
+
+keep=
+case ${1-} in
+'') ;;
+--keep) keep=yes ;;
+--help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+*) echo "unknown option $1; see --help" >&2; exit 2 ;;
+esac
+
+bold='' dim='' plain='' tty=
+if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
+	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m') tty=yes
+fi
+step() {
+	printf '\n%s* %s%s\n' "$bold" "$*" "$plain"
+}
+shown() { # show a command as it is typed, then run it
+	printf '%s$ %s%s\n' "$dim" "$*" "$plain"
+	"$@"
+}
+die() {
+	printf '\nquickstart: %s\n' "$*" >&2
+	[ ! -s "$DEMO/varved.log" ] || { echo "the end of varved's log:" >&2; tail -n 15 "$DEMO/varved.log" >&2; }
+	exit 1
+}
+
+DEMO=$(mktemp -d "${TMPDIR:-/tmp}/varve-demo.XXXXXX") || exit 1
+prosody='' varved='' watch='' kept=
+cleanup() {
+	[ -z "$watch" ] || kill "$watch" 2>/dev/null
+	[ -z "$kept" ] || return 0
+	[ -z "$varved" ] || kill -9 "$varved" 2>/dev/null
+	[ -z "$prosody" ] || kill "$prosody" 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$DEMO"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+step "Packages"
+install_packages "$DEMO/apt.log" $PACKAGES_BUILD $PACKAGES_DEMO || exit 1
+echo "  all there"
+PY=$(python_with sqlite3 ssl asyncio) || exit 1
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$TOP/tests/lib"
+demo() {
+	command=$1
+	shift
+	"$PY" -m varvetest.demo "$command" "$@"
+}
+
+step "Build"
+if [ ! -f build/build.ninja ]; then
+	meson setup build -Dtests=false >"$DEMO/build.log" 2>&1 || { tail -n 20 "$DEMO/build.log"; die "meson failed"; }
+fi
+ninja -C build daemon/varved daemon/varve-wire ipc/varvectl >"$DEMO/build.log" 2>&1 ||
+	{ grep -v '^\[' "$DEMO/build.log" | head -n 40; die "the build failed"; }
+PATH="$TOP/build/ipc:$TOP/build/daemon:$PATH"
+echo "  build/daemon/varved, build/daemon/varve-wire, build/ipc/varvectl"
+
+step "A Prosody on loopback, with an archive"
+demo prepare "$DEMO" || die "Prosody could not be configured"
+. "$DEMO/env"
+prosody -F --config "$DEMO/server/prosody.cfg.lua" >"$DEMO/prosody.out" 2>&1 </dev/null &
+prosody=$!
+demo wait "$DEMO" || { cat "$DEMO/prosody.out"; die "Prosody did not start"; }
+echo "  $ME@$DOMAIN has $MESSAGES messages with $CONTACTS contacts in the last $YEARS years"
+
+export XDG_DATA_HOME="$DEMO/data" XDG_CONFIG_HOME="$DEMO/config" XDG_RUNTIME_DIR="$DEMO/run"
+mkdir -p "$XDG_DATA_HOME" "$XDG_CONFIG_HOME" "$XDG_RUNTIME_DIR"
+chmod 700 "$XDG_RUNTIME_DIR"
+start_varved() {
+	varved >>"$DEMO/varved.log" 2>&1 </dev/null &
+	varved=$!
+	tries=0
+	until varvectl -q status >/dev/null 2>&1; do
+		kill -0 "$varved" 2>/dev/null || die "varved did not start"
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || die "varved does not answer"
+		sleep 0.05
+	done
+}
+# until the session is online, and N messages are stored
+wait_for_messages() {
+	tries=0
+	until varvectl --json=short status 2>/dev/null | demo session | grep -q "^online .*messages=$1\$"; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || die "still waiting for message $1: $(varvectl --json=short status | demo session)"
+		sleep 0.05
+	done
+}
+
+step "varved starts, and is told of the account"
+start_varved
+printf '%s$ varvectl account add %s@%s --server=127.0.0.1:%s --ca-file=...%s\n' "$dim" "$ME" "$DOMAIN" "$TLSPORT" "$plain"
+printf '%s\n' "$PASSWORD" >"$DEMO/password"
+varvectl account add "$ME@$DOMAIN" --server="127.0.0.1:$TLSPORT" --tls=direct --ca-file="$CA" --password-fd=3 \
+	3<"$DEMO/password" || die "the account was refused"
+rm -f "$DEMO/password"
+
+step "The first sync"
+began=$(date +%s%N)
+if [ -n "$tty" ]; then
+	varvectl status --watch &
+	watch=$!
+fi
+varvectl --timeout=60 sync wait
+status=$?
+took=$((($(date +%s%N) - began) / 1000000))
+if [ -n "$watch" ]; then
+	sleep 0.3 # the last picture of the progress bar, for the eye
+	kill "$watch" 2>/dev/null
+	wait "$watch" 2>/dev/null
+	watch=
+fi
+[ $status = 0 ] || die "the sync did not come to its end"
+echo "  $MESSAGES messages in $took ms"
+shown varvectl status
+shown varvectl sync coverage
+printf '%s$ varvectl ls%s\n' "$dim" "$plain"
+varvectl --no-pager ls | head -n 12
+shown varvectl --no-pager history "$FRIEND@$DOMAIN" -n 6
+
+step "$FRIEND writes, and it is here"
+demo say "$DEMO" "Are you there?" "I am testing this new daemon." || die "$FRIEND could not write"
+wait_for_messages $((MESSAGES + 2))
+shown varvectl --no-pager history "$FRIEND@$DOMAIN" -n 2
+
+step "kill -9, and $FRIEND writes on"
+shown kill -9 "$varved"
+wait "$varved" 2>/dev/null
+varved=
+demo say "$DEMO" "Did it just die?" "I will write anyway." "Let us see." || die "$FRIEND could not write"
+echo "  three messages were sent while nobody was there"
+
+step "varved starts again"
+start_varved
+wait_for_messages $((MESSAGES + 5))
+line=$(varvectl --json=short status | demo session)
+case $line in
+*'resumed=true'*' binds=1 '*) echo "  the session was resumed, not begun anew: $line" | fold -s -w 78 ;;
+*) die "the session was not resumed: $line" ;;
+esac
+shown varvectl --no-pager history "$FRIEND@$DOMAIN" -n 5
+
+step "Is everything there, and nothing twice?"
+varvectl sync now >/dev/null
+varvectl --timeout=30 sync wait || die "the last sync did not come to its end"
+shown varvectl --json=short export -O "$DEMO/export.jsonl" || die "the export failed"
+demo verify "$DEMO" "$DEMO/export.jsonl" || die "varve and the server disagree"
+
+if [ -n "$keep" ]; then
+	kept=yes
+	step "It goes on running. Try:"
+	cat <<TRY
+  export XDG_DATA_HOME=$XDG_DATA_HOME
+  export XDG_CONFIG_HOME=$XDG_CONFIG_HOME XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR
+  PATH=$TOP/build/ipc:\$PATH
+
+  varvectl status                         varvectl doctor
+  varvectl ls                             varvectl monitor
+  varvectl history $FRIEND@$DOMAIN        varvectl sync gaps
+  busctl --address=unix:path=$XDG_RUNTIME_DIR/varve/bus tree org.varve.Varve1
+
+  and let $FRIEND write:
+  PYTHONPATH=$TOP/tests/lib $PY -m varvetest.demo say $DEMO "hello"
+
+  When you have seen enough:
+  kill $varved $prosody && rm -r $DEMO
+TRY
+else
+	step "Done; all of it is cleaned away. (--keep leaves it running, to play with.)"
+fi

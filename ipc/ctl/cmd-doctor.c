@@ -1,0 +1,118 @@
+/*
+ * varvectl doctor: checks from this side of the socket, then those of the daemon.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ipc/ctl/ctl.h"
+#include "ipc/ctl/term.h"
+#include "ipc/ctl/text.h"
+#include "varve-build.h"
+
+struct doctor {
+	struct ctl *c;
+	struct json *json;
+	unsigned failed;
+};
+
+static void report(struct doctor *d, const char *check, const char *result, const char *text, const char *hint)
+{
+	bool fail = strcmp(result, "fail") == 0, warn = strcmp(result, "warn") == 0;
+	enum color color = fail                        ? COLOR_RED
+			   : warn                      ? COLOR_YELLOW
+			   : strcmp(result, "ok") == 0 ? COLOR_GREEN
+						       : COLOR_DIM;
+	_cleanup_(freep) char *clean = NULL, *clean_hint = NULL;
+
+	d->failed += fail;
+	if (d->json) {
+		json_object(d->json, NULL);
+		json_string(d->json, "check", check);
+		json_string(d->json, "result", result);
+		json_string_or_null(d->json, "text", text);
+		json_string_or_null(d->json, "hint", hint);
+		json_object_end(d->json);
+		return;
+	}
+	if (d->c->quiet && !fail && !warn)
+		return;
+	clean = text_clean(text, false);
+	clean_hint = text_clean(hint ? hint : "", false);
+	printf("%s%-4s%s  %-16s %s\n", term_color(color), result, term_color(COLOR_OFF), check, clean);
+	if (*clean_hint)
+		printf("      %-16s %s%s%s\n", "", term_color(COLOR_DIM), clean_hint, term_color(COLOR_OFF));
+}
+
+/* Who may open the socket: nobody but us (facts/ipc.md section 4). */
+static void check_socket(struct doctor *d)
+{
+	_cleanup_(freep) char *path = client_socket_path(ctl_opt(d->c, ADDRESS)), *text = NULL;
+	struct stat st;
+
+	if (!path || stat(path, &st) < 0) {
+		report(d, "socket", "skip", "cannot look at the socket", NULL);
+		return;
+	}
+	if (st.st_mode & 077) {
+		text = xasprintf("%s may be opened by others (mode %04o)", path, (unsigned)(st.st_mode & 07777));
+		report(d, "socket", "fail", text, "restart varved; it makes the socket with mode 0600");
+		return;
+	}
+	text = xasprintf("%s, for this user only", path);
+	report(d, "socket", "ok", text, NULL);
+}
+
+static int check_version(struct doctor *d)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(freep) char *version = NULL, *text = NULL;
+	int r = client_property_string(d->c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "Version", &error, &version);
+
+	if (r < 0)
+		return ctl_fail_bus(d->c, &error, r);
+	if (strcmp(version, VARVE_VERSION) == 0) {
+		report(d, "version", "ok", version, NULL);
+		return EXIT_OK;
+	}
+	text = xasprintf("varved is %s, varvectl is %s", version, VARVE_VERSION);
+	report(d, "version", "warn", text, "restart varved: systemctl --user restart varved");
+	return EXIT_OK;
+}
+
+static int daemon_checks(struct doctor *d)
+{
+	_cleanup_(unrefp) sd_bus_message *m = NULL;
+	const char *check, *result, *text, *hint;
+	int r = ctl_call_at(d->c, VARVE_PATH, VARVE_IFACE_MANAGER, "Diagnose", &m, "a{sv}", 0);
+
+	if (r != EXIT_OK)
+		return r;
+	r = sd_bus_message_enter_container(m, 'a', "(ssssa{sv})");
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "ssssa{sv}")) > 0) {
+		r = sd_bus_message_read(m, "ssss", &check, &result, &text, &hint);
+		if (r < 0)
+			break;
+		report(d, check, result, text, hint);
+		r = sd_bus_message_skip(m, "a{sv}");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? ctl_bad_reply(d->c, "Diagnose") : EXIT_OK;
+}
+
+int cmd_doctor(struct ctl *c)
+{
+	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
+	struct doctor d = { .c = c, .json = j };
+	int r = ctl_connect(c);
+
+	if (r != EXIT_OK)
+		return r;
+	check_socket(&d);
+	r = check_version(&d);
+	if (r == EXIT_OK)
+		r = daemon_checks(&d);
+	if (r != EXIT_OK)
+		return r;
+	return d.failed ? EXIT_PROBLEMS : EXIT_OK;
+}

@@ -1,0 +1,189 @@
+/*
+ * varvectl export: every message, in the order of the archive.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ipc/ctl/ctl.h"
+#include "ipc/ctl/page.h"
+#include "ipc/ctl/show.h"
+#include "ipc/ctl/term.h"
+#include "ipc/ctl/text.h"
+#include "ipc/ctl/time.h"
+
+#define PROGRESS_US 250000 /* between two progress lines */
+
+struct export
+{
+	struct ctl *c;
+	FILE *f;
+	struct json *json; /* NULL: text */
+	char **only; /* folded JIDs; empty: all */
+	size_t n_only;
+	uint64_t written;
+	int64_t began_us, told_us;
+};
+
+static bool wanted(const struct export *e, const struct message *m)
+{
+	for (size_t i = 0; i < e->n_only; i++)
+		if (strcmp(e->only[i], m->conversation) == 0)
+			return true;
+	return e->n_only == 0;
+}
+
+/* "2026-03-01 14:02:11  bob@example.org  <me> text"; further lines of a body are indented. */
+static void put_text(FILE *f, const struct message *m)
+{
+	_cleanup_(freep) char *author = message_author(m), *clean_author = text_clean(author, false);
+	_cleanup_(freep) char *conversation = text_clean(m->conversation, false),
+			      *body = text_clean(message_text(m), true);
+	char when[TIME_HUMAN_SIZE];
+
+	fprintf(f, "%s  %s  <%s> ", time_local(m->time_us, "%Y-%m-%d %H:%M:%S", when), conversation, clean_author);
+	for (const char *p = body; *p; p++) {
+		fputc(*p, f);
+		if (*p == '\n')
+			fputs("    ", f);
+	}
+	fputc('\n', f);
+}
+
+static void put(struct export *e, const struct message *m)
+{
+	if (!wanted(e, m))
+		return;
+	e->written++;
+	if (!e->json) {
+		put_text(e->f, m);
+		return;
+	}
+	json_object(e->json, NULL);
+	message_json(e->json, m);
+	json_object_end(e->json);
+}
+
+static void progress(struct export *e)
+{
+	int64_t now = now_mono();
+	_cleanup_(freep) char *count = NULL, *line = NULL;
+
+	/* A progress line in the middle of the messages would help nobody. */
+	if (e->c->quiet || term_is_tty(e->f) || now - e->told_us < PROGRESS_US)
+		return;
+	e->told_us = now;
+	count = show_count((int64_t)e->written);
+	line = xasprintf("%s messages  %.0f/s", count,
+			 (double)e->written * (double)USEC_PER_SEC / (double)(now - e->began_us + 1));
+	term_progress(line);
+}
+
+/* Walk from page to page. The anchor of a page is the last row of the one before, so nothing is between them. */
+static int walk(struct export *e, int64_t since)
+{
+	struct page_query q = {
+		.conversation = e->n_only == 1 ? e->only[0] : "",
+		.anchor = since ? "time" : "oldest",
+		.value = since > 0 ? (uint64_t)since : 0,
+		.after = PAGE_ROWS_MAX - 1,
+		.across_gaps = true,
+	};
+	bool first = true, begun = since == 0;
+
+	for (;;) {
+		struct page page = { 0 };
+		uint32_t edges;
+		size_t fresh = 0;
+		int r = page_get(e->c, &q, &page);
+
+		if (r != EXIT_OK)
+			return r;
+		for (size_t i = 0; i < page.n; i++) {
+			if (!first && i == 0 && page.rows[i].id == q.value)
+				continue;
+			fresh++;
+			/* Where nothing is so new the page may begin before ${since}; later rows are in archive order. */
+			begun = begun || page.rows[i].time_us >= since;
+			if (begun)
+				put(e, &page.rows[i]);
+		}
+		if (page.n > 0)
+			q.value = page.rows[page.n - 1].id;
+		q.anchor = "message";
+		first = false;
+		progress(e);
+		edges = page.edges;
+		page_deinit(&page);
+		if (edges & VARVE_EDGE_NEWEST || ferror(e->f))
+			return EXIT_OK;
+		if (fresh == 0) /* there is more, and it does not come: never half an export as if it were whole */
+			return ctl_bad_reply(e->c, "GetHistory");
+	}
+}
+
+/* Into a file beside ${path} that takes its place when it is complete: half an export never looks like a whole one. */
+static int to_file(struct export *e, const char *path, enum json_mode mode, int64_t since)
+{
+	_cleanup_(freep) char *temp = xasprintf("%s.XXXXXX", path);
+	int fd, r;
+
+	fd = mkostemp(temp, O_CLOEXEC); /* 0600: these are letters */
+	if (fd < 0)
+		return ctl_fail(e->c, errno == EACCES ? EXIT_DENIED : EXIT_FAIL, NULL, "cannot create %s: %s", temp,
+				strerror(errno));
+	e->f = fdopen(fd, "w");
+	if (!e->f)
+		abort();
+	e->json = mode != JSON_OFF ? json_new(e->f, mode) : NULL;
+	r = walk(e, since);
+	if (r == EXIT_OK && (ferror(e->f) || fflush(e->f) != 0 || fsync(fd) < 0))
+		r = ctl_fail(e->c, EXIT_FAIL, "make room and try again; an older file was not touched",
+			     "cannot write %s: %s", temp, strerror(errno));
+	if (fclose(e->f) != 0 && r == EXIT_OK)
+		r = ctl_fail(e->c, EXIT_FAIL, NULL, "cannot write %s: %s", temp, strerror(errno));
+	if (r == EXIT_OK && rename(temp, path) < 0)
+		r = ctl_fail(e->c, EXIT_FAIL, NULL, "cannot replace %s: %s", path, strerror(errno));
+	if (r != EXIT_OK)
+		unlink(temp);
+	return r;
+}
+
+int cmd_export(struct ctl *c)
+{
+	struct export e = { .c = c, .began_us = now_mono() };
+	const char *format = ctl_opt(c, FORMAT), *output = ctl_opt(c, OUTPUT);
+	bool text = format && strcmp(format, "text") == 0;
+	/* A file is one object a line whatever -j says, so that its name tells what is in it. */
+	enum json_mode mode = text ? JSON_OFF : JSON_SHORT;
+	int64_t since;
+	int r;
+
+	if (format && !text && strcmp(format, "jsonl") != 0)
+		return ctl_fail(c, EXIT_USAGE, NULL, "--format=%s: jsonl or text", format);
+	r = ctl_time(c, "since", ctl_opt(c, SINCE), &since);
+	if (r == EXIT_OK)
+		r = ctl_account(c, NULL);
+	if (r != EXIT_OK)
+		return r;
+	e.only = xcalloc(c->opts.n_args, sizeof(*e.only));
+	for (; e.n_only < c->opts.n_args; e.n_only++)
+		e.only[e.n_only] = str_fold(c->opts.args[e.n_only]);
+	if (output && strcmp(output, "-") != 0) {
+		r = to_file(&e, output, mode, since);
+		term_progress(NULL);
+		if (r == EXIT_OK && !c->quiet)
+			fprintf(stderr, "%llu messages\n", (unsigned long long)e.written);
+	} else {
+		e.f = stdout;
+		e.json = mode != JSON_OFF ? json_new(stdout, mode) : NULL;
+		r = walk(&e, since);
+		term_progress(NULL);
+	}
+	json_free(e.json);
+	while (e.n_only > 0)
+		free(e.only[--e.n_only]);
+	free(e.only);
+	return r;
+}

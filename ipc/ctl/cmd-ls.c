@@ -1,0 +1,123 @@
+/*
+ * varvectl ls: the conversations.
+ */
+#include <string.h>
+
+#include "ipc/ctl/ctl.h"
+#include "ipc/ctl/row.h"
+#include "ipc/ctl/table.h"
+#include "ipc/ctl/time.h"
+
+#define NAME_FROM 100 /* columns of terminal from which names are shown beside JIDs */
+#define LS_PAGE 100 /* conversations a call: the first screen comes quickly */
+
+struct listing {
+	struct ctl *c;
+	struct json *json;
+	struct table *table;
+	uint64_t left; /* how many more */
+	bool names;
+};
+
+static void put_row(struct listing *l, const struct conversation *row)
+{
+	_cleanup_(freep) char *unread = row->unread ? xasprintf("%u", row->unread) : xstrdup("");
+	_cleanup_(freep) char *author = NULL, *last = NULL;
+	char when[TIME_HUMAN_SIZE] = "";
+
+	if (l->json) {
+		json_object(l->json, NULL);
+		conversation_json(l->json, row);
+		json_object_end(l->json);
+		return;
+	}
+	if (row->activity_us)
+		time_compact(row->activity_us, now_real(), when);
+	if (row->last.id) {
+		author = message_author(&row->last);
+		/* In a conversation of two only "me" needs to be said. */
+		last = row->last.direction || strcmp(row->kind, "direct") != 0
+			       ? xasprintf("%s: %s", author, message_text(&row->last))
+			       : xstrdup(message_text(&row->last));
+	}
+	table_cell_color(l->table, COLOR_BOLD, unread);
+	table_cell(l->table, when);
+	table_cell_color(l->table, row->unread ? COLOR_BOLD : COLOR_OFF, row->id);
+	if (l->names)
+		table_cell(l->table, strcmp(row->title, row->id) == 0 ? "" : row->title);
+	table_cell(l->table, last);
+}
+
+static int read_page(struct listing *l, sd_bus_message *reply, char **ret_next)
+{
+	const char *next;
+	int r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_CONVERSATION);
+
+	while (r >= 0) {
+		struct conversation row;
+
+		r = conversation_read(reply, &row);
+		if (r <= 0)
+			break;
+		if (l->left > 0) {
+			l->left--;
+			put_row(l, &row);
+		}
+		conversation_deinit(&row);
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "s", &next);
+	if (r >= 0) {
+		free(*ret_next);
+		*ret_next = xstrdup(next);
+	}
+	return r;
+}
+
+static int list(struct listing *l)
+{
+	_cleanup_(freep) char *cursor = xstrdup("");
+	bool unread = ctl_opt(l->c, UNREAD);
+
+	do {
+		_cleanup_(unrefp) sd_bus_message *reply = NULL;
+		uint32_t limit = l->left < LS_PAGE ? (uint32_t)l->left : LS_PAGE;
+		int r;
+
+		if (unread)
+			r = ctl_call(l->c, VARVE_IFACE_CONVERSATIONS, "List", &reply, "sua{sv}", cursor, limit, 1,
+				     "unread", "b", 1);
+		else
+			r = ctl_call(l->c, VARVE_IFACE_CONVERSATIONS, "List", &reply, "sua{sv}", cursor, limit, 0);
+		if (r != EXIT_OK)
+			return r;
+		if (read_page(l, reply, &cursor) < 0)
+			return ctl_bad_reply(l->c, "List");
+	} while (*cursor && l->left > 0);
+	return EXIT_OK;
+}
+
+int cmd_ls(struct ctl *c)
+{
+	static const char *const with_names[] = { ">NEW", "TIME", "CONVERSATION", "NAME", "LAST MESSAGE", NULL };
+	static const char *const narrow[] = { ">NEW", "TIME", "CONVERSATION", "LAST MESSAGE", NULL };
+	bool names = term_columns() >= NAME_FROM;
+	_cleanup_(table_freep) struct table *t = table_new(names ? with_names : narrow);
+	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
+	struct listing l = { .c = c, .json = j, .table = t, .names = names };
+	int r;
+
+	r = ctl_lines(c, UINT32_MAX, UINT32_MAX, &l.left);
+	if (r == EXIT_OK)
+		r = ctl_account(c, NULL);
+	if (r == EXIT_OK)
+		r = list(&l);
+	/* Of 80 columns the message gets what is left: at least 29. */
+	table_limit(t, 2, 32);
+	if (names)
+		table_limit(t, 3, 20);
+	table_print(t, stdout);
+	return r;
+}

@@ -1,0 +1,219 @@
+/*
+ * varvectl status: the state of everything, as a picture, as JSON, as an exit code, or followed.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "ipc/ctl/ctl.h"
+#include "ipc/ctl/show.h"
+#include "ipc/ctl/term.h"
+#include "ipc/ctl/text.h"
+#include "ipc/ctl/value.h"
+
+#define WATCH_TICK_US (1 * (uint64_t)USEC_PER_SEC) /* rates and "3 s ago" move though nothing rings */
+#define WATCH_PAUSE_US 200000 /* at most five pictures a second: more cannot be read */
+#define WATCH_ACCOUNTS_MAX 64 /* with a rate of their own; the daemon takes fewer (ACCOUNTS_MAX) */
+
+/* GetStatus; with -a only that account stays. */
+struct view {
+	struct value *status;
+	const struct value *account[WATCH_ACCOUNTS_MAX];
+	size_t n;
+};
+
+static void view_deinit(struct view *v)
+{
+	v->status = value_free(v->status);
+	v->n = 0;
+}
+
+static int view_get(struct ctl *c, struct view *ret)
+{
+	const char *only = ctl_opt(c, ACCOUNT);
+	_cleanup_(freep) char *folded = only ? str_fold(only) : NULL;
+	const struct value *accounts;
+	int r;
+
+	r = ctl_connect(c);
+	if (r == EXIT_OK)
+		r = value_status(c, &ret->status);
+	if (r != EXIT_OK)
+		return r;
+	accounts = value_get(ret->status, "accounts");
+	for (size_t i = 0; i < value_count(accounts) && ret->n < WATCH_ACCOUNTS_MAX; i++)
+		if (!folded || strcmp(value_str(value_at(accounts, i), "jid"), folded) == 0)
+			ret->account[ret->n++] = value_at(accounts, i);
+	if (folded && ret->n == 0) {
+		view_deinit(ret);
+		return ctl_fail(c, EXIT_NOT_FOUND, "varvectl account list", "there is no account %s", only);
+	}
+	return EXIT_OK;
+}
+
+static void put_json(FILE *f, enum json_mode mode, const struct view *v)
+{
+	_cleanup_(json_freep) struct json *j = json_new(f, mode);
+
+	json_object(j, NULL);
+	json_string(j, "version", value_str(v->status, "version"));
+	json_bool(j, "locked", value_true(v->status, "locked"));
+	json_array(j, "accounts");
+	for (size_t i = 0; i < v->n; i++) {
+		json_object(j, NULL);
+		value_account_json(j, v->account[i]);
+		json_object_end(j);
+	}
+	json_array_end(j);
+	json_object_end(j);
+}
+
+static void put_text(FILE *f, const struct view *v, const struct rate *rates)
+{
+	_cleanup_(freep) char *version = text_clean(value_str(v->status, "version"), false);
+
+	fprintf(f, "%svarved %s%s%s\n", term_color(COLOR_DIM), version,
+		value_true(v->status, "locked") ? ", the archive is locked" : "", term_color(COLOR_OFF));
+	if (v->n == 0)
+		fputs("no account yet: varvectl account add JID\n", f);
+	for (size_t i = 0; i < v->n; i++)
+		show_account(f, v->account[i], rates ? &rates[i] : NULL);
+}
+
+static int check(struct ctl *c, const struct view *v)
+{
+	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF && !c->quiet ? json_new(stdout, c->json) : NULL;
+	bool locked = value_true(v->status, "locked"), wrong = locked;
+
+	if (j) {
+		json_object(j, NULL);
+		json_bool(j, "locked", locked);
+		json_array(j, "problems");
+	} else if (locked && !c->quiet) {
+		puts("the archive is locked");
+	}
+	for (size_t i = 0; i < v->n; i++) {
+		_cleanup_(freep) char *problem = show_problem(v->account[i]), *line = NULL, *clean = NULL;
+
+		if (!problem)
+			continue;
+		wrong = true;
+		line = xasprintf("%s: %s", value_str(v->account[i], "jid"), problem);
+		clean = text_clean(line, false);
+		if (j) {
+			json_object(j, NULL);
+			json_string(j, "account", value_str(v->account[i], "jid"));
+			json_string(j, "problem", problem);
+			json_object_end(j);
+		} else if (!c->quiet) {
+			puts(clean);
+		}
+	}
+	if (j) {
+		json_array_end(j);
+		json_bool(j, "ok", !wrong);
+		json_object_end(j);
+	}
+	return wrong ? EXIT_PROBLEMS : EXIT_OK;
+}
+
+static void pause_us(uint64_t us)
+{
+	struct timespec ts = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* What a picture on the terminal looked like, so that the next one can take its place. */
+struct screen {
+	char *last;
+	size_t lines;
+};
+
+static void redraw(struct ctl *c, struct screen *s, const struct view *v, const struct rate *rates)
+{
+	bool tty = term_is_tty(stdout);
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		abort();
+	if (c->json != JSON_OFF)
+		put_json(f, c->json, v);
+	else
+		put_text(f, v, rates);
+	fclose(f);
+	if (s->last && strcmp(text, s->last) == 0) {
+		free(text);
+		return;
+	}
+	if (tty && c->json == JSON_OFF && s->lines > 0)
+		printf("\033[%zuA\033[J", s->lines);
+	s->lines = 0;
+	for (const char *p = text; *p; p++)
+		s->lines += *p == '\n';
+	fputs(text, stdout);
+	fflush(stdout);
+	free(s->last);
+	s->last = text;
+}
+
+static int watch(struct ctl *c)
+{
+	struct rate rates[WATCH_ACCOUNTS_MAX] = { 0 };
+	struct screen screen = { 0 };
+	bool told = false;
+	int r;
+
+	for (;;) {
+		struct view v = { 0 };
+
+		c->mute = told; /* that it is away is said once */
+		r = view_get(c, &v);
+		c->mute = false;
+		if (r == EXIT_UNREACHABLE || r == EXIT_TIMEOUT) {
+			/* The picture stays; it goes on when varved is back. */
+			told = true;
+			screen.lines = 0;
+			ctl_disconnect(c);
+			pause_us(WATCH_TICK_US);
+			continue;
+		}
+		if (r != EXIT_OK)
+			break;
+		told = false;
+		for (size_t i = 0; i < v.n; i++)
+			rate_add(&rates[i], v.account[i], now_mono());
+		redraw(c, &screen, &v, rates);
+		view_deinit(&v);
+		if (ferror(stdout))
+			break;
+		client_wait(c->client, WATCH_TICK_US);
+		pause_us(WATCH_PAUSE_US);
+	}
+	free(screen.last);
+	return r;
+}
+
+int cmd_status(struct ctl *c)
+{
+	struct view v = { 0 };
+	int r;
+
+	if (ctl_opt(c, CHECK) && ctl_opt(c, WATCH))
+		return ctl_fail(c, EXIT_USAGE, NULL, "--check and --watch do not go together");
+	c->mute = ctl_opt(c, CHECK) && c->quiet;
+	if (ctl_opt(c, WATCH))
+		return watch(c);
+	r = view_get(c, &v);
+	if (r != EXIT_OK)
+		return r;
+	if (ctl_opt(c, CHECK))
+		r = check(c, &v);
+	else if (c->json != JSON_OFF)
+		put_json(stdout, c->json, &v);
+	else
+		put_text(stdout, &v, NULL);
+	view_deinit(&v);
+	return r;
+}

@@ -1,0 +1,96 @@
+/*
+ * What every verb works with: the parsed command line, the connection, the account, and the one way to fail.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "ipc/client.h"
+#include "ipc/ctl/json.h"
+#include "ipc/ctl/opts.h"
+#include "ipc/ctl/util.h"
+#include "ipc/ctl/verbs.h"
+
+struct ctl {
+	struct opts opts;
+	enum json_mode json;
+	bool quiet;
+	bool mute; /* not even errors: status --check -q */
+	uint64_t timeout_us; /* --timeout, 0 when not given */
+	struct client *client;
+	char *account; /* object path, once ctl_account() found it */
+	char *account_jid;
+};
+
+/* Value of an option: NULL when not given, "" for a flag. */
+#define ctl_opt(c, id) ((c)->opts.value[OPT_##id])
+
+/*
+ * Say what is wrong and give back ${code} as the result of the verb. ${hint}: the next step, or NULL. People get two
+ * lines on stderr, scripts {"error":{...}} (cli.md). ${fmt} is cleaned for the terminal.
+ */
+int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *fmt, ...) _printf_(4, 5);
+/* The same for a call that failed: name and sentence of the daemon. */
+int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r);
+
+/* Connect to the daemon if that did not happen yet. EXIT_OK, or the code after having said why not. */
+int ctl_connect(struct ctl *c);
+/*
+ * Connect, and find the account: ${jid}, or -a, or the only one there is. EXIT_OK, or the code after having said why
+ * not. NULL: no preference.
+ */
+int ctl_account(struct ctl *c, const char *jid);
+/* Drop the connection; the account is found anew with the next one. */
+void ctl_disconnect(struct ctl *c);
+
+/*
+ * Call a method of ${interface} on the account (or on the root, for VARVE_IFACE_MANAGER). On failure the error has
+ * been told, and the exit code is returned; else EXIT_OK.
+ */
+#define ctl_call(c, interface, member, ret_reply, ...)                                                               \
+	ctl_call_at(c, (c)->account, interface, member, ret_reply, __VA_ARGS__)
+int ctl_call_at(struct ctl *c, const char *path, const char *interface, const char *member,
+		sd_bus_message **ret_reply, const char *types, ...);
+
+/* A broken answer: the other side does not speak our version. Returns EXIT_VERSION. */
+int ctl_bad_reply(struct ctl *c, const char *member);
+
+/* Say that it was done: "JID: WHAT" for people, {"jid":...} for scripts. */
+void ctl_done(struct ctl *c, const char *jid, const char *what);
+/* -n, as a number from 1 to ${max}; ${preset} when not given. EXIT_OK or EXIT_USAGE. */
+int ctl_lines(struct ctl *c, uint64_t preset, uint64_t max, uint64_t *ret);
+/* An option that is a point in time; 0 when not given. EXIT_OK or EXIT_USAGE. */
+int ctl_time(struct ctl *c, const char *option, const char *value, int64_t *ret_us);
+
+static inline void unrefp(sd_bus_message **m)
+{
+	sd_bus_message_unref(*m);
+}
+
+/* The verbs; each returns an enum exit_code. The table is in verbs.c. */
+int cmd_account_add(struct ctl *c);
+int cmd_account_list(struct ctl *c);
+int cmd_account_show(struct ctl *c);
+int cmd_account_remove(struct ctl *c);
+int cmd_account_enable(struct ctl *c);
+int cmd_account_disable(struct ctl *c);
+int cmd_account_connect(struct ctl *c);
+int cmd_account_disconnect(struct ctl *c);
+int cmd_account_password(struct ctl *c);
+int cmd_account_set(struct ctl *c);
+int cmd_status(struct ctl *c);
+int cmd_sync_wait(struct ctl *c);
+int cmd_sync_gaps(struct ctl *c);
+int cmd_sync_now(struct ctl *c);
+int cmd_sync_pause(struct ctl *c);
+int cmd_sync_resume(struct ctl *c);
+int cmd_sync_coverage(struct ctl *c);
+int cmd_ls(struct ctl *c);
+int cmd_history(struct ctl *c);
+int cmd_export(struct ctl *c);
+int cmd_monitor(struct ctl *c);
+int cmd_doctor(struct ctl *c);
+int cmd_help(struct ctl *c);
+int cmd_dump_verbs(struct ctl *c);

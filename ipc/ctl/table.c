@@ -1,0 +1,105 @@
+#include "ipc/ctl/table.h"
+
+#include "ipc/ctl/text.h"
+#include "ipc/ctl/util.h"
+
+struct cell {
+	char *text;
+	enum color color;
+};
+
+struct table {
+	size_t columns;
+	const char *heads[TABLE_COLUMNS_MAX];
+	size_t limit[TABLE_COLUMNS_MAX];
+	struct cell *cells; /* row by row */
+	size_t n, cap;
+};
+
+struct table *table_new(const char *const *heads)
+{
+	struct table *t = xcalloc(1, sizeof(*t));
+
+	while (heads[t->columns] && t->columns < TABLE_COLUMNS_MAX) {
+		t->heads[t->columns] = heads[t->columns];
+		t->limit[t->columns++] = SIZE_MAX;
+	}
+	return t;
+}
+
+struct table *table_free(struct table *t)
+{
+	if (t) {
+		for (size_t i = 0; i < t->n; i++)
+			free(t->cells[i].text);
+		free(t->cells);
+		free(t);
+	}
+	return NULL;
+}
+
+void table_limit(struct table *t, size_t column, size_t width)
+{
+	t->limit[column] = width;
+}
+
+void table_cell_color(struct table *t, enum color color, const char *text)
+{
+	if (t->n == t->cap) {
+		t->cap = t->cap ? t->cap * 2 : 64;
+		t->cells = xrealloc(t->cells, t->cap, sizeof(*t->cells));
+	}
+	t->cells[t->n++] = (struct cell){ text_clean(text ? text : "", false), color };
+}
+
+void table_cell(struct table *t, const char *text)
+{
+	table_cell_color(t, COLOR_OFF, text);
+}
+
+static void put(FILE *f, const char *text, size_t width, bool right, bool last, enum color color)
+{
+	_cleanup_(freep) char *cut = text_ellipsis(text, width);
+	size_t pad = width - text_width(cut);
+
+	if (right)
+		fprintf(f, "%*s", (int)pad, "");
+	if (color != COLOR_OFF)
+		fprintf(f, "%s%s%s", term_color(color), cut, term_color(COLOR_OFF));
+	else
+		fputs(cut, f);
+	if (last)
+		fputc('\n', f);
+	else
+		fprintf(f, "%*s", right ? 2 : (int)pad + 2, "");
+}
+
+void table_print(struct table *t, FILE *f)
+{
+	size_t width[TABLE_COLUMNS_MAX] = { 0 }, used = 0, edge = term_columns();
+
+	if (t->n == 0)
+		return;
+	for (size_t c = 0; c < t->columns; c++)
+		width[c] = text_width(t->heads[c] + (*t->heads[c] == '>'));
+	for (size_t i = 0; i < t->n; i++) {
+		size_t w = text_width(t->cells[i].text), c = i % t->columns;
+
+		if (w > t->limit[c])
+			w = t->limit[c];
+		if (w > width[c])
+			width[c] = w;
+	}
+	for (size_t c = 0; c + 1 < t->columns; c++)
+		used += width[c] + 2;
+	/* What the last column has left; a narrow terminal still gets ten columns of it. */
+	width[t->columns - 1] = edge > used + 10 ? edge - used : 10;
+	for (size_t c = 0; c < t->columns; c++) {
+		bool right = *t->heads[c] == '>';
+
+		put(f, t->heads[c] + right, width[c], right, c + 1 == t->columns, COLOR_DIM);
+	}
+	for (size_t i = 0; i < t->n; i++)
+		put(f, t->cells[i].text, width[i % t->columns], *t->heads[i % t->columns] == '>',
+		    (i + 1) % t->columns == 0, t->cells[i].color);
+}

@@ -1,0 +1,180 @@
+#include "ipc/ctl/term.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/ctl/text.h"
+#include "ipc/ctl/util.h"
+
+#define COLUMNS_DEFAULT 80
+#define COLUMNS_MIN 40
+#define COLUMNS_MAX 400
+
+static bool colors;
+static bool progress_shown;
+
+static bool is_set(const char *name)
+{
+	const char *v = getenv(name);
+
+	return v && *v;
+}
+
+int term_init(const char *color_when)
+{
+	/*
+	 * A bare container sets no locale at all, yet its terminal is the UTF-8 one of today: as PEP 538 does. Who
+	 * sets LC_ALL=C means it.
+	 */
+	if (!setlocale(LC_CTYPE, "") || (!is_set("LC_ALL") && !is_set("LC_CTYPE") && !is_set("LANG")))
+		setlocale(LC_CTYPE, "C.UTF-8");
+	tzset();
+	if (strcmp(color_when, "always") == 0)
+		colors = true;
+	else if (strcmp(color_when, "never") == 0)
+		colors = false;
+	else if (strcmp(color_when, "auto") == 0)
+		colors = isatty(STDOUT_FILENO) && !is_set("NO_COLOR") &&
+			 strcmp(getenv("TERM") ? getenv("TERM") : "dumb", "dumb") != 0;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+size_t term_columns(void)
+{
+	struct winsize ws = { 0 };
+	uint64_t n = 0;
+
+	if (!is_set("COLUMNS") || parse_u64(getenv("COLUMNS"), &n) < 0)
+		if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 || ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0)
+			n = ws.ws_col;
+	if (n == 0)
+		return COLUMNS_DEFAULT;
+	return n < COLUMNS_MIN ? COLUMNS_MIN : n > COLUMNS_MAX ? COLUMNS_MAX : (size_t)n;
+}
+
+bool term_is_tty(FILE *f)
+{
+	return isatty(fileno(f));
+}
+
+const char *term_color(enum color color)
+{
+	static const char *const codes[] = {
+		[COLOR_OFF] = "\033[0m",   [COLOR_BOLD] = "\033[1m",   [COLOR_DIM] = "\033[2m",
+		[COLOR_RED] = "\033[31m",  [COLOR_GREEN] = "\033[32m", [COLOR_YELLOW] = "\033[33m",
+		[COLOR_BLUE] = "\033[34m",
+	};
+
+	return colors ? codes[color] : "";
+}
+
+int term_read_secret(int fd, char **ret)
+{
+	char *buf = xcalloc(SECRET_MAX + 1, 1);
+	size_t n = 0;
+
+	for (;;) {
+		/* One byte at a time: what follows the line end belongs to whoever reads the descriptor next. */
+		ssize_t r = read(fd, buf + n, 1);
+
+		if (r < 0) {
+			r = -errno;
+			secret_free(buf);
+			return (int)r;
+		}
+		if (r == 0 || buf[n] == '\n')
+			break;
+		if (++n == SECRET_MAX) {
+			secret_free(buf);
+			return -E2BIG;
+		}
+	}
+	buf[n] = '\0';
+	if (n > 0 && buf[n - 1] == '\r')
+		buf[--n] = '\0';
+	if (n == 0) {
+		secret_free(buf);
+		return -ENODATA;
+	}
+	*ret = buf;
+	return 0;
+}
+
+void secret_free(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+/* Interrupts read(2), so that the echo is turned on again before the signal takes its course. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+int term_ask_secret(const char *prompt, char **ret)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+	struct sigaction old[ARRAY_SIZE(signals)], act = { .sa_handler = on_signal };
+	struct termios before, quiet;
+	int r;
+
+	if (tcgetattr(STDIN_FILENO, &before) < 0)
+		return -ENOTTY;
+	interrupted = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &act, &old[i]);
+	fputs(prompt, stderr);
+	fflush(stderr);
+	quiet = before;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	r = term_read_secret(STDIN_FILENO, ret);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	fputc('\n', stderr);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &old[i], NULL);
+	if (interrupted)
+		raise(interrupted);
+	return r;
+}
+
+void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf)
+{
+	bool utf8 = text_is_utf8();
+	size_t full = whole ? (size_t)((double)(part < whole ? part : whole) / (double)whole * (double)columns) : 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < columns; i++)
+		buf = stpcpy(buf, i < full ? (utf8 ? "█" : "#") : (utf8 ? "░" : "."));
+}
+
+void term_progress(const char *text)
+{
+	_cleanup_(freep) char *cut = NULL;
+
+	if (!term_is_tty(stderr))
+		return;
+	if (!text) {
+		if (progress_shown)
+			fputs("\r\033[K", stderr);
+		progress_shown = false;
+		return;
+	}
+	cut = text_ellipsis(text, term_columns() - 1);
+	fprintf(stderr, "\r%s\033[K", cut);
+	fflush(stderr);
+	progress_shown = true;
+}

@@ -1,0 +1,38 @@
+/*
+ * The terminal: its width, whether colours are welcome, asking for a secret, and the progress line.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum color { COLOR_OFF, COLOR_BOLD, COLOR_DIM, COLOR_RED, COLOR_GREEN, COLOR_YELLOW, COLOR_BLUE };
+
+/* LC_CTYPE and the time zone; ${color_when}: "auto", "always", "never". Returns 0 or -EINVAL for another word. */
+int term_init(const char *color_when);
+
+/* Columns of the terminal behind stdout or stderr; 80 where there is none. $COLUMNS goes first. */
+size_t term_columns(void);
+bool term_is_tty(FILE *f);
+
+/* The escape sequence for ${color}, "" when colours are off. $NO_COLOR (no-color.org) turns "auto" off. */
+const char *term_color(enum color color);
+
+/*
+ * Ask for a secret on the terminal of stdin, without echo. *ret is the caller's to wipe and free. Returns 0,
+ * -ENOTTY if stdin is no terminal, -EINTR if interrupted, -ENODATA for an empty line.
+ */
+#define SECRET_MAX 4096 /* bytes; RFC 4616 and SCRAM set none, and nobody types more */
+int term_ask_secret(const char *prompt, char **ret);
+/* Read a secret from file descriptor ${fd} up to the first line end. As above; -E2BIG beyond SECRET_MAX. */
+int term_read_secret(int fd, char **ret);
+/* Wipe and free. */
+void secret_free(char *secret);
+
+/* A bar of ${columns} for ${part} of ${whole}, into ${buf} (4 bytes a column and one more are enough). */
+void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf);
+
+/* Replace the progress line on stderr by ${text} (cut to the width), or end it for NULL. Only on a terminal. */
+void term_progress(const char *text);

@@ -1,0 +1,176 @@
+#include "ipc/ctl/verbs.h"
+
+#include <string.h>
+
+#include "ipc/ctl/ctl.h"
+
+#define DEFAULT_ARGS_MAX OPTS_ARGS_MAX
+
+const struct ctl_cmd ctl_cmds[] = {
+	{ "status", "", "Accounts, connection, sync and gaps",
+	  "Shows each account: whether it is online, whether the session was resumed, how\n"
+	  "far the archive is synchronised, and what is wrong with the next step to take.\n"
+	  "\n"
+	  "With --check it is a question for scripts: exit code 0 when every enabled\n"
+	  "account is online and nothing is wrong, 10 when something is (an account that\n"
+	  "is catching up is not wrong). With --watch it shows progress until interrupted,\n"
+	  "also across a restart of the daemon.\n",
+	  OPT_BIT(CHECK) | OPT_BIT(WATCH), 0, 0, WORDS_NONE, cmd_status },
+	{ "account add", "JID", "Add an account and begin to synchronise it",
+	  "Returns once the account is stored; connecting goes on in the background\n"
+	  "(\"varvectl sync wait\" waits for it). The password is asked for on the terminal,\n"
+	  "or read from --password-fd; it is never an argument, because other users can\n"
+	  "see those.\n"
+	  "\n"
+	  "    varvectl account add alice@example.org\n"
+	  "    pass xmpp | varvectl account add alice@example.org --password-fd=0\n",
+	  OPT_BIT(PASSWORD_FD) | OPT_BIT(SERVER) | OPT_BIT(TLS) | OPT_BIT(CA_FILE) | OPT_BIT(NICK) |
+		  OPT_BIT(ALLOW_PLAIN) | OPT_BIT(DISABLED),
+	  1, 1, WORDS_NONE, cmd_account_add },
+	{ "account list", "", "List the accounts", "One line an account: JID, state and the reason for it.\n", 0, 0,
+	  0, WORDS_NONE, cmd_account_list },
+	{ "account show", "[JID]", "Show one account with its settings",
+	  "Shows everything known about an account but its password.\n", 0, 0, 1, WORDS_ACCOUNT, cmd_account_show },
+	{ "account remove", "[JID]", "Forget an account and its local archive",
+	  "Deletes the account with its messages from this machine. The archive on the\n"
+	  "server stays as it is.\n",
+	  0, 0, 1, WORDS_ACCOUNT, cmd_account_remove },
+	{ "account enable", "[JID]", "Let an account connect",
+	  "Connects the account now and whenever the daemon starts.\n", 0, 0, 1, WORDS_ACCOUNT, cmd_account_enable },
+	{ "account disable", "[JID]", "Keep an account from connecting",
+	  "Closes the connection and keeps it closed, also after a restart. The messages\n"
+	  "stay readable.\n",
+	  0, 0, 1, WORDS_ACCOUNT, cmd_account_disable },
+	{ "account connect", "[JID]", "Try to connect now",
+	  "Tries at once, without waiting for the next attempt, and also after a refused\n"
+	  "password.\n",
+	  0, 0, 1, WORDS_ACCOUNT, cmd_account_connect },
+	{ "account disconnect", "[JID]", "Close the session for good",
+	  "Ends the session on the server, so that it cannot be resumed. The account stays\n"
+	  "offline until \"account connect\".\n",
+	  0, 0, 1, WORDS_ACCOUNT, cmd_account_disconnect },
+	{ "account password", "[JID]", "Replace the stored password",
+	  "Stores a new password and connects with it. It is asked for on the terminal, or\n"
+	  "read from --password-fd.\n",
+	  OPT_BIT(PASSWORD_FD), 0, 1, WORDS_ACCOUNT, cmd_account_password },
+	{ "account set", "[JID] KEY=VALUE...", "Change settings of an account",
+	  "Keys:\n"
+	  "    server=HOST:PORT   connect there; empty: ask DNS\n"
+	  "    tls=direct         or starttls: how TLS begins there\n"
+	  "    ca-file=FILE       trust these CA certificates as well; empty: none\n"
+	  "    nick=NAME          nickname to use in rooms\n"
+	  "    allow-plain=yes    or no: SASL PLAIN, over verified TLS only\n"
+	  "    enabled=yes        or no\n",
+	  0, 1, DEFAULT_ARGS_MAX, WORDS_SETTING, cmd_account_set },
+	{ "sync wait", "", "Wait until everything is synchronised",
+	  "Returns when every account (or the one of -a) is online and idle with no open\n"
+	  "gap. Disabled accounts are skipped. Fails with 5 when a password is refused, 6\n"
+	  "when an account stays offline, 7 when --timeout is over.\n",
+	  0, 0, 0, WORDS_NONE, cmd_sync_wait },
+	{ "sync gaps", "[CONV]", "List what is missing",
+	  "One line a gap: messages that the server has, or had, and the local archive has\n"
+	  "not. A gap is open, being fetched, or lost (the server no longer has it).\n",
+	  0, 0, 1, WORDS_CONVERSATION, cmd_sync_gaps },
+	{ "sync now", "", "Look for missing messages now",
+	  "Confirms the newest message with the server and fetches what is missing.\n", 0, 0, 0, WORDS_NONE,
+	  cmd_sync_now },
+	{ "sync pause", "", "Stop fetching the archive",
+	  "New messages still arrive while old ones are not fetched.\n", 0, 0, 0, WORDS_NONE, cmd_sync_pause },
+	{ "sync resume", "", "Go on fetching the archive", "Undoes \"sync pause\".\n", 0, 0, 0, WORDS_NONE,
+	  cmd_sync_resume },
+	{ "sync coverage", "", "A picture of what is held",
+	  "One line an archive, time from left to right: what is held, what is missing, and\n"
+	  "what is lost. A column shows the worst of the time that it stands for.\n",
+	  0, 0, 0, WORDS_NONE, cmd_sync_coverage },
+	{ "ls", "", "List conversations, newest first",
+	  "One line a conversation: unread messages, time, name and the last message.\n",
+	  OPT_BIT(LINES) | OPT_BIT(UNREAD), 0, 0, WORDS_NONE, cmd_ls },
+	{ "history", "CONV", "Show messages of a conversation",
+	  "The newest 20 messages (or -n), oldest first; or those before, after or around\n"
+	  "a message (by the id shown) or a time.\n"
+	  "\n"
+	  "    varvectl history bob@example.org -n 50\n"
+	  "    varvectl history bob@example.org --before=1234\n"
+	  "    varvectl history bob@example.org --around=2026-03-01\n"
+	  "    varvectl history bob@example.org --after='2h ago'\n",
+	  OPT_BIT(LINES) | OPT_BIT(BEFORE) | OPT_BIT(AFTER) | OPT_BIT(AROUND), 1, 1, WORDS_CONVERSATION,
+	  cmd_history },
+	{ "export", "[CONV...]", "Write out every message",
+	  "Every message of the account, or of the given conversations, in the order of the\n"
+	  "archive: one JSON object a line as \"history --json\" prints them, or text.\n"
+	  "\n"
+	  "    varvectl export -O archive.jsonl\n"
+	  "    varvectl export bob@example.org --format=text --since=2026-01-01\n",
+	  OPT_BIT(FORMAT) | OPT_BIT(OUTPUT) | OPT_BIT(SINCE), 0, DEFAULT_ARGS_MAX, WORDS_CONVERSATION, cmd_export },
+	{ "monitor", "[CONV...]", "Follow changes without missing any",
+	  "Prints each change: new and changed messages, conversations, contacts, and what\n"
+	  "was removed; one JSON object a line, or text for people on a terminal. A row is\n"
+	  "printed in its latest state, with a number (seq) that grows.\n"
+	  "\n"
+	  "With --cursor-file the next run goes on where this one stopped: the file is\n"
+	  "written after the lines were, so a change may come twice but never not at all.\n"
+	  "A line with \"change\":\"reset\" says that this cannot be promised any more (the\n"
+	  "archive was replaced, or the run before is too long ago): read everything again.\n"
+	  "When the daemon restarts, monitor waits for it and goes on.\n",
+	  OPT_BIT(SINCE_SEQ) | OPT_BIT(CURSOR_FILE) | OPT_BIT(EXIT_ON_DISCONNECT), 0, DEFAULT_ARGS_MAX,
+	  WORDS_CONVERSATION, cmd_monitor },
+	{ "doctor", "", "Check the installation and say what to do",
+	  "Runs checks here and in the daemon. Exit code 10 if one failed.\n", 0, 0, 0, WORDS_NONE, cmd_doctor },
+	{ "help", "[VERB...]", "Show help", "The same as --help.\n", 0, 0, 2, WORDS_NONE, cmd_help },
+};
+
+const size_t ctl_cmds_n = ARRAY_SIZE(ctl_cmds);
+
+/* For the generator of completions and for tests (tests/ctl): not in the help. */
+static const struct ctl_cmd hidden = { "dump-verbs",  "", "The table of verbs as JSON", "", 0, 0, 0, WORDS_NONE,
+				       cmd_dump_verbs };
+
+const struct ctl_cmd *verb_find(const char *word, const char *next, size_t *ret_used)
+{
+	_cleanup_(freep) char *two = next ? xasprintf("%s %s", word, next) : NULL;
+
+	*ret_used = 1;
+	for (size_t i = 0; i < ctl_cmds_n; i++) {
+		if (strcmp(ctl_cmds[i].name, word) == 0)
+			return &ctl_cmds[i];
+		if (two && strcmp(ctl_cmds[i].name, two) == 0) {
+			*ret_used = 2;
+			return &ctl_cmds[i];
+		}
+	}
+	if (strcmp(word, "conversations") == 0) /* the long name of ls, facts/ipc.md section 6 */
+		return verb_find("ls", NULL, ret_used);
+	return strcmp(word, hidden.name) == 0 ? &hidden : NULL;
+}
+
+int verb_is_group(const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i < ctl_cmds_n; i++)
+		if (strncmp(ctl_cmds[i].name, word, len) == 0 && ctl_cmds[i].name[len] == ' ')
+			return 1;
+	return 0;
+}
+
+char *verb_guess(const char *word, const char *next)
+{
+	char *firsts[ARRAY_SIZE(ctl_cmds)];
+	size_t n = 0, len = strlen(word);
+	const char *near;
+	char *guess;
+
+	for (size_t i = 0; i < ctl_cmds_n; i++) {
+		const char *name = ctl_cmds[i].name;
+
+		if (!next)
+			firsts[n++] = xstrndup(name, strcspn(name, " "));
+		else if (strncmp(name, word, len) == 0 && name[len] == ' ')
+			firsts[n++] = xstrdup(name + len + 1);
+	}
+	near = nearest(next ? next : word, (const char *const *)firsts, n);
+	guess = !near ? NULL : next ? xasprintf("%s %s", word, near) : xstrdup(near);
+	while (n > 0)
+		free(firsts[--n]);
+	return guess;
+}

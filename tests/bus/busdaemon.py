@@ -1,0 +1,169 @@
+"""The test daemon of tests/unit/bus/bus-daemon.c and raw clients for it. Standard library and gi only."""
+
+import atexit
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+from gi.repository import Gio, GLib
+
+ROOT = "/org/varve/Varve1"
+ACCOUNT = ROOT + "/account/1"
+IFACE = "org.varve.Varve1."
+NAME = "org.varve.Varve1"
+XML = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "ipc", "org.varve.Varve1.xml")
+
+
+def wait_for(condition, seconds=10.0, what="condition"):
+    """Poll until condition() is true; its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"timed out waiting for {what}")
+        time.sleep(0.01)
+
+
+class Daemon:
+    """One bus-daemon with directories of its own."""
+
+    def __init__(self, seed=0, **popen):
+        # Memory where there is: the store syncs each commit, and no test here is about disks.
+        self.dir = tempfile.mkdtemp(prefix="bus-t", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp")
+        if "user" in popen:
+            shutil.chown(self.dir, popen["user"])
+        self.proc = subprocess.Popen([os.environ["BUS_DAEMON"], self.dir], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True, **popen)
+        atexit.register(self.stop)
+        self.path = os.path.join(self.dir, "varve", "bus")
+        self.path_ro = self.path + "-ro"
+        self.address = "unix:path=" + self.path
+        line = self.proc.stdout.readline().strip()
+        if line != "ready":
+            raise AssertionError(f"the daemon did not start: {line!r}")
+        if seed:
+            self.cmd(f"seed {seed}")
+
+    def cmd(self, line):
+        self.proc.stdin.write(line + "\n")
+        self.proc.stdin.flush()
+        return self.proc.stdout.readline().strip()
+
+    def rss_kb(self):
+        """Resident memory; 0 in a sanitizer build, which keeps freed memory for its own purposes."""
+        if os.environ.get("BUS_SANITIZED"):
+            return 0
+        with open(f"/proc/{self.proc.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.proc.pid}/fd"))
+
+    def stop(self):
+        if self.proc.poll() is None:
+            self.proc.stdin.close()
+            try:
+                self.proc.wait(10)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+        self.proc.stdout.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return self.proc.returncode
+
+    def peer(self, path=None):
+        """A GIO connection, peer to peer."""
+        return Gio.DBusConnection.new_for_address_sync("unix:path=" + (path or self.path),
+                                                       Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, None, None)
+
+
+def call(conn, path, iface, member, args=None, timeout_ms=10000):
+    """Call over GIO; the unpacked answer. args: GLib.Variant tuple."""
+    full = iface if iface.startswith("org.") else IFACE + iface
+    return conn.call_sync(None, path, full, member, args, None, Gio.DBusCallFlags.NONE, timeout_ms, None).unpack()
+
+
+def error_name(e):
+    return Gio.DBusError.get_remote_error(e)
+
+
+def V(signature, *values):
+    return GLib.Variant(signature, values)
+
+
+def history_args(n=50, conversation=""):
+    return V("(sstuua{sv})", conversation, "newest", 0, n, 0, {})
+
+
+class Raw:
+    """A D-Bus connection with nothing in between: bytes in, bytes out."""
+
+    def __init__(self, path, extra=b"", rcvbuf=None):
+        self.sock = socket.socket(socket.AF_UNIX)
+        if rcvbuf:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.sock.settimeout(10)
+        self.sock.connect(path)
+        self.buf = b""
+        self.serial = 0
+        self.sock.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n")
+        self._line(b"OK")
+        # BEGIN and the first call in one write: the bytes that sd-bus 252 forgets.
+        self.sock.sendall(b"BEGIN\r\n" + extra)
+
+    def _line(self, start):
+        while b"\r\n" not in self.buf:
+            data = self.sock.recv(4096)
+            if not data:
+                raise EOFError
+            self.buf += data
+        line, self.buf = self.buf.split(b"\r\n", 1)
+        assert line.startswith(start), line
+
+    def send(self, *args, **kw):
+        self.serial += 1
+        self.sock.sendall(blob(self.serial, *args, **kw))
+        return self.serial
+
+    def receive(self):
+        """The next message, or None at the end."""
+        while True:
+            if len(self.buf) >= 16:
+                order = "<" if self.buf[0:1] == b"l" else ">"
+                body, _, fields = struct.unpack(order + "III", self.buf[4:16])
+                need = 16 + (fields + 7) // 8 * 8 + body
+                if len(self.buf) >= need:
+                    data, self.buf = self.buf[:need], self.buf[need:]
+                    return Gio.DBusMessage.new_from_blob(data, Gio.DBusCapabilityFlags.NONE)
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self.buf += data
+
+    def reply(self, serial):
+        """The answer to one call; signals on the way are dropped."""
+        while True:
+            m = self.receive()
+            if m is None or m.get_reply_serial() == serial:
+                return m
+
+    def close(self):
+        self.sock.close()
+
+
+def blob(serial, path, iface, member, args=None):
+    full = iface if iface.startswith("org.") else IFACE + iface
+    m = Gio.DBusMessage.new_method_call(None, path, full, member)
+    m.set_serial(serial)
+    if args is not None:
+        m.set_body(args)
+    return m.to_blob(Gio.DBusCapabilityFlags.NONE)

@@ -1,0 +1,272 @@
+"""A varved that obeys the tests: serves ipc/org.varve.Varve1.xml with GIO from Python rows, so that every answer that
+varvectl may meet can be arranged, also those that a real daemon gives rarely. The signatures come from the XML."""
+
+import os
+import threading
+
+from gi.repository import Gio, GLib
+
+ROOT = "/org/varve/Varve1"
+ACCOUNT = ROOT + "/account/1"
+XML = os.path.join(os.path.dirname(__file__), "../../ipc/org.varve.Varve1.xml")
+
+OLDEST, NEWEST, GAP_OLDER, GAP_NEWER, CUT = 1, 2, 4, 8, 64
+
+
+def v(sig, value):
+    return GLib.Variant(sig, value)
+
+
+class Refused(Exception):
+    def __init__(self, name, text):
+        super().__init__(text)
+        self.name = name if "." in name else "org.varve.Varve1.Error." + name
+
+
+def message(id, conversation, time, body, **kw):
+    return dict(id=id, mod=kw.pop("mod", id), conversation=conversation, sender=kw.pop("sender", conversation + "/x"),
+                time=time, direction=kw.pop("direction", 0), state=kw.pop("state", 0), kind=kw.pop("kind", "text"),
+                body=body, extra=kw)
+
+
+def pack(m):
+    return (m["id"], m["mod"], m["conversation"], m["sender"], m["time"], m["direction"], m["state"], m["kind"],
+            m["body"], m["extra"])
+
+
+NONE = dict(id=0, mod=0, conversation="", sender="", time=0, direction=0, state=0, kind="", body="", extra={})
+
+
+class Fake:
+    """State that tests change while they hold `lock`; `calls` records (member, arguments)."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.lock = threading.RLock()
+        self.calls = []
+        self.messages = []
+        self.gaps = []            # (after_id, before_id, after_time, before_time, state)
+        self.titles = {}
+        self.unread = {}
+        self.removed = []         # (mod, kind, key)
+        self.contacts = []
+        self.epoch = "e1"
+        self.oldest_seq = 0
+        self.page_max = 500
+        self.refuse = {}          # member -> Refused
+        self.config = {"server": v("s", "localhost:5222"), "tls": v("s", ""), "ca-pem": v("s", ""), "nick": v("s", ""),
+                       "allow-plain": v("b", False), "enabled": v("b", True)}
+        self.spans = []
+        self.ends = (0, 0)
+        self.checks = [("store", "ok", "fine", "", {})]
+        self.accounts = [self.account("alice@example.org")]
+        self.connections = []
+        self.server = None
+
+    def account(self, jid, state="online", sync="idle", caught_up=True, **kw):
+        a = dict(id="1", jid=jid, enabled=True, state=state, resource="varve.1")
+        a.update(kw.pop("top", {}))
+        session = dict(resumable=True, resumed=True, resumes=3, binds=1, flights=4, last_resume_usec=1700000000000000,
+                       h_in=10, h_out=9, unacked=1)
+        syncd = dict(state=sync, phase="", done=100, total=100, gaps=0, lost=0, messages=5, oldest_usec=0,
+                     caught_up_usec=1700000001000000, caught_up=caught_up)
+        syncd.update(kw)
+        return dict(top=a, session=session, sync=syncd, outbox=dict(queued=0, sending=0, failed=0))
+
+    @property
+    def seq(self):
+        mods = [m["mod"] for m in self.messages] + [r[0] for r in self.removed] + [c[1] for c in self.contacts]
+        return max(mods, default=0)
+
+    # -- server -------------------------------------------------------------------------------------------------
+    def start(self):
+        ready = threading.Event()
+        self.context = GLib.MainContext()
+        self.loop = GLib.MainLoop.new(self.context, False)
+
+        def run():
+            self.context.push_thread_default()
+            self.server = Gio.DBusServer.new_sync("unix:path=" + self.path, Gio.DBusServerFlags.NONE,
+                                                  Gio.dbus_generate_guid(), None, None)
+            self.server.connect("new-connection", self.on_connection)
+            self.server.start()
+            ready.set()
+            self.loop.run()
+            self.context.pop_thread_default()
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        assert ready.wait(10)
+        return self
+
+    def stop(self):
+        def end():
+            self.server.stop()
+            for c in self.connections:
+                if not c.is_closed():
+                    c.close_sync(None)
+            self.connections = []
+            self.loop.quit()
+            return False
+
+        self.context.invoke_full(GLib.PRIORITY_DEFAULT, end)
+        self.thread.join(10)
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+    def on_connection(self, server, conn):
+        self.connections.append(conn)
+        info = Gio.DBusNodeInfo.new_for_xml(open(XML, encoding="utf-8").read())
+        for i in info.interfaces:
+            path = ROOT if i.name.endswith(".Manager") else ACCOUNT
+            conn.register_object(path, i, self.on_call, self.on_get, None)
+        return True
+
+    def ring(self):
+        """The doorbell, and the properties of Sync."""
+        def emit():
+            for c in self.connections:
+                if c.is_closed():
+                    continue
+                c.emit_signal(None, ACCOUNT, "org.varve.Varve1.Archive", "Changed", v("(st)", (self.epoch, self.seq)))
+                c.emit_signal(None, ACCOUNT, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                              v("(sa{sv}as)", ("org.varve.Varve1.Sync", {}, ["State"])))
+            return False
+
+        self.context.invoke_full(GLib.PRIORITY_DEFAULT, emit)
+
+    def on_call(self, conn, sender, path, iface, member, args, invocation):
+        with self.lock:
+            self.calls.append((member, args.unpack()))
+            try:
+                if member in self.refuse:
+                    raise self.refuse[member]
+                handler = getattr(self, "do_" + member, None)
+                out = handler(*args.unpack()) if handler else None
+            except Refused as e:
+                invocation.return_dbus_error(e.name, str(e))
+                return
+            invocation.return_value(out)
+
+    def on_get(self, conn, sender, path, iface, name):
+        with self.lock:
+            values = dict(Version=v("s", "0.1.0"), ApiRevision=v("u", 1), Role=v("s", "admin"), State=v("s", "ready"),
+                          Features=v("as", []), Epoch=v("s", self.epoch), Seq=v("t", self.seq),
+                          OldestSeq=v("t", self.oldest_seq))
+            return values.get(name)
+
+    # -- Manager, Account ---------------------------------------------------------------------------------------
+    def do_GetStatus(self, options):
+        def dictionary(d):
+            out = {}
+            for k, x in d.items():
+                if isinstance(x, bool):
+                    out[k] = v("b", x)
+                elif isinstance(x, int):
+                    out[k] = v("x" if k.endswith("_usec") else "u" if k in ("gaps", "lost") else "t", x)
+                else:
+                    out[k] = v("s", x)
+            return out
+
+        accounts = []
+        for a in self.accounts:
+            d = dictionary(a["top"])
+            for part in ("session", "sync", "outbox"):
+                d[part] = v("a{sv}", dictionary(a[part]))
+            accounts.append(d)
+        return v("(a{sv})", ({"version": v("s", "0.1.0"), "locked": v("b", False), "accounts": v("aa{sv}", accounts)},))
+
+    def do_FindAccount(self, jid):
+        for a in self.accounts:
+            if a["top"]["jid"] == jid:
+                return v("(o)", (ACCOUNT,))
+        raise Refused("NotFound", "there is no account %s" % jid)
+
+    def do_AddAccount(self, jid, options):
+        if "@" not in jid:
+            raise Refused("org.freedesktop.DBus.Error.InvalidArgs", "not a JID")
+        if any(a["top"]["jid"] == jid for a in self.accounts):
+            raise Refused("Conflict", "exists")
+        self.accounts.append(self.account(jid))
+        return v("(o)", (ACCOUNT,))
+
+    def do_GetConfig(self):
+        return v("(a{sv})", (self.config,))
+
+    def do_Diagnose(self, options):
+        return v("(a(ssssa{sv}))", (self.checks,))
+
+    # -- Sync ---------------------------------------------------------------------------------------------------
+    def do_ListGaps(self, conversation, after, limit):
+        rows = [(i + 1, "", g[0], g[1], g[2], g[3], g[4], {}) for i, g in enumerate(self.gaps)]
+        rows = [r for r in rows if r[0] > after]
+        return v("(a(tsttxxsa{sv})b)", (rows[:2], len(rows) > 2))  # small pages: varvectl must ask again
+
+    def do_GetCoverage(self, options):
+        return v("(a(sxxa(xxssua{sv})a{sv}))", ([("alice@example.org",) + self.ends + (self.spans, {})],))
+
+    # -- Archive ------------------------------------------------------------------------------------------------
+    def do_GetHistory(self, conversation, anchor, value, before, after, options):
+        rows = [m for m in self.messages if conversation in ("", m["conversation"])]
+        if conversation and not rows:
+            raise Refused("NoSuchConversation", "no message of %s is stored" % conversation)
+        if anchor == "oldest":
+            lo, hi = 0, min(len(rows), after)
+        elif anchor == "newest":
+            lo, hi = max(0, len(rows) - before), len(rows)
+        else:
+            if anchor == "message":
+                at = next((i for i, m in enumerate(rows) if m["id"] == value), None)
+                if at is None:
+                    raise Refused("NotFound", "no message %d" % value)
+            else:
+                at = next((i for i, m in enumerate(rows) if m["time"] >= value), None)
+            if at is None:
+                lo, hi = max(0, len(rows) - before), len(rows)
+            else:
+                lo, hi = max(0, at - before), min(len(rows), at + 1 + after)
+        edges = 0
+        if hi - lo > self.page_max:  # cut the far end, as the daemon does at 1 MiB
+            edges |= CUT
+            if after:
+                hi = lo + self.page_max
+            else:
+                lo = hi - self.page_max
+        if lo == 0:
+            edges |= OLDEST
+        if hi == len(rows):
+            edges |= NEWEST
+        page = rows[lo:hi]
+        for g in self.gaps:
+            if page and g[3] and g[3] <= page[0]["time"] and (lo == 0 or g[2] >= rows[lo - 1]["time"]):
+                edges |= GAP_OLDER
+        return v("(a(ttssxyyssa{sv})ut)", ([pack(m) for m in page], edges, self.seq))
+
+    def do_Changes(self, epoch, since, limit, options):
+        if epoch != self.epoch:
+            raise Refused("EpochChanged", "another archive")
+        if since < self.oldest_seq:
+            raise Refused("ChangesTooOld", "too long ago")
+        all_rows = sorted([(m["mod"], "m", m) for m in self.messages] + [(c[1], "c", c) for c in self.contacts] +
+                          [(r[0], "r", r) for r in self.removed], key=lambda x: x[0])
+        rows = [r for r in all_rows if r[0] > since]
+        page = rows[:min(limit, 100)]
+        nxt = page[-1][0] if page else max(since, self.seq)
+        return v("(tba(ttssxyyssa{sv})a(stssx(ttssxyyssa{sv})uutua{sv})a(stssuasa{sv})a(ss))",
+                 (nxt, len(rows) > len(page), [pack(x) for _, k, x in page if k == "m"], [],
+                  [x for _, k, x in page if k == "c"], [(x[1], x[2]) for _, k, x in page if k == "r"]))
+
+    # -- Conversations ------------------------------------------------------------------------------------------
+    def do_List(self, cursor, limit, options):
+        last = {}
+        for m in self.messages:
+            last[m["conversation"]] = m
+        rows = sorted(last.values(), key=lambda m: -m["time"])
+        if options.get("unread"):
+            rows = [m for m in rows if self.unread.get(m["conversation"])]
+        start = int(cursor or 0)
+        page = rows[start:start + min(limit, 3)]
+        out = [(m["conversation"], m["mod"], "direct", self.titles.get(m["conversation"], m["conversation"]), m["time"],
+                pack(m), self.unread.get(m["conversation"], 0), 0, 0, 0, {}) for m in page]
+        nxt = str(start + len(page)) if start + len(page) < len(rows) else ""
+        return v("(a(stssx(ttssxyyssa{sv})uutua{sv})st)", (out, nxt, self.seq))

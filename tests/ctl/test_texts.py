@@ -1,0 +1,118 @@
+"""Help, completions and the man page say what the program does: all three are held against its table of verbs."""
+
+import glob
+import json
+import os
+import re
+import subprocess
+
+import pytest
+from ctlkit import PROGRAM
+
+TOP = os.path.join(os.path.dirname(__file__), "../..")
+TABLE = json.loads(subprocess.run([PROGRAM, "dump-verbs"], stdout=subprocess.PIPE, check=True).stdout)
+VERBS = TABLE["verbs"]
+
+
+def read(name):
+    with open(os.path.join(TOP, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def helped(*words):
+    p = subprocess.run([PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.returncode == 0 and p.stderr == "", (words, p)
+    return p.stdout
+
+
+def test_every_verb_of_this_issue_is_there():
+    assert {v["name"] for v in VERBS} >= {
+        "status", "account add", "account list", "account show", "account remove", "account enable", "account disable",
+        "account connect", "account disconnect", "account password", "account set", "sync wait", "sync gaps", "sync now",
+        "sync pause", "sync resume", "sync coverage", "ls", "history", "export", "monitor", "doctor"}
+
+
+@pytest.mark.parametrize("verb", [v["name"] for v in VERBS] + [""])
+def test_help_is_well_formed(verb):
+    text = helped(*verb.split(), "--help")
+
+    assert text.startswith("Usage: varvectl ") and text.endswith("\n")
+    for line in text.splitlines():
+        assert len(line) <= 80 and line == line.rstrip() and "\t" not in line, line
+    if verb:
+        entry = [v for v in VERBS if v["name"] == verb][0]
+        assert entry["summary"][0].isupper() and not entry["summary"].endswith(".")
+        assert text == helped("help", *verb.split())
+        for o in entry["options"] + TABLE["options"]:
+            assert "--" + o["name"] in text
+            assert (o["letter"] is None) or "-%s, --%s" % (o["letter"], o["name"]) in text
+    else:
+        for v in VERBS:
+            assert "  " + v["name"] in text
+
+
+def test_options_are_unique_within_a_verb():
+    for v in VERBS:
+        for key in ("name", "letter"):
+            all_of = [o[key] for o in v["options"] + TABLE["options"] if o[key]]
+            assert len(all_of) == len(set(all_of)), (v["name"], all_of)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_are_what_the_table_makes(shell):
+    out = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "data/completions/generate.py"), shell],
+                         input=json.dumps(TABLE), stdout=subprocess.PIPE, text=True, check=True).stdout
+    name = {"bash": "varvectl", "zsh": "_varvectl", "fish": "varvectl.fish"}[shell]
+
+    assert read("data/completions/" + name) == out, "run data/completions/generate.py --all build/ipc/varvectl"
+
+
+def complete(line):
+    """What bash would offer for ${line}."""
+    script = """
+        source %s
+        COMP_LINE=$1; read -ra COMP_WORDS <<<"$1"; [[ $1 == *' ' ]] && COMP_WORDS+=('')
+        COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMP_POINT=${#1}
+        _varvectl; printf '%%s\\n' "${COMPREPLY[@]}"
+    """ % os.path.join(TOP, "data/completions/varvectl")
+    p = subprocess.run(["bash", "-c", script, "bash", line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                       env={"PATH": os.path.dirname(PROGRAM) + ":/usr/bin:/bin"})
+    assert p.returncode == 0 and p.stderr == "", p
+    return set(p.stdout.split())
+
+
+def test_bash_completes():
+    assert {"status", "account", "sync", "history"} <= complete("varvectl ")
+    assert complete("varvectl his") == {"history"}
+    assert {"add", "list", "set"} <= complete("varvectl account ")
+    assert "--check" in complete("varvectl status --") and "--lines" not in complete("varvectl status --")
+    assert {"--lines", "--json"} <= complete("varvectl -j history --")
+
+
+def test_the_man_page_has_every_verb_option_exit_code_and_key():
+    page = read("docs/man/varvectl.1.scd").replace("\\", "")
+
+    for v in VERBS:
+        assert re.search(r"^\*%s\*" % re.escape(v["name"]), page, re.M), v["name"]
+        for o in v["options"]:
+            assert "--" + o["name"] in page, o["name"]
+    for o in TABLE["options"]:
+        assert "--" + o["name"] in page, o["name"]
+    for code in range(12):
+        assert re.search(r"^\*%d\*" % code, page, re.M), code
+
+
+def test_the_configuration_file_and_its_page_know_the_same_keys():
+    page, conf = read("docs/man/varve.conf.5.scd"), read("data/varve.conf")
+    keys = set(re.findall(r"^#?([a-z]+) *=", conf, re.M))
+
+    assert keys == set(re.findall(r"^\*([a-z]+)\* *=", page, re.M)) == {"history", "page", "deadline", "level"}
+
+
+def test_man_pages_are_valid_scdoc():
+    pages = glob.glob(os.path.join(TOP, "docs/man/*.scd"))
+    assert len(pages) >= 3
+    for p in pages:
+        with open(p, encoding="utf-8") as f:
+            r = subprocess.run(["scdoc"], stdin=f, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert r.returncode == 0, (p, r.stderr)

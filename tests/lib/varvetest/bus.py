@@ -1,0 +1,62 @@
+"""GetStatus over the socket itself, with dbus-python: how long the daemon lets a client wait."""
+
+import threading
+import time
+
+import dbus
+import dbus.connection
+
+PATH = "/org/varve/Varve1"
+MANAGER = "org.varve.Varve1.Manager"
+NAME = "org.varve.Varve1"
+
+
+class Bus:
+    def __init__(self, varved):
+        self.connection = dbus.connection.Connection(f"unix:path={varved.socket}")
+
+    def call(self, interface, method, signature="", args=(), path=PATH, timeout=20):
+        return self.connection.call_blocking(NAME, path, interface, method, signature, args, timeout=timeout)
+
+    def status(self):
+        return self.call(MANAGER, "GetStatus", "a{sv}", ({},))
+
+    def close(self):
+        self.connection.close()
+
+
+class Latency:
+    """Calls GetStatus without pause in a thread while the body of the `with` runs; .p99 in milliseconds after it."""
+
+    def __init__(self, varved, pause=0.002):
+        self.bus = Bus(varved)
+        self.pause = pause
+        self.samples = []
+        self.error = None
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def _work(self):
+        try:
+            while not self._end.is_set():
+                begin = time.monotonic()
+                self.bus.status()
+                self.samples.append((time.monotonic() - begin) * 1000)
+                self._end.wait(self.pause)
+        except Exception as e:
+            self.error = e
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._end.set()
+        self._thread.join(30)
+        self.bus.close()
+
+    @property
+    def p99(self):
+        assert self.error is None, self.error
+        assert len(self.samples) >= 50, f"only {len(self.samples)} calls"
+        return sorted(self.samples)[int(len(self.samples) * 0.99)]

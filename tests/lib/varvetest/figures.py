@@ -1,0 +1,96 @@
+"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS]     (VARVE_BUILD=DIR)
+
+    messages/s of a first sync from ejabberd, beside a bare page reader that discards what it reads
+    RSS of keeper and wire after 20,000 messages
+    client flights to a resumed session
+    context switches of both processes in two idle minutes
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+import uuid
+from xml.sax.saxutils import escape
+
+from . import daemon, loop, seed, servers, xmpp
+
+COUNT = 20000
+
+
+class Discarding(xmpp.AsyncClient):
+    """Reads the archive without parsing results: what the server and a socket can give at most."""
+
+    async def discard(self, page=250):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        stream, cursor, count = self.reader.stream, "", 0
+        while True:
+            after = f"<after>{escape(cursor)}</after>" if cursor else ""
+            self.send(f"<iq type='set' id='{uuid.uuid4().hex}'><query xmlns='{xmpp.NS_MAM}'><set xmlns='{xmpp.NS_RSM}'>"
+                      f"<max>{page}</max>{after}</set></query></iq>")
+            data = b""
+            while b"</fin>" not in data[-400:]:
+                more = await stream.read(1 << 16)
+                if not more:
+                    raise xmpp.XmppError("the stream ended")
+                count += (data[-9:] + more).count(b"<forwarded")     # nine bytes: one less than the word
+                data = data[-400:] + more
+            if b"complete='true'" in data or b'complete="true"' in data:
+                return count
+            cursor = data.rsplit(b"<last>", 1)[1].split(b"</last>")[0].decode()
+
+
+def wires(varved):
+    with open(f"/proc/{varved.child.pid}/task/{varved.child.pid}/children") as f:
+        return [int(p) for p in f.read().split()]
+
+
+def status(pid, *names):
+    with open(f"/proc/{pid}/status") as f:
+        fields = dict(line.split(":", 1) for line in f)
+    return sum(int(fields[name].split()[0]) for name in names)
+
+
+def switches(pid):
+    return status(pid, "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+
+
+def main(argv):
+    idle = float(argv[argv.index("--idle") + 1]) if "--idle" in argv else 120
+    with servers.Ejabberd() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
+        server.add_user("alice")
+        server.seed_archive("alice", seed.history(COUNT, domain=server.domain))
+
+        def bare():
+            client = Discarding(f"alice@{server.domain}", "pw", server.tls_port, server.ca)
+            loop.run(client.connect())
+            begin = time.monotonic()
+            count = loop.run(client.discard(), 120)
+            rate = count / (time.monotonic() - begin)
+            loop.run(client.close())
+            return rate
+        bare()                      # warms the server's cache, for both
+        with daemon.Varved(directory) as varved:
+            begin = time.monotonic()
+            varved.add_account(server, "alice")
+            account = varved.wait_sync(timeout=300)
+            rate = account["sync"]["messages"] / (time.monotonic() - begin)
+            floor = bare()
+            print(f"first sync      {rate:8.0f} messages/s; bare page reader {floor:.0f}/s; ratio {rate / floor:.2f}")
+            wire = wires(varved)
+            print(f"RSS             keeper {status(varved.child.pid, 'VmRSS')} kB, wire "
+                  f"{', '.join(str(status(p, 'VmRSS')) for p in wire)} kB after {account['sync']['messages']} messages")
+            varved.kill9()
+            varved.start()
+            session = varved.wait_resumed(1)["session"]
+            print(f"resume          {session['flights']} client flights from TCP connect to usable")
+            before = {p: switches(p) for p in [varved.child.pid, *wires(varved)]}
+            time.sleep(idle)
+            for pid, count in before.items():
+                print(f"idle {idle:.0f} s      {switches(pid) - count} context switches of "
+                      f"{'varved' if pid == varved.child.pid else 'varve-wire'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

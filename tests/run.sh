@@ -1,0 +1,118 @@
+#!/bin/sh
+# tests/run.sh [--all] [--sanitize] [--no-install] [--fast]: install what is missing, build, run every suite.
+# The last line is `N passed, N failed`; the exit status is 0 when nothing failed.
+#
+#   --all         also the stories marked slow
+#   --sanitize    also a build with ASan and UBSan: unit and engine suites and one full story (what .ci/run does)
+#   --fast        no stories
+#   --no-install  install nothing
+HERE=$(cd "$(dirname "$0")" && pwd)
+TOP=$(dirname "$HERE")
+cd "$TOP" || exit 1
+. "$HERE/lib/packages.sh"
+
+slow='' sanitize='' install=yes stories=yes
+for option in "$@"; do
+	case $option in
+	--all) slow=--slow ;;
+	--sanitize) sanitize=yes ;;
+	--fast) stories= ;;
+	--no-install) install= ;;
+	--help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	*) echo "unknown option $option; see --help" >&2; exit 2 ;;
+	esac
+done
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/varve-run.XXXXXX") || exit 1
+trap 'rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM
+export PYTHONDONTWRITEBYTECODE=1
+broken=0
+logs=
+
+say() {
+	printf '\n== %s\n' "$*"
+}
+
+finish() {
+	# the count needs only the standard library
+	PY=$(python_with json) || { echo "0 passed, 1 failed"; exit 1; }
+	say "result"
+	"$PY" "$HERE/lib/count.py" "$broken" $logs
+	exit $?
+}
+
+# build DIR OPTIONS...
+build() {
+	dir=$1
+	shift
+	say "build in $dir"
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@" >"$WORK/build.log" 2>&1
+	else
+		meson setup "$dir" "$@" >"$WORK/build.log" 2>&1
+	fi && ninja -C "$dir" >>"$WORK/build.log" 2>&1 && { tail -n 1 "$WORK/build.log"; return 0; }
+	grep -v '^\[' "$WORK/build.log" | head -n 60
+	broken=$((broken + 1))
+	return 1
+}
+
+# suites DIR NAME OPTIONS...: meson test
+suites() {
+	dir=$1 name=$2
+	shift 2
+	say "meson test: $name ($dir)"
+	rm -f "$dir/meson-logs/testlog.json"
+	meson test -C "$dir" --no-rebuild --print-errorlogs "$@" >"$WORK/$name.log" 2>&1
+	status=$?
+	if [ ! -s "$dir/meson-logs/testlog.json" ]; then
+		tail -n 20 "$WORK/$name.log"
+		broken=$((broken + 1))
+		return
+	fi
+	if [ $status = 0 ]; then
+		grep -E '^ *[0-9]+/[0-9]+ ' "$WORK/$name.log"
+	else
+		tail -n 300 "$WORK/$name.log"
+	fi
+	cp "$dir/meson-logs/testlog.json" "$WORK/$name.json"
+	logs="$logs $WORK/$name.json"
+}
+
+# stories DIR NAME ARGS...: pytest
+stories() {
+	dir=$1 name=$2
+	shift 2
+	say "stories: $name ($dir)"
+	PY=$(python_with pytest slixmpp dbus) || { broken=$((broken + 1)); return; }
+	VARVE_BUILD="$TOP/$dir" "$PY" -m pytest -p no:cacheprovider --rootdir "$HERE" -q --tb=short --disable-warnings \
+		--durations=8 -rs --junitxml "$WORK/$name.xml" "$@"
+	status=$?
+	if [ -s "$WORK/$name.xml" ]; then
+		logs="$logs $WORK/$name.xml"
+	fi
+	case $status in # 0 all passed, 1 some failed: both counted; else it did not run to its end
+	0 | 1) ;;
+	*) broken=$((broken + 1)) ;;
+	esac
+}
+
+if [ -n "$install" ]; then
+	say "packages"
+	install_packages "$WORK/apt.log" $PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST || { broken=1; finish; }
+	echo "all there"
+fi
+
+if build build -Dtests=true; then
+	suites build all
+	[ -z "$stories" ] || stories build story $slow "$HERE/lib" "$HERE/story" "$HERE/hostile"
+fi
+
+if [ -n "$sanitize" ] && build build-sanitize -Dtests=true -Db_sanitize=address,undefined -Db_lundef=false; then
+	# UBSan goes on after a finding unless told otherwise
+	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	suites build-sanitize sanitize --suite unit --suite engine --timeout-multiplier 6
+	stories build-sanitize sanitize-story "$HERE/story/test_sync.py" --server=prosody \
+		-k "test_killed_30_times or test_sent_by_another_device or test_cut_and_resumed"
+fi
+finish

@@ -1,0 +1,238 @@
+/*
+ * A daemon that is only the bus: server + hub double over a real store, for tests/bus. Its life is told by lines on
+ * stdin, each answered by "ok" when it is done:
+ *
+ *   seed N            N archive messages of 30 contacts, oldest 2 years ago, with a gap after the first third
+ *   live JID TEXT     one message from JID now
+ *   flood N           N live messages, a transaction and a doorbell each
+ *   state NAME        the account's state
+ *   sync N            N changes of progress
+ *   last              answers the last call of the double
+ *   quit
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "bus/server.h"
+#include "core/message.h"
+#include "hub-double.h"
+#include "store/archive.h"
+
+#define OWN "me@example.org"
+#define DAY (86400 * USEC_PER_SEC)
+#define CONTACTS 30
+#define PAGE 100
+
+struct world {
+	sd_event *event;
+	struct store *store;
+	struct hub *hub;
+	struct server *server;
+	int64_t account, archive;
+	unsigned int serial;
+};
+
+static void check(int r, const char *what)
+{
+	if (r == 0)
+		return;
+	fprintf(stderr, "bus-daemon: %s: %d %s\n", what, r, r < 0 ? strerror(-r) : "");
+	exit(1);
+}
+
+static void make_message(struct message *m, char *text, size_t size, unsigned int i, const char *from)
+{
+	message_init(m);
+	m->payload = PAYLOAD_TEXT;
+	m->from = from;
+	m->to = OWN "/here";
+	m->type = "chat";
+	m->body = text;
+	/* Every tenth has what sd-bus 252 refuses: a noncharacter. */
+	snprintf(text, size, i % 10 == 9 ? "message %u with \xef\xbf\xbe in it" : "message %u", i);
+}
+
+static void add_account(struct world *w)
+{
+	struct account a = { .jid = xstrdup(OWN), .password = xstrdup("secret"), .host = xstrdup(""), .ca_pem = xstrdup(""),
+			     .nick = xstrdup(""), .resource = xstrdup("r") };
+	char *why = NULL;
+
+	check(hub_account_add(w->hub, &a, &w->account, &why), "account");
+	account_deinit(&a);
+	free(why);
+	check(store_begin(w->store), "begin");
+	check(archive_id(w->store, w->account, "", &w->archive), "archive");
+	check(store_commit(w->store), "commit");
+}
+
+static void seed_page(struct world *w, unsigned int from, unsigned int n, unsigned int total, bool opens_gap)
+{
+	struct message m[PAGE];
+	const struct message *items[PAGE];
+	struct put_outcome out[PAGE];
+	char text[PAGE][80], id[PAGE][24], jid[PAGE][64];
+	int64_t begin = clock_real_us() - 730 * DAY;
+	struct cover *c = hub_double_cover(w->hub, w->account);
+	const char *below = c->n > 0 ? c->spans[c->n - 1].last.id : "";
+
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int k = from + i;
+
+		snprintf(jid[i], sizeof(jid[i]), "contact%02u@example.net/phone", k % CONTACTS);
+		snprintf(id[i], sizeof(id[i]), "a%06u", k);
+		make_message(&m[i], text[i], sizeof(text[i]), k, jid[i]);
+		m[i].via = VIA_ARCHIVE;
+		m[i].archive_id = id[i];
+		m[i].id = id[i];
+		m[i].archive_us = begin + (int64_t)k * (700 * DAY / (int64_t)(total ? total : 1));
+		items[i] = &m[i];
+	}
+	check(store_begin(w->store), "begin");
+	check(archive_put_page(w->store, w->account, w->archive, OWN, items, n, below, "", !opens_gap, clock_real_us(), out),
+	      "page");
+	if (c->n == 0 || opens_gap) {
+		cover_load(c, id[0], m[0].archive_us, id[n - 1], m[n - 1].archive_us, c->n == 0 ? SPAN_START : 0);
+	} else {
+		str_set(&c->spans[c->n - 1].last.id, id[n - 1]);
+		c->spans[c->n - 1].last.us = m[n - 1].archive_us;
+	}
+	check(cover_write(w->store, w->archive, c), "cover");
+	check(store_commit(w->store), "commit");
+}
+
+static void seed(struct world *w, unsigned int total)
+{
+	int64_t begin = clock_real_us() - 730 * DAY;
+	bool gap = false;
+
+	for (unsigned int k = 0; k < total; k += PAGE) {
+		bool opens = !gap && k >= total / 3 && k > 0;
+
+		gap = gap || opens;
+		seed_page(w, k, total - k < PAGE ? total - k : PAGE, total, opens);
+	}
+	hub_double_set_ends(w->hub, w->account, begin, begin + 700 * DAY);
+	check(archive_count(w->store, w->account, &hub_double_status(w->hub, w->account)->messages), "count");
+	hub_double_tell(w->hub, HUB_FEED, w->account);
+}
+
+static void live(struct world *w, const char *from, const char *body)
+{
+	char id[24], text[80];
+	struct put_outcome out;
+	struct message m;
+
+	make_message(&m, text, sizeof(text), w->serial, from);
+	if (body)
+		m.body = body;
+	snprintf(id, sizeof(id), "live%06u", w->serial++);
+	m.via = VIA_LIVE;
+	m.id = id;
+	check(store_begin(w->store), "begin");
+	check(archive_put_live(w->store, w->account, w->archive, OWN, &m, clock_real_us(), false, &out), "live");
+	check(store_commit(w->store), "commit");
+	hub_double_tell(w->hub, HUB_FEED, w->account);
+}
+
+static void set_state(struct world *w, const char *name)
+{
+	static const char *const states[] = { "disabled", "offline", "connecting", "online", "auth-failed" };
+	struct account_status *s = hub_double_status(w->hub, w->account);
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (strcmp(states[i], name) == 0)
+			s->state = states[i];
+	s->reason_name = strcmp(name, "auth-failed") == 0 ? "org.varve.Varve1.Error.AuthFailed" : "";
+	s->reason_text = *s->reason_name ? "the server refused the password" : "";
+	hub_double_tell(w->hub, HUB_ACCOUNT_STATE, w->account);
+}
+
+static void command(struct world *w, char *line)
+{
+	char *word = strsep(&line, " ");
+	unsigned long n = line ? strtoul(line, NULL, 10) : 0;
+
+	if (strcmp(word, "seed") == 0)
+		seed(w, (unsigned int)n);
+	if (strcmp(word, "live") == 0) {
+		char *from = strsep(&line, " ");
+
+		live(w, from, line);
+	}
+	for (unsigned long i = 0; strcmp(word, "flood") == 0 && i < n; i++)
+		live(w, "contact00@example.net/phone", NULL);
+	if (strcmp(word, "state") == 0)
+		set_state(w, line);
+	if (strcmp(word, "sync") == 0) {
+		hub_double_status(w->hub, w->account)->done += n;
+		hub_double_status(w->hub, w->account)->total = 1000000;
+		hub_double_tell(w->hub, HUB_SYNC, w->account);
+	}
+	if (strcmp(word, "last") == 0)
+		printf("%s\n", hub_double_last_call(w->hub));
+	else
+		printf("ok\n");
+	if (strcmp(word, "quit") == 0)
+		sd_event_exit(w->event, 0);
+	fflush(stdout);
+}
+
+static int on_stdin(_unused_ sd_event_source *s, int fd, _unused_ uint32_t revents, void *userdata)
+{
+	char line[4096], *p = line, *one;
+	ssize_t n = read(fd, line, sizeof(line) - 1);
+
+	if (n <= 0)
+		return sd_event_exit(((struct world *)userdata)->event, 0);
+	line[n] = '\0';
+	while ((one = strsep(&p, "\n")))
+		if (*one)
+			command(userdata, one);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(freep) char *data = NULL, *run = NULL, *why = NULL;
+	struct world w = { 0 };
+	int r;
+
+	log_init("bus-daemon");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc != 2)
+		return 2;
+	data = xasprintf("%s/data", argv[1]);
+	run = xasprintf("%s/varve", argv[1]);
+	check(sd_event_default(&w.event) < 0, "event");
+	r = store_open(data, &w.store, &why);
+	if (r != 0)
+		fprintf(stderr, "%s\n", str_or_empty(why));
+	check(r, "store");
+	w.hub = hub_double_new(w.event, w.store);
+	if (hub_account_count(w.hub) == 0)
+		add_account(&w);
+	else
+		w.account = hub_account_id(w.hub, 0);
+	r = server_new(w.event, w.hub, run, &w.server, &why);
+	if (r != 0)
+		fprintf(stderr, "%s\n", str_or_empty(why));
+	check(r, "server");
+	check(sd_event_add_io(w.event, NULL, 0, EPOLLIN, on_stdin, &w) < 0, "stdin");
+	printf("ready\n");
+	fflush(stdout);
+	sd_event_loop(w.event);
+	server_free(w.server);
+	hub_free(w.hub);
+	store_free(w.store);
+	sd_event_unref(w.event);
+	return 0;
+}

@@ -1,0 +1,327 @@
+#include "hub-double.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "core/jid.h"
+#include "store/archive.h"
+
+struct seat {
+	struct account account;
+	struct account_status status;
+	struct cover cover;
+	int64_t archive, start_us, end_us;
+	size_t fetching;
+};
+
+struct told {
+	enum hub_event event;
+	int64_t account;
+};
+
+struct hub {
+	sd_event *event;
+	struct store *store;
+	struct seat *seats[ACCOUNTS_MAX];
+	size_t n;
+	hub_observer_fn observer;
+	void *observer_data;
+	sd_event_source *defer;
+	struct told told[1024];
+	size_t n_told;
+	const char *last_call;
+};
+
+static void account_set(struct account *dst, const struct account *src)
+{
+	struct account old = *dst;
+
+	*dst = *src;
+	dst->jid = xstrdup(src->jid);
+	dst->password = xstrdup(src->password);
+	dst->host = xstrdup(src->host);
+	dst->ca_pem = xstrdup(src->ca_pem);
+	dst->nick = xstrdup(src->nick);
+	dst->resource = xstrdup(src->resource);
+	if (old.jid)
+		account_deinit(&old);
+}
+
+static struct seat *seat_of(const struct hub *h, int64_t id)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->seats[i]->account.id == id)
+			return h->seats[i];
+	return NULL;
+}
+
+static void rest(struct seat *s)
+{
+	s->status.state = s->account.enabled ? "offline" : "disabled";
+	s->status.reason_name = s->status.reason_text = "";
+	s->status.resource = s->status.address = s->status.mechanism = "";
+	s->status.features = "urn:xmpp:mam:2\nurn:xmpp:sid:0";
+	s->status.sync_state = "idle";
+	s->status.sync_phase = "";
+	s->fetching = SIZE_MAX;
+}
+
+static int seat_add(struct hub *h, const struct account *a)
+{
+	struct seat *s = xnew(struct seat);
+	int r;
+
+	account_set(&s->account, a);
+	h->seats[h->n++] = s;
+	rest(s);
+	if ((r = store_begin(h->store)) < 0 || (r = archive_id(h->store, a->id, "", &s->archive)) < 0 ||
+	    (r = store_commit(h->store)) < 0)
+		return err_trace(r);
+	return cover_read(h->store, s->archive, &s->cover);
+}
+
+static int on_defer(_unused_ sd_event_source *source, void *userdata)
+{
+	struct hub *h = userdata;
+	size_t n = h->n_told;
+
+	h->n_told = 0;
+	for (size_t i = 0; i < n && h->observer; i++)
+		h->observer(h->observer_data, h->told[i].event, h->told[i].account);
+	return 0;
+}
+
+struct hub *hub_double_new(sd_event *event, struct store *store)
+{
+	struct hub *h = xnew(struct hub);
+	struct account *accounts = NULL;
+	size_t n = 0;
+
+	h->event = event;
+	h->store = store;
+	h->last_call = "";
+	if (sd_event_add_defer(event, &h->defer, on_defer, h) < 0 ||
+	    sd_event_source_set_enabled(h->defer, SD_EVENT_OFF) < 0 || account_list(store, &accounts, &n) < 0)
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		if (seat_add(h, &accounts[i]) < 0)
+			abort();
+		account_deinit(&accounts[i]);
+	}
+	free(accounts);
+	return h;
+}
+
+static void seat_free(struct seat *s)
+{
+	account_deinit(&s->account);
+	cover_deinit(&s->cover);
+	free(s);
+}
+
+struct hub *hub_free(struct hub *h)
+{
+	if (!h)
+		return NULL;
+	for (size_t i = 0; i < h->n; i++)
+		seat_free(h->seats[i]);
+	sd_event_source_disable_unref(h->defer);
+	free(h);
+	return NULL;
+}
+
+struct account_status *hub_double_status(struct hub *h, int64_t account)
+{
+	struct seat *s = seat_of(h, account);
+
+	return s ? &s->status : NULL;
+}
+
+struct cover *hub_double_cover(struct hub *h, int64_t account)
+{
+	return &seat_of(h, account)->cover;
+}
+
+void hub_double_set_fetching(struct hub *h, int64_t account, size_t span)
+{
+	seat_of(h, account)->fetching = span;
+}
+
+void hub_double_set_ends(struct hub *h, int64_t account, int64_t start_us, int64_t end_us)
+{
+	seat_of(h, account)->start_us = start_us;
+	seat_of(h, account)->end_us = end_us;
+}
+
+void hub_double_tell(struct hub *h, enum hub_event event, int64_t account)
+{
+	for (size_t i = 0; i < h->n_told; i++)
+		if (h->told[i].event == event && h->told[i].account == account)
+			return;
+	if (h->n_told == ARRAY_SIZE(h->told))
+		abort();
+	h->told[h->n_told++] = (struct told){ event, account };
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}
+
+const char *hub_double_last_call(const struct hub *h)
+{
+	return h->last_call;
+}
+
+void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata)
+{
+	h->observer = fn;
+	h->observer_data = userdata;
+}
+
+struct store *hub_store(struct hub *h)
+{
+	return h->store;
+}
+
+int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, char **ret_why)
+{
+	struct account copy = { 0 };
+	int r;
+
+	account_set(&copy, a);
+	r = store_begin(h->store);
+	if (r == 0)
+		r = account_add(h->store, &copy);
+	if (r == 0)
+		r = store_commit(h->store);
+	else
+		store_rollback(h->store);
+	if (r == 0)
+		r = seat_add(h, &copy);
+	*ret_id = copy.id;
+	if (r == ACCOUNT_E_EXISTS)
+		*ret_why = xasprintf("the account %s exists already", a->jid);
+	account_deinit(&copy);
+	if (r == 0)
+		hub_double_tell(h, HUB_ACCOUNT_ADDED, *ret_id);
+	return r == ACCOUNT_E_EXISTS ? HUB_E_EXISTS : r == ACCOUNT_E_LIMIT ? HUB_E_LIMIT : r;
+}
+
+int hub_account_remove(struct hub *h, int64_t id, char **ret_why)
+{
+	struct seat *s = seat_of(h, id);
+	int r;
+
+	if (!s) {
+		*ret_why = xstrdup("there is no such account");
+		return HUB_E_NOT_FOUND;
+	}
+	if ((r = store_begin(h->store)) < 0 || (r = account_remove(h->store, id)) < 0 || (r = store_commit(h->store)) < 0)
+		return err_trace(r);
+	for (size_t i = 0; i < h->n; i++)
+		if (h->seats[i] == s)
+			h->seats[i] = h->seats[--h->n];
+	seat_free(s);
+	hub_double_tell(h, HUB_ACCOUNT_REMOVED, id);
+	return 0;
+}
+
+int hub_account_update(struct hub *h, const struct account *a, _unused_ char **ret_why)
+{
+	struct seat *s = seat_of(h, a->id);
+	int r;
+
+	if (!s)
+		return HUB_E_NOT_FOUND;
+	if ((r = store_begin(h->store)) < 0 || (r = account_update(h->store, a)) < 0 || (r = store_commit(h->store)) < 0)
+		return err_trace(r);
+	account_set(&s->account, a);
+	s->status.state = a->enabled ? "offline" : "disabled";
+	h->last_call = "update";
+	hub_double_tell(h, HUB_ACCOUNT_STATE, a->id);
+	return 0;
+}
+
+int hub_account_connect(struct hub *h, int64_t id, char **ret_why)
+{
+	h->last_call = "connect";
+	if (seat_of(h, id)->account.enabled)
+		return 0;
+	*ret_why = xstrdup("the account is disabled: enable it first");
+	return HUB_E_OFFLINE;
+}
+
+int hub_account_disconnect(struct hub *h, _unused_ int64_t id, _unused_ char **ret_why)
+{
+	h->last_call = "disconnect";
+	return 0;
+}
+
+int hub_sync_now(struct hub *h, _unused_ int64_t id, char **ret_why)
+{
+	h->last_call = "sync-now";
+	*ret_why = xstrdup("the account is not connected: see varvectl status");
+	return HUB_E_OFFLINE;
+}
+
+int hub_sync_pause(struct hub *h, int64_t id, bool pause, _unused_ char **ret_why)
+{
+	h->last_call = pause ? "pause" : "resume";
+	seat_of(h, id)->status.sync_state = pause ? "paused" : "idle";
+	hub_double_tell(h, HUB_SYNC, id);
+	return 0;
+}
+
+size_t hub_account_count(const struct hub *h)
+{
+	return h->n;
+}
+
+int64_t hub_account_id(const struct hub *h, size_t i)
+{
+	return h->seats[i]->account.id;
+}
+
+const struct account *hub_account(const struct hub *h, int64_t id)
+{
+	const struct seat *s = seat_of(h, id);
+
+	return s ? &s->account : NULL;
+}
+
+int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
+{
+	const struct seat *s = seat_of(h, id);
+
+	if (!s)
+		return HUB_E_NOT_FOUND;
+	*ret = s->status;
+	ret->gaps = (uint32_t)cover_count_gaps(&s->cover, false);
+	ret->lost = (uint32_t)cover_count_gaps(&s->cover, true);
+	return 0;
+}
+
+const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive, size_t *ret_fetching)
+{
+	const struct seat *s = seat_of(h, id);
+
+	if (!s)
+		return NULL;
+	*ret_archive = s->archive;
+	*ret_fetching = s->fetching;
+	return &s->cover;
+}
+
+void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us)
+{
+	const struct seat *s = seat_of(h, id);
+
+	*ret_start_us = s ? s->start_us : 0;
+	*ret_end_us = s ? s->end_us : 0;
+}
+
+int hub_diagnose(_unused_ struct hub *h, hub_check_fn fn, void *userdata)
+{
+	int r;
+
+	r = fn(userdata, "database", "ok", "the archive is whole", "");
+	return r < 0 ? r : fn(userdata, "network", "skip", "there is no network in this test", "nothing to do");
+}

@@ -1,0 +1,298 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+static unsigned int serial;
+
+void remove_tree(const char *dir)
+{
+	static const char *const names[] = { "archive.db", "archive.db-wal", "archive.db-journal", "archive.state",
+					     "archive.state.tmp" };
+	char path[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		if (unlink(path) < 0)
+			(void)rmdir(path);
+	}
+	(void)rmdir(dir);
+}
+
+static void fx_open(struct fx *fx)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = store_open(fx->dir, &fx->s, &why);
+
+	if (r != 0)
+		print_error("store_open: %d: %s\n", r, str_or_empty(why));
+	assert_int_equal(r, 0);
+}
+
+int64_t fx_account(struct fx *fx, const char *jid, int64_t *ret_archive)
+{
+	_cleanup_(freep) char *copy = xstrdup(jid);
+	struct account a = { .jid = copy, .enabled = true };
+
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(account_add(fx->s, &a), 0);
+	assert_int_equal(archive_id(fx->s, a.id, "", ret_archive), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	return a.id;
+}
+
+int fx_setup(void **state)
+{
+	struct fx *fx = xnew(struct fx);
+
+	snprintf(fx->dir, sizeof(fx->dir), "%s/varve-store-%d-%u", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
+		 (int)getpid(), ++serial);
+	fx->now = T0 + DAY;
+	fx_open(fx);
+	fx->account = fx_account(fx, OWN, &fx->archive);
+	*state = fx;
+	return 0;
+}
+
+int fx_teardown(void **state)
+{
+	struct fx *fx = *state;
+
+	store_free(fx->s);
+	remove_tree(fx->dir);
+	free(fx);
+	return 0;
+}
+
+void fx_reopen(struct fx *fx)
+{
+	fx->s = store_free(fx->s);
+	fx_open(fx);
+}
+
+struct message text_from(const char *from, const char *id, const char *body)
+{
+	struct message m;
+
+	message_init(&m);
+	m.payload = PAYLOAD_TEXT;
+	m.from = from;
+	m.to = OWN;
+	m.type = "chat";
+	m.id = id;
+	m.body = body;
+	return m;
+}
+
+struct message text_in(const char *id, const char *body)
+{
+	return text_from(BOB "/phone", id, body);
+}
+
+struct message text_out(const char *id, const char *body)
+{
+	struct message m = text_from(OWN "/desk", id, body);
+
+	m.to = BOB;
+	return m;
+}
+
+struct message with_aid(struct message m, const char *aid)
+{
+	m.archive_id = aid;
+	return m;
+}
+
+struct message archived(struct message m, const char *aid, int64_t stamp_s)
+{
+	m.via = VIA_ARCHIVE;
+	m.archive_id = aid;
+	m.archive_us = T0 + stamp_s * SEC;
+	return m;
+}
+
+struct message ref_in(enum message_payload payload, const char *target)
+{
+	struct message m = text_in("", "");
+
+	m.payload = payload;
+	m.target_id = target;
+	return m;
+}
+
+struct message ref_out(enum message_payload payload, const char *target)
+{
+	struct message m = text_out("", "");
+
+	m.payload = payload;
+	m.target_id = target;
+	return m;
+}
+
+struct put_outcome put_live(struct fx *fx, struct message m, bool extends)
+{
+	struct put_outcome out;
+
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(archive_put_live(fx->s, fx->account, fx->archive, OWN, &m, fx->now, extends, &out), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	return out;
+}
+
+void put_page(struct fx *fx, const struct message *items, size_t n, const char *below, const char *above,
+	      struct put_outcome *out)
+{
+	_cleanup_(freep) const struct message **list = xnewn(const struct message *, n + 1);
+	_cleanup_(freep) struct put_outcome *outcomes = xnewn(struct put_outcome, n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = &items[i];
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(archive_put_page(fx->s, fx->account, fx->archive, OWN, list, n, below, above, false, fx->now,
+					  outcomes), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	if (out)
+		memcpy(out, outcomes, n * sizeof(*out));
+}
+
+void put_cover(struct fx *fx, const char *spec)
+{
+	struct cover c;
+	char first[32], last[32], flags[8];
+	int used;
+
+	cover_init(&c);
+	for (; sscanf(spec, " %31[^- ]-%31[^ *^!]%n", first, last, &used) == 2; spec += used) {
+		uint32_t f = 0;
+
+		spec += used;
+		used = 0;
+		if (sscanf(spec, "%7[*^!]%n", flags, &used) == 1)
+			f = (strchr(flags, '^') ? SPAN_START : 0u) | (strchr(flags, '*') ? SPAN_LIVE : 0u) |
+			    (strchr(flags, '!') ? SPAN_LOST : 0u);
+		cover_load(&c, first, 0, last, 0, f);
+	}
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(cover_write(fx->s, fx->archive, &c), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	cover_deinit(&c);
+}
+
+static int add_body(void *userdata, const struct message_row *row)
+{
+	struct buf *b = userdata;
+
+	if (b->len)
+		buf_adds(b, " ");
+	buf_adds(b, *row->body ? row->body : row->kind);
+	return 0;
+}
+
+const char *bodies(struct fx *fx, const char *conversation)
+{
+	static struct buf b;
+	struct history_query q = {
+		.account = fx->account, .conversation = conversation, .anchor = ANCHOR_OLDEST,
+		.after = READ_ROWS_MAX + 1, .across_gaps = true,
+	};
+	uint32_t edges;
+	uint64_t seq;
+	int r;
+
+	buf_reset(&b);
+	r = read_history(fx->s, &q, add_body, &b, &edges, &seq);
+	if (r == READ_E_NO_CONVERSATION)
+		return "(none)";
+	assert_int_equal(r, 0);
+	assert_true(edges & EDGE_OLDEST);
+	assert_true(edges & (EDGE_NEWEST | EDGE_CUT));
+	return buf_str(&b);
+}
+
+uint64_t count_messages(struct fx *fx)
+{
+	uint64_t n;
+
+	assert_int_equal(archive_count(fx->s, fx->account, &n), 0);
+	return n;
+}
+
+static void keep_row(struct message_row *dst, const struct message_row *src)
+{
+	static char *kept[64];
+	static size_t next;
+	const char **fields[] = { &dst->conversation, &dst->sender, &dst->body, &dst->stanza_id, &dst->origin_id,
+				  &dst->xmpp_id, &dst->encryption, &dst->error, &dst->error_text, &dst->reactions };
+
+	*dst = *src;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		size_t slot = next++ % ARRAY_SIZE(kept);
+
+		free(kept[slot]);
+		kept[slot] = xstrdup(*fields[i]);
+		*fields[i] = kept[slot];
+	}
+}
+
+struct wanted {
+	const char *body;
+	struct message_row row;
+	bool found;
+};
+
+static int match_body(void *userdata, const struct message_row *row)
+{
+	struct wanted *w = userdata;
+
+	if (!w->found && strcmp(*row->body ? row->body : row->kind, w->body) == 0) {
+		keep_row(&w->row, row);
+		w->found = true;
+	}
+	return 0;
+}
+
+struct message_row row_of(struct fx *fx, const char *body)
+{
+	struct history_query q = { .account = fx->account, .conversation = "", .anchor = ANCHOR_OLDEST,
+				   .after = READ_ROWS_MAX, .across_gaps = true };
+	struct wanted w = { .body = body };
+	uint32_t edges;
+	uint64_t seq;
+
+	assert_int_equal(read_history(fx->s, &q, match_body, &w, &edges, &seq), 0);
+	assert_true(w.found);
+	return w.row;
+}
+
+static int keep_conv(void *userdata, const struct conversation_row *row)
+{
+	struct conversation_row *dst = userdata;
+	struct message_row last;
+
+	*dst = *row;
+	keep_row(&last, &row->last);
+	dst->last = last;
+	dst->kind = strcmp(row->kind, "room") == 0 ? "room" : "direct";
+	dst->id = NULL;
+	dst->title = NULL;
+	return 0;
+}
+
+struct conversation_row conv_of(struct fx *fx, const char *jid)
+{
+	struct conversation_row row;
+
+	assert_int_equal(read_conversation(fx->s, fx->account, jid, keep_conv, &row), 0);
+	return row;
+}
+
+uint64_t seq_of(struct fx *fx)
+{
+	uint64_t seq, oldest;
+
+	assert_int_equal(read_seq(fx->s, fx->account, &seq, &oldest), 0);
+	return seq;
+}

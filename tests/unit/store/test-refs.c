@@ -1,0 +1,281 @@
+/* Corrections, retractions, reactions, receipts, markers, errors: cases H of facts/sync.md. */
+#include <stdio.h>
+
+#include "fixture.h"
+
+static struct message fix(const char *target, const char *id, const char *body)
+{
+	struct message m = text_in(id, body);
+
+	m.replace_id = target;
+	return m;
+}
+
+static struct message react(struct message m, const char *emoji)
+{
+	m.text = emoji;
+	return m;
+}
+
+TEST(H1_correction_before_its_original_survives_a_restart)
+{
+	struct fx *fx = *state;
+	struct put_outcome out[1];
+	struct message page[1] = { archived(fix("1", "2", "right"), "a2", 20) };
+
+	put_page(fx, page, 1, "", "", out);
+	assert_int_equal(out[0].result, PUT_APPLIED);
+	assert_int_equal(count_messages(fx), 0);
+	fx_reopen(fx);
+	PAGE(fx, "", "a2", archived(text_in("1", "wrong"), "a1", 10));
+
+	assert_string_equal(bodies(fx, BOB), "right");
+	assert_int_equal(row_of(fx, "right").edited_us, T0 + 20 * SEC);
+	assert_int_equal(row_of(fx, "right").time_us, T0 + 10 * SEC);
+}
+
+TEST(H2_the_newest_correction_stays_in_any_order)
+{
+	struct fx *fx = *state;
+
+	/* 1 <- 2, 1 <- 3, newest page first: 3, then 2, then 1. */
+	PAGE(fx, "", "", archived(fix("1", "3", "third"), "a3", 30));
+	PAGE(fx, "", "a3", archived(fix("1", "2", "second"), "a2", 20));
+	PAGE(fx, "", "a2", archived(text_in("1", "first"), "a1", 10));
+	assert_string_equal(bodies(fx, BOB), "third");
+
+	/* Oldest first. */
+	PAGE(fx, "a3", "", archived(text_in("4", "fourth"), "a4", 40), archived(fix("4", "5", "fifth"), "a5", 50),
+	     archived(fix("4", "6", "sixth"), "a6", 60));
+	assert_string_equal(bodies(fx, BOB), "third sixth");
+}
+
+TEST(H2_a_chain_that_names_the_last_id_in_any_order)
+{
+	struct fx *fx = *state;
+
+	/* 1 <- 2 <- 3, all three orders of arrival that differ. */
+	PAGE(fx, "", "", archived(fix("2", "3", "third"), "a3", 30));
+	PAGE(fx, "", "a3", archived(fix("1", "2", "second"), "a2", 20));
+	PAGE(fx, "", "a2", archived(text_in("1", "first"), "a1", 10));
+	assert_string_equal(bodies(fx, BOB), "third");
+
+	PAGE(fx, "a3", "", archived(text_in("11", "first"), "b1", 110), archived(fix("11", "12", "second"), "b2", 120),
+	     archived(fix("12", "13", "thirteenth"), "b3", 130));
+	assert_string_equal(bodies(fx, BOB), "third thirteenth");
+}
+
+TEST(a_correction_live_and_again_from_the_archive_is_one)
+{
+	struct fx *fx = *state;
+	uint64_t seq;
+
+	put_live(fx, with_aid(text_in("1", "wrong"), "a1"), true);
+	put_live(fx, with_aid(fix("1", "2", "right"), "a2"), true);
+	seq = seq_of(fx);
+	put_live(fx, with_aid(fix("1", "2", "right"), "a2"), true);
+
+	assert_string_equal(bodies(fx, BOB), "right");
+	assert_int_equal(seq_of(fx), seq);
+	assert_int_equal(conv_of(fx, BOB).unread, 1);
+}
+
+TEST(H4_retraction_takes_text_and_reactions_away_for_good)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(text_in("1", "secret"), "a1", 10));
+	put_live(fx, react(ref_out(PAYLOAD_REACTION, "1"), "x"), false);
+	put_live(fx, ref_in(PAYLOAD_RETRACTION, "1"), false);
+	put_live(fx, fix("1", "2", "again"), false);
+	put_live(fx, react(ref_out(PAYLOAD_REACTION, "1"), "y"), false);
+
+	assert_string_equal(bodies(fx, BOB), "retracted");
+	assert_string_equal(row_of(fx, "retracted").kind, "retracted");
+	assert_string_equal(row_of(fx, "retracted").body, "");
+	assert_string_equal(row_of(fx, "retracted").reactions, "");
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+}
+
+TEST(H4_tombstone_in_the_archive_retracts_the_local_copy)
+{
+	struct fx *fx = *state;
+	struct message t = archived(ref_in(PAYLOAD_RETRACTION, ""), "a1", 10);
+	uint64_t seq;
+
+	t.id = "1";
+	put_live(fx, with_aid(text_in("1", "secret"), "a1"), true);
+	PAGE(fx, "", "", t);
+	assert_string_equal(bodies(fx, BOB), "retracted");
+	seq = seq_of(fx);
+	PAGE(fx, "", "", t);
+	assert_int_equal(seq_of(fx), seq);
+
+	/* Without a local copy it is a row without text. */
+	t = archived(ref_in(PAYLOAD_RETRACTION, ""), "a2", 20);
+	PAGE(fx, "a1", "", t);
+	assert_string_equal(bodies(fx, BOB), "retracted retracted");
+}
+
+TEST(H4_retraction_before_its_target)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(ref_in(PAYLOAD_RETRACTION, "1"), "a2", 20));
+	PAGE(fx, "", "a2", archived(text_in("1", "secret"), "a1", 10));
+	assert_string_equal(bodies(fx, BOB), "retracted");
+}
+
+TEST(H5_only_the_author_corrects_and_retracts)
+{
+	struct fx *fx = *state;
+	struct message m;
+
+	PAGE(fx, "", "", archived(text_in("1", "bobs"), "a1", 10), archived(text_out("2", "mine"), "a2", 20));
+	/* Bob edits mine; I edit his; Carol, by the same id, has nothing here; both orders. */
+	put_live(fx, fix("2", "x1", "forged"), false);
+	put_live(fx, ref_in(PAYLOAD_RETRACTION, "2"), false);
+	m = text_out("x2", "forged");
+	m.replace_id = "1";
+	put_live(fx, m, false);
+	m = text_from(CAROL "/x", "x3", "forged");
+	m.replace_id = "1";
+	put_live(fx, m, false);
+	put_live(fx, fix("3", "x4", "forged"), false);
+	put_live(fx, text_out("3", "late"), false);
+
+	assert_string_equal(bodies(fx, BOB), "bobs mine late");
+	assert_string_equal(bodies(fx, CAROL), "(none)");
+}
+
+TEST(H5_in_a_room_the_full_jid_is_the_author)
+{
+	struct fx *fx = *state;
+	struct message a = text_from("room@muc.example/ann", "1", "anns"), f = a;
+
+	a.type = f.type = "groupchat";
+	f.from = "room@muc.example/eve";
+	f.id = "2";
+	f.body = "forged";
+	f.replace_id = "1";
+	PAGE(fx, "", "", archived(a, "a1", 1), archived(f, "a2", 2));
+	assert_string_equal(bodies(fx, "room@muc.example"), "anns");
+	assert_string_equal(conv_of(fx, "room@muc.example").kind, "room");
+	/* A reaction may name the room's stanza-id. */
+	f.replace_id = "";
+	f.payload = PAYLOAD_REACTION;
+	f.target_id = "a1";
+	f.text = "x";
+	put_live(fx, f, false);
+	assert_string_equal(row_of(fx, "anns").reactions, "room@muc.example/eve\tx\n");
+}
+
+TEST(H6_reactions_latest_set_of_each_author)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(react(ref_in(PAYLOAD_REACTION, "1"), "b\nc"), "a3", 30));
+	PAGE(fx, "", "a3", archived(text_out("1", "hi"), "a1", 10),
+	     archived(react(ref_in(PAYLOAD_REACTION, "1"), "a"), "a2", 20));
+	assert_string_equal(row_of(fx, "hi").reactions, BOB "\tb\tc\n");
+	put_live(fx, react(ref_out(PAYLOAD_REACTION, "1"), "z"), false);
+	assert_string_equal(row_of(fx, "hi").reactions, OWN "\tz\n" BOB "\tb\tc\n");
+	put_live(fx, react(ref_in(PAYLOAD_REACTION, "1"), ""), false);
+	assert_string_equal(row_of(fx, "hi").reactions, OWN "\tz\n");
+}
+
+TEST(H6_states_only_go_forward)
+{
+	struct fx *fx = *state;
+	struct message error = text_in("1", "");
+
+	error.type = "error";
+	error.payload = PAYLOAD_ERROR;
+	error.error = "service-unavailable";
+	PAGE(fx, "", "", archived(ref_in(PAYLOAD_RECEIPT, "2"), "a3", 30));
+	PAGE(fx, "", "a3", archived(text_out("1", "one"), "a1", 10), archived(text_out("2", "two"), "a2", 20));
+	assert_int_equal(row_of(fx, "one").state, STATE_SENT);
+	assert_int_equal(row_of(fx, "two").state, STATE_DELIVERED);
+
+	put_live(fx, ref_in(PAYLOAD_MARKER, "2"), false);
+	put_live(fx, ref_in(PAYLOAD_RECEIPT, "2"), false);
+	assert_int_equal(row_of(fx, "two").state, STATE_DISPLAYED);
+
+	assert_int_equal(put_live(fx, error, false).result, PUT_APPLIED);
+	assert_int_equal(row_of(fx, "one").state, STATE_FAILED);
+	assert_string_equal(row_of(fx, "one").error, "service-unavailable");
+	/* What was displayed somewhere has not failed; and an error of nothing is nothing. */
+	error.id = "2";
+	assert_int_equal(put_live(fx, error, false).result, PUT_NOTHING);
+	error.id = "unknown";
+	assert_int_equal(put_live(fx, error, false).result, PUT_NOTHING);
+	assert_int_equal(count_messages(fx), 2);
+}
+
+TEST(H6_what_waits_is_bounded_and_the_oldest_goes)
+{
+	struct fx *fx = *state;
+	char target[16];
+
+	fx->s->limits.pending_refs = 10;
+	for (int i = 0; i < 30; i++) {
+		snprintf(target, sizeof(target), "t%d", i);
+		put_live(fx, fix(target, "", "fixed"), false);
+	}
+	put_live(fx, text_in("t0", "dropped-by-the-limit"), false);
+	put_live(fx, text_in("t19", "just-dropped"), false);
+	put_live(fx, text_in("t20", "x"), false);
+	put_live(fx, text_in("t29", "x"), false);
+
+	assert_string_equal(bodies(fx, BOB), "dropped-by-the-limit just-dropped fixed fixed");
+}
+
+TEST(references_alone_make_no_conversation)
+{
+	struct fx *fx = *state;
+
+	put_live(fx, ref_in(PAYLOAD_MARKER, "nothing"), false);
+	assert_string_equal(bodies(fx, BOB), "(none)");
+}
+
+TEST(replies_are_linked_in_both_orders)
+{
+	struct fx *fx = *state;
+	struct message answer = archived(text_out("2", "answer"), "a2", 20);
+	uint64_t seq;
+
+	answer.reply_id = "1";
+	PAGE(fx, "", "", answer);
+	assert_int_equal(row_of(fx, "answer").reply_to, 0);
+	seq = seq_of(fx);
+	PAGE(fx, "", "a2", archived(text_in("1", "question"), "a1", 10));
+	assert_int_equal(row_of(fx, "answer").reply_to, row_of(fx, "question").id);
+	assert_true(row_of(fx, "answer").mod > seq);
+
+	answer = text_out("3", "more");
+	answer.reply_id = "1";
+	put_live(fx, answer, false);
+	assert_int_equal(row_of(fx, "more").reply_to, row_of(fx, "question").id);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RUN(H1_correction_before_its_original_survives_a_restart),
+		RUN(H2_the_newest_correction_stays_in_any_order),
+		RUN(H2_a_chain_that_names_the_last_id_in_any_order),
+		RUN(a_correction_live_and_again_from_the_archive_is_one),
+		RUN(H4_retraction_takes_text_and_reactions_away_for_good),
+		RUN(H4_tombstone_in_the_archive_retracts_the_local_copy),
+		RUN(H4_retraction_before_its_target),
+		RUN(H5_only_the_author_corrects_and_retracts),
+		RUN(H5_in_a_room_the_full_jid_is_the_author),
+		RUN(H6_reactions_latest_set_of_each_author),
+		RUN(H6_states_only_go_forward),
+		RUN(H6_what_waits_is_bounded_and_the_oldest_goes),
+		RUN(references_alone_make_no_conversation),
+		RUN(replies_are_linked_in_both_orders),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

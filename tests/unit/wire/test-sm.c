@@ -1,0 +1,180 @@
+/* wire/sm.c: counters of XEP-0198. Case names as in the facts (D1, D2, D6, D7, D8, D13). */
+#include "wire-test.h"
+#include "wire/limits.h"
+#include "wire/sm.h"
+
+TEST(D1_counters_wrap_at_2_to_the_32)
+{
+	struct sm sm = { 0 };
+
+	/* given: both counters at 2^32-2 */
+	assert_int_equal(sm_resumed(&sm, UINT32_MAX - 1, UINT32_MAX - 1, 100, UINT32_MAX - 1), 0);
+	/* when 4 stanzas pass each way */
+	assert_int_equal(sm_received(&sm), UINT32_MAX);
+	assert_int_equal(sm_received(&sm), 0);
+	assert_int_equal(sm_received(&sm), 1);
+	assert_int_equal(sm_received(&sm), 2);
+	for (uint32_t n = UINT32_MAX; n != 3; n++) {
+		assert_true(sm_may_send(&sm));
+		assert_int_equal(sm_sent(&sm), n);
+	}
+	/* then h goes on over the wrap, and acks release exactly what they name */
+	sm_committed(&sm, 0);
+	assert_int_equal(sm_tell(&sm), 0);
+	sm_committed(&sm, UINT32_MAX); /* older: ignored */
+	assert_int_equal(sm_tell(&sm), 0);
+	sm_committed(&sm, 2);
+	assert_int_equal(sm_tell(&sm), 2);
+	assert_int_equal(sm_acked(&sm, UINT32_MAX), 0);
+	assert_int_equal(sm_acked(&sm, 1), 0);
+	assert_int_equal(sm.acked, 1);
+	assert_int_equal(sm_acked(&sm, 3), SM_E_TOO_HIGH);
+	assert_int_equal(sm_acked(&sm, 2), 0);
+	/* and a resume across it works */
+	assert_int_equal(sm_resumed(&sm, 2, UINT32_MAX, 5, 2), 0);
+	assert_int_equal(sm_received(&sm), 3);
+}
+
+TEST(D2_the_first_stanza_is_number_1)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 10);
+	assert_int_equal(sm_sent(&sm), 1);
+	assert_int_equal(sm_sent(&sm), 2);
+	assert_int_equal(sm_acked(&sm, 1), 0);
+	assert_int_equal(sm.acked, 1);
+	assert_int_equal(sm.out - sm.acked, 1);
+}
+
+TEST(D6_inbound_counts_from_enabled_and_outbound_from_enable)
+{
+	struct sm sm = { 0 };
+
+	assert_int_equal(sm_received(&sm), 0);
+	assert_int_equal(sm_sent(&sm), 0);
+	sm_enable(&sm, 10);
+	assert_int_equal(sm_sent(&sm), 1);
+	assert_int_equal(sm_received(&sm), 0);
+	sm_enabled(&sm);
+	assert_int_equal(sm_received(&sm), 1);
+	assert_int_equal(sm_sent(&sm), 2);
+}
+
+TEST(D7_resumed_keeps_the_inbound_count)
+{
+	struct sm sm = { 0 };
+
+	assert_int_equal(sm_resumed(&sm, 41, 3, 20, 5), 0);
+	assert_int_equal(sm_tell(&sm), 41);
+	assert_int_equal(sm_received(&sm), 42);
+	/* what the server did not see died with the old stream: on from its h */
+	assert_int_equal(sm_sent(&sm), 6);
+}
+
+TEST(D8_resumed_with_more_than_was_ever_sent_is_refused)
+{
+	struct sm sm = { 0 };
+
+	assert_int_equal(sm_resumed(&sm, 0, 3, 20, 21), SM_E_TOO_HIGH);
+	assert_int_equal(sm_resumed(&sm, 0, 3, 20, 2), SM_E_TOO_HIGH);
+	assert_false(sm.counts_in);
+	assert_int_equal(sm_resumed(&sm, 0, 3, 20, 20), 0);
+}
+
+TEST(the_count_told_is_never_more_than_committed)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1);
+	sm_enabled(&sm);
+	for (int i = 0; i < 10; i++)
+		sm_received(&sm);
+	assert_int_equal(sm_tell(&sm), 0);
+	sm_committed(&sm, 4);
+	assert_int_equal(sm_tell(&sm), 4);
+	sm_committed(&sm, 11); /* never received */
+	assert_int_equal(sm_tell(&sm), 4);
+}
+
+TEST(D13_an_ack_is_due_after_so_many_commits)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1);
+	sm_enabled(&sm);
+	for (int i = 0; i < ACK_EVERY; i++)
+		sm_received(&sm);
+	sm_committed(&sm, ACK_EVERY - 1);
+	assert_false(sm_ack_due(&sm));
+	assert_true(sm_ack_owed(&sm));
+	sm_committed(&sm, ACK_EVERY);
+	assert_true(sm_ack_due(&sm));
+	sm_tell(&sm);
+	assert_false(sm_ack_due(&sm));
+	assert_false(sm_ack_owed(&sm));
+}
+
+TEST(stanzas_wait_for_the_grant)
+{
+	struct sm sm = { 0 };
+
+	assert_true(sm_may_send(&sm));
+	sm_enable(&sm, 1);
+	assert_true(sm_may_send(&sm));
+	sm_sent(&sm);
+	assert_false(sm_may_send(&sm));
+	assert_true(sm_grant_low(&sm));
+	sm_granted(&sm, 100);
+	assert_true(sm_may_send(&sm));
+	assert_false(sm_grant_low(&sm));
+	sm_granted(&sm, 2); /* never taken back */
+	assert_int_equal(sm.grant, 100);
+}
+
+TEST(a_request_is_due_after_so_many_unacknowledged)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	for (int i = 0; i < REQUEST_EVERY - 1; i++)
+		sm_sent(&sm);
+	assert_false(sm_request_due(&sm));
+	sm_sent(&sm);
+	assert_true(sm_request_due(&sm));
+	sm_requested(&sm);
+	assert_false(sm_request_due(&sm));
+}
+
+TEST(reading_stops_when_too_much_is_uncommitted)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1);
+	sm_enabled(&sm);
+	for (int i = 0; i < UNCOMMITTED_MAX; i++)
+		sm_received(&sm);
+	assert_false(sm_full(&sm));
+	sm_received(&sm);
+	assert_true(sm_full(&sm));
+	sm_committed(&sm, 1);
+	assert_false(sm_full(&sm));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RUN(D1_counters_wrap_at_2_to_the_32),
+		RUN(D2_the_first_stanza_is_number_1),
+		RUN(D6_inbound_counts_from_enabled_and_outbound_from_enable),
+		RUN(D7_resumed_keeps_the_inbound_count),
+		RUN(D8_resumed_with_more_than_was_ever_sent_is_refused),
+		RUN(the_count_told_is_never_more_than_committed),
+		RUN(D13_an_ack_is_due_after_so_many_commits),
+		RUN(stanzas_wait_for_the_grant),
+		RUN(a_request_is_due_after_so_many_unacknowledged),
+		RUN(reading_stops_when_too_much_is_uncommitted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
