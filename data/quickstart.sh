@@ -18,16 +18,20 @@ case ${1-} in
 *) echo "unknown option $1; see --help" >&2; exit 2 ;;
 esac
 
-bold='' dim='' plain='' tty=
+export LC_ALL=C.UTF-8
+bold='' dim='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
-	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m') tty=yes
+	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
 fi
 step() {
 	printf '\n%s* %s%s\n' "$bold" "$*" "$plain"
 }
-shown() { # show a command as it is typed, then run it
+typed() { # show a command as somebody would type it
 	printf '%s$ %s%s\n' "$dim" "$*" "$plain"
-	"$@"
+}
+ctl() { # and run it
+	typed varvectl "$@"
+	varvectl --no-pager "$@"
 }
 die() {
 	printf '\nquickstart: %s\n' "$*" >&2
@@ -36,9 +40,8 @@ die() {
 }
 
 DEMO=$(mktemp -d "${TMPDIR:-/tmp}/varve-demo.XXXXXX") || exit 1
-prosody='' varved='' watch='' kept=
+prosody='' varved='' kept=
 cleanup() {
-	[ -z "$watch" ] || kill "$watch" 2>/dev/null
 	[ -z "$kept" ] || return 0
 	[ -z "$varved" ] || kill -9 "$varved" 2>/dev/null
 	[ -z "$prosody" ] || kill "$prosody" 2>/dev/null
@@ -103,7 +106,7 @@ wait_for_messages() {
 
 step "varved starts, and is told of the account"
 start_varved
-printf '%s$ varvectl account add %s@%s --server=127.0.0.1:%s --ca-file=...%s\n' "$dim" "$ME" "$DOMAIN" "$TLSPORT" "$plain"
+typed varvectl account add "$ME@$DOMAIN" "--server=127.0.0.1:$TLSPORT" --ca-file=...
 printf '%s\n' "$PASSWORD" >"$DEMO/password"
 varvectl account add "$ME@$DOMAIN" --server="127.0.0.1:$TLSPORT" --tls=direct --ca-file="$CA" --password-fd=3 \
 	3<"$DEMO/password" || die "the account was refused"
@@ -111,34 +114,26 @@ rm -f "$DEMO/password"
 
 step "The first sync"
 began=$(date +%s%N)
-if [ -n "$tty" ]; then
-	varvectl status --watch &
-	watch=$!
-fi
-varvectl --timeout=60 sync wait
+typed varvectl sync wait
+varvectl --timeout=60 sync wait # shows a progress bar on a terminal
 status=$?
 took=$((($(date +%s%N) - began) / 1000000))
-if [ -n "$watch" ]; then
-	sleep 0.3 # the last picture of the progress bar, for the eye
-	kill "$watch" 2>/dev/null
-	wait "$watch" 2>/dev/null
-	watch=
-fi
 [ $status = 0 ] || die "the sync did not come to its end"
 echo "  $MESSAGES messages in $took ms"
-shown varvectl status
-shown varvectl sync coverage
-printf '%s$ varvectl ls%s\n' "$dim" "$plain"
+ctl status
+ctl sync coverage
+typed varvectl ls
 varvectl --no-pager ls | head -n 12
-shown varvectl --no-pager history "$FRIEND@$DOMAIN" -n 6
+ctl history "$FRIEND@$DOMAIN" -n 6
 
 step "$FRIEND writes, and it is here"
 demo say "$DEMO" "Are you there?" "I am testing this new daemon." || die "$FRIEND could not write"
 wait_for_messages $((MESSAGES + 2))
-shown varvectl --no-pager history "$FRIEND@$DOMAIN" -n 2
+ctl history "$FRIEND@$DOMAIN" -n 2
 
 step "kill -9, and $FRIEND writes on"
-shown kill -9 "$varved"
+typed kill -9 "$varved"
+kill -9 "$varved"
 wait "$varved" 2>/dev/null
 varved=
 demo say "$DEMO" "Did it just die?" "I will write anyway." "Let us see." || die "$FRIEND could not write"
@@ -149,15 +144,17 @@ start_varved
 wait_for_messages $((MESSAGES + 5))
 line=$(varvectl --json=short status | demo session)
 case $line in
-*'resumed=true'*' binds=1 '*) echo "  the session was resumed, not begun anew: $line" | fold -s -w 78 ;;
+*'resumed=true'*' binds=1 '*) echo "  it resumed the session that it had when it was killed" ;;
 *) die "the session was not resumed: $line" ;;
 esac
-shown varvectl --no-pager history "$FRIEND@$DOMAIN" -n 5
+ctl status
+ctl history "$FRIEND@$DOMAIN" -n 5
 
 step "Is everything there, and nothing twice?"
 varvectl sync now >/dev/null
 varvectl --timeout=30 sync wait || die "the last sync did not come to its end"
-shown varvectl --json=short export -O "$DEMO/export.jsonl" || die "the export failed"
+typed varvectl export -O export.jsonl
+varvectl --json=short export -O "$DEMO/export.jsonl" >/dev/null || die "the export failed"
 demo verify "$DEMO" "$DEMO/export.jsonl" || die "varve and the server disagree"
 
 if [ -n "$keep" ]; then

@@ -1,6 +1,7 @@
 #include "bus/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -283,7 +284,13 @@ static int start_bus(struct conn *c, int fd)
 		close(fd);
 		return err_origin(r);
 	}
-	c->fd = fd;
+	/*
+	 * sd-bus closes its fd by itself when the peer hangs up; the number may then belong to another socket while our
+	 * event source still stands. So the source watches a number of our own.
+	 */
+	c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (c->fd < 0)
+		return err_origin(-errno);
 	if ((r = sd_bus_set_description(c->bus, c->name)) < 0 ||
 	    (r = sd_bus_set_server(c->bus, 1, c->config.server_id)) < 0 ||
 	    (r = sd_bus_negotiate_fds(c->bus, 1)) < 0 ||
@@ -311,7 +318,7 @@ int conn_new(const struct conn_config *config, int fd, struct conn **ret)
 	r = start_bus(c, fd);
 	if (r < 0)
 		return r;
-	if ((r = sd_event_add_io(config->event, &c->io, fd, EPOLLIN, on_io, c)) < 0 ||
+	if ((r = sd_event_add_io(config->event, &c->io, c->fd, EPOLLIN, on_io, c)) < 0 ||
 	    (r = sd_event_source_set_prepare(c->io, on_prepare)) < 0 ||
 	    (r = sd_event_add_defer(config->event, &c->more, on_more, c)) < 0)
 		return err_origin(r);
@@ -332,6 +339,8 @@ struct conn *conn_free(struct conn *c)
 	mailbox_free(c->mailbox);
 	/* Not flushed: that would wait for the client. */
 	sd_bus_close_unref(c->bus);
+	if (c->fd >= 0)
+		close(c->fd);
 	matches_free(c->matches);
 	free(c->name);
 	free(c);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/aid.h"
 #include "store/conv.h"
 #include "store/identity.h"
 #include "store/pending.h"

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/order.h"
-#include "store/row.h"
+#include "store/aid.h"
 
 /*
  * Which messages of [from, to) stay where they are: a longest strictly ascending run of keys between ${lo} and ${hi}

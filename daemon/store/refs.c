@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/aid.h"
 #include "store/conv.h"
 #include "store/feed.h"
 #include "store/pending.h"

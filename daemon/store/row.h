@@ -1,5 +1,5 @@
 /*
- * Message rows and archive ids: making them, finding them by an id, and the few ways in which a row changes.
+ * Message rows: making them, finding them by an id, and the few ways in which a row changes.
  */
 #pragma once
 
@@ -42,12 +42,3 @@ int row_rekey(struct put *p, int64_t msg);
 int row_key(struct put *p, int64_t msg, int64_t *ret_key, bool *ret_placed);
 /* The greatest sort key in use, INT64_MIN if none. */
 int row_top_key(struct put *p, int64_t *ret);
-
-struct aid {
-	bool known, placed;
-	int64_t key, msg;
-};
-int aid_get(struct put *p, const char *id, struct aid *ret);
-/* ${msg} 0: a place without a row. */
-int aid_add(struct put *p, const char *id, int64_t key, bool placed, int64_t msg);
-int aid_place(struct put *p, const char *id, int64_t key);

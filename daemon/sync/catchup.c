@@ -46,6 +46,7 @@ void catchup_stream_begins(struct engine *e)
 	str_set(&e->time_cursor, NULL);
 	e->stalls = 0;
 	e->sync_error = false;
+	e->recheck = false;
 	e->sync_wait_us = 0;
 	engine_arm(e, TIMER_SYNC, -1);
 }
@@ -79,10 +80,13 @@ static void ask(struct engine *e, const struct cover *cover)
 	struct link_record rec;
 	int r;
 
-	if (p.step == PLAN_DONE)
+	if (p.step == PLAN_DONE && e->recheck)
+		p.step = PLAN_NEWEST;
+	else if (p.step == PLAN_DONE)
 		return;
 	link_record_init(&rec, p.step == PLAN_META ? LINK_META_QUERY : LINK_QUERY);
-	e->query = (struct query){ .id = ++e->next_query, .step = p.step, .span = p.span, .by_time = e->by_time };
+	e->query = (struct query){ .id = ++e->next_query, .step = p.step, .span = p.span, .by_time = e->by_time,
+				   .recheck = p.step == PLAN_NEWEST && e->recheck && cover_is_live(cover) };
 	if (p.step == PLAN_META) {
 		rec.meta_query.query = e->query.id;
 	} else {
@@ -106,7 +110,7 @@ static void ask(struct engine *e, const struct cover *cover)
 
 bool catchup_done(const struct engine *e)
 {
-	return e->ready && !e->query.id && !e->sync_error &&
+	return e->ready && !e->query.id && !e->sync_error && !e->recheck &&
 	       (e->session.archive == ARCHIVE_NONE || next_plan(e, &e->cover).step == PLAN_DONE);
 }
 
@@ -146,6 +150,7 @@ static void give_up_for_now(struct engine *e, const char *why)
 	if (e->sync_wait_us > SYNC_RETRY_CAP_US)
 		e->sync_wait_us = SYNC_RETRY_CAP_US;
 	e->sync_error = true;
+	e->recheck = false;
 	e->stalls = 0;
 	e->by_time = false;
 	str_set(&e->time_cursor, NULL);
@@ -218,6 +223,12 @@ static bool apply_page(struct engine *e, const struct query *q, struct cover *co
 	size_t spans = cover->n;
 	size_t span;
 
+	/* Only looked at again: coverage is what it was. */
+	if (q->recheck) {
+		e->recheck = false;
+		*ret_span = 0;
+		return true;
+	}
 	if (q->step == PLAN_NEWEST) {
 		*ret_span = cover_newest(cover, page, complete, e->io->real_us(e->userdata));
 		return page->n > 0 || complete;
@@ -297,7 +308,7 @@ void catchup_fin(struct engine *e, const struct link_fin *f)
 	cover_copy(&cover, &e->cover);
 	if (q->step == PLAN_BEFORE && !q->by_time)
 		above = xstrdup(q->above_id);
-	else if (q->step == PLAN_NEWEST && cover_is_live(&cover))
+	else if (q->step == PLAN_NEWEST && cover_is_live(&cover) && !q->recheck)
 		above = xstrdup(cover.spans[cover.n - 1].first.id);
 	in_window = above_boundary(q, &page, f->complete);
 	if ((!apply_page(e, q, &cover, &page, f->complete, &span) && !in_window) ||

@@ -37,6 +37,7 @@ struct query {
 	int64_t above_us; /* ... and its stamp */
 	char *cursor;	 /* what was asked from; owned */
 	bool by_time;
+	bool recheck;	 /* the newest page once more, for order and for what a live stream may have missed */
 	struct message **items; /* owned copies, as they came */
 	uint32_t *numbers;	/* their stanza numbers */
 	size_t n, cap;
@@ -93,6 +94,7 @@ struct engine {
 	struct query query;
 	uint32_t next_query;
 	bool metadata_known;
+	bool recheck;		/* the user asked to look again */
 	int64_t meta_start_us, meta_end_us;
 	bool by_time;
 	char *time_cursor;	/* by_time: where the last page began; owned */

@@ -280,6 +280,7 @@ int engine_sync_now(struct engine *e)
 		return HUB_E_OFFLINE;
 	e->sync_error = false;
 	e->metadata_known = false;
+	e->recheck = e->session.archive != ARCHIVE_NONE;
 	engine_arm(e, TIMER_SYNC, -1);
 	catchup_go(e);
 	return 0;

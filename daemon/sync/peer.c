@@ -43,10 +43,12 @@ static void on_gone(void *userdata, const char *why)
 	p->on_gone(p->userdata, why);
 }
 
-static int on_exit_status(_unused_ sd_event_source *s, const siginfo_t *si, _unused_ void *userdata)
+static int on_exit_status(sd_event_source *s, const siginfo_t *si, _unused_ void *userdata)
 {
 	if (si->si_code == CLD_DUMPED || (si->si_code == CLD_KILLED && si->si_status != SIGKILL))
 		log_warning("varve-wire %d died of signal %d; its stream starts again", (int)si->si_pid, si->si_status);
+	/* The loop's reference was the last: this frees the source, and ${si} with it. */
+	sd_event_source_set_floating(s, 0);
 	return 0;
 }
 

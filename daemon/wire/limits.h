@@ -1,6 +1,6 @@
 /*
- * Every limit that the wire puts on what a network peer can make it hold or do, in one place. Facts: what servers and
- * attackers really send was measured against Prosody 0.12.3 and ejabberd 23.01 (docs/decisions/0002).
+ * Every limit that the wire puts on what a network peer can make it hold or do, in one place. What hostile input does
+ * without them was measured: docs/decisions/0002.
  */
 #pragma once
 
@@ -10,59 +10,86 @@
 
 /* -- the XML stream (wire/xml.c) -- */
 
-#define STANZA_MAX (256 * 1024) /* bytes; Prosody lets c2s send 256 kB, nothing that people write comes near */
-#define IQ_RESULT_MAX (2 * 1024 * 1024) /* bytes; a roster of 10,000 contacts in groups has 1.5 MB */
-#define STANZA_SKIP_MAX                                                                                              \
-	(16 * 1024 * 1024) /* bytes; over STANZA_MAX is skipped without being kept, over this nobody
-					      relays: the stream ends. The largest server limit seen is 10 MB */
-#define TAG_MAX (16 * 1024) /* bytes of one start tag; a real one has 200 */
-#define TOKEN_MAX                                                                                                    \
-	(1024 * 1024) /* bytes that expat may hold back for one unfinished tag: it scans them again
-					at each read of 16 kB, so 64 times at most */
-#define DEPTH_MAX 64 /* nested elements; libstrophe recurses when it frees. PEP payloads reach 12 */
-#define ATTRIBUTES_MAX 64 /* of one tag; a real one has 6 */
-#define NODES_MAX 10000 /* elements and texts of one stanza; appending is O(n) in libstrophe: 0.1 s */
-#define IQ_RESULT_NODES_MAX                                                                                          \
-	40000 /* the same for an iq result of our own account; a roster of 10,000 contacts in
-					one group each has 30,000. 2 s at worst, and only our own server can do it */
-#define STREAM_NAME_MAX 256 /* bytes of the name of a dropped element kept in its marker */
+/* Bytes of one stanza. Prosody accepts 256 kB from a client; what people write is far below. */
+#define STANZA_MAX (256 * 1024)
+/* Bytes of an iq result of our own account: a roster of 10,000 contacts at 150 bytes each is 1.5 MB. */
+#define IQ_RESULT_MAX (2 * 1024 * 1024)
+/* Bytes of a stanza that is only skipped, nothing of it kept; more ends the stream. Servers are set to 10 MB at most. */
+#define STANZA_SKIP_MAX (16 * 1024 * 1024)
+/* Bytes of one start tag. Addresses may have 3 kB each (RFC 7622), ordinary tags have some hundred bytes. */
+#define TAG_MAX (16 * 1024)
+/* Bytes that expat may hold back for an unfinished tag. It scans them again at each read: 64 times at most. */
+#define TOKEN_MAX (1024 * 1024)
+/* Elements inside each other: libstrophe recurses when it frees (SIGSEGV at 100,000). */
+#define DEPTH_MAX 64
+/* Attributes of one tag. */
+#define ATTRIBUTES_MAX 64
+/* Elements and texts of one stanza: appending is O(n) in libstrophe, 10,000 siblings take 0.1 s. */
+#define NODES_MAX 10000
+/* The same for an iq result of our own account: 10,000 contacts in a group each are 30,000. 2 s at worst. */
+#define IQ_RESULT_NODES_MAX 40000
+/* Bytes of an element's name: longer ones are cut, and then mean nothing to anybody. */
+#define ELEMENT_NAME_MAX 256
+/* <stanza-id/>s kept of a dropped stanza: one is by our archive, one by a room. */
+#define MARKER_IDS_MAX 4
 
 /* -- the transport (wire/transport.c) -- */
 
-#define READ_CHUNK (16 * 1024) /* bytes; a TLS record (RFC 8446 section 5.1) */
-#define READ_BUDGET 32 /* chunks read before other event sources get their turn */
-#define OUT_MAX (1024 * 1024) /* bytes unsent: the server does not read, so we do not read it either */
-#define ADDRESSES_MAX 8 /* tried in turn before giving up; the keeper's deadline allows few anyway */
-#define SRV_MAX 32 /* records of one SRV answer looked at; real ones have 1 to 4 */
-#define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC) /* for one address; a phone's handover loses SYNs for 3 s */
-#define TCP_USER_TIMEOUT_MS 30000 /* unacknowledged data for so long: the path is dead (RFC 5482) */
+/* Bytes of one read: a TLS record (RFC 8446 section 5.1). */
+#define READ_CHUNK (16 * 1024)
+/* Reads in a row before other event sources get their turn: half a megabyte, some 10 ms of parsing. */
+#define READ_BUDGET 32
+/* Bytes unsent: a server that does not read is not read either. */
+#define OUT_MAX (1024 * 1024)
+/* Addresses tried in turn. */
+#define ADDRESSES_MAX 8
+/* Records of both SRV answers looked at. */
+#define SRV_MAX 32
+/* For one address to answer: two lost SYNs (1 + 2 s) still get through. */
+#define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
+/* Sent data without an acknowledgement for so long: the path is dead (RFC 5482). */
+#define TCP_USER_TIMEOUT_MS 30000
 
 /* -- stream management (wire/sm.c) -- */
 
-#define ACK_EVERY 50 /* committed stanzas before an unasked <a/>: Prosody's queue holds 500 */
-#define ACK_AFTER_US (5 * USEC_PER_SEC) /* or so long after the first unacknowledged commit */
-#define REQUEST_EVERY 20 /* our own unacknowledged stanzas before we ask with <r/> */
-#define UNCOMMITTED_MAX                                                                                              \
-	2000 /* stanzas the keeper has not committed: we stop reading; core/ackline.h has room
-					for twice that */
-#define LINK_QUEUED_MAX 500 /* records the keeper has not read: we stop reading */
-#define SENT_LOW 32 /* numbers left of the grant when we ask the keeper for more */
-#define OUTBOX_MAX 1000 /* stanzas waiting for a grant; more answers than that to peers' iqs are dropped */
+/* Committed stanzas before an unasked <a/>: Prosody's queue holds 500, and a session over it cannot be resumed. */
+#define ACK_EVERY 50
+/* Or so long after the first commit that the server was not told. */
+#define ACK_AFTER_US (5 * USEC_PER_SEC)
+/* Our own unacknowledged stanzas before we ask with <r/>. */
+#define REQUEST_EVERY 20
+/* Stanzas that the keeper has not committed before we stop reading; core/ackline.h has room for twice that. */
+#define UNCOMMITTED_MAX 2000
+/* Records that the keeper has not read before we stop reading. */
+#define LINK_QUEUED_MAX 500
+/* Numbers left of the grant when we tell the keeper. */
+#define SENT_LOW 32
+/* Stanzas that wait for a grant: peers can make us answer iqs. More are dropped. */
+#define OUTBOX_MAX 1000
 
 /* -- requests and queries (wire/iq.c, wire/mam.c) -- */
 
-#define IQ_PENDING_MAX 256 /* our own open requests */
-#define IQ_TIMEOUT_US (60 * USEC_PER_SEC) /* settling: the keeper's deadline is shorter */
-#define QUERY_TIMEOUT_US (120 * USEC_PER_SEC) /* one archive page; Prosody's internal storage took 40 s at 100k */
-#define QUERIES_MAX 64 /* open at once; the keeper uses 16 lanes at most */
-#define PAGE_MAX 1000 /* messages asked for in one page: servers cap at 50 to 250 */
+/* Our own open requests. */
+#define IQ_PENDING_MAX 256
+/* For the requests of settling; the keeper's deadline for that phase is shorter. */
+#define IQ_TIMEOUT_US (60 * USEC_PER_SEC)
+/* For one archive page: long, as asking again costs the server the same work once more. */
+#define QUERY_TIMEOUT_US (120 * USEC_PER_SEC)
+/* Open at once: sixteen lanes and what a user asks for besides. */
+#define QUERIES_MAX 64
+/* Messages asked for in one page: servers cap at 50 to 250, and it must stay below UNCOMMITTED_MAX. */
+#define PAGE_MAX 1000
 
 /* -- records (wire/record.c) -- */
 
-#define REACTIONS_MAX 64 /* emoji of one XEP-0444 element looked at; the text has its own limit */
+/* Emoji of one XEP-0444 element that are looked at; the text has its own limit. */
+#define REACTIONS_MAX 64
 
-/* -- liveness (wire/live.c) -- */
+/* -- liveness (wire/turn.c) -- */
 
-#define IDLE_PROBE_US (300 * USEC_PER_SEC) /* without a byte from the server; NATs of mobile carriers forget later */
-#define PROBE_ANSWER_US (20 * USEC_PER_SEC) /* for any byte after the probe */
-#define CLOSE_WAIT_US (1 * USEC_PER_SEC) /* for the server's </stream:stream> */
+/* Without a byte from the server before we ask whether it is there. */
+#define IDLE_PROBE_US (300 * USEC_PER_SEC)
+/* For any byte in answer. */
+#define PROBE_ANSWER_US (20 * USEC_PER_SEC)
+/* For the server to close after us. */
+#define CLOSE_WAIT_US (1 * USEC_PER_SEC)

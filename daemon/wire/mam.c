@@ -211,7 +211,7 @@ static void read_end(xmpp_stanza_t *metadata, const char *name, struct open_quer
 		o->stamps[which] = 0;
 }
 
-/* Announced, but not there: ejabberd before 22.05 and archives of rooms elsewhere. Ask the old way. */
+/* Announced but not there, or a room of which we do not know: ask the old way. */
 static bool wants_fallback(const char *condition)
 {
 	return strcmp(condition, "feature-not-implemented") == 0 || strcmp(condition, "service-unavailable") == 0 ||

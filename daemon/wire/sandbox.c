@@ -11,8 +11,8 @@
 #include "base/mem.h"
 
 /*
- * Private writable memory, bytes. 3 MB are used when idle, 20 MB with a large roster and a full link; the rest is for
- * what expat interns. malloc() failing is our end, not the machine's.
+ * Private writable memory, bytes. 10 MB are resident after 20,000 archive results; the rest is for large rosters, a full
+ * link, and the names that expat interns. Past it malloc() fails, which is our end and not the machine's.
  */
 #define MEMORY_MAX (256ul * 1024 * 1024)
 #define FILES_MAX 64 /* link, socket, epoll, timers: 10; DNS opens a few more for a moment */

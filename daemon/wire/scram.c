@@ -9,7 +9,7 @@
 
 /*
  * Iterations a server may ask for: it makes us compute. Servers use 4,096 to 10,000 (RFC 7677 section 4 says at least
- * 4,096); OWASP's 2023 figure for SHA-1 is 1,300,000, 1 s on a slow phone core.
+ * 4,096); OWASP's figure of 2023 for SHA-1 is 1,300,000.
  */
 #define ITERATIONS_MAX 2000000
 #define SALT_MAX 1024 /* bytes; servers use 16 to 36 */

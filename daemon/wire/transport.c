@@ -184,13 +184,16 @@ static void write_all(struct transport *t)
 {
 	size_t n;
 
-	if (t->state != TRANSPORT_OPEN || t->out.len == 0)
+	if (t->state != TRANSPORT_OPEN)
+		return;
+	/* Also with nothing to write: a read of TLS may have wanted it (key update), and is tried again after this. */
+	t->want_out = false;
+	if (t->out.len == 0)
 		return;
 	if (t->heard) {
 		t->flights++;
 		t->heard = false;
 	}
-	t->want_out = false;
 	while (t->out.len > 0) {
 		if (write_some(t, &n) <= 0)
 			return;

@@ -35,6 +35,7 @@ struct xml {
 	XML_Index stanza_start;
 	XML_Index fed;
 	size_t nodes;
+	int ids_kept; /* after the stanza was dropped */
 	size_t size_max;
 	size_t nodes_max;
 	bool broken;
@@ -92,7 +93,7 @@ static void set_attribute(xmpp_stanza_t *el, const char *name, const char *value
 /* What a marker keeps of an oversized tag: enough to answer an iq, to move a cursor, to say who sent it. */
 static bool marker_keeps(const char *name, const char *value)
 {
-	static const char *const names[] = { "type", "id", "from", "to", "queryid", "stamp" };
+	static const char *const names[] = { "type", "id", "from", "to", "queryid", "stamp", "by" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -105,7 +106,7 @@ static xmpp_stanza_t *build(struct xml *x, const char *qname, const char **atts)
 	const char *sep = strchr(qname, NS_SEPARATOR);
 	const char *name = sep ? sep + 1 : qname;
 	_cleanup_(freep) char *ns = sep ? xstrndup(qname, (size_t)(sep - qname)) : NULL;
-	_cleanup_(freep) char *cut = strlen(name) > STREAM_NAME_MAX ? xstrndup(name, STREAM_NAME_MAX) : NULL;
+	_cleanup_(freep) char *cut = strlen(name) > ELEMENT_NAME_MAX ? xstrndup(name, ELEMENT_NAME_MAX) : NULL;
 	xmpp_stanza_t *el = xmpp_stanza_new(x->ctx);
 
 	if (!el || xmpp_stanza_set_name(el, cut ? cut : name) != XMPP_EOK)
@@ -165,8 +166,18 @@ static void open_stanza(struct xml *x, const char *qname, const char **atts)
 	x->size_max = result ? IQ_RESULT_MAX : STANZA_MAX;
 	x->nodes_max = result ? IQ_RESULT_NODES_MAX : NODES_MAX;
 	x->nodes = 0;
+	x->ids_kept = 0;
 	x->dropped = NULL;
 	x->kept = 0;
+}
+
+/* The archive's id stands last in a stanza, behind what made it too large: without it the marker has no place there. */
+static void keep_stanza_id(struct xml *x, const char *qname, const char **atts)
+{
+	if (x->depth != 3 || strcmp(qname, NS_SID "\nstanza-id") != 0 || x->ids_kept >= MARKER_IDS_MAX)
+		return;
+	x->ids_kept++;
+	xmpp_stanza_add_child_ex(x->open[0], build(x, qname, atts), 0);
 }
 
 static void on_start(void *userdata, const char *qname, const char **atts)
@@ -193,8 +204,10 @@ static void on_start(void *userdata, const char *qname, const char **atts)
 	if (!within_size(x))
 		return;
 	/* A stanza's own tag is built whatever it breaks: there must be a marker. */
-	if (x->dropped && x->kept > 0)
+	if (x->dropped && x->kept > 0) {
+		keep_stanza_id(x, qname, atts);
 		return;
+	}
 	x->nodes++;
 	if (XML_GetCurrentByteCount(x->parser) > TAG_MAX)
 		drop(x, "tag too long");

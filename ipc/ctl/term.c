@@ -136,11 +136,12 @@ int term_ask_secret(const char *prompt, char **ret)
 	interrupted = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &act, &old[i]);
-	fputs(prompt, stderr);
-	fflush(stderr);
+	/* Quiet first: what is typed at the sight of the prompt must neither be shown nor be flushed away. */
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	fputs(prompt, stderr);
+	fflush(stderr);
 	r = term_read_secret(STDIN_FILENO, ret);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);

@@ -116,3 +116,19 @@ def test_man_pages_are_valid_scdoc():
         with open(p, encoding="utf-8") as f:
             r = subprocess.run(["scdoc"], stdin=f, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert r.returncode == 0, (p, r.stderr)
+
+
+def test_the_units_are_valid(tmp_path):
+    import shutil
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze here")
+    text = read("data/varved.service.in").replace("@bindir@/varved", "/bin/true")
+    (tmp_path / "varved.service").write_text(text)
+    for name in ("varved.socket", "varved-ro.socket"):
+        shutil.copy(os.path.join(TOP, "data", name), tmp_path)
+    os.mkdir(tmp_path / "run", 0o700)
+    p = subprocess.run(["systemd-analyze", "--user", "verify", *map(str, tmp_path.glob("varved*"))], text=True,
+                       env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path / "run")), stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+    # The man pages that the units name are not installed where this runs.
+    assert [x for x in p.stdout.splitlines() if "Command 'man " not in x] == []

@@ -107,22 +107,22 @@ def test_an_empty_password_is_refused(fake, ctl):
 
 def test_the_password_is_asked_for_without_echo(fake, ctl):
     import pty
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.environ.update(ctl.env)
-        argv = ctl.argv("account", "add", "a@example.org")
-        os.execv(argv[0], argv)
-    seen = os.read(fd, 200)
-    assert b"Password of a@example.org" in seen
-    os.write(fd, b"hush\n")
+    ours, theirs = pty.openpty()
+    p = subprocess.Popen(ctl.argv("account", "add", "a@example.org"), env=ctl.env, stdin=theirs, stdout=theirs, stderr=theirs,
+                         start_new_session=True)
+    os.close(theirs)
+    seen = b""
+    while b"Password of a@example.org: " not in seen:
+        seen += os.read(ours, 200)
+    os.write(ours, b"hush\n")
     try:
         while True:
-            more = os.read(fd, 200)
-            seen += more
-    except OSError:
+            seen += os.read(ours, 200)
+    except OSError:  # EIO: the other side is closed
         pass
-    assert os.waitpid(pid, 0)[1] == 0
-    assert b"hush" not in seen
+    os.close(ours)
+    assert p.wait(10) == 0
+    assert b"hush" not in seen and b"added" in seen
     assert fake.calls[-1][1][1]["password"] == "hush"
 
 

@@ -297,6 +297,51 @@ def test_same_stamps_keep_archive_order(scripted_server, varved):
     assert ids(varved) == [e.id for e in script.archive]
 
 
+def out_of_order(script, server, deliver):
+    """Two entries that the archive has as a, b; delivered live in the order of `deliver`. ejabberd archives in the
+    sender's process: what two people send in the same millisecond can reach us in the other order."""
+    for number, name in enumerate("ab"):
+        script.archive.append(scripted.Archived(name, 1800000000000000 + number * 1000, "bob@chat.test/x",
+                                                "alice@chat.test", name, message_id=name))
+    for name in deliver:
+        server.send(live(name, name, name))
+
+
+def test_delivered_in_another_order_than_archived(scripted_server, varved):
+    """F5: at the next look at the archive the rows get its order."""
+    script = scripted.Script()
+    script.archive = scripted.entries(10)
+    server = scripted_server(script)
+    add(varved, server)
+    varved.wait_sync()
+    wait_for(lambda: server.current, 10)
+    out_of_order(script, server, "ba")
+    wait_for(lambda: len(ids(varved)) == 12, 10)
+    server.sessions.clear()
+    server.cut()
+    wait_for(lambda: varved.account()["session"]["binds"] == 2, 40)
+    varved.wait_sync()
+    assert ids(varved) == [e.id for e in script.archive]
+
+
+def test_lost_behind_the_newest_live_message(scripted_server, varved):
+    """b was delivered and a, which the archive has before it, was not; then the session is lost. A frontier that
+    trusts the order of delivery would never ask for a."""
+    script = scripted.Script()
+    script.archive = scripted.entries(10)
+    server = scripted_server(script)
+    add(varved, server)
+    varved.wait_sync()
+    wait_for(lambda: server.current, 10)
+    out_of_order(script, server, "b")
+    wait_for(lambda: len(ids(varved)) == 11, 10)
+    server.sessions.clear()
+    server.cut()
+    wait_for(lambda: varved.account()["session"]["binds"] == 2, 40)
+    varved.wait_sync()
+    assert ids(varved) == [e.id for e in script.archive]
+
+
 def test_encrypted_message_live_and_archived(scripted_server, varved):
     """C14: the same OMEMO stanza live and from the archive is one row."""
     payload = ("<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/><payload>AAAA</payload></encrypted>"

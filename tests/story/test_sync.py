@@ -113,14 +113,32 @@ def test_sent_by_another_device_is_one_row(server, pair, varved):
     with Peer(server, alice, resource="tablet") as tablet, Peer(server, bob) as other:
         for number in range(10):
             tablet.send(jid(server, bob), f"from the tablet {number}", origin_id=f"t{number}", id=f"t{number}")
+            tablet.ping()
             other.send(f"{jid(server, alice)}/tablet", f"to the tablet {number}")
-        tablet.ping()
-        other.ping()
+            other.ping()
         wait_rows(varved, 20)
     assert len(assert_same(varved, server, alice)) == 20
     rows = varved.export()
     assert [r["direction"] for r in rows].count("out") == 10
     assert {r["conversation"] for r in rows} == {jid(server, bob)}
+
+
+def test_two_senders_at_once(server, fresh, varved):
+    """F5: what two others send in the same milliseconds may be delivered in another order than it is archived
+    (ejabberd stamps in the sender's process): the rows end in archive order all the same."""
+    alice, bob = users(server, fresh)
+    carol = fresh("carol")
+    server.add_user(carol)
+    varved.add_account(server, alice)
+    varved.wait_sync()
+    with Peer(server, bob) as one, Peer(server, carol) as two:
+        for number in range(60):
+            one.send(jid(server, alice), f"one {number}")
+            two.send(jid(server, alice), f"two {number}")
+        one.ping()
+        two.ping()
+        wait_rows(varved, 120)
+    assert len(assert_same(varved, server, alice)) == 120
 
 
 def test_own_messages_of_another_device_while_away(server, pair, varved):

@@ -54,7 +54,7 @@ def wait(directory):
 
 def say(directory, *texts):
     ports = known(directory)
-    with client(directory, ports["friend"], PASSWORD) as friend:
+    with client(directory, ports["friend"], PASSWORD, resource="laptop") as friend:
         for text in texts:
             friend.message(f"{USER}@{ports['domain']}", text)
         friend.ping()

@@ -150,8 +150,8 @@ static void put_contact(struct fx *fx, const char *jid, const char *subscription
 /* One random change: a message, a page below or a correction, receipt, marker, roster item. */
 static void change(struct fx *fx, int k)
 {
-	static char ids[300][8];
-	char target[8];
+	static char ids[300][16];
+	char target[16];
 	struct message m;
 
 	snprintf(ids[k], sizeof(ids[k]), "i%d", k);

@@ -416,6 +416,21 @@ TEST(a_dropped_stanza_is_a_marker_with_its_ids)
 	assert_string_equal(m->body, "");
 }
 
+TEST(a_dropped_live_stanza_keeps_the_archives_id_that_stands_behind)
+{
+	_cleanup_(buf_deinit) struct buf b = { 0 };
+	const struct message *m;
+
+	buf_adds(&b, "<message from='bob@x/1' id='m'><deep>");
+	for (int i = 0; i < 20000; i++)
+		buf_adds(&b, "<a/>");
+	buf_adds(&b, SID(ME, "inside") "</deep>" SID(ME, "S") "<body>x</body></message>");
+	m = live_ok(b.data);
+	assert_int_equal(m->payload, PAYLOAD_DROPPED);
+	assert_string_equal(m->archive_id, "S");
+	assert_string_equal(m->body, "");
+}
+
 static int forget(_unused_ void **state)
 {
 	const struct message *m;
@@ -452,6 +467,7 @@ int main(void)
 		RUN(F_a_delay_is_trusted_from_our_own_server),
 		RUN(strings_over_their_limit_never_reach_the_record),
 		RUN(a_dropped_stanza_is_a_marker_with_its_ids),
+		RUN(a_dropped_live_stanza_keeps_the_archives_id_that_stands_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, forget);
