@@ -106,10 +106,11 @@ static int get_config(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int append_reason(sd_bus_message *m, const struct account_status *s)
 {
+	_cleanup_(freep) char *name = error_full_name(s->reason_name);
 	int r;
 
 	if ((r = sd_bus_message_open_container(m, 'r', "ss")) < 0 ||
-	    (r = rows_text(m, s->reason_name)) < 0 ||
+	    (r = rows_text(m, name)) < 0 ||
 	    (r = rows_text(m, s->reason_text)) < 0)
 		return err_trace(r);
 	return sd_bus_message_close_container(m);

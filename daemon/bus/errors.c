@@ -92,3 +92,9 @@ int error_from_hub(sd_bus_error *error, int r, const char *why)
 			return error_set(error, map[i].error, "%s", why ? why : map[i].text);
 	return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "%s", why ? why : "varved failed; its log has more");
 }
+
+char *error_full_name(const char *name)
+{
+	name = str_or_empty(name);
+	return *name && !strchr(name, '.') ? xasprintf(VARVE_ERROR_PREFIX "%s", name) : xstrdup(name);
+}

@@ -19,3 +19,5 @@ int error_invalid(sd_bus_error *error, const char *fmt, ...) _printf_(2, 3);
 int error_from_hub(sd_bus_error *error, int r, const char *why);
 /* The same for a negative errno of store/. */
 int error_from_store(sd_bus_error *error, int r);
+/* "AuthFailed" as the hub spells its reasons, or a full name, as the bus spells it; "" for "". The caller frees. */
+char *error_full_name(const char *name);

@@ -27,7 +27,8 @@ enum { LISTEN_E_BUSY = 1, LISTEN_E_UNUSABLE };
 
 /*
  * Sockets named "full" and "readonly" by sd_listen_fds_with_names(3); if there is none of them, ${dir}/bus and
- * ${dir}/bus-ro (directory made if missing, 0700; sockets 0600). A socket that is there is replaced only when nobody answers on it.
+ * ${dir}/bus-ro (directory made if missing, 0700; sockets 0600). A socket that is there is replaced only when nobody
+ * answers on it.
  * LISTEN_E_BUSY: somebody does; LISTEN_E_UNUSABLE: the directory or path; *ret_why is then a sentence with the next
  * step, for the caller to free.
  */

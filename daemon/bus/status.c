@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "bus/errors.h"
 #include "bus/rows.h"
 #include "varve-build.h"
 
@@ -89,6 +90,7 @@ static int append_outbox(sd_bus_message *m)
 static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
 {
 	const struct account *a = hub_account(hub, id);
+	_cleanup_(freep) char *reason = NULL;
 	struct account_status s = { 0 };
 	char number[24];
 	int r;
@@ -96,12 +98,13 @@ static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
 	if (!a || hub_status(hub, id, &s) != 0)
 		return 0;
 	snprintf(number, sizeof(number), "%" PRId64, id);
+	reason = error_full_name(s.reason_name);
 	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
 	    (r = rows_entry(m, "id", "s", number)) < 0 ||
 	    (r = rows_entry_text(m, "jid", a->jid)) < 0 ||
 	    (r = rows_entry(m, "enabled", "b", a->enabled)) < 0 ||
 	    (r = rows_entry_text(m, "state", s.state)) < 0 ||
-	    (r = rows_entry_text(m, "state_error", s.reason_name)) < 0 ||
+	    (r = rows_entry_text(m, "state_error", reason)) < 0 ||
 	    (r = rows_entry_text(m, "state_reason", s.reason_text)) < 0 ||
 	    (r = rows_entry_text(m, "resource", s.resource)) < 0 ||
 	    (r = entry_time(m, "next_retry_usec", s.next_retry_us)) < 0 ||

@@ -68,7 +68,6 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	e->userdata = userdata;
 	e->policy = *policy;
 	account_copy(&e->account, a);
-	session_init(&e->session);
 	str_set(&e->reason_name, "");
 	str_set(&e->reason_text, "");
 	str_set(&e->address, "");

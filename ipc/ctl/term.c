@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +117,7 @@ void secret_free(char *secret)
 	free(secret);
 }
 
-/* Interrupts read(2), so that the echo is turned on again before the signal takes its course. */
+/* Ends the waiting, so that the echo is turned on again before the signal takes its course. */
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int sig)
@@ -124,16 +125,34 @@ static void on_signal(int sig)
 	interrupted = sig;
 }
 
+/*
+ * A line of the terminal. The signals are blocked but while waiting: one that comes just before a plain read(2) would
+ * go unnoticed. ${mask}: what they are let through with. A terminal gives a line at a time, so reading does not wait.
+ */
+static int wait_for_line(const sigset_t *mask, char **ret)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	if (ppoll(&p, 1, NULL, mask) < 0)
+		return -errno;
+	return term_read_secret(STDIN_FILENO, ret);
+}
+
 int term_ask_secret(const char *prompt, char **ret)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 	struct sigaction old[ARRAY_SIZE(signals)], act = { .sa_handler = on_signal };
 	struct termios before, quiet;
+	sigset_t block, mask;
 	int r;
 
 	if (tcgetattr(STDIN_FILENO, &before) < 0)
 		return -ENOTTY;
 	interrupted = 0;
+	sigemptyset(&block);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&block, signals[i]);
+	sigprocmask(SIG_BLOCK, &block, &mask);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &act, &old[i]);
 	/* Quiet first: what is typed at the sight of the prompt must neither be shown nor be flushed away. */
@@ -142,11 +161,12 @@ int term_ask_secret(const char *prompt, char **ret)
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	fputs(prompt, stderr);
 	fflush(stderr);
-	r = term_read_secret(STDIN_FILENO, ret);
+	r = wait_for_line(&mask, ret);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (interrupted)
 		raise(interrupted);
 	return r;

@@ -126,6 +126,27 @@ def test_the_password_is_asked_for_without_echo(fake, ctl):
     assert fake.calls[-1][1][1]["password"] == "hush"
 
 
+def test_an_interrupt_at_the_prompt_turns_the_echo_on_again(ctl):
+    import pty
+    import termios
+    ours, theirs = pty.openpty()
+    # A session of its own, so that ^C on its terminal reaches it.
+    own = ("import os, fcntl, termios, sys; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+           "os.execv(sys.argv[1], sys.argv[1:])")
+    for _ in range(20):  # the moment matters
+        p = subprocess.Popen(["/usr/bin/python3", "-c", own, *ctl.argv("account", "add", "a@example.org")], env=ctl.env,
+                             stdin=theirs, stdout=theirs, stderr=theirs)
+        seen = b""
+        while b"Password of a@example.org: " not in seen:
+            seen += os.read(ours, 200)
+        assert not termios.tcgetattr(theirs)[3] & termios.ECHO
+        os.write(ours, b"\x03")
+        assert p.wait(10) == -signal.SIGINT
+        assert termios.tcgetattr(theirs)[3] & termios.ECHO
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_account_verbs_call_what_they_say(fake, ctl):
     def last():
         return fake.calls[-1]

@@ -10,7 +10,9 @@
 #include <cmocka.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "link/link.h"
@@ -519,6 +521,16 @@ void sim_kill(struct sim *s)
 	engine_free(e);
 	store_free(s->store);
 	open_store(s);
+}
+
+void sim_disk_full(_unused_ struct sim *s, bool full)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = full ? 4096 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 void sim_restart(struct sim *s)

@@ -51,7 +51,6 @@ struct sim {
 	bool no_metadata;
 	bool session_lost;     /* resume is refused */
 	bool mute;	       /* the wire comes up and nothing ever follows */
-	bool store_full;
 	int64_t skew_us;       /* the phone's clock against the server's */
 
 	/* the server */
@@ -108,6 +107,8 @@ void sim_cut(struct sim *s);
 void sim_forget_session(struct sim *s);
 /* kill -9 of varved: everything not committed is gone; and start again on the same directory. */
 void sim_kill(struct sim *s);
+/* From now on no file can grow (RLIMIT_FSIZE), or can again: what a full disk looks like to SQLite. */
+void sim_disk_full(struct sim *s, bool full);
 /* A clean stop of varved and a start. */
 void sim_restart(struct sim *s);
 

@@ -532,6 +532,57 @@ static void a_pause_stops_questions_and_resume_goes_on(void **state)
 	sim_expect_all(s, 0);
 }
 
+/* Out of space: nothing is acknowledged, nothing is lost, and it goes on by itself when there is space again. */
+static void a_full_disk_loses_nothing_and_heals(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+	uint32_t acknowledged;
+	char body[32];
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	acknowledged = s->committed;
+	sim_disk_full(s, true);
+	for (int i = 0; i < 30; i++) {
+		snprintf(body, sizeof(body), "no room %d", i);
+		sim_live(s, "bob@sim.test", body);
+		sim_run(s, SIM_SEC);
+	}
+	engine_status(s->engine, &st);
+	assert_string_equal(st.reason_name, "Storage");
+	assert_int_equal(s->committed, acknowledged);
+	sim_expect_honest(s);
+	sim_disk_full(s, false);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	engine_status(s->engine, &st);
+	assert_string_equal(st.reason_name, "");
+	sim_expect_all(s, 0);
+}
+
+/* The same while the first sync is under way, with a cut in between. */
+static void a_full_disk_during_catch_up(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 400, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	while (s->queries < 3)
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 10);
+	sim_disk_full(s, true);
+	sim_run(s, 20 * SIM_SEC);
+	sim_live(s, "bob@sim.test", "meanwhile");
+	sim_run(s, 20 * SIM_SEC);
+	sim_cut(s);
+	sim_run(s, 20 * SIM_SEC);
+	sim_expect_honest(s);
+	sim_disk_full(s, false);
+	assert_true(sim_settle(s, 1200 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
 static void wire_numbers_out_of_range_end_the_stream(void **state)
 {
 	struct sim *s = *state;
@@ -574,6 +625,8 @@ int main(void)
 		T(a_bad_certificate_is_tried_again_slowly),
 		T(disconnect_closes_the_session_and_enable_starts_anew),
 		T(a_pause_stops_questions_and_resume_goes_on),
+		T(a_full_disk_loses_nothing_and_heals),
+		T(a_full_disk_during_catch_up),
 		T(wire_numbers_out_of_range_end_the_stream),
 	};
 

@@ -151,7 +151,7 @@ static void set_state(struct world *w, const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 		if (strcmp(states[i], name) == 0)
 			s->state = states[i];
-	s->reason_name = strcmp(name, "auth-failed") == 0 ? "org.varve.Varve1.Error.AuthFailed" : "";
+	s->reason_name = strcmp(name, "auth-failed") == 0 ? "AuthFailed" : "";
 	s->reason_text = *s->reason_name ? "the server refused the password" : "";
 	hub_double_tell(w->hub, HUB_ACCOUNT_STATE, w->account);
 }

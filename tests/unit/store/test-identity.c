@@ -140,6 +140,22 @@ TEST(C9_offline_delivery_and_archive_are_one_row_with_the_archives_stamp)
 	assert_int_equal(row_of(fx, "hi").time_us, T0 + 3 * SEC);
 }
 
+TEST(C9_a_changed_stamp_is_in_the_feed_and_an_equal_one_is_not)
+{
+	struct fx *fx = *state;
+	uint64_t seq;
+
+	put_live(fx, with_aid(text_in("i1", "hi"), "a1"), true);
+	seq = seq_of(fx);
+	PAGE(fx, "", "", archived(text_in("i1", "hi"), "a1", 86403));
+	assert_int_equal(row_of(fx, "hi").time_us, T0 + 86403 * SEC);
+	assert_true(row_of(fx, "hi").mod > seq);
+	assert_int_equal(conv_of(fx, BOB).activity_us, T0 + 86403 * SEC);
+	seq = seq_of(fx);
+	PAGE(fx, "", "", archived(text_in("i1", "hi"), "a1", 86403));
+	assert_int_equal(seq_of(fx), seq);
+}
+
 TEST(C9_with_archive_id_the_other_way_round)
 {
 	struct fx *fx = *state;
@@ -319,6 +335,7 @@ int main(void)
 		RUN(C7_own_message_of_another_device_is_stored),
 		RUN(C7_carbon_and_archive_are_one_row),
 		RUN(C9_offline_delivery_and_archive_are_one_row_with_the_archives_stamp),
+		RUN(C9_a_changed_stamp_is_in_the_feed_and_an_equal_one_is_not),
 		RUN(C9_with_archive_id_the_other_way_round),
 		RUN(C10_live_then_page),
 		RUN(C10_page_then_live),
