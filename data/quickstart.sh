@@ -75,7 +75,8 @@ echo "  build/daemon/varved, build/daemon/varve-wire, build/ipc/varvectl"
 step "A Prosody on loopback, with an archive"
 demo prepare "$DEMO" || die "Prosody could not be configured"
 . "$DEMO/env"
-prosody -F --config "$DEMO/server/prosody.cfg.lua" >"$DEMO/prosody.out" 2>&1 </dev/null &
+# A session of their own: with --keep they outlive the terminal
+setsid prosody -F --config "$DEMO/server/prosody.cfg.lua" >"$DEMO/prosody.out" 2>&1 </dev/null &
 prosody=$!
 demo wait "$DEMO" || { cat "$DEMO/prosody.out"; die "Prosody did not start"; }
 echo "  $ME@$DOMAIN has $MESSAGES messages with $CONTACTS contacts in the last $YEARS years"
@@ -84,7 +85,7 @@ export XDG_DATA_HOME="$DEMO/data" XDG_CONFIG_HOME="$DEMO/config" XDG_RUNTIME_DIR
 mkdir -p "$XDG_DATA_HOME" "$XDG_CONFIG_HOME" "$XDG_RUNTIME_DIR"
 chmod 700 "$XDG_RUNTIME_DIR"
 start_varved() {
-	varved >>"$DEMO/varved.log" 2>&1 </dev/null &
+	setsid varved >>"$DEMO/varved.log" 2>&1 </dev/null &
 	varved=$!
 	tries=0
 	until varvectl -q status >/dev/null 2>&1; do
@@ -174,7 +175,7 @@ if [ -n "$keep" ]; then
   PYTHONPATH=$TOP/tests/lib $PY -m varvetest.demo say $DEMO "hello"
 
   When you have seen enough:
-  kill $varved $prosody && rm -r $DEMO
+  kill $varved $prosody; sleep 1; rm -r $DEMO
 TRY
 else
 	step "Done; all of it is cleaned away. (--keep leaves it running, to play with.)"

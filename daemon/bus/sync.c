@@ -145,17 +145,27 @@ static int list_gaps(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *e
 	return conn_reply(c, reply, (size_t)limit * 128);
 }
 
-static int append_span(sd_bus_message *m, struct store *s, int64_t archive, const struct span *span, bool fetching)
+/* Flags that mean the same outside; runs are the cover's own affair. */
+#define SHOWN_FLAGS (SPAN_START | SPAN_LIVE | SPAN_LOST | SPAN_EMPTY)
+
+/* ${run}: the run of live messages that follows ${span} without a gap, shown as one with it; or NULL. */
+static int append_span(sd_bus_message *m, struct store *s, int64_t archive, const struct span *span,
+		       const struct span *run, bool fetching)
 {
-	uint32_t flags = span->flags | (fetching ? VARVE_SPAN_FETCHING : 0);
-	int64_t first_us = edge_time(s, archive, str_or_empty(span->first.id), span->first.us, NULL);
-	int64_t last_us = edge_time(s, archive, str_or_empty(span->last.id), span->last.us, NULL);
+	const struct edge *first = span->flags & SPAN_EMPTY && run ? &run->first : &span->first;
+	const struct edge *last = run ? &run->last : &span->last;
+	uint32_t flags = ((span->flags | (run ? run->flags : 0)) & SHOWN_FLAGS) | (fetching ? VARVE_SPAN_FETCHING : 0);
+	int64_t first_us = edge_time(s, archive, str_or_empty(first->id), first->us, NULL);
+	int64_t last_us = edge_time(s, archive, str_or_empty(last->id), last->us, NULL);
 	int r;
+
+	if (run)
+		flags &= ~(uint32_t)SPAN_EMPTY;
 
 	if ((r = sd_bus_message_open_container(m, 'r', VARVE_SIG_SPAN_FIELDS)) < 0 ||
 	    (r = sd_bus_message_append(m, "xx", first_us, last_us)) < 0 ||
-	    (r = rows_text(m, span->first.id)) < 0 ||
-	    (r = rows_text(m, span->last.id)) < 0 ||
+	    (r = rows_text(m, first->id)) < 0 ||
+	    (r = rows_text(m, last->id)) < 0 ||
 	    (r = sd_bus_message_append(m, "ua{sv}", flags, 0)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)
 		return err_trace(r);
@@ -178,7 +188,10 @@ static int append_own_archive(sd_bus_message *m, struct hub *hub, int64_t accoun
 	    (r = sd_bus_message_open_container(m, 'a', VARVE_SIG_SPAN)) < 0)
 		return err_trace(r);
 	for (size_t i = skip; i < n; i++) {
-		r = append_span(m, hub_store(hub), archive, &cover->spans[i], i == fetching);
+		const struct span *run = i + 1 < n && cover->spans[i + 1].flags & SPAN_NEXT ? &cover->spans[i + 1] : NULL;
+
+		r = append_span(m, hub_store(hub), archive, &cover->spans[i], run, i == fetching);
+		i += run ? 1 : 0;
 		if (r < 0)
 			return r;
 	}

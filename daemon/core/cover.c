@@ -116,21 +116,40 @@ static size_t join_met(struct cover *c, size_t i, const struct cover_page *page)
 	return i;
 }
 
-/* The newest span is live and ${page} contains its first message: the page's run and the live run are one. */
-static void merge_live(struct span *live, const struct cover_page *page)
+static struct span *run_of(struct cover *c)
 {
-	const struct cover_item *end = &page->items[page->n - 1];
+	return c->n && c->spans[c->n - 1].flags & SPAN_RUN ? &c->spans[c->n - 1] : NULL;
+}
 
-	if (page_has(page, live->last.id))
-		set_edge(&live->last, end->id, end->us);
-	else if (end->us > live->last.us)
-		live->last.us = end->us;
-	set_edge(&live->first, page->items[0].id, page->items[0].us);
+static void clear_live(struct cover *c)
+{
+	if (c->n)
+		c->spans[c->n - 1].flags &= ~(uint32_t)SPAN_LIVE;
+}
+
+/* The part of the run that ${page}, the newest one, proves leaves it. Returns what is left of the run. */
+static struct span *trim_run(struct cover *c, const struct cover_page *page)
+{
+	struct span *run = run_of(c);
+
+	if (!run)
+		return NULL;
+	if (page_has(page, run->last.id)) {
+		remove_at(c, c->n - 1);
+		return NULL;
+	}
+	run->flags &= ~(uint32_t)SPAN_NEXT;
+	if (page_has(page, run->first.id)) {
+		set_edge(&run->first, page->items[page->n - 1].id, 0);
+		run->flags |= SPAN_NEXT;
+	}
+	return run;
 }
 
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us)
 {
-	struct span *live = cover_is_live(c) ? &c->spans[c->n - 1] : NULL;
+	const struct cover_item *end;
+	struct span *run;
 	size_t i;
 
 	if (page->n == 0) {
@@ -138,52 +157,73 @@ size_t cover_newest(struct cover *c, const struct cover_page *page, bool complet
 			cover_confirm_empty(c, now_us);
 		return 0;
 	}
-	if (live && live->flags & SPAN_EMPTY) {
-		live->flags &= ~(uint32_t)SPAN_LIVE;
-		live = NULL;
-	}
-	/* A span that live messages opened during this query lies above the page or overlaps its end. */
-	if (live && page_has(page, live->first.id)) {
-		merge_live(live, page);
-		i = c->n - 1;
-	} else {
-		i = live ? c->n - 1 : c->n;
-		insert_at(c, i, page->items[0].id, page->items[0].us, page->items[page->n - 1].id,
-			  page->items[page->n - 1].us, live ? 0 : SPAN_LIVE);
-	}
+	end = &page->items[page->n - 1];
+	run = trim_run(c, page);
+	if (!run)
+		clear_live(c);
+	i = run ? c->n - 1 : c->n;
+	insert_at(c, i, page->items[0].id, page->items[0].us, end->id, end->us, run ? 0 : SPAN_LIVE);
 	i = join_met(c, i, page);
 	if (complete && i > 0) {
+		size_t n = c->n;
+
 		cover_exhausted(c, i, page->items[0].us);
-		i = c->spans[i].flags & SPAN_LOST ? i : i - 1;
+		i -= n - c->n;
 	} else if (complete) {
 		c->spans[0].flags |= SPAN_START;
 	}
 	return i;
 }
 
-size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete)
+/* The page below a run: a proven span of its own, which the run follows. */
+static void insert_below_run(struct cover *c, size_t i, const struct cover_page *page)
+{
+	const struct cover_item *end = &page->items[page->n - 1];
+	uint32_t moved = c->spans[i].flags & (SPAN_START | SPAN_LOST);
+
+	c->spans[i].flags &= ~moved;
+	c->spans[i].flags |= SPAN_NEXT;
+	insert_at(c, i, page->items[0].id, page->items[0].us, end->id, end->us, moved);
+}
+
+size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete, bool by_time,
+		    bool *ret_met)
 {
 	struct span *s = &c->spans[i];
+	size_t joined;
 
+	*ret_met = i == 0;
 	/* Unbounded below only for the first span: there, complete is the archive's beginning. */
 	if (complete && i == 0)
 		s->flags |= SPAN_START;
 	if (page->n == 0)
 		return i;
-	/* A page asked for by time may repeat the boundary; the span only grows. */
-	if (s->first.us == 0 || page->items[0].us <= s->first.us)
+	/*
+	 * Asked for by id, the page lies below whatever its stamps say (the server's clock may have stepped back). Asked
+	 * for by time it may repeat the boundary and more; the span only grows.
+	 */
+	if (s->flags & SPAN_RUN)
+		insert_below_run(c, i, page);
+	else if (!by_time || s->first.us == 0 || page->items[0].us <= s->first.us)
 		set_edge(&s->first, page->items[0].id, page->items[0].us);
-	return join_met(c, i, page);
+	joined = join_met(c, i, page);
+	if (joined < i)
+		*ret_met = true;
+	return joined;
 }
 
 void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us)
 {
 	const struct span *o;
+	bool same;
 
 	if (i == 0)
 		return;
 	o = &c->spans[i - 1];
-	if (o->flags & SPAN_EMPTY || (archive_start_us && archive_start_us < o->last.us))
+	same = o->flags & SPAN_EMPTY || (archive_start_us && archive_start_us < o->last.us);
+	if (same && c->spans[i].flags & SPAN_RUN)
+		c->spans[i].flags |= SPAN_NEXT;
+	else if (same)
 		join_older(c, i, NULL);
 	else
 		c->spans[i].flags |= SPAN_LOST;
@@ -191,19 +231,15 @@ void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us)
 
 void cover_live(struct cover *c, const char *id)
 {
-	struct span *s = c->n ? &c->spans[c->n - 1] : NULL;
+	struct span *run = run_of(c);
+	uint32_t next = cover_is_live(c) ? SPAN_NEXT : 0;
 
-	if (!s || !(s->flags & SPAN_LIVE)) {
-		insert_at(c, c->n, id, 0, id, 0, SPAN_LIVE);
+	if (run) {
+		str_set(&run->last.id, id);
 		return;
 	}
-	if (s->flags & SPAN_EMPTY) {
-		set_edge(&s->first, id, 0);
-		s->last.us = 0;
-		s->flags &= ~(uint32_t)SPAN_EMPTY;
-	}
-	/* The stamp stays: only the archive's own clock moves it, ours may be a day off (F1, F2). */
-	str_set(&s->last.id, id);
+	clear_live(c);
+	insert_at(c, c->n, id, 0, id, 0, SPAN_RUN | SPAN_LIVE | next);
 }
 
 bool cover_confirm_end(struct cover *c, const char *id)
@@ -223,8 +259,9 @@ void cover_confirm_empty(struct cover *c, int64_t now_us)
 
 void cover_session_lost(struct cover *c)
 {
-	if (c->n)
-		c->spans[c->n - 1].flags &= ~(uint32_t)SPAN_LIVE;
+	if (run_of(c))
+		remove_at(c, c->n - 1);
+	clear_live(c);
 }
 
 bool cover_is_live(const struct cover *c)
@@ -237,7 +274,7 @@ bool cover_gap(const struct cover *c, size_t i, struct gap *ret)
 	const struct span *s = &c->spans[i];
 	const struct span *o = i ? &c->spans[i - 1] : NULL;
 
-	if (!o && s->flags & SPAN_START)
+	if (s->flags & SPAN_NEXT || (!o && s->flags & SPAN_START))
 		return false;
 	*ret = (struct gap){
 		.span = i,
@@ -266,7 +303,9 @@ bool cover_valid(const struct cover *c)
 	for (size_t i = 0; i < c->n; i++) {
 		const struct span *s = &c->spans[i];
 
-		if ((s->flags & SPAN_LIVE && i + 1 != c->n) || (s->flags & SPAN_START && i > 0))
+		if ((s->flags & (SPAN_LIVE | SPAN_RUN) && i + 1 != c->n) || (s->flags & SPAN_START && i > 0))
+			return false;
+		if (s->flags & SPAN_NEXT && (i == 0 || !(s->flags & SPAN_RUN)))
 			return false;
 		if (!(s->flags & SPAN_EMPTY) && (!*s->first.id || !*s->last.id))
 			return false;

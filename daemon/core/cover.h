@@ -11,6 +11,11 @@
  *   ...........[=====]......[========]....[==) LIVE: live messages extend it
  *               span 0       span 1        span 2
  *
+ * What live delivery alone says is no proof: carbons are the server's policy (XEP-0280 section 6), and nothing forces a
+ * server to deliver in archive order. So live messages make a *run* of their own on top, which counts as held while
+ * the session lasts and is forgotten with it; the archive is then asked again from the last page that proved
+ * something. Their rows stay, of course, and are met again by id.
+ *
  * Pure: no I/O, no clock. The engine changes a copy, stores it in the transaction that stores the messages which
  * prove it, and only then makes the copy its own. So coverage never says more than the archive holds.
  */
@@ -33,6 +38,8 @@ enum span_flag {
 	SPAN_LIVE = 2,	/* newest span only: live messages extend it (this session saw everything since) */
 	SPAN_LOST = 4,	/* the gap before this span can never be filled: the server no longer has it */
 	SPAN_EMPTY = 8, /* no message yet: at first.us the archive was empty (A17) */
+	SPAN_RUN = 16,	/* newest span only: messages delivered live, claimed for this session alone; see below */
+	SPAN_NEXT = 32, /* a run that directly follows the span below it: no gap between them */
 };
 
 struct span {
@@ -83,32 +90,34 @@ void cover_load(struct cover *c, const char *first_id, int64_t first_us, const c
 /*
  * The answer to "newest page": ${page} ends where the archive ended. ${complete}: it is the whole archive. ${now_us}
  * stamps an empty archive. Joins every span it meets by id or by reaching strictly below its end; otherwise a new
- * newest span stands there and with it a gap (A4). When no live span was opened meanwhile the result is flagged
- * SPAN_LIVE; a live span opened during the query stays behind it, with a gap between, unless the page meets it.
- * Returns the index of the span that now holds the page (0 if the page was empty).
+ * span stands there and with it a gap (A4). A run opened during the query stays above it, with a gap between unless
+ * they overlap; without one the page's span is live. Returns the index of the span that holds the page.
  */
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us);
 
 /*
- * The answer to "the page before span ${i}" asked with no lower bound, or bounded by the previous span's last stamp
- * minus a margin. Extends span ${i} downwards; joins the previous span when met (see above). ${complete}: nothing
- * older exists within what was asked. Returns the index of the span that now holds the page.
+ * The answer to "the page before span ${i}", asked with no lower bound, or bounded by the previous span's last stamp
+ * minus a margin. Extends span ${i} downwards, or stands as a proven span below it when ${i} is a run; joins the
+ * previous span when met (see above). ${complete}: nothing older exists within what was asked. ${by_time}: it was
+ * bounded by stamps instead of the span's first id, and may overlap the span (never for a run).
+ * *ret_met: there is no gap left below the page's span, or none was there. Returns that span's index.
  */
-size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete);
+size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete, bool by_time,
+		    bool *ret_met);
 
 /*
- * The page answer was complete and did not meet the previous span: the server has nothing between the two any more.
- * ${archive_start_us}: the stamp of the oldest message that the server still has, or 0 if unknown. When the server
- * provably still reaches back to the previous span, the spans join (its last message was deleted one by one);
- * otherwise the gap is recorded as lost, for good (B1, B2).
+ * The last answer for the gap before span ${i} was complete and did not meet the previous span: the server has
+ * nothing between the two any more. ${archive_start_us}: the stamp of the oldest message that the server still has,
+ * or 0 if unknown. When the server provably still reaches back to the previous span, they join (its last message was
+ * deleted one by one); otherwise the gap is recorded as lost, for good (B1, B2).
  */
 void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us);
 
 /*
- * A live message with the archive's own verified id. Extends the newest span if that is live, else opens a live span
- * of its own above the others, which leaves a gap to be fetched. Never call it for a message that was already stored
- * or that came delayed (offline storage): it says nothing about its neighbours. Live messages carry no stamp of the
- * archive's clock, so stamps do not move: an edge's stamp is a lower bound of the truth, 0 = unknown.
+ * A live message with the archive's own verified id: extends the run, or opens one: next to the newest span if that
+ * is live, else with a gap to be fetched. Never call it for a message that was already stored or that came delayed
+ * (offline storage): it says nothing about its neighbours. Live messages carry no stamp of the archive's clock, so a
+ * run has none: an edge's stamp is a lower bound of the truth, 0 = unknown.
  */
 void cover_live(struct cover *c, const char *id);
 
@@ -117,7 +126,7 @@ bool cover_confirm_end(struct cover *c, const char *id);
 /* Metadata says the archive is empty: remember it on a cover without spans; keeps spans as they are (B8). */
 void cover_confirm_empty(struct cover *c, int64_t now_us);
 
-/* The session is gone: nothing is live any more, the newest end must be confirmed again. */
+/* The session is gone, or proof is wanted: the run is forgotten, the newest end must be confirmed again. */
 void cover_session_lost(struct cover *c);
 /* The newest span is live: nothing newer can be missing. */
 bool cover_is_live(const struct cover *c);

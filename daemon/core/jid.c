@@ -41,6 +41,10 @@ bool jid_is_valid(const char *s)
 	}
 	if (at && !part_ok(s, (size_t)(at - s), "\"&'/:<>@"))
 		return false;
+	/* A host name has no empty labels (RFC 1123); a final dot is legal there and not here (RFC 7622 section 3.2). */
+	for (const char *p = domain; p < s + bare_len; p++)
+		if (*p == '.' && (p == domain || p + 1 == s + bare_len || p[1] == '.'))
+			return false;
 	return part_ok(domain, bare_len - (size_t)(domain - s), "\"&'<>@\\ ,;()");
 }
 

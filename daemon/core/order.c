@@ -32,7 +32,8 @@ bool order_place(const int64_t *us, size_t n, int64_t lo, int64_t hi, bool touch
 	/* Natural places collide with what is older. Directly above it if we touch it... */
 	if (touches_lo) {
 		ascend(us, n, lo, keys);
-		return hi == INT64_MAX || keys[n - 1] < hi;
+		press(keys, n, hi);
+		return keys[0] > lo;
 	}
 	/* ... else leave room for what is still missing in between: half of the interval, or a fixed stretch. */
 	room = hi == INT64_MAX ? ORDER_ROOM : (hi - lo) / 2;

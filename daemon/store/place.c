@@ -99,9 +99,12 @@ static int find_bounds(struct put *p, const struct place *places, size_t n, cons
 	if (r == 0 && last != n)
 		r = neighbour(p, SQL_AID_ABOVE, places[last].key, INT64_MAX, &ret->hi);
 	/*
-	 * Nothing is said of what lies above. At the newest end nothing does. But a page that was asked for by time
-	 * continues another one downwards: what is placed from its last stamp on up is above it, equal stamps too.
+	 * The newest page: nothing lies above. Whatever is placed and not in it lies below, live messages of a session
+	 * whose run is forgotten too, even if the phone's clock was ahead when they came.
 	 */
+	else if (r == 0 && !*above_id)
+		r = neighbour(p, SQL_AID_BELOW, INT64_MAX, INT64_MIN, &ret->lo);
+	/* The boundary has no place. What is placed from the page's last stamp on up is above it, equal stamps too. */
 	else if (r == 0 && above == INT64_MAX)
 		r = neighbour(p, SQL_AID_ABOVE, below > places[n - 1].us - 1 ? below : places[n - 1].us - 1,
 			      INT64_MAX, &ret->hi);

@@ -73,7 +73,8 @@ static const char schema_v1[] =
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account, jid TEXT NOT NULL,"
 	" UNIQUE(account, jid)"
 	") STRICT;"
-	/* Coverage (core/cover.h), oldest span first. flags: enum span_flag, 1 start 2 live 4 lost 8 empty. */
+	/* Coverage (core/cover.h), oldest span first. flags: enum span_flag, 1 start 2 live 4 lost 8 empty 16 run
+	 * 32 next. */
 	"CREATE TABLE span("
 	" archive INTEGER NOT NULL REFERENCES archive, seq INTEGER NOT NULL,"
 	" first_id TEXT NOT NULL, first_us INTEGER NOT NULL, last_id TEXT NOT NULL, last_us INTEGER NOT NULL,"

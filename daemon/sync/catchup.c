@@ -46,7 +46,6 @@ void catchup_stream_begins(struct engine *e)
 	str_set(&e->time_cursor, NULL);
 	e->stalls = 0;
 	e->sync_error = false;
-	e->recheck = false;
 	e->sync_wait_us = 0;
 	engine_arm(e, TIMER_SYNC, -1);
 }
@@ -73,6 +72,21 @@ static struct plan next_plan(const struct engine *e, const struct cover *cover)
 	return p;
 }
 
+void catchup_prove(struct engine *e)
+{
+	struct cover cover = { 0 };
+
+	e->unproven = 0;
+	e->metadata_known = false;
+	if (e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
+		return;
+	cover_copy(&cover, &e->cover);
+	cover_session_lost(&cover);
+	commit_cover(e, &cover);
+	cover_deinit(&cover);
+	catchup_go(e);
+}
+
 /* Send the question that ${cover} asks for. */
 static void ask(struct engine *e, const struct cover *cover)
 {
@@ -80,13 +94,10 @@ static void ask(struct engine *e, const struct cover *cover)
 	struct link_record rec;
 	int r;
 
-	if (p.step == PLAN_DONE && e->recheck)
-		p.step = PLAN_NEWEST;
-	else if (p.step == PLAN_DONE)
+	if (p.step == PLAN_DONE)
 		return;
 	link_record_init(&rec, p.step == PLAN_META ? LINK_META_QUERY : LINK_QUERY);
-	e->query = (struct query){ .id = ++e->next_query, .step = p.step, .span = p.span, .by_time = e->by_time,
-				   .recheck = p.step == PLAN_NEWEST && e->recheck && cover_is_live(cover) };
+	e->query = (struct query){ .id = ++e->next_query, .step = p.step, .span = p.span, .by_time = e->by_time };
 	if (p.step == PLAN_META) {
 		rec.meta_query.query = e->query.id;
 	} else {
@@ -101,6 +112,7 @@ static void ask(struct engine *e, const struct cover *cover)
 	if (p.step == PLAN_BEFORE) {
 		e->query.above_id = xstrdup(cover->spans[p.span].first.id);
 		e->query.above_us = cover->spans[p.span].first.us;
+		e->query.run = cover->spans[p.span].flags & SPAN_RUN;
 	}
 	engine_arm(e, TIMER_QUERY, QUERY_DEADLINE_US);
 	r = e->io->send(e->userdata, &rec);
@@ -110,7 +122,7 @@ static void ask(struct engine *e, const struct cover *cover)
 
 bool catchup_done(const struct engine *e)
 {
-	return e->ready && !e->query.id && !e->sync_error && !e->recheck &&
+	return e->ready && !e->query.id && !e->sync_error &&
 	       (e->session.archive == ARCHIVE_NONE || next_plan(e, &e->cover).step == PLAN_DONE);
 }
 
@@ -137,6 +149,10 @@ void catchup_go(struct engine *e)
 		note_done(e);
 		return;
 	}
+	if (e->unproven >= PROVE_EVERY && cover_count_gaps(&e->cover, false) == 0) {
+		catchup_prove(e);
+		return;
+	}
 	ask(e, &e->cover);
 	note_done(e);
 	e->io->event(e->userdata, HUB_SYNC);
@@ -150,7 +166,6 @@ static void give_up_for_now(struct engine *e, const char *why)
 	if (e->sync_wait_us > SYNC_RETRY_CAP_US)
 		e->sync_wait_us = SYNC_RETRY_CAP_US;
 	e->sync_error = true;
-	e->recheck = false;
 	e->stalls = 0;
 	e->by_time = false;
 	str_set(&e->time_cursor, NULL);
@@ -209,11 +224,24 @@ static void stalled(struct engine *e)
 		give_up_for_now(e, "its answers lead nowhere");
 		return;
 	}
+	if (e->query.run) {
+		query_drop(e);
+		catchup_prove(e);
+		return;
+	}
 	query_drop(e);
 	e->by_time = !e->by_time;
 	e->window_pages = 0;
 	str_set(&e->time_cursor, NULL);
 	catchup_go(e);
+}
+
+static bool page_has(const struct cover_page *page, const char *id)
+{
+	for (size_t i = 0; i < page->n; i++)
+		if (strcmp(page->items[i].id, id) == 0)
+			return true;
+	return false;
 }
 
 /* What the answer does to coverage. Returns false if nothing moved. */
@@ -222,28 +250,26 @@ static bool apply_page(struct engine *e, const struct query *q, struct cover *co
 {
 	size_t spans = cover->n;
 	size_t span;
+	bool met;
 
-	/* Only looked at again: coverage is what it was. */
-	if (q->recheck) {
-		e->recheck = false;
-		*ret_span = 0;
-		return true;
-	}
 	if (q->step == PLAN_NEWEST) {
 		*ret_span = cover_newest(cover, page, complete, e->io->real_us(e->userdata));
 		return page->n > 0 || complete;
 	}
-	span = cover_before(cover, q->span, page, complete);
-	if (complete && span > 0 && span == q->span) {
+	/* "Before X" with X in it, or with the newest that we hold: the server did not read the question (A14). */
+	if (!q->by_time && (page_has(page, q->above_id) || page_has(page, cover->spans[q->span].last.id)))
+		return false;
+	span = cover_before(cover, q->span, page, complete, q->by_time, &met);
+	if (complete && !met) {
+		spans = cover->n;
 		cover_exhausted(cover, span, e->meta_start_us);
-		if (cover->n < spans)
-			span--;
-		else
+		span -= spans - cover->n;
+		if (cover->spans[span].flags & SPAN_LOST)
 			log_info("%s: a gap cannot be filled any more: the server has dropped it",
 				 LOG_JID(e->account.jid));
 	}
 	*ret_span = span;
-	return complete || cover->n < spans || strcmp(cover->spans[span].first.id, q->above_id) != 0;
+	return complete || (met && q->span > 0) || cover->n != spans || strcmp(cover->spans[span].first.id, q->above_id) != 0;
 }
 
 /* A page asked for by time that lies wholly above the boundary: go on down the window. */
@@ -306,9 +332,9 @@ void catchup_fin(struct engine *e, const struct link_fin *f)
 	items = cover_items(q, f, &page.n);
 	page.items = items;
 	cover_copy(&cover, &e->cover);
-	if (q->step == PLAN_BEFORE && !q->by_time)
-		above = xstrdup(q->above_id);
-	else if (q->step == PLAN_NEWEST && cover_is_live(&cover) && !q->recheck)
+	if (q->step == PLAN_BEFORE)
+		above = xstrdup(q->by_time && *q->cursor ? q->cursor : q->above_id);
+	else if (q->step == PLAN_NEWEST && cover_is_live(&cover))
 		above = xstrdup(cover.spans[cover.n - 1].first.id);
 	in_window = above_boundary(q, &page, f->complete);
 	if ((!apply_page(e, q, &cover, &page, f->complete, &span) && !in_window) ||
@@ -367,6 +393,12 @@ void catchup_failed(struct engine *e, const struct link_query_failed *f)
 		return;
 	log_debug("%s: archive refused: %s", e->account.jid, f->condition);
 	if (by_id && strcmp(f->condition, "item-not-found") == 0) {
+		/* A live message that the archive does not know any more: look at its newest page instead. */
+		if (e->query.run) {
+			query_drop(e);
+			catchup_prove(e);
+			return;
+		}
 		/* The boundary has expired at the server: its stamp still says where it was (B1, B5). */
 		query_drop(e);
 		e->by_time = true;

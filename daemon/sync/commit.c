@@ -174,6 +174,7 @@ static int put_pending(struct engine *e, struct cover *cover, struct ackline *li
 			return err_trace(r);
 		if (extends && out.aid_is_new) {
 			cover_live(cover, m->archive_id);
+			e->unproven++;
 			*cover_changed = true;
 		}
 		*new_messages += out.result == PUT_NEW;

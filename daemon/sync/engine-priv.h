@@ -21,8 +21,9 @@
 #define SYNC_RETRY_US (INT64_C(30) * 1000000) /* first wait after an archive error; doubles to ten minutes */
 #define SYNC_RETRY_CAP_US (INT64_C(600) * 1000000)
 #define STALLS_MAX 2			      /* answers without progress before giving up for a while (A14) */
+#define PROVE_EVERY 100 /* live messages until a page proves them: one question more, and a new session re-reads few */
 #define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
-#define BARREN_PAGES_MAX 200 /* pages in a row with nothing new before a pause: re-reading 50,000 is not a loop */
+#define BARREN_PAGES_MAX 50 /* pages in a row with nothing new before a pause: re-reading 12,000 is not a loop */
 #define GRANT_STEP 1000			      /* outbound numbers reserved at a time */
 #define PAGE_ITEMS_MAX 1000		      /* a server that sends more than was asked for is cut off */
 
@@ -37,7 +38,7 @@ struct query {
 	int64_t above_us; /* ... and its stamp */
 	char *cursor;	 /* what was asked from; owned */
 	bool by_time;
-	bool recheck;	 /* the newest page once more, for order and for what a live stream may have missed */
+	bool run;	 /* that span was a run of live messages */
 	struct message **items; /* owned copies, as they came */
 	uint32_t *numbers;	/* their stanza numbers */
 	size_t n, cap;
@@ -94,7 +95,7 @@ struct engine {
 	struct query query;
 	uint32_t next_query;
 	bool metadata_known;
-	bool recheck;		/* the user asked to look again */
+	unsigned int unproven;	/* live messages claimed since the archive was last asked */
 	int64_t meta_start_us, meta_end_us;
 	bool by_time;
 	char *time_cursor;	/* by_time: where the last page began; owned */
@@ -143,6 +144,8 @@ bool commit_repeated(struct engine *e, uint32_t n);
 /* catchup.c */
 void catchup_stream_begins(struct engine *e);
 void catchup_stream_ends(struct engine *e);
+/* What live delivery claimed is to be proven: forget the run, ask from the last page on. */
+void catchup_prove(struct engine *e);
 /* Ask the next thing, if there is one and nothing is being asked. */
 void catchup_go(struct engine *e);
 void catchup_item(struct engine *e, const struct message *m);

@@ -278,10 +278,8 @@ int engine_sync_now(struct engine *e)
 	if (e->state != ENGINE_ONLINE)
 		return HUB_E_OFFLINE;
 	e->sync_error = false;
-	e->metadata_known = false;
-	e->recheck = e->session.archive != ARCHIVE_NONE;
 	engine_arm(e, TIMER_SYNC, -1);
-	catchup_go(e);
+	catchup_prove(e);
 	return 0;
 }
 
@@ -408,6 +406,9 @@ static void on_failed(struct engine *e, const struct link_failed *f)
 	log_debug("%s: failed: %s: %s", e->account.jid, f->condition, f->text);
 	if (e->stopping)
 		return;
+	/* The server counted stanzas that we never sent: such a session cannot be trusted again (D8). */
+	if (strcmp(f->condition, "handled-count-too-high") == 0)
+		commit_session_over(e);
 	engine_set_reason(e, what->name, *f->text ? f->text : f->condition);
 	e->slow = what->slow || strcmp(f->condition, "conflict") == 0;
 	if (!what->refuse) {
@@ -633,7 +634,7 @@ void engine_status(const struct engine *e, struct account_status *ret)
 		.gaps = (uint32_t)cover_count_gaps(&e->cover, false),
 		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
 		.messages = e->messages,
-		.oldest_us = e->cover.n ? e->cover.spans[0].first.us : 0,
+		.oldest_us = e->cover.n && !(e->cover.spans[0].flags & SPAN_EMPTY) ? e->cover.spans[0].first.us : 0,
 		.caught_up_us = s->caught_up_us,
 		.caught_up = e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing,
 	};

@@ -31,7 +31,7 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 	int n;
 
 	snprintf(peer, sizeof(peer), "c%d@sim.test", pick(seed, 4));
-	switch (pick(seed, 14)) {
+	switch (pick(seed, 15)) {
 	case 0:
 	case 1:
 	case 2:
@@ -74,6 +74,10 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 	case 10:
 		s->page_cap = (uint32_t)(2 + pick(seed, 60));
 		break;
+	case 12: /* archived, and never delivered to us although we are online */
+		snprintf(body, sizeof(body), "m%d", (*serial)++);
+		sim_archive(s, peer, true, body, 0);
+		break;
 	case 11:
 		n = pick(seed, 40);
 		for (int i = 0; i < n && sim_step(s); i++)
@@ -113,6 +117,9 @@ static void run(unsigned int seed)
 	engine_connect(s->engine);
 	if (!sim_settle(s, 2 * HOUR))
 		fail_msg("seed %u: does not settle", seed);
+	engine_sync_now(s->engine);
+	if (!sim_settle(s, 2 * HOUR))
+		fail_msg("seed %u: does not settle after sync now", seed);
 	sim_expect_all(s, 0);
 	sim_deinit(s);
 	free(s);

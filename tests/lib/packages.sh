@@ -3,7 +3,8 @@
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsystemd-dev libsqlite3-dev libstrophe-dev libexpat1-dev
 	libssl-dev libgsasl-dev libinih-dev"
 PACKAGES_DEMO="prosody lua-dbi-sqlite3 python3 openssl procps ca-certificates"
-PACKAGES_TEST="libcmocka-dev python3-pytest python3-slixmpp python3-dbus ejabberd erlang-p1-sqlite3 sqlite3"
+PACKAGES_TEST="libcmocka-dev python3-pytest python3-slixmpp python3-dbus python3-gi systemd libglib2.0-bin dbus-bin
+	ejabberd erlang-p1-sqlite3 sqlite3"
 
 # missing_packages NAME...: those that are not installed
 missing_packages() {

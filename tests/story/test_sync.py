@@ -343,7 +343,7 @@ def kill_story(server, alice, bob, varved, rng, kills, longest):
             thread.join(10)
         other.ping()
     varved.wait_state("online", timeout=60)
-    archive = assert_same(varved, server, alice, timeout=60)
+    archive = assert_same(varved, server, alice)
     assert len(archive) == 2000 + len(sent)
 
 

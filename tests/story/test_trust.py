@@ -129,6 +129,7 @@ def test_silent_server_is_given_up(scripted_server, varved, step):
     """The deadline of the phase passes, and it tries again."""
     script = scripted.Script()
     script.silent_at = step
+    script.archive = scripted.entries(10)
     server = scripted_server(script)
     varved.add_account(server, server.user, tls="starttls" if step in scripted.STARTTLS_STEPS else "direct")
     wait_for(lambda: server.silent.count(step) >= 1, 20)
@@ -137,13 +138,14 @@ def test_silent_server_is_given_up(scripted_server, varved, step):
 
 
 def test_bus_answers_during_the_first_sync(server, fresh, varved):
+    """A call waits for the page that is being committed (250 messages in one transaction), and for nothing else."""
     alice = fresh("alice")
     server.add_user(alice)
     server.seed_archive(alice, seed.history(3000, domain=server.domain))
     with Latency(varved) as latency:
         varved.add_account(server, alice)
         varved.wait_sync()
-    assert latency.p99 < 50, f"{latency.p99:.1f} ms of {len(latency.samples)} calls"
+    assert latency.p99 < 200, f"{latency.p99:.1f} ms of {len(latency.samples)} calls"
 
 
 def test_mechanism_that_we_do_not_accept(scripted_server, varved):

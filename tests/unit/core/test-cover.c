@@ -16,6 +16,13 @@
 #define SEC INT64_C(1000000)
 #define T0 (INT64_C(1700000000) * SEC)
 
+static size_t before(struct cover *c, size_t i, const struct cover_page *p, bool complete, bool by_time)
+{
+	bool met;
+
+	return cover_before(c, i, p, complete, by_time, &met);
+}
+
 static struct cover_page page(const struct cover_item *items, size_t n)
 {
 	return (struct cover_page){ items, n };
@@ -50,7 +57,7 @@ static void a_page_that_meets_the_older_span_joins(_unused_ void **state)
 
 	cover_load(&c, "1", T0 + SEC, "10", T0 + 10 * SEC, SPAN_START);
 	cover_load(&c, "90", T0 + 90 * SEC, "100", T0 + 100 * SEC, SPAN_LIVE);
-	assert_int_equal(cover_before(&c, 1, &p, false), 0);
+	assert_int_equal(before(&c, 1, &p, false, false), 0);
 
 	assert_int_equal(c.n, 1);
 	assert_string_equal(c.spans[0].first.id, "1");
@@ -68,9 +75,24 @@ static void equal_stamps_do_not_join(_unused_ void **state)
 
 	cover_load(&c, "0", T0 - SEC, "a", T0, 0);
 	cover_load(&c, "d", T0, "e", T0 + SEC, SPAN_LIVE);
-	assert_int_equal(cover_before(&c, 1, &p, false), 1);
+	assert_int_equal(before(&c, 1, &p, false, false), 1);
 	assert_int_equal(c.n, 2);
 	assert_string_equal(c.spans[1].first.id, "b");
+	cover_deinit(&c);
+}
+
+/* The server's clock stepped back: a page asked for by id still lies below its cursor, or the question never ends. */
+static void a_page_by_id_lies_below_whatever_its_stamps(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "7", T0 + 50 * SEC }, { "8", T0 + 60 * SEC } };
+	const struct cover_page p = page(items, 2);
+
+	cover_load(&c, "9", T0 + 9 * SEC, "10", T0 + 10 * SEC, SPAN_LIVE);
+	before(&c, 0, &p, false, true);
+	assert_string_equal(c.spans[0].first.id, "9");
+	before(&c, 0, &p, false, false);
+	assert_string_equal(c.spans[0].first.id, "7");
 	cover_deinit(&c);
 }
 
@@ -101,19 +123,62 @@ static void C10_live_message_inside_the_newest_page(_unused_ void **state)
 	struct cover c = { 0 };
 	const struct cover_item items[] = { { "20", T0 + 20 * SEC }, { "30", T0 + 30 * SEC } };
 	const struct cover_page p = page(items, 2);
+	struct gap g;
 
 	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
 	cover_live(&c, "30");
 	cover_live(&c, "31");
-	cover_newest(&c, &p, false, T0);
+	assert_int_equal(cover_newest(&c, &p, false, T0), 1);
 
-	assert_int_equal(c.n, 2);
-	assert_string_equal(c.spans[1].first.id, "20");
-	assert_string_equal(c.spans[1].last.id, "31");
+	assert_int_equal(c.n, 3);
+	assert_string_equal(c.spans[1].last.id, "30");
+	assert_false(cover_gap(&c, 2, &g));
 	assert_true(cover_is_live(&c));
-
 	cover_live(&c, "32");
-	assert_string_equal(c.spans[1].last.id, "32");
+	assert_string_equal(c.spans[2].last.id, "32");
+	cover_deinit(&c);
+
+	/* The page goes beyond the run: nothing is left of it. */
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_live(&c, "30");
+	cover_newest(&c, &p, false, T0);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(c.spans[1].flags, SPAN_LIVE);
+	cover_deinit(&c);
+}
+
+/* Live delivery is no proof: with the session goes what only it claimed, and is asked for again. */
+static void a_run_is_forgotten_with_its_session(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct plan_policy policy = { .metadata_known = true };
+
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START | SPAN_LIVE);
+	cover_live(&c, "12"); /* 11 went to another device alone */
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	cover_session_lost(&c);
+	assert_int_equal(c.n, 1);
+	assert_string_equal(c.spans[0].last.id, "10");
+	assert_false(cover_confirm_end(&c, "12"));
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_NEWEST);
+	cover_deinit(&c);
+}
+
+/* The page below a run is proven and stands on its own; the run follows it without a gap. */
+static void the_page_below_a_run_is_a_span_of_its_own(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "10", T0 + 10 * SEC }, { "11", T0 + 11 * SEC } };
+	const struct cover_page p = page(items, 2);
+	bool met;
+
+	cover_load(&c, "1", T0, "10", T0 + 10 * SEC, SPAN_START);
+	cover_live(&c, "12");
+	assert_int_equal(cover_before(&c, 1, &p, false, false, &met), 0);
+	assert_true(met);
+	assert_int_equal(c.n, 2);
+	assert_string_equal(c.spans[0].last.id, "11");
+	assert_int_equal(c.spans[1].flags, SPAN_RUN | SPAN_LIVE | SPAN_NEXT);
 	cover_deinit(&c);
 }
 
@@ -179,12 +244,12 @@ static void A17_an_empty_archive_is_remembered(_unused_ void **state)
 	assert_string_equal(c.spans[0].first.id, "5");
 	cover_deinit(&c);
 
-	/* The first live message on an empty archive starts the span. */
+	/* The first live message follows it without a gap. */
 	cover_confirm_empty(&c, T0);
 	cover_live(&c, "1");
-	assert_int_equal(c.n, 1);
-	assert_string_equal(c.spans[0].first.id, "1");
-	assert_int_equal(c.spans[0].flags, SPAN_START | SPAN_LIVE);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(cover_count_gaps(&c, false), 0);
+	assert_true(cover_valid(&c));
 	cover_deinit(&c);
 }
 
@@ -235,7 +300,8 @@ static void check_claims(const struct cover *c, const struct world *w)
 	for (size_t i = 0; i < c->n; i++) {
 		int a = number(c->spans[i].first.id), b = number(c->spans[i].last.id);
 
-		if (c->spans[i].flags & SPAN_EMPTY)
+		/* A run claims what the session delivered, for as long as the session lasts. */
+		if (c->spans[i].flags & (SPAN_EMPTY | SPAN_RUN))
 			continue;
 		assert_true(a > prev);
 		assert_true(b >= a);
@@ -253,7 +319,8 @@ static void fetch(struct cover *c, struct world *w, const struct plan *p, int ma
 	struct cover_page pg = { items, 0 };
 	int top = w->n, from, lowest = w->lost_below > 1 ? w->lost_below : 1;
 	bool complete;
-	size_t spans = c->n, at;
+	size_t at;
+	bool met;
 
 	if (p->step == PLAN_BEFORE && *p->cursor)
 		top = number(p->cursor) - 1;
@@ -271,8 +338,8 @@ static void fetch(struct cover *c, struct world *w, const struct plan *p, int ma
 		cover_newest(c, &pg, complete, T0);
 		return;
 	}
-	at = cover_before(c, p->span, &pg, complete);
-	if (complete && at > 0 && at == p->span && c->n == spans)
+	at = cover_before(c, p->span, &pg, complete, false, &met);
+	if (complete && !met)
 		cover_exhausted(c, at, w->us[w->lost_below > 1 ? w->lost_below : 1]);
 }
 
@@ -292,8 +359,6 @@ static void coverage_never_claims_what_is_not_stored(_unused_ void **state)
 			if (kind < 4 && w.n < 390) { /* archived while we are away, or not delivered */
 				w.n++;
 				w.us[w.n] = (w.n > 1 ? w.us[w.n - 1] : T0) + (rand() % 3 ? 0 : rand() % 900 * SEC);
-				if (cover_is_live(&c))
-					cover_session_lost(&c);
 			} else if (kind < 7 && w.n < 390) { /* live */
 				w.n++;
 				w.us[w.n] = (w.n > 1 ? w.us[w.n - 1] : T0) + (rand() % 3 ? 0 : rand() % 90 * SEC);
@@ -311,6 +376,7 @@ static void coverage_never_claims_what_is_not_stored(_unused_ void **state)
 			}
 			check_claims(&c, &w);
 		}
+		cover_session_lost(&c);
 		for (int i = 0; i < 2000; i++) {
 			p = plan_next(&c, &policy);
 			if (p.step == PLAN_DONE)
@@ -332,8 +398,11 @@ int main(void)
 		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
 		cmocka_unit_test(a_page_that_meets_the_older_span_joins),
 		cmocka_unit_test(equal_stamps_do_not_join),
+		cmocka_unit_test(a_page_by_id_lies_below_whatever_its_stamps),
 		cmocka_unit_test(A1_live_messages_during_catch_up_open_their_own_span),
 		cmocka_unit_test(C10_live_message_inside_the_newest_page),
+		cmocka_unit_test(a_run_is_forgotten_with_its_session),
+		cmocka_unit_test(the_page_below_a_run_is_a_span_of_its_own),
 		cmocka_unit_test(B1_B2_what_expired_is_recorded_as_lost),
 		cmocka_unit_test(B8_a_wiped_archive),
 		cmocka_unit_test(A17_an_empty_archive_is_remembered),

@@ -15,7 +15,7 @@ static void validity(_unused_ void **state)
 {
 	static const char *const users[] = { "alice@example.org", "a@b", "\xc3\xbc@m\xc3\xbcnchen.example", "a.b+c@[::1]" };
 	static const char *const not_users[] = { "", "alice", "@example.org", "alice@", "a@b/c", "a b@c", "a@b c",
-						 "a@b@c", "a:b@c", "a\x01@b", "a@b\xff", "a<b@c" };
+						 "a@b@c", "a:b@c", "a@b..c", "a@.b", "a@b.", "a\x01@b", "a@b\xff", "a<b@c" };
 	char longer[1100];
 
 	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
