@@ -52,7 +52,9 @@ build() {
 	else
 		meson setup "$dir" "$@" >"$WORK/build.log" 2>&1
 	fi && ninja -C "$dir" >>"$WORK/build.log" 2>&1 && { tail -n 1 "$WORK/build.log"; return 0; }
-	grep -v '^\[' "$WORK/build.log" | head -n 60
+	sed -n '/^FAILED:/,$p' "$WORK/build.log" | grep -v '^\[' >"$WORK/build.failed"
+	[ -s "$WORK/build.failed" ] || tail -n 20 "$WORK/build.log" >"$WORK/build.failed" # meson itself
+	head -n 60 "$WORK/build.failed"
 	broken=$((broken + 1))
 	return 1
 }

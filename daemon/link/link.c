@@ -244,6 +244,10 @@ int link_new(sd_event *event, int fd, enum link_side side, link_record_fn on_rec
 	r = sd_bus_add_filter(l->bus, NULL, on_message, l);
 	if (r < 0)
 		return err_origin(r);
+	/* By default sd-bus closes with the event loop; the last words (STOP, FAILED) come after it. */
+	r = sd_bus_set_close_on_exit(l->bus, 0);
+	if (r < 0)
+		return err_origin(r);
 	r = sd_bus_start(l->bus);
 	if (r < 0)
 		return err_origin(r);

@@ -406,8 +406,11 @@ static void on_failed(struct engine *e, const struct link_failed *f)
 	log_debug("%s: failed: %s: %s", e->account.jid, f->condition, f->text);
 	if (e->stopping)
 		return;
-	/* The server counted stanzas that we never sent: such a session cannot be trusted again (D8). */
-	if (strcmp(f->condition, "handled-count-too-high") == 0)
+	/*
+	 * The server counted stanzas that we never sent: such a session cannot be trusted again (D8). And what made a
+	 * resumed stream unreadable will be repeated at each resume: a new session leaves it behind.
+	 */
+	if (strcmp(f->condition, "handled-count-too-high") == 0 || (f->failure == FAILURE_PROTOCOL && e->resumed))
 		commit_session_over(e);
 	engine_set_reason(e, what->name, *f->text ? f->text : f->condition);
 	e->slow = what->slow || strcmp(f->condition, "conflict") == 0;

@@ -472,6 +472,26 @@ static void a_bad_certificate_is_tried_again_slowly(void **state)
 	assert_int_equal(s->wires, 0);
 }
 
+/* A stanza that breaks the stream is repeated at each resume: the second time the session is given up (poison loop). */
+static void a_poison_stanza_does_not_loop_through_resumes(void **state)
+{
+	struct link_record r = { .kind = LINK_FAILED };
+	struct sim *s = *state;
+
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	r.failed = (struct link_failed){ FAILURE_PROTOCOL, "not-well-formed", "words" };
+	engine_record(s->engine, &r);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->resumes, 1);
+	engine_record(s->engine, &r);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->resumes, 1);
+	assert_int_equal(s->binds, 2);
+	sim_expect_all(s, 0);
+}
+
 static void disconnect_closes_the_session_and_enable_starts_anew(void **state)
 {
 	struct sim *s = *state;
@@ -623,6 +643,7 @@ int main(void)
 		T(a_wire_that_stays_silent_is_killed_and_tried_again),
 		T(a_refused_password_stops_until_the_user_acts),
 		T(a_bad_certificate_is_tried_again_slowly),
+		T(a_poison_stanza_does_not_loop_through_resumes),
 		T(disconnect_closes_the_session_and_enable_starts_anew),
 		T(a_pause_stops_questions_and_resume_goes_on),
 		T(a_full_disk_loses_nothing_and_heals),
