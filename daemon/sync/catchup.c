@@ -76,6 +76,7 @@ void catchup_prove(struct engine *e)
 {
 	struct cover cover = { 0 };
 
+	query_drop(e);
 	e->unproven = 0;
 	e->metadata_known = false;
 	if (e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
@@ -327,6 +328,13 @@ void catchup_fin(struct engine *e, const struct link_fin *f)
 	if (commit_now(e) < 0) {
 		commit_skip(e, f->n);
 		query_drop(e);
+		return;
+	}
+	/* Coverage changed under the question (never while one is asked, as far as we know): ask anew. */
+	if (q->step == PLAN_BEFORE && (q->span >= e->cover.n || strcmp(e->cover.spans[q->span].first.id, q->above_id) != 0)) {
+		commit_skip(e, f->n);
+		query_drop(e);
+		catchup_go(e);
 		return;
 	}
 	items = cover_items(q, f, &page.n);

@@ -131,6 +131,12 @@ void commit_roster(struct engine *e, const struct link_roster *r)
 {
 	struct roster_entry *entry;
 
+	if (e->n_roster + e->n_roster_jids >= ROSTER_MAX) {
+		log_warning("%s: the roster has more than %d items; the stream is dropped", LOG_JID(e->account.jid),
+			    ROSTER_MAX);
+		engine_drop_wire(e);
+		return;
+	}
 	if (e->n_roster == e->cap_roster) {
 		e->cap_roster = e->cap_roster ? e->cap_roster * 2 : 64;
 		e->roster = xrealloc(e->roster, e->cap_roster, sizeof(*e->roster));

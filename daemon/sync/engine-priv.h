@@ -16,6 +16,7 @@
 #define LAZY_BATCH 100
 #define COMMIT_BATCH 50			     /* or so many stanzas; facts/db.md section 3: p99 grows beyond */
 #define PENDING_MAX 4096		     /* live records in memory while the store refuses; the wire stops at 2000 */
+#define ROSTER_MAX 50000		     /* items in memory at once; the wire passes at most 2 MB of roster */
 #define STORE_RETRY_US (INT64_C(5) * 1000000) /* a full disk is looked at again this often */
 #define QUERY_DEADLINE_US (INT64_C(60) * 1000000) /* a page on 2G: 250 messages of 1 kB at 40 kbit/s take 50 s */
 #define SYNC_RETRY_US (INT64_C(30) * 1000000) /* first wait after an archive error; doubles to ten minutes */

@@ -14,8 +14,11 @@
 #define STANZA_MAX (256 * 1024)
 /* Bytes of an iq result of our own account: a roster of 10,000 contacts at 150 bytes each is 1.5 MB. */
 #define IQ_RESULT_MAX (2 * 1024 * 1024)
-/* Bytes of a stanza that is only skipped, nothing of it kept; more ends the stream. Servers are set to 10 MB at most. */
-#define STANZA_SKIP_MAX (16 * 1024 * 1024)
+/*
+ * Bytes of a stanza that is only skipped, nothing of it kept: it is counted, so that a resume does not bring it again.
+ * Costs no memory, and two seconds of parsing; servers are set to 10 MB at most. More ends the stream.
+ */
+#define STANZA_SKIP_MAX (256 * 1024 * 1024)
 /* Bytes of one start tag. Addresses may have 3 kB each (RFC 7622), ordinary tags have some hundred bytes. */
 #define TAG_MAX (16 * 1024)
 /* Bytes that expat may hold back for an unfinished tag. It scans them again at each read: 64 times at most. */

@@ -472,6 +472,29 @@ static void a_bad_certificate_is_tried_again_slowly(void **state)
 	assert_int_equal(s->wires, 0);
 }
 
+/* sync now while a question is under way, with a run of live messages on top. */
+static void sync_now_in_the_middle_of_everything(void **state)
+{
+	struct sim *s = *state;
+	char body[32];
+
+	sim_fill(s, 300, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	for (int i = 0; i < 300; i++) {
+		if (i % 20 == 7) {
+			snprintf(body, sizeof(body), "live %d", i);
+			sim_live(s, "bob@sim.test", body);
+		}
+		if (i % 13 == 5)
+			engine_sync_now(s->engine);
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 50);
+		sim_expect_honest(s);
+	}
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
 /* A stanza that breaks the stream is repeated at each resume: the second time the session is given up (poison loop). */
 static void a_poison_stanza_does_not_loop_through_resumes(void **state)
 {
@@ -643,6 +666,7 @@ int main(void)
 		T(a_wire_that_stays_silent_is_killed_and_tried_again),
 		T(a_refused_password_stops_until_the_user_acts),
 		T(a_bad_certificate_is_tried_again_slowly),
+		T(sync_now_in_the_middle_of_everything),
 		T(a_poison_stanza_does_not_loop_through_resumes),
 		T(disconnect_closes_the_session_and_enable_starts_anew),
 		T(a_pause_stops_questions_and_resume_goes_on),

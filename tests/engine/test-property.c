@@ -31,7 +31,7 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 	int n;
 
 	snprintf(peer, sizeof(peer), "c%d@sim.test", pick(seed, 4));
-	switch (pick(seed, 15)) {
+	switch (pick(seed, 16)) {
 	case 0:
 	case 1:
 	case 2:
@@ -73,6 +73,9 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 		break;
 	case 10:
 		s->page_cap = (uint32_t)(2 + pick(seed, 60));
+		break;
+	case 13:
+		engine_sync_now(s->engine);
 		break;
 	case 12: /* archived, and never delivered to us although we are online */
 		snprintf(body, sizeof(body), "m%d", (*serial)++);

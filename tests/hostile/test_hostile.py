@@ -41,9 +41,11 @@ def bodies(varved):
 
 
 def good_message_arrives(varved, server, text, timeout=40):
-    """A message sent now, on whichever connection is or becomes current, is stored; once."""
+    """A message sent now, on whichever connection is or becomes current, is stored; once. It is archived as well, as
+    a real server does: so it arrives also when this connection is given up together with its session."""
     wait_for(lambda: server.current, timeout, lambda: f"a connection; {varved.account()} {varved.tail(2000)}")
-    server.send(message(text, ident=text))
+    server.script.archive.append(scripted.Archived(text, 1800000000000000, "bob@chat.test/x", "alice@chat.test", text))
+    server.send(message(text, ident=text, extra=f"<stanza-id xmlns='urn:xmpp:sid:0' by='alice@chat.test' id='{text}'/>"))
     wait_for(lambda: text in bodies(varved), timeout, lambda: f"{text}; has {bodies(varved)[-5:]}; {varved.tail(2000)}")
     assert bodies(varved).count(text) == 1
     assert varved.child.poll() is None
