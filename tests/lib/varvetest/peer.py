@@ -58,17 +58,25 @@ class Peer:
         self.jid = f"{user}@{server.domain}"
         self.domain = server.domain
 
-        async def connect():
+        async def once():
             client = _Client(f"{self.jid}/{resource}", password, server.ca)
             client.ssl_context.check_hostname = False       # slixmpp connects to an address; the chain is verified
             client.connect(("127.0.0.1", server.port))
             try:
-                await asyncio.wait_for(client.ready, 20)
+                await asyncio.wait_for(client.ready, 10)
             except BaseException:
                 client.leave()
                 raise
             return client
-        self.client = loop.run(connect(), 30)
+
+        async def connect():
+            for _ in range(3):
+                try:
+                    return await once()
+                except (asyncio.TimeoutError, RuntimeError):
+                    pass            # an ejabberd that has just come up from a KILL may drop its first login
+            return await once()
+        self.client = loop.run(connect(), 50)
 
     def send(self, to, body, id=None, origin_id=None, children=()):
         """One chat message; id=None: one of slixmpp's own. children: XML texts to add. Returns the id."""
