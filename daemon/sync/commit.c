@@ -1,5 +1,5 @@
 /*
- * What becomes durable, and when. The order that promise 1 asks for is in one function, finish(): effects, coverage
+ * What becomes durable, and when. The order that promise 1 asks for is in one function, commit_finish(): effects, coverage
  * and the session row in one transaction, then its commit, then the wire hears the committed count.
  */
 #include "sync/engine-priv.h"
@@ -236,8 +236,7 @@ static int save_session(struct engine *e, const struct ackline *line)
 	return session_save(e->store, e->account.id, &row);
 }
 
-/* The last lines of every transaction. On success ${line} and ${cover} (if not NULL) are the engine's. */
-static int finish(struct engine *e, const struct ackline *line, struct cover *cover)
+int commit_finish(struct engine *e, const struct ackline *line, struct cover *cover)
 {
 	struct link_record rec = { .kind = LINK_COMMITTED };
 	uint32_t old_h = e->session.h_in;
@@ -270,8 +269,7 @@ static int finish(struct engine *e, const struct ackline *line, struct cover *co
 	return 0;
 }
 
-/* A transaction failed: say so once, keep everything, try again later. Nothing was acknowledged. */
-static int failed(struct engine *e, int r)
+int commit_failed(struct engine *e, int r)
 {
 	store_rollback(e->store);
 	if (!e->store_failing) {
@@ -287,7 +285,7 @@ static int failed(struct engine *e, int r)
 	return err_trace(r);
 }
 
-static void succeeded(struct engine *e)
+void commit_succeeded(struct engine *e)
 {
 	if (!e->store_failing)
 		return;
@@ -316,13 +314,13 @@ int commit_now(struct engine *e)
 	if (r >= 0)
 		r = put_roster(e, &line);
 	if (r >= 0)
-		r = finish(e, &line, cover_changed ? &cover : NULL);
+		r = commit_finish(e, &line, cover_changed ? &cover : NULL);
 	cover_deinit(&cover);
 	if (r < 0)
-		return failed(e, r);
+		return commit_failed(e, r);
 	drop_pending(e);
 	e->messages += new_messages;
-	succeeded(e);
+	commit_succeeded(e);
 	if (feed)
 		e->io->event(e->userdata, HUB_FEED);
 	if (cover_changed)
@@ -354,13 +352,13 @@ int commit_page(struct engine *e, const struct query *q, uint32_t fin_n, const c
 				ackline_done(&line, q->numbers[i]);
 		if (e->counted && fin_n)
 			ackline_done(&line, fin_n);
-		r = finish(e, &line, cover);
+		r = commit_finish(e, &line, cover);
 	}
 	if (r < 0)
-		return failed(e, r);
+		return commit_failed(e, r);
 	step("page.commit");
 	e->messages += new_messages;
-	succeeded(e);
+	commit_succeeded(e);
 	if (q->n)
 		e->io->event(e->userdata, HUB_FEED);
 	return 0;
@@ -372,83 +370,8 @@ int commit_cover(struct engine *e, struct cover *cover)
 
 	r = store_begin(e->store);
 	if (r >= 0)
-		r = finish(e, &e->line, cover);
-	return r < 0 ? failed(e, r) : 0;
-}
-
-/*
- * Make ${next} the session row; ${lost}: the coverage's live end goes with the old session, in the same transaction.
- */
-static int change_session(struct engine *e, const struct session *next, const struct ackline *line, bool lost)
-{
-	struct session old = e->session;
-	struct cover cover = { 0 };
-	int r;
-
-	if (lost) {
-		cover_copy(&cover, &e->cover);
-		cover_session_lost(&cover);
-	}
-	e->session = *next;
-	r = store_begin(e->store);
-	if (r >= 0)
-		r = finish(e, line, lost ? &cover : NULL);
-	cover_deinit(&cover);
-	if (r < 0) {
-		e->session = old;
-		return failed(e, r);
-	}
-	succeeded(e);
-	return 0;
-}
-
-int commit_session_bound(struct engine *e, const struct link_online *o)
-{
-	struct session old = e->session;
-	struct session next = old;
-	struct ackline line;
-	int r;
-
-	ackline_init(&line, o->sm_in);
-	next.sm_id = xstrdup(o->sm_id);
-	next.sm_location = xstrdup(o->sm_location);
-	next.full_jid = xstrdup(o->jid);
-	next.sm_max = o->sm_max;
-	next.h_out = o->sm_out;
-	next.grant = o->sm_out + LINK_FIRST_GRANT;
-	next.flights = o->flights;
-	next.binds++;
-	/* What the old session delivered but did not get stored comes again from the archive. */
-	r = change_session(e, &next, &line, true);
-	free(r < 0 ? next.sm_id : old.sm_id);
-	free(r < 0 ? next.sm_location : old.sm_location);
-	free(r < 0 ? next.full_jid : old.full_jid);
-	return r;
-}
-
-int commit_session_resumed(struct engine *e, const struct link_online *o)
-{
-	struct session next = e->session;
-
-	next.h_out = o->sm_out;
-	if ((int32_t)(next.grant - o->sm_out) < GRANT_STEP / 2)
-		next.grant = o->sm_out + GRANT_STEP;
-	next.flights = o->flights;
-	next.resumes++;
-	next.last_resume_us = e->io->real_us(e->userdata);
-	return change_session(e, &next, &e->line, false);
-}
-
-int commit_session_over(struct engine *e)
-{
-	char *old_id = e->session.sm_id;
-	struct session next = e->session;
-	int r;
-
-	next.sm_id = xstrdup("");
-	r = change_session(e, &next, &e->line, true);
-	free(r < 0 ? next.sm_id : old_id);
-	return r;
+		r = commit_finish(e, &e->line, cover);
+	return r < 0 ? commit_failed(e, r) : 0;
 }
 
 void commit_forget(struct engine *e)

@@ -1,6 +1,7 @@
 /*
- * The engine's inside, shared by its three files: engine.c (connection), commit.c (what becomes durable, and when),
- * catchup.c (what to ask the archive and what the answers mean). Nobody else includes this.
+ * The engine's inside, shared by its files: engine.c (connection), engine-records.c (what the wire says),
+ * engine-status.c, commit.c (what becomes durable, and when), commit-session.c, catchup.c (what to ask the archive and
+ * what the answers mean). Nobody else includes this, but for the simulator in tests/engine.
  */
 #pragma once
 
@@ -109,10 +110,14 @@ struct engine {
 
 /* engine.c */
 void engine_arm(struct engine *e, enum engine_timer which, int64_t delay_us); /* < 0: off */
+/* Change state, if the table of allowed moves has it; logs and tells. */
+void engine_enter(struct engine *e, enum engine_state next);
+/* Stop everything that belongs to the stream. The wire must be gone or killed. */
+void engine_stream_over(struct engine *e);
 void engine_set_reason(struct engine *e, const char *name, const char *text);
 void engine_drop_wire(struct engine *e); /* kill it and go to WAIT as if it had gone */
 
-/* commit.c */
+/* commit.c; commit-session.c from commit_session_bound() on */
 int commit_init(struct engine *e);
 void commit_deinit(struct engine *e);
 /* A live or carbon message; copies it. */
@@ -132,6 +137,14 @@ int commit_now(struct engine *e);
  */
 int commit_page(struct engine *e, const struct query *q, uint32_t fin_n, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids);
+/*
+ * The last lines of every transaction: coverage (if not NULL), the session row with ${line}'s h, the commit, and only
+ * then the news to the wire. On success ${line} and ${cover} are the engine's.
+ */
+int commit_finish(struct engine *e, const struct ackline *line, struct cover *cover);
+/* A transaction failed: say so once, keep everything, try again later. Nothing was acknowledged. Returns r, traced. */
+int commit_failed(struct engine *e, int r);
+void commit_succeeded(struct engine *e);
 /* A new session begins or one was resumed: the row and the coverage flags change together. */
 int commit_session_bound(struct engine *e, const struct link_online *o);
 int commit_session_resumed(struct engine *e, const struct link_online *o);

@@ -30,7 +30,7 @@ static const unsigned int allowed[ENGINE_STATES] = {
 };
 
 /* The only place that assigns e->state. */
-static void engine_enter(struct engine *e, enum engine_state next)
+void engine_enter(struct engine *e, enum engine_state next)
 {
 	if (e->state == next && next != ENGINE_WAIT)
 		return;
@@ -79,8 +79,7 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	return 0;
 }
 
-/* Stop everything that belongs to the stream. The wire must be gone or killed. */
-static void stream_over(struct engine *e)
+void engine_stream_over(struct engine *e)
 {
 	e->wire = false;
 	e->ready = false;
@@ -97,7 +96,7 @@ struct engine *engine_free(struct engine *e)
 	if (e->wire)
 		e->io->kill(e->userdata);
 	if (e->io)
-		stream_over(e);
+		engine_stream_over(e);
 	commit_deinit(e);
 	account_deinit(&e->account);
 	free(e->reason_name);
@@ -137,7 +136,7 @@ void engine_wire_gone(struct engine *e, const char *why)
 	if (!e->wire)
 		return;
 	log_debug("%s: wire gone: %s", e->account.jid, why);
-	stream_over(e);
+	engine_stream_over(e);
 	e->stopping = false;
 	if (stopping)
 		return;
@@ -266,7 +265,7 @@ void engine_configure(struct engine *e, const struct account *a, bool reconnect)
 		return;
 	if (e->wire) {
 		e->io->kill(e->userdata);
-		stream_over(e);
+		engine_stream_over(e);
 		e->stopping = false;
 		engine_enter(e, ENGINE_WAIT);
 	}
@@ -288,211 +287,6 @@ void engine_sync_pause(struct engine *e, bool pause)
 	e->paused = pause;
 	catchup_go(e);
 	e->io->event(e->userdata, HUB_SYNC);
-}
-
-static void on_phase(struct engine *e, const struct link_phase *p)
-{
-	switch ((enum link_phase_id)p->phase) {
-	case PHASE_RESOLVE:
-	case PHASE_CONNECT:
-	case PHASE_TLS:
-	case PHASE_FEATURES:
-		break;
-	case PHASE_AUTH:
-		if (e->state == ENGINE_DIAL)
-			engine_enter(e, ENGINE_AUTH);
-		break;
-	case PHASE_BIND:
-		if (e->state == ENGINE_AUTH)
-			engine_enter(e, ENGINE_BIND);
-		break;
-	case PHASE_SETTLE:
-		break;
-	}
-	if (e->state != ENGINE_ONLINE || !e->ready)
-		engine_arm(e, TIMER_DEADLINE, e->policy.deadline_us);
-}
-
-static void send_grant(struct engine *e)
-{
-	struct link_record rec;
-
-	link_record_init(&rec, LINK_GRANT);
-	rec.grant.n = e->session.grant;
-	e->io->send(e->userdata, &rec);
-}
-
-static void on_online(struct engine *e, const struct link_online *o)
-{
-	int r;
-
-	if (e->state != ENGINE_BIND && e->state != ENGINE_AUTH) {
-		log_warning("%s: the wire says online out of turn", LOG_JID(e->account.jid));
-		engine_drop_wire(e);
-		return;
-	}
-	e->counted = o->resumed || *o->sm_id;
-	e->resumed = o->resumed;
-	str_set(&e->address, o->address);
-	str_set(&e->mechanism, o->mechanism);
-	catchup_stream_begins(e);
-	e->stream_caught_up = false;
-	r = o->resumed ? commit_session_resumed(e, o) : commit_session_bound(e, o);
-	if (r < 0) {
-		/* Without the row nothing of this session could be acknowledged: leave, try later. */
-		engine_drop_wire(e);
-		return;
-	}
-	if (e->counted)
-		send_grant(e);
-	engine_set_reason(e, "", "");
-	log_info("%s: online%s, %s, %u flights", LOG_JID(e->account.jid), o->resumed ? ", resumed" : "", o->mechanism,
-		 o->flights);
-	engine_enter(e, ENGINE_ONLINE);
-	engine_arm(e, TIMER_DEADLINE, e->policy.deadline_us);
-}
-
-static void on_ready(struct engine *e, const struct link_ready *y)
-{
-	if (e->state != ENGINE_ONLINE) {
-		engine_drop_wire(e);
-		return;
-	}
-	engine_arm(e, TIMER_DEADLINE, -1);
-	str_set(&e->session.features, y->features);
-	e->session.archive = y->archive;
-	e->session.stanza_ids = y->stanza_ids;
-	e->ready = true;
-	commit_soon(e);
-	catchup_go(e);
-	e->io->event(e->userdata, HUB_ACCOUNT_STATE);
-	e->io->event(e->userdata, HUB_SYNC);
-}
-
-static void on_sent(struct engine *e, uint32_t n)
-{
-	if ((int32_t)(e->session.grant - n) >= GRANT_STEP / 2)
-		return;
-	/* Reserved before it is used: after a crash the server's h may be anything up to here (D8). */
-	e->session.grant = n + GRANT_STEP;
-	e->dirty = true;
-	if (commit_now(e) >= 0)
-		send_grant(e);
-}
-
-/* What a failure means: the bus's error name, and what to do. */
-static const struct failure {
-	const char *name;
-	bool refuse; /* only the user can help */
-	bool slow;   /* a person should look, but it may heal */
-} failures[] = {
-	[FAILURE_DNS] = { "Offline", false, false },
-	[FAILURE_CONNECT] = { "Offline", false, false },
-	[FAILURE_TLS] = { "Offline", false, false },
-	[FAILURE_CERT] = { "Certificate", false, true },
-	[FAILURE_NO_TLS] = { "NoTls", false, true },
-	[FAILURE_AUTH] = { "AuthFailed", true, false },
-	[FAILURE_MECHANISM] = { "AuthFailed", true, false },
-	[FAILURE_PROTOCOL] = { "Remote", false, false },
-	[FAILURE_STREAM] = { "Remote", false, false },
-	[FAILURE_LOST] = { "Offline", false, false },
-	[FAILURE_CONFIG] = { "Configuration", true, false },
-};
-
-static void on_failed(struct engine *e, const struct link_failed *f)
-{
-	const struct failure *what = f->failure < ARRAY_SIZE(failures) ? &failures[f->failure] : &failures[FAILURE_LOST];
-
-	log_debug("%s: failed: %s: %s", e->account.jid, f->condition, f->text);
-	if (e->stopping)
-		return;
-	/*
-	 * The server counted stanzas that we never sent: such a session cannot be trusted again (D8). And what made a
-	 * resumed stream unreadable will be repeated at each resume: a new session leaves it behind.
-	 */
-	if (strcmp(f->condition, "handled-count-too-high") == 0 || (f->failure == FAILURE_PROTOCOL && e->resumed))
-		commit_session_over(e);
-	engine_set_reason(e, what->name, *f->text ? f->text : f->condition);
-	e->slow = what->slow || strcmp(f->condition, "conflict") == 0;
-	if (!what->refuse) {
-		engine_drop_wire(e);
-		return;
-	}
-	log_error("%s: stopped: %s", LOG_JID(e->account.jid), e->reason_text);
-	e->io->kill(e->userdata);
-	stream_over(e);
-	engine_enter(e, ENGINE_REFUSED);
-}
-
-static void on_refused(struct engine *e, const struct link_resume_refused *f)
-{
-	log_info("%s: session not resumed (%s); the archive fills the gap", LOG_JID(e->account.jid), f->condition);
-}
-
-void engine_record(struct engine *e, const struct link_record *r)
-{
-	if (!e->wire)
-		return;
-	switch (r->kind) {
-	case LINK_PHASE:
-		on_phase(e, &r->phase);
-		break;
-	case LINK_ONLINE:
-		on_online(e, &r->online);
-		break;
-	case LINK_RESUME_REFUSED:
-		on_refused(e, &r->resume_refused);
-		break;
-	case LINK_READY:
-		on_ready(e, &r->ready);
-		break;
-	case LINK_MSG:
-		if (commit_repeated(e, r->msg.n))
-			break;
-		if (r->msg.via == VIA_ARCHIVE)
-			catchup_item(e, &r->msg);
-		else
-			commit_message(e, &r->msg);
-		break;
-	case LINK_FIN:
-		if (!commit_repeated(e, r->fin.n))
-			catchup_fin(e, &r->fin);
-		break;
-	case LINK_META:
-		if (!commit_repeated(e, r->meta.n))
-			catchup_meta(e, &r->meta);
-		break;
-	case LINK_QUERY_FAILED:
-		if (!commit_repeated(e, r->query_failed.n))
-			catchup_failed(e, &r->query_failed);
-		break;
-	case LINK_ROSTER:
-		if (r->roster.n == 0 || !commit_repeated(e, r->roster.n))
-			commit_roster(e, &r->roster);
-		break;
-	case LINK_ACKED:
-		e->session.h_out = r->acked.n;
-		e->dirty = true;
-		break;
-	case LINK_SENT:
-		on_sent(e, r->sent.n);
-		break;
-	case LINK_IDLE:
-		if (!commit_repeated(e, r->idle.n))
-			commit_skip(e, r->idle.n);
-		break;
-	case LINK_FAILED:
-		on_failed(e, &r->failed);
-		break;
-	case LINK_START:
-	case LINK_COMMITTED:
-	case LINK_GRANT:
-	case LINK_QUERY:
-	case LINK_META_QUERY:
-	case LINK_STOP:
-	case LINK_KINDS:
-		break;
-	}
 }
 
 static void on_deadline(struct engine *e)
@@ -533,117 +327,4 @@ void engine_timer(struct engine *e, enum engine_timer which)
 	case ENGINE_TIMERS:
 		break;
 	}
-}
-
-const struct account *engine_account(const struct engine *e)
-{
-	return &e->account;
-}
-
-const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive, size_t *ret_fetching)
-{
-	*ret_archive = e->archive;
-	*ret_fetching = e->query.id && e->query.step == PLAN_BEFORE ? e->query.span : SIZE_MAX;
-	return &e->cover;
-}
-
-void engine_archive_ends(const struct engine *e, int64_t *ret_start_us, int64_t *ret_end_us)
-{
-	*ret_start_us = e->meta_start_us;
-	*ret_end_us = e->meta_end_us;
-}
-
-static const char *account_state(const struct engine *e)
-{
-	switch (e->state) {
-	case ENGINE_OFF:
-		return e->account.enabled ? "offline" : "disabled";
-	case ENGINE_WAIT:
-		return "offline";
-	case ENGINE_DIAL:
-		return "connecting";
-	case ENGINE_AUTH:
-	case ENGINE_BIND:
-		return "authenticating";
-	case ENGINE_ONLINE:
-		return "online";
-	case ENGINE_REFUSED:
-		return "auth-failed";
-	case ENGINE_STATES:
-		break;
-	}
-	return "offline";
-}
-
-static void sync_status(const struct engine *e, struct account_status *ret)
-{
-	bool past = e->query.step == PLAN_BEFORE && e->query.span == 0;
-
-	ret->sync_phase = "";
-	ret->sync_state = "idle";
-	if (e->paused) {
-		ret->sync_state = "paused";
-	} else if (e->sync_error || e->store_failing) {
-		ret->sync_state = "error";
-	} else if (e->query.id) {
-		ret->sync_state = past ? "backfilling" : "catching-up";
-		ret->sync_phase = e->query.step == PLAN_META ? "metadata" :
-				  e->query.step == PLAN_NEWEST ? "newest" :
-				  past ? "past" : "gap";
-	} else if (e->state == ENGINE_ONLINE && !e->ready) {
-		ret->sync_state = "catching-up";
-	}
-}
-
-/* Seconds of the server archive's time, held and in all. */
-static void progress(const struct engine *e, struct account_status *ret)
-{
-	int64_t start = e->meta_start_us, end = e->meta_end_us, held = 0;
-
-	if (end <= start)
-		return;
-	for (size_t i = 0; i < e->cover.n; i++) {
-		int64_t a = e->cover.spans[i].first.us, b = e->cover.spans[i].last.us;
-
-		a = a < start ? start : a;
-		b = b > end ? end : b;
-		held += b > a ? b - a : 0;
-	}
-	ret->total = (uint64_t)((end - start) / USEC_PER_SEC);
-	ret->done = ret->caught_up ? ret->total : (uint64_t)(held / USEC_PER_SEC);
-}
-
-void engine_status(const struct engine *e, struct account_status *ret)
-{
-	const struct session *s = &e->session;
-
-	*ret = (struct account_status){
-		.state = account_state(e),
-		.reason_name = e->reason_name,
-		.reason_text = e->reason_text,
-		.next_retry_us = e->retry_real_us,
-		.resource = strchr(s->full_jid, '/') ? strchr(s->full_jid, '/') + 1 : "",
-		.address = e->address,
-		.mechanism = e->mechanism,
-		.features = s->features,
-		.resumable = *s->sm_id,
-		.resumed = e->resumed,
-		.resumes = s->resumes,
-		.binds = s->binds,
-		.flights = s->flights,
-		.last_resume_us = s->last_resume_us,
-		.h_in = s->h_in,
-		.h_out = s->h_out,
-		.gaps = (uint32_t)cover_count_gaps(&e->cover, false),
-		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
-		.messages = e->messages,
-		.oldest_us = e->cover.n && !(e->cover.spans[0].flags & SPAN_EMPTY) ? e->cover.spans[0].first.us : 0,
-		.caught_up_us = s->caught_up_us,
-		.caught_up = e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing,
-	};
-	/* A past beyond the horizon is nobody's gap. */
-	if (catchup_done(e))
-		ret->gaps = 0;
-	sync_status(e, ret);
-	progress(e, ret);
 }

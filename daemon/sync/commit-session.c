@@ -1,0 +1,80 @@
+/*
+ * The session row: bound, resumed, over. Coverage's run and live end go with the old session in the same transaction.
+ */
+#include "base/err.h"
+#include "sync/engine-priv.h"
+
+/*
+ * Make ${next} the session row; ${lost}: the coverage's live end goes with the old session, in the same transaction.
+ */
+static int change_session(struct engine *e, const struct session *next, const struct ackline *line, bool lost)
+{
+	struct session old = e->session;
+	struct cover cover = { 0 };
+	int r;
+
+	if (lost) {
+		cover_copy(&cover, &e->cover);
+		cover_session_lost(&cover);
+	}
+	e->session = *next;
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = commit_finish(e, line, lost ? &cover : NULL);
+	cover_deinit(&cover);
+	if (r < 0) {
+		e->session = old;
+		return commit_failed(e, r);
+	}
+	commit_succeeded(e);
+	return 0;
+}
+
+int commit_session_bound(struct engine *e, const struct link_online *o)
+{
+	struct session old = e->session;
+	struct session next = old;
+	struct ackline line;
+	int r;
+
+	ackline_init(&line, o->sm_in);
+	next.sm_id = xstrdup(o->sm_id);
+	next.sm_location = xstrdup(o->sm_location);
+	next.full_jid = xstrdup(o->jid);
+	next.sm_max = o->sm_max;
+	next.h_out = o->sm_out;
+	next.grant = o->sm_out + LINK_FIRST_GRANT;
+	next.flights = o->flights;
+	next.binds++;
+	/* What the old session delivered but did not get stored comes again from the archive. */
+	r = change_session(e, &next, &line, true);
+	free(r < 0 ? next.sm_id : old.sm_id);
+	free(r < 0 ? next.sm_location : old.sm_location);
+	free(r < 0 ? next.full_jid : old.full_jid);
+	return r;
+}
+
+int commit_session_resumed(struct engine *e, const struct link_online *o)
+{
+	struct session next = e->session;
+
+	next.h_out = o->sm_out;
+	if ((int32_t)(next.grant - o->sm_out) < GRANT_STEP / 2)
+		next.grant = o->sm_out + GRANT_STEP;
+	next.flights = o->flights;
+	next.resumes++;
+	next.last_resume_us = e->io->real_us(e->userdata);
+	return change_session(e, &next, &e->line, false);
+}
+
+int commit_session_over(struct engine *e)
+{
+	char *old_id = e->session.sm_id;
+	struct session next = e->session;
+	int r;
+
+	next.sm_id = xstrdup("");
+	r = change_session(e, &next, &e->line, true);
+	free(r < 0 ? next.sm_id : old_id);
+	return r;
+}

@@ -1,0 +1,120 @@
+/*
+ * What an engine looks like from outside. Reads, changes nothing.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "sync/engine-priv.h"
+
+const struct account *engine_account(const struct engine *e)
+{
+	return &e->account;
+}
+
+const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive, size_t *ret_fetching)
+{
+	*ret_archive = e->archive;
+	*ret_fetching = e->query.id && e->query.step == PLAN_BEFORE ? e->query.span : SIZE_MAX;
+	return &e->cover;
+}
+
+void engine_archive_ends(const struct engine *e, int64_t *ret_start_us, int64_t *ret_end_us)
+{
+	*ret_start_us = e->meta_start_us;
+	*ret_end_us = e->meta_end_us;
+}
+
+static const char *account_state(const struct engine *e)
+{
+	switch (e->state) {
+	case ENGINE_OFF:
+		return e->account.enabled ? "offline" : "disabled";
+	case ENGINE_WAIT:
+		return "offline";
+	case ENGINE_DIAL:
+		return "connecting";
+	case ENGINE_AUTH:
+	case ENGINE_BIND:
+		return "authenticating";
+	case ENGINE_ONLINE:
+		return "online";
+	case ENGINE_REFUSED:
+		return "auth-failed";
+	case ENGINE_STATES:
+		break;
+	}
+	return "offline";
+}
+
+static void sync_status(const struct engine *e, struct account_status *ret)
+{
+	bool past = e->query.step == PLAN_BEFORE && e->query.span == 0;
+
+	ret->sync_phase = "";
+	ret->sync_state = "idle";
+	if (e->paused) {
+		ret->sync_state = "paused";
+	} else if (e->sync_error || e->store_failing) {
+		ret->sync_state = "error";
+	} else if (e->query.id) {
+		ret->sync_state = past ? "backfilling" : "catching-up";
+		ret->sync_phase = e->query.step == PLAN_META ? "metadata" :
+				  e->query.step == PLAN_NEWEST ? "newest" :
+				  past ? "past" : "gap";
+	} else if (e->state == ENGINE_ONLINE && !e->ready) {
+		ret->sync_state = "catching-up";
+	}
+}
+
+/* Seconds of the server archive's time, held and in all. */
+static void progress(const struct engine *e, struct account_status *ret)
+{
+	int64_t start = e->meta_start_us, end = e->meta_end_us, held = 0;
+
+	if (end <= start)
+		return;
+	for (size_t i = 0; i < e->cover.n; i++) {
+		int64_t a = e->cover.spans[i].first.us, b = e->cover.spans[i].last.us;
+
+		a = a < start ? start : a;
+		b = b > end ? end : b;
+		held += b > a ? b - a : 0;
+	}
+	ret->total = (uint64_t)((end - start) / USEC_PER_SEC);
+	ret->done = ret->caught_up ? ret->total : (uint64_t)(held / USEC_PER_SEC);
+}
+
+void engine_status(const struct engine *e, struct account_status *ret)
+{
+	const struct session *s = &e->session;
+
+	*ret = (struct account_status){
+		.state = account_state(e),
+		.reason_name = e->reason_name,
+		.reason_text = e->reason_text,
+		.next_retry_us = e->retry_real_us,
+		.resource = strchr(s->full_jid, '/') ? strchr(s->full_jid, '/') + 1 : "",
+		.address = e->address,
+		.mechanism = e->mechanism,
+		.features = s->features,
+		.resumable = *s->sm_id,
+		.resumed = e->resumed,
+		.resumes = s->resumes,
+		.binds = s->binds,
+		.flights = s->flights,
+		.last_resume_us = s->last_resume_us,
+		.h_in = s->h_in,
+		.h_out = s->h_out,
+		.gaps = (uint32_t)cover_count_gaps(&e->cover, false),
+		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
+		.messages = e->messages,
+		.oldest_us = e->cover.n && !(e->cover.spans[0].flags & SPAN_EMPTY) ? e->cover.spans[0].first.us : 0,
+		.caught_up_us = s->caught_up_us,
+		.caught_up = e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing,
+	};
+	/* A past beyond the horizon is nobody's gap. */
+	if (catchup_done(e))
+		ret->gaps = 0;
+	sync_status(e, ret);
+	progress(e, ret);
+}
