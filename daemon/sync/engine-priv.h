@@ -64,6 +64,7 @@ struct engine {
 	enum engine_state state;
 	bool wire;	    /* a wire is running */
 	bool stopping;	    /* told it to stop: its end is no failure */
+	uint32_t phase;	    /* enum link_phase_id: how far the wire has come */
 	struct backoff backoff;
 	bool slow;	    /* the next wait is the long one: a person has to act */
 	int64_t retry_real_us;

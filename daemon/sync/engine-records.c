@@ -10,6 +10,7 @@
 
 static void on_phase(struct engine *e, const struct link_phase *p)
 {
+	e->phase = p->phase;
 	switch ((enum link_phase_id)p->phase) {
 	case PHASE_RESOLVE:
 	case PHASE_CONNECT:

@@ -201,6 +201,7 @@ static void dial(struct engine *e)
 		return;
 	}
 	e->wire = true;
+	e->phase = PHASE_RESOLVE;
 	engine_enter(e, ENGINE_DIAL);
 	engine_arm(e, TIMER_DEADLINE, e->policy.deadline_us);
 	send_start(e);
@@ -291,13 +292,20 @@ void engine_sync_pause(struct engine *e, bool pause)
 
 static void on_deadline(struct engine *e)
 {
+	static const char *const silent[] = {
+		[PHASE_RESOLVE] = "the name server does not answer: is there a network?",
+		[PHASE_CONNECT] = "the server's address does not answer: is the host and port right?",
+		[PHASE_TLS] = "the server accepted the connection but not the TLS handshake: is the port the right kind?",
+		[PHASE_FEATURES] = "the server accepted the connection and says nothing",
+		[PHASE_AUTH] = "the server does not answer the login",
+		[PHASE_BIND] = "the server stopped answering after the login",
+		[PHASE_SETTLE] = "the server stopped answering after the login",
+	};
+
 	if (!e->wire)
 		return;
 	if (!e->stopping)
-		engine_set_reason(e, "Offline",
-				  e->state == ENGINE_DIAL ? "the server does not answer" :
-				  e->state == ENGINE_AUTH ? "the server does not answer the login" :
-							    "the server stopped answering during the login");
+		engine_set_reason(e, "Offline", e->phase < ARRAY_SIZE(silent) ? silent[e->phase] : silent[PHASE_FEATURES]);
 	e->io->kill(e->userdata);
 	engine_wire_gone(e, "deadline");
 }

@@ -227,7 +227,7 @@ static void C10_live_and_archive_in_both_orders(void **state)
 }
 
 /* No stanza-ids: live rows are found again in the archive by sender, id and content. */
-static void live_without_archive_ids_merges_later(void **state)
+static void A8_rows_without_archive_ids_merge_later_and_are_no_cursors(void **state)
 {
 	struct sim *s = *state;
 
@@ -421,6 +421,7 @@ static void a_wire_that_stays_silent_is_killed_and_tried_again(void **state)
 	assert_string_equal(st.state, "offline");
 	assert_true(st.next_retry_us > 0);
 	assert_string_equal(st.reason_name, "Offline");
+	assert_non_null(strstr(st.reason_text, "name server"));
 	/* An hour of that is a handful of tries, not thousands. */
 	s->wires = 0;
 	sim_run(s, HOUR);
@@ -654,7 +655,7 @@ int main(void)
 		T(B2_frontier_expired_ejabberd),
 		T(B5_upper_boundary_expired),
 		T(C10_live_and_archive_in_both_orders),
-		T(live_without_archive_ids_merges_later),
+		T(A8_rows_without_archive_ids_merge_later_and_are_no_cursors),
 		T(D3_D4_killed_before_the_commit_and_resumed),
 		T(D4_D23_a_cut_is_resumed_and_nothing_asked),
 		T(D10_D11_resume_refused_loses_nothing),
