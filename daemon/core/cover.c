@@ -81,6 +81,18 @@ static bool page_has(const struct cover_page *p, const char *id)
 }
 
 /*
+ * The lowest stamp that ${page} is known to reach: of its first message that has one. A result over a limit of the
+ * wire, or one without a message, has none; 0 would be below everything. INT64_MAX: nothing is known.
+ */
+static int64_t page_floor(const struct cover_page *page)
+{
+	for (size_t i = 0; i < page->n; i++)
+		if (page->items[i].us != 0)
+			return page->items[i].us;
+	return INT64_MAX;
+}
+
+/*
  * Does a run of pages that reaches down to ${page} include the end of the older span ${s}? By id, or because the run
  * goes strictly below that end: the run has no holes, so the end would have been in it, had the server still got it.
  */
@@ -88,7 +100,7 @@ static bool meets_older(const struct cover_page *page, const struct span *s)
 {
 	if (page->n == 0 || s->flags & SPAN_EMPTY)
 		return false;
-	return page_has(page, s->last.id) || page->items[0].us < s->last.us;
+	return page_has(page, s->last.id) || page_floor(page) < s->last.us;
 }
 
 /* Span ${i} swallows the one before it; ${page}, if any, is the run that met it. */
@@ -101,7 +113,7 @@ static void join_older(struct cover *c, size_t i, const struct cover_page *page)
 	s->flags |= o->flags & (SPAN_START | SPAN_LOST);
 	/* The page may reach below all of the older span; an empty archive has no ends to take over. */
 	if (!(o->flags & SPAN_EMPTY) &&
-	    !(page && (page_has(page, o->first.id) || page->items[0].us < o->first.us)))
+	    !(page && (page_has(page, o->first.id) || page_floor(page) < o->first.us)))
 		set_edge(&s->first, o->first.id, o->first.us);
 	remove_at(c, i - 1);
 }
@@ -204,7 +216,7 @@ size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bo
 	 */
 	if (s->flags & SPAN_RUN)
 		insert_below_run(c, i, page);
-	else if (!by_time || s->first.us == 0 || page->items[0].us <= s->first.us)
+	else if (!by_time || s->first.us == 0 || page_floor(page) <= s->first.us)
 		set_edge(&s->first, page->items[0].id, page->items[0].us);
 	joined = join_met(c, i, page);
 	if (joined < i)

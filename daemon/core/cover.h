@@ -57,7 +57,7 @@ struct cover {
 /* One message of a page as coverage sees it; not owned. */
 struct cover_item {
 	const char *id;
-	int64_t us;
+	int64_t us; /* 0 = unknown */
 };
 
 /* A page: a run of the archive without holes, oldest first. first_id/last_id of RSM are its ends when results had

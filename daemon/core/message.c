@@ -26,16 +26,22 @@ void message_init(struct message *m)
 		*str_at(m, i) = "";
 }
 
-struct message *message_copy(const struct message *m)
+size_t message_size(const struct message *m)
 {
 	struct message local = *m;
-	struct message *c;
 	size_t total = sizeof(*m);
-	char *at;
 
 	for (size_t i = 0; i < ARRAY_SIZE(str_offsets); i++)
 		total += strlen(*str_at(&local, i)) + 1;
-	c = xcalloc(1, total);
+	return total;
+}
+
+struct message *message_copy(const struct message *m)
+{
+	struct message local = *m;
+	struct message *c = xcalloc(1, message_size(m));
+	char *at;
+
 	*c = local;
 	at = (char *)(c + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(str_offsets); i++) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Limits of what a peer can send, in bytes of UTF-8. Longer values never reach a record: the wire drops or cuts. */
@@ -76,6 +77,9 @@ void message_init(struct message *m);
 
 /* A deep copy in one allocation: free() releases it whole. Never NULL. */
 struct message *message_copy(const struct message *m);
+
+/* Bytes that a copy takes. */
+size_t message_size(const struct message *m);
 
 /*
  * A 64-bit hash of what the sender said (payload kind, body, targets, text, encryption), without ids, addresses and

@@ -317,20 +317,26 @@ size_t link_queued(struct link *l)
 int link_flush(struct link *l, int64_t timeout_us)
 {
 	int64_t until = clock_boot_us() + timeout_us;
+	int r = 0;
 
-	while (!l->gone && link_queued(l) > 0) {
+	/* Records may arrive meanwhile, and their receiver may free us. */
+	l->depth++;
+	while (r >= 0 && !l->gone && !l->freed && link_queued(l) > 0) {
 		struct pollfd p = { .fd = sd_bus_get_fd(l->bus), .events = POLLOUT };
 		int64_t left = until - clock_boot_us();
-		int r;
 
-		if (left <= 0)
-			return -ETIMEDOUT;
-		r = poll(&p, 1, (int)(left / 1000) + 1);
-		if (r < 0 && errno != EINTR)
-			return err_origin(-errno);
-		r = sd_bus_process(l->bus, NULL);
-		if (r < 0)
-			return err_origin(r);
+		if (left <= 0) {
+			r = -ETIMEDOUT;
+		} else if (poll(&p, 1, (int)(left / 1000) + 1) < 0 && errno != EINTR) {
+			r = err_origin(-errno);
+		} else {
+			r = sd_bus_process(l->bus, NULL);
+		}
 	}
-	return 0;
+	l->depth--;
+	if (l->freed) {
+		link_release(l);
+		return -ENOTCONN;
+	}
+	return r < 0 ? r : 0;
 }

@@ -34,7 +34,10 @@ DEFINE_CLEANUP(struct link *, link_free);
 int link_send(struct link *l, const struct link_record *r);
 /* Records queued and not yet written: the wire stops reading the network while this is high. */
 size_t link_queued(struct link *l);
-/* Write out what is queued, blocking up to ${timeout_us}. For last words before an exit. */
+/*
+ * Write out what is queued, blocking up to ${timeout_us}. For last words before an exit. Callbacks may run inside;
+ * -ENOTCONN: one of them freed the link, it is gone.
+ */
 int link_flush(struct link *l, int64_t timeout_us);
 
 /* "MSG", "FIN" ... for logs. */

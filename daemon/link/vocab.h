@@ -71,6 +71,7 @@
 	F(BOOL, resumed, 0)                                                                             \
 	F(STR, jid, JID_MAX)	    /* full JID as bound; "" when resumed */                            \
 	F(STR, sm_id, SM_ID_MAX)    /* "" = no stream management: every break is a new session */       \
+	F(BOOL, counted, 0)	    /* stanzas have numbers; also without resumption (sm_id "") */      \
 	F(STR, sm_location, 1024)                                                                       \
 	F(U32, sm_max, 0)	    /* seconds the server keeps it; 0 = not said */                     \
 	F(U32, sm_in, 0)	    /* inbound count now: 0 after a bind, START's after a resume */     \

@@ -5,17 +5,27 @@
 #include "core/jid.h"
 
 /*
- * Stamps that cannot be. The archive's and our own server's are only held against the calendar: a phone without a
- * battery-backed clock may believe in any year, its server hardly. A stamp that a peer chose must also not be ahead of
- * what we know to be now: else one message stays on top of the list for ever.
+ * Stamps that cannot be. The archive's are only held against the calendar: a phone without a battery-backed clock may
+ * believe in any year, its server hardly.
  */
 #define STAMP_MIN_US INT64_C(631152000000000)  /* 1990-01-01: before XMPP */
 #define STAMP_MAX_US INT64_C(4102444800000000) /* 2100-01-01 */
+#define CLOCK_SET_US INT64_C(1735689600000000) /* 2025-01-01: a clock before that was never set */
 #define PEER_AHEAD_US INT64_C(86400000000)     /* one day: wrong time zones are up to 14 hours off */
 
 static bool plausible(int64_t us)
 {
 	return us >= STAMP_MIN_US && us <= STAMP_MAX_US;
+}
+
+/*
+ * A delay lies in the past. Anybody can write <delay from='our.server'/>, and a stanza from the year 2099 would stay
+ * on top for ever; so a stamp ahead of our clock is only believed from our server, and only while our clock is one of
+ * a phone that woke up without a battery.
+ */
+static bool delay_is_past(const struct put *p, const struct message *m)
+{
+	return m->delay_us <= p->now_us + PEER_AHEAD_US || (m->delay_trusted && p->now_us < CLOCK_SET_US);
 }
 
 static int64_t display_time(const struct put *p, const struct message *m, enum put_clock *ret_clock)
@@ -24,7 +34,7 @@ static int64_t display_time(const struct put *p, const struct message *m, enum p
 		*ret_clock = CLOCK_ARCHIVE;
 		return m->archive_us;
 	}
-	if (plausible(m->delay_us) && (m->delay_trusted || m->delay_us <= p->now_us + PEER_AHEAD_US)) {
+	if (plausible(m->delay_us) && delay_is_past(p, m)) {
 		*ret_clock = CLOCK_DELAY;
 		return m->delay_us;
 	}

@@ -41,6 +41,7 @@ static void query_drop(struct engine *e)
 void catchup_stream_begins(struct engine *e)
 {
 	query_drop(e);
+	e->page_max = e->policy.page_max;
 	e->metadata_known = false;
 	e->by_time = false;
 	str_set(&e->time_cursor, NULL);
@@ -107,7 +108,7 @@ static void ask(struct engine *e, const struct cover *cover)
 		rec.query.cursor = p.cursor;
 		rec.query.start_us = p.start_us;
 		rec.query.end_us = p.end_us;
-		rec.query.max = e->policy.page_max;
+		rec.query.max = e->page_max;
 	}
 	e->query.cursor = xstrdup(p.cursor);
 	if (p.step == PLAN_BEFORE) {
@@ -177,6 +178,19 @@ static void give_up_for_now(struct engine *e, const char *why)
 	e->io->event(e->userdata, HUB_SYNC);
 }
 
+/* A page is more than we hold in memory: ask for less at a time. */
+static void too_much(struct engine *e)
+{
+	if (e->page_max <= PAGE_LEAST || e->query.n >= PAGE_ITEMS_MAX) {
+		give_up_for_now(e, "it sends more than it was asked for");
+		return;
+	}
+	e->page_max = e->page_max / 4 > PAGE_LEAST ? e->page_max / 4 : PAGE_LEAST;
+	log_debug("%s: big messages: pages of %u from here on", e->account.jid, e->page_max);
+	query_drop(e);
+	catchup_go(e);
+}
+
 void catchup_item(struct engine *e, const struct message *m)
 {
 	struct query *q = &e->query;
@@ -185,9 +199,10 @@ void catchup_item(struct engine *e, const struct message *m)
 		commit_skip(e, m->n);
 		return;
 	}
-	if (q->n >= PAGE_ITEMS_MAX) {
+	q->bytes += message_size(m);
+	if (q->n >= PAGE_ITEMS_MAX || q->bytes > PAGE_BYTES_MAX) {
 		commit_skip(e, m->n);
-		give_up_for_now(e, "it sends more than it was asked for");
+		too_much(e);
 		return;
 	}
 	if (q->n == q->cap) {
@@ -280,6 +295,22 @@ static bool above_boundary(const struct query *q, const struct cover_page *page,
 	       strcmp(page->items[0].id, q->cursor) != 0;
 }
 
+/*
+ * A result over a limit of the wire may have lost its stamp: it gets its neighbour's, so that its place and its time
+ * are about right. Coverage has been computed without.
+ */
+static void fill_stamps(struct query *q)
+{
+	int64_t us = 0;
+
+	for (size_t i = q->n; i-- > 0; us = q->items[i]->archive_us)
+		if (q->items[i]->archive_us == 0)
+			q->items[i]->archive_us = us;
+	for (size_t i = 1; i < q->n; i++)
+		if (q->items[i]->archive_us == 0)
+			q->items[i]->archive_us = q->items[i - 1]->archive_us;
+}
+
 static void note_progress(struct engine *e, const struct cover_page *page, bool in_window)
 {
 	e->stalls = 0;
@@ -297,6 +328,7 @@ static void store_page(struct engine *e, uint32_t fin_n, struct cover *cover, si
 	bool joined = cover->n < e->cover.n;
 	size_t new_ids = 0;
 
+	fill_stamps(&q);
 	e->query = (struct query){ 0 };
 	engine_arm(e, TIMER_QUERY, -1);
 	if (!e->paused)

@@ -25,20 +25,16 @@ static void drop_pending(struct engine *e)
 {
 	for (size_t i = 0; i < e->n_pending; i++)
 		free(e->pending[i]);
-	for (size_t i = 0; i < e->n_roster; i++)
-		roster_entry_deinit(&e->roster[i]);
 	e->n_pending = 0;
-	e->n_roster = 0;
+	e->pending_bytes = 0;
 }
 
-static void drop_roster_jids(struct engine *e)
+static void drop_roster(struct engine *e)
 {
-	for (size_t i = 0; i < e->n_roster_jids; i++)
-		free(e->roster_jids[i]);
-	free(e->roster_jids);
-	e->roster_jids = NULL;
-	e->n_roster_jids = 0;
-	e->roster_full = false;
+	for (size_t i = 0; i < e->n_roster; i++)
+		roster_entry_deinit(&e->roster[i]);
+	e->n_roster = 0;
+	e->roster_open = false;
 }
 
 int commit_init(struct engine *e)
@@ -61,7 +57,7 @@ int commit_init(struct engine *e)
 void commit_deinit(struct engine *e)
 {
 	drop_pending(e);
-	drop_roster_jids(e);
+	drop_roster(e);
 	free(e->pending);
 	free(e->pending_n);
 	free(e->roster);
@@ -111,7 +107,8 @@ void commit_soon(struct engine *e)
 
 void commit_message(struct engine *e, const struct message *m)
 {
-	if (e->n_pending >= PENDING_MAX) {
+	e->pending_bytes += message_size(m);
+	if (e->n_pending >= PENDING_MAX || e->pending_bytes > PENDING_BYTES_MAX) {
 		/* The store has refused for long and the wire did not stop: give up the stream, the server keeps it. */
 		engine_drop_wire(e);
 		return;
@@ -131,7 +128,7 @@ void commit_roster(struct engine *e, const struct link_roster *r)
 {
 	struct roster_entry *entry;
 
-	if (e->n_roster + e->n_roster_jids >= ROSTER_MAX) {
+	if (e->n_roster >= ROSTER_MAX) {
 		log_warning("%s: the roster has more than %d items; the stream is dropped", LOG_JID(e->account.jid),
 			    ROSTER_MAX);
 		engine_drop_wire(e);
@@ -152,7 +149,9 @@ void commit_roster(struct engine *e, const struct link_roster *r)
 		.reset = r->reset,
 		.last = r->last,
 	};
-	arm(e, 2);
+	e->roster_open = (e->roster_open || r->reset) && !r->last;
+	if (!e->roster_open)
+		arm(e, 2);
 }
 
 /*
@@ -190,8 +189,22 @@ static int put_pending(struct engine *e, struct cover *cover, struct ackline *li
 	return 0;
 }
 
+/* Entries [from, to) are a full roster: whatever is not named in them is gone. */
+static int keep_only(struct engine *e, size_t from, size_t to)
+{
+	_cleanup_(freep) char **jids = xnewn(char *, to - from + 1);
+	size_t n = 0;
+
+	for (size_t i = from; i < to; i++)
+		if (*e->roster[i].jid)
+			jids[n++] = e->roster[i].jid;
+	return roster_keep_only(e->store, e->account.id, jids, n);
+}
+
 static int put_roster(struct engine *e, struct ackline *line)
 {
+	size_t reset = 0;
+	bool full = false;
 	int r;
 
 	for (size_t i = 0; i < e->n_roster; i++) {
@@ -201,24 +214,16 @@ static int put_roster(struct engine *e, struct ackline *line)
 		};
 
 		if (x->reset) {
-			drop_roster_jids(e);
-			e->roster_full = true;
+			full = true;
+			reset = i;
 		}
-		if (*x->jid) {
-			r = roster_put(e->store, e->account.id, &item);
-			if (r < 0)
-				return err_trace(r);
+		r = *x->jid ? roster_put(e->store, e->account.id, &item) : 0;
+		if (r >= 0 && full && x->last) {
+			full = false;
+			r = keep_only(e, reset, i + 1);
 		}
-		if (e->roster_full && *x->jid) {
-			e->roster_jids = xrealloc(e->roster_jids, e->n_roster_jids + 1, sizeof(char *));
-			e->roster_jids[e->n_roster_jids++] = xstrdup(x->jid);
-		}
-		if (e->roster_full && x->last) {
-			r = roster_keep_only(e->store, e->account.id, e->roster_jids, e->n_roster_jids);
-			if (r < 0)
-				return err_trace(r);
-			drop_roster_jids(e);
-		}
+		if (r < 0)
+			return err_trace(r);
 		if (e->counted && x->n)
 			ackline_done(line, x->n);
 	}
@@ -300,18 +305,19 @@ int commit_now(struct engine *e)
 	struct cover cover = { 0 };
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
-	bool cover_changed = false, feed = e->n_pending || e->n_roster;
+	bool roster = e->n_roster && !e->roster_open;
+	bool cover_changed = false, feed = e->n_pending || roster;
 	int r;
 
 	engine_arm(e, TIMER_COMMIT, -1);
 	e->commit_armed = 0;
-	if (!e->n_pending && !e->n_roster && !e->dirty)
+	if (!e->n_pending && !roster && !e->dirty)
 		return 0;
 	cover_copy(&cover, &e->cover);
 	r = store_begin(e->store);
 	if (r >= 0)
 		r = put_pending(e, &cover, &line, &new_messages, &cover_changed);
-	if (r >= 0)
+	if (r >= 0 && roster)
 		r = put_roster(e, &line);
 	if (r >= 0)
 		r = commit_finish(e, &line, cover_changed ? &cover : NULL);
@@ -319,6 +325,8 @@ int commit_now(struct engine *e)
 	if (r < 0)
 		return commit_failed(e, r);
 	drop_pending(e);
+	if (roster)
+		drop_roster(e);
 	e->messages += new_messages;
 	commit_succeeded(e);
 	if (feed)
@@ -380,6 +388,6 @@ void commit_forget(struct engine *e)
 		log_debug("%s: dropping %zu uncommitted records: the server has them", e->account.jid, e->n_pending);
 		drop_pending(e);
 	}
-	drop_roster_jids(e);
+	drop_roster(e);
 	ackline_rewind(&e->line);
 }

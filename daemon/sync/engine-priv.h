@@ -27,6 +27,9 @@
 #define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
 #define BARREN_PAGES_MAX 50 /* pages in a row with nothing new before a pause: re-reading 12,000 is not a loop */
 #define GRANT_STEP 1000			      /* outbound numbers reserved at a time */
+#define PENDING_BYTES_MAX (16u << 20)	      /* live records in memory while the store refuses; the server keeps the rest */
+#define PAGE_BYTES_MAX (32u << 20)	      /* a page in memory; 250 ordinary messages are 300 kB */
+#define PAGE_LEAST 10			      /* messages; 10 of the largest fit into PAGE_BYTES_MAX ten times */
 #define PAGE_ITEMS_MAX 1000		      /* a server that sends more than was asked for is cut off */
 
 enum engine_state { ENGINE_OFF, ENGINE_WAIT, ENGINE_DIAL, ENGINE_AUTH, ENGINE_BIND, ENGINE_ONLINE, ENGINE_REFUSED, ENGINE_STATES };
@@ -43,7 +46,7 @@ struct query {
 	bool run;	 /* that span was a run of live messages */
 	struct message **items; /* owned copies, as they came */
 	uint32_t *numbers;	/* their stanza numbers */
-	size_t n, cap;
+	size_t n, cap, bytes;
 };
 
 /* A roster item as received, owned. */
@@ -79,11 +82,10 @@ struct engine {
 	struct message **pending; /* live records since the last commit, owned copies */
 	uint32_t *pending_n;
 	size_t n_pending, cap_pending;
+	size_t pending_bytes;
 	struct roster_entry *roster; /* since the last commit */
 	size_t n_roster, cap_roster;
-	char **roster_jids;	/* items of the full roster being received, across commits; owned */
-	size_t n_roster_jids;
-	bool roster_full;
+	bool roster_open;	/* a full roster is being received: it is stored whole, or not at all */
 	bool dirty;		/* the session row has to be written */
 	unsigned int skipped;	/* numbers without effect since the last commit */
 	int commit_armed;	/* 0 no, 1 lazily, 2 soon */
@@ -102,6 +104,7 @@ struct engine {
 	int64_t meta_start_us, meta_end_us;
 	bool by_time;
 	char *time_cursor;	/* by_time: where the last page began; owned */
+	uint32_t page_max;	/* policy's, or less when messages are big */
 	unsigned int stalls, window_pages, barren_pages;
 	int64_t sync_wait_us;	/* 0 = no error */
 	bool sync_error;

@@ -50,7 +50,7 @@ static void on_online(struct engine *e, const struct link_online *o)
 		engine_drop_wire(e);
 		return;
 	}
-	e->counted = o->resumed || *o->sm_id;
+	e->counted = o->counted;
 	e->resumed = o->resumed;
 	str_set(&e->address, o->address);
 	str_set(&e->mechanism, o->mechanism);

@@ -209,7 +209,15 @@ static void dial(struct engine *e)
 
 void engine_connect(struct engine *e)
 {
-	if (e->wire || !e->account.enabled)
+	if (!e->account.enabled)
+		return;
+	/* The goodbye of a disconnect may still be under way: the user has changed his mind. */
+	if (e->wire && e->stopping) {
+		e->io->kill(e->userdata);
+		engine_stream_over(e);
+		e->stopping = false;
+	}
+	if (e->wire)
 		return;
 	backoff_reset(&e->backoff);
 	engine_set_reason(e, "", "");

@@ -26,6 +26,7 @@ struct peer {
 	peer_gone_fn on_gone;
 	void *userdata;
 	bool gone;
+	bool draining, freed; /* peer_free() inside peer_drain() leaves the rest to it */
 };
 
 static void on_record(void *userdata, const struct link_record *r)
@@ -124,8 +125,10 @@ struct peer *peer_free(struct peer *p)
 		return NULL;
 	if (p->pid > 0)
 		kill(p->pid, SIGKILL);
-	link_free(p->link);
-	free(p);
+	p->link = link_free(p->link);
+	p->freed = true;
+	if (!p->draining)
+		free(p);
 	return NULL;
 }
 
@@ -139,14 +142,18 @@ void peer_drain(struct peer *p, int64_t timeout_us)
 	int64_t until = clock_boot_us() + timeout_us;
 	siginfo_t si = { 0 };
 
+	p->draining = true;
 	link_flush(p->link, timeout_us);
 	/* Not reaped here: the child source or our own end does that. */
-	while (clock_boot_us() < until) {
+	while (!p->freed && clock_boot_us() < until) {
 		si.si_pid = 0;
 		if (waitid(P_PID, (id_t)p->pid, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || si.si_pid)
-			return;
+			break;
 		poll(NULL, 0, 5);
 	}
+	p->draining = false;
+	if (p->freed)
+		free(p);
 }
 
 char *peer_find_wire(void)

@@ -22,7 +22,10 @@ struct peer *peer_free(struct peer *p);
 DEFINE_CLEANUP(struct peer *, peer_free);
 
 int peer_send(struct peer *p, const struct link_record *r);
-/* Wait until the wire has gone by itself, up to ${timeout_us}: for a clean stop at exit. */
+/*
+ * Wait until the wire has gone by itself, up to ${timeout_us}: for a clean stop at exit. Records may be handled inside,
+ * and the peer may be freed by them: do not touch it afterwards but through what they left.
+ */
 void peer_drain(struct peer *p, int64_t timeout_us);
 
 /* Where varve-wire is: $VARVE_WIRE, else beside the running program, else the libexec directory. Caller frees. */

@@ -16,6 +16,7 @@ static void emit_online(struct stream *s, const struct link_online *fields)
 
 	link_record_init(&r, LINK_ONLINE);
 	r.online = *fields;
+	r.online.counted = s->sm.counts_in;
 	r.online.sm_in = s->sm.in;
 	r.online.sm_out = s->sm.acked;
 	r.online.flights = transport_flights(s->transport);

@@ -218,7 +218,7 @@ void settle_emit_roster(struct settle *s, xmpp_stanza_t *iq, uint32_t n, bool fu
 		next = item ? next_item(element_next(item, "item", NS_ROSTER)) : NULL;
 		name = xstrndup(given, text_prefix(given, SHORT_TEXT_MAX));
 		link_record_init(&r, LINK_ROSTER);
-		r.roster.n = n;
+		r.roster.n = next ? 0 : n; /* the stanza is durable when its last item is */
 		r.roster.jid = element_attr(item, "jid"); /* "": the roster is empty */
 		r.roster.name = name;
 		r.roster.subscription = subscription_of(item);

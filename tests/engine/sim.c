@@ -296,6 +296,7 @@ static void announce(struct sim *s)
 	r.online.resumed = resume;
 	r.online.jid = OWN "/r";
 	r.online.sm_id = s->session;
+	r.online.counted = true;
 	r.online.sm_in = resume ? h : 0;
 	r.online.mechanism = "SIM";
 	say(s, &r);
@@ -323,7 +324,7 @@ static void fill_message(const struct sim *s, const struct sim_stanza *z, struct
 	m->to = a->out ? a->peer : OWN;
 	if (z->kind == SIM_RESULT || (!s->no_stanza_ids && !s->no_ids))
 		m->archive_id = a->id;
-	if (z->kind == SIM_RESULT)
+	if (z->kind == SIM_RESULT && !(s->stampless && z->message % s->stampless == 0))
 		m->archive_us = a->us;
 }
 

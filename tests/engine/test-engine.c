@@ -13,7 +13,9 @@
 
 #include "base/log.h"
 #include "sim.h"
+#include "link/link.h"
 #include "store/archive.h"
+#include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
@@ -496,6 +498,141 @@ static void sync_now_in_the_middle_of_everything(void **state)
 	sim_expect_all(s, 0);
 }
 
+/* The oldest message of a page was over a limit of the wire and has no stamp: the hole below it stays a hole. */
+static void a_stampless_result_hides_no_hole(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 60, 3, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 24 * HOUR;
+	sim_fill(s, 300, 3, 60 * SIM_SEC);
+	s->stampless = 10; /* 310 is the first of the newest page */
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+static void send_roster(struct sim *s, int from, int to, int last, uint32_t n)
+{
+	struct link_record r;
+	char jid[32];
+
+	for (int i = from; i < to; i++) {
+		link_record_init(&r, LINK_ROSTER);
+		snprintf(jid, sizeof(jid), "r%d@sim.test", i);
+		r.roster.jid = jid;
+		r.roster.subscription = "both";
+		r.roster.reset = i == 0;
+		r.roster.last = i == last;
+		r.roster.n = r.roster.last ? n : 0;
+		engine_record(s->engine, &r);
+	}
+}
+
+static int count_roster(_unused_ void *userdata, _unused_ const struct contact_row *row)
+{
+	(*(int *)userdata)++;
+	return 0;
+}
+
+static int ignore_removed(_unused_ void *userdata, _unused_ const char *kind, _unused_ const char *key)
+{
+	return 0;
+}
+
+static int roster_size(struct sim *s)
+{
+	const struct changes_fns fns = { .contact = count_roster, .removed = ignore_removed };
+	uint64_t next = 0;
+	bool more = true;
+	int n = 0;
+
+	while (more)
+		assert_int_equal(read_changes(s->store, s->account.id, next, 500, &fns, &n, &next, &more), 0);
+	return n;
+}
+
+/* A roster is one stanza: it is stored whole, and acknowledged when its last item is durable. */
+static void a_commit_in_the_middle_of_a_roster(void **state)
+{
+	struct sim *s = *state;
+	uint32_t h;
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	h = s->committed;
+	s->counter++;
+	send_roster(s, 0, 401, 999, s->counter);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(s->committed, h);
+	assert_int_equal(roster_size(s), 0);
+	send_roster(s, 401, 1000, 999, s->counter);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(s->committed, s->counter);
+	assert_int_equal(roster_size(s), 1000);
+}
+
+/* Someone was removed while we were away, and the disk is full when the new roster comes. */
+static void a_removed_contact_goes_also_when_the_disk_was_full(void **state)
+{
+	struct sim *s = *state;
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	s->counter++;
+	send_roster(s, 0, 3, 2, s->counter);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(roster_size(s), 3);
+	sim_disk_full(s, true);
+	s->counter++;
+	send_roster(s, 0, 2, 1, s->counter);
+	engine_timer(s->engine, TIMER_COMMIT);
+	sim_disk_full(s, false);
+	sim_run(s, 20 * SIM_SEC);
+	assert_int_equal(roster_size(s), 2);
+}
+
+/* The disk is full and a contact sends large messages: memory stays bounded, the server keeps what we cannot. */
+static void a_full_disk_does_not_fill_memory(void **state)
+{
+	static char body[200 * 1024];
+	struct sim *s = *state;
+	struct link_record r;
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_disk_full(s, true);
+	memset(body, 'x', sizeof(body) - 1);
+	for (uint32_t i = 1; i <= 500 && s->wire; i++) {
+		link_record_init(&r, LINK_MSG);
+		r.msg.from = "bob@sim.test/x";
+		r.msg.to = "me@sim.test";
+		r.msg.type = "chat";
+		r.msg.body = body;
+		r.msg.n = s->counter + i;
+		engine_record(s->engine, &r);
+		assert_true(s->engine->pending_bytes < 20 << 20);
+	}
+	assert_false(s->wire);
+	sim_disk_full(s, false);
+}
+
+/* Disconnect, and connect again before the goodbye is through. */
+static void connect_overtakes_the_goodbye(void **state)
+{
+	struct sim *s = *state;
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	engine_disconnect(s->engine);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+}
+
 /* A stanza that breaks the stream is repeated at each resume: the second time the session is given up (poison loop). */
 static void a_poison_stanza_does_not_loop_through_resumes(void **state)
 {
@@ -668,6 +805,11 @@ int main(void)
 		T(a_refused_password_stops_until_the_user_acts),
 		T(a_bad_certificate_is_tried_again_slowly),
 		T(sync_now_in_the_middle_of_everything),
+		T(a_stampless_result_hides_no_hole),
+		T(a_commit_in_the_middle_of_a_roster),
+		T(a_removed_contact_goes_also_when_the_disk_was_full),
+		T(a_full_disk_does_not_fill_memory),
+		T(connect_overtakes_the_goodbye),
 		T(a_poison_stanza_does_not_loop_through_resumes),
 		T(disconnect_closes_the_session_and_enable_starts_anew),
 		T(a_pause_stops_questions_and_resume_goes_on),

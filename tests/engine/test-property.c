@@ -102,6 +102,7 @@ static void run(unsigned int seed)
 	s->resolution_us = pick(&dice, 2) ? SIM_SEC : 1;
 	s->item_not_found = s->resolution_us == SIM_SEC;
 	s->no_metadata = pick(&dice, 5) == 0;
+	s->stampless = pick(&dice, 3) ? 0 : 1 + pick(&dice, 9);
 	s->page_cap = (uint32_t)(5 + pick(&dice, 50));
 	for (int i = pick(&dice, 150); i > 0; i--) {
 		char body[32];

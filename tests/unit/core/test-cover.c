@@ -96,6 +96,23 @@ static void a_page_by_id_lies_below_whatever_its_stamps(_unused_ void **state)
 	cover_deinit(&c);
 }
 
+/* A result that the wire had to drop has no stamp. "Unknown" is not "below everything". */
+static void an_unknown_stamp_joins_nothing(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct cover_item items[] = { { "90", 0 }, { "91", T0 + 91 * SEC } };
+	const struct cover_page p = page(items, 2);
+	struct gap g;
+
+	cover_load(&c, "1", T0 + SEC, "10", T0 + 10 * SEC, SPAN_START);
+	cover_newest(&c, &p, false, T0);
+	assert_int_equal(c.n, 2);
+	assert_true(cover_gap(&c, 1, &g));
+	before(&c, 1, &(const struct cover_page){ &(const struct cover_item){ "89", 0 }, 1 }, false, false);
+	assert_int_equal(c.n, 2);
+	cover_deinit(&c);
+}
+
 /* During catch-up live messages do not move the frontier: they start a span of their own. */
 static void A1_live_messages_during_catch_up_open_their_own_span(_unused_ void **state)
 {
@@ -398,6 +415,7 @@ int main(void)
 		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
 		cmocka_unit_test(a_page_that_meets_the_older_span_joins),
 		cmocka_unit_test(equal_stamps_do_not_join),
+		cmocka_unit_test(an_unknown_stamp_joins_nothing),
 		cmocka_unit_test(a_page_by_id_lies_below_whatever_its_stamps),
 		cmocka_unit_test(A1_live_messages_during_catch_up_open_their_own_span),
 		cmocka_unit_test(C10_live_message_inside_the_newest_page),

@@ -156,7 +156,7 @@ static void a_roster_is_records_with_a_first_and_a_last(void **state)
 	       "</group></item><item subscription='both'/><item jid='c@x' ask='subscribe' "
 	       "subscription='odd'/></query>",
 	       true);
-	assert_string_equal(buf_str(&b->records), "9:b@x:both:one\ntwo:R 9:c@x:none::LA ");
+	assert_string_equal(buf_str(&b->records), "0:b@x:both:one\ntwo:R 9:c@x:none::LA ");
 }
 
 static void an_empty_roster_is_one_record_without_a_jid(void **state)
