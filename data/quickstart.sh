@@ -64,13 +64,13 @@ demo() {
 }
 
 step "Build"
-if [ ! -f build/build.ninja ]; then
-	meson setup build -Dtests=false >"$DEMO/build.log" 2>&1 || { tail -n 20 "$DEMO/build.log"; die "meson failed"; }
+if [ ! -f build-quickstart/build.ninja ]; then
+	meson setup build-quickstart -Dtests=false >"$DEMO/build.log" 2>&1 || { tail -n 20 "$DEMO/build.log"; die "meson failed"; }
 fi
-ninja -C build daemon/varved daemon/varve-wire ipc/varvectl >"$DEMO/build.log" 2>&1 ||
+ninja -C build-quickstart daemon/varved daemon/varve-wire ipc/varvectl >"$DEMO/build.log" 2>&1 ||
 	{ grep -v '^\[' "$DEMO/build.log" | head -n 40; die "the build failed"; }
-PATH="$TOP/build/ipc:$TOP/build/daemon:$PATH"
-echo "  build/daemon/varved, build/daemon/varve-wire, build/ipc/varvectl"
+PATH="$TOP/build-quickstart/ipc:$TOP/build-quickstart/daemon:$PATH"
+echo "  varved, varve-wire and varvectl, in build-quickstart/"
 
 step "A Prosody on loopback, with an archive"
 demo prepare "$DEMO" || die "Prosody could not be configured"
@@ -164,7 +164,7 @@ if [ -n "$keep" ]; then
 	cat <<TRY
   export XDG_DATA_HOME=$XDG_DATA_HOME
   export XDG_CONFIG_HOME=$XDG_CONFIG_HOME XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR
-  PATH=$TOP/build/ipc:\$PATH
+  PATH=$TOP/build-quickstart/ipc:\$PATH
 
   varvectl status                         varvectl doctor
   varvectl ls                             varvectl monitor

@@ -100,6 +100,7 @@ static int append_gaps(sd_bus_message *m, struct hub *hub, int64_t account, uint
 	int64_t archive = 0;
 	size_t fetching = SIZE_MAX;
 	const struct cover *cover = hub_cover(hub, account, &archive, &fetching);
+	struct account_status st;
 	uint32_t n = 0;
 	struct gap g;
 	int r;
@@ -116,7 +117,14 @@ static int append_gaps(sd_bus_message *m, struct hub *hub, int64_t account, uint
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	if (!cover || from > cover->n || !cover_tail(cover, &g) || hub_status(hub, account, &st) != 0 ||
+	    st.gaps <= cover_count_gaps(cover, false))
+		return 0;
+	if (n == limit) {
+		*ret_more = true;
+		return 0;
+	}
+	return append_gap(m, hub_store(hub), archive, &g, fetching);
 }
 
 static int list_gaps(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)

@@ -299,6 +299,22 @@ bool cover_gap(const struct cover *c, size_t i, struct gap *ret)
 	return true;
 }
 
+bool cover_tail(const struct cover *c, struct gap *ret)
+{
+	const struct span *s = c->n ? &c->spans[c->n - 1] : NULL;
+
+	if (cover_is_live(c))
+		return false;
+	*ret = (struct gap){
+		.span = c->n,
+		.after_id = s ? s->last.id : "",
+		.after_us = s && !(s->flags & SPAN_EMPTY) ? s->last.us : 0,
+		.before_id = "",
+		.state = GAP_OPEN,
+	};
+	return true;
+}
+
 size_t cover_count_gaps(const struct cover *c, bool lost)
 {
 	size_t n = 0;

@@ -136,5 +136,11 @@ size_t cover_count_gaps(const struct cover *c, bool lost);
 /* The gap before span ${i}; false if there is none. */
 bool cover_gap(const struct cover *c, size_t i, struct gap *ret);
 
+/*
+ * The hole above the newest span: whatever came since, as long as the archive's end is not confirmed. False when the
+ * cover is live. Its before_id is "", its span is the number of spans.
+ */
+bool cover_tail(const struct cover *c, struct gap *ret);
+
 /* Debug and tests: spans are ordered by stamp, disjoint, flags make sense. */
 bool cover_valid(const struct cover *c);

@@ -77,6 +77,8 @@ void catchup_prove(struct engine *e)
 {
 	struct cover cover = { 0 };
 
+	if (e->paused)
+		return;
 	query_drop(e);
 	e->unproven = 0;
 	e->metadata_known = false;

@@ -21,7 +21,8 @@ const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive, s
 void engine_archive_ends(const struct engine *e, int64_t *ret_start_us, int64_t *ret_end_us)
 {
 	*ret_start_us = e->meta_start_us;
-	*ret_end_us = e->meta_end_us;
+	/* Until the end is confirmed it may be anywhere up to now. */
+	*ret_end_us = cover_is_live(&e->cover) ? e->meta_end_us : e->io->real_us(e->userdata);
 }
 
 static const char *account_state(const struct engine *e)
@@ -112,6 +113,9 @@ void engine_status(const struct engine *e, struct account_status *ret)
 		.caught_up_us = s->caught_up_us,
 		.caught_up = e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing,
 	};
+	/* What came since the end that we know of; a server without an archive has none. */
+	if (s->archive != ARCHIVE_NONE || s->binds == 0)
+		ret->gaps += cover_tail(&e->cover, &(struct gap){ 0 });
 	/* A past beyond the horizon is nobody's gap. */
 	if (catchup_done(e))
 		ret->gaps = 0;

@@ -125,6 +125,10 @@ static void retry_later(struct engine *e)
 	}
 	e->slow = false;
 	e->retry_real_us = e->io->real_us(e->userdata) + wait;
+	/* One line when a connection ends, not one a try. */
+	if (e->online_since_us || e->backoff.tries == 1)
+		log_info("%s: %s; next try in %lld s", LOG_JID(e->account.jid),
+			 *e->reason_text ? e->reason_text : "not connected", (long long)(wait / 1000000));
 	engine_enter(e, ENGINE_WAIT);
 	engine_arm(e, TIMER_RETRY, wait);
 }
@@ -285,6 +289,9 @@ int engine_sync_now(struct engine *e)
 {
 	if (e->state != ENGINE_ONLINE)
 		return HUB_E_OFFLINE;
+	/* Proof begins with forgetting what live delivery claims: not before the archive may be asked. */
+	if (e->paused)
+		return HUB_E_INVALID;
 	e->sync_error = false;
 	engine_arm(e, TIMER_SYNC, -1);
 	catchup_prove(e);

@@ -74,7 +74,7 @@ void engine_disconnect(struct engine *e);
 void engine_suspend(struct engine *e);
 /* New configuration or secret; reconnects if ${reconnect}. */
 void engine_configure(struct engine *e, const struct account *a, bool reconnect);
-/* Look whether anything is missing, now. HUB_E_OFFLINE when there is no stream. */
+/* Look whether anything is missing, now. HUB_E_OFFLINE: there is no stream; HUB_E_INVALID: paused. */
 int engine_sync_now(struct engine *e);
 void engine_sync_pause(struct engine *e, bool pause);
 

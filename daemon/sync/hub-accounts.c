@@ -227,9 +227,13 @@ int hub_sync_now(struct hub *h, int64_t id, char **ret_why)
 
 	if (!seat)
 		return HUB_E_NOT_FOUND;
-	if (engine_sync_now(seat->engine) == HUB_E_OFFLINE) {
+	switch (engine_sync_now(seat->engine)) {
+	case HUB_E_OFFLINE:
 		*ret_why = xstrdup("the account is not connected: the archive cannot be asked (see varvectl status)");
 		return HUB_E_OFFLINE;
+	case HUB_E_INVALID:
+		*ret_why = xstrdup("the sync is paused: varvectl sync resume first");
+		return HUB_E_INVALID;
 	}
 	return 0;
 }

@@ -75,7 +75,7 @@ static void check_account(struct hub *h, struct seat *seat, struct report *p)
 		say(p, name, "ok", "", "online at %s, %s, %s", s.address, s.mechanism,
 		    s.resumable ? "resumable" : "not resumable: the server has no stream management");
 	else if (strcmp(s.state, "auth-failed") == 0)
-		say(p, name, "fail", "varvectl account password, then varvectl account connect", "stopped: %s",
+		say(p, name, "fail", "varvectl account password asks for another and connects", "stopped: %s",
 		    s.reason_text);
 	else
 		say(p, name, "warn", "varvectl account connect tries at once", "%s%s%s", s.state,
@@ -83,9 +83,13 @@ static void check_account(struct hub *h, struct seat *seat, struct report *p)
 	snprintf(name, sizeof(name), "archive %s", a->jid);
 	if (strcmp(s.sync_state, "error") == 0)
 		say(p, name, "warn", "varvectl sync now asks again", "the archive does not answer: %s", s.reason_text);
+	else if (s.gaps && strcmp(s.sync_state, "paused") == 0)
+		say(p, name, "warn", "varvectl sync resume", "the sync is paused; %u gap%s not filled", s.gaps,
+		    s.gaps == 1 ? "" : "s");
 	else if (s.gaps)
-		say(p, name, "warn", "varvectl sync gaps lists them; they are filled when the account is online",
-		    "%u gaps not filled yet", s.gaps);
+		say(p, name, "warn", "varvectl sync gaps lists them; they are filled while the account is online",
+		    "%llu messages, %u gap%s not filled yet", (unsigned long long)s.messages, s.gaps,
+		    s.gaps == 1 ? "" : "s");
 	else if (s.lost)
 		say(p, name, "warn", "nothing can be done: the server has dropped these messages",
 		    "%llu messages, no open gap, %u gaps that can never be filled", (unsigned long long)s.messages, s.lost);

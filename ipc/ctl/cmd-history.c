@@ -185,10 +185,13 @@ static void put_gap(const struct gap *first, const struct gap *last)
 	bool lost = strcmp(first->state, "lost") == 0;
 	char a[TIME_HUMAN_SIZE] = "the beginning", b[TIME_HUMAN_SIZE] = "now";
 
+	/* Ten minutes are the usual gap of a phone: days would say nothing. */
+	bool brief = first->after_us && last->before_us && last->before_us - first->after_us < 2 * 86400 * USEC_PER_SEC;
+
 	if (first->after_us)
-		time_local(first->after_us, "%Y-%m-%d", a);
+		time_local(first->after_us, brief ? "%Y-%m-%d %H:%M" : "%Y-%m-%d", a);
 	if (last->before_us)
-		time_local(last->before_us, "%Y-%m-%d", b);
+		time_local(last->before_us, brief ? "%Y-%m-%d %H:%M" : "%Y-%m-%d", b);
 	printf("%s-- gap: %s..%s %s --%s\n", term_color(lost ? COLOR_RED : COLOR_YELLOW), a, b,
 	       lost ? "lost, the server no longer has it" : "not synced", term_color(COLOR_OFF));
 }

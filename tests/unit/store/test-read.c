@@ -43,7 +43,7 @@ static const char *page_of(struct fx *fx, struct history_query q)
 /* Texts 0..n-1 from Bob, a second apart, archive ids a0.., all placed. */
 static void fill(struct fx *fx, int from, int to)
 {
-	static char ids[1000][8], names[1000][8];
+	static char ids[1000][16], names[1000][16];
 	struct message page[1000];
 	char below[16] = "";
 
@@ -254,7 +254,7 @@ TEST(a_page_below_our_last_message_is_read)
 TEST(a_first_sync_reports_a_screen_of_unread_and_not_thousands)
 {
 	struct fx *fx = *state;
-	static char ids[400][8];
+	static char ids[400][16];
 	struct message page[100];
 
 	/* Newest first, nobody ever answered; then the past. */
