@@ -58,7 +58,8 @@ int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r)
 
 	switch (code) {
 	case EXIT_UNREACHABLE:
-		return ctl_fail(c, code, "is it still running? varvectl doctor", "varved closed the connection");
+		return ctl_fail(c, code, "it may be restarting: try again, or start it: systemctl --user start varved",
+				"varved closed the connection");
 	case EXIT_TIMEOUT:
 		return ctl_fail(c, code, "wait longer with --timeout=SEC, or see what it does: varvectl doctor",
 				"varved did not answer in time");
