@@ -158,6 +158,21 @@ static void redraw(struct ctl *c, struct screen *s, const struct view *v, const 
 	s->last = text;
 }
 
+/* An old "online" must not stand on the screen of a daemon that is gone. True if the terminal says so now. */
+static bool show_away(struct ctl *c, struct screen *s)
+{
+	if (!term_is_tty(stdout) || c->json != JSON_OFF)
+		return false;
+	if (s->lines > 0)
+		printf("\033[%zuA\033[J", s->lines);
+	puts("varved is not running; waiting for it to come back");
+	fflush(stdout);
+	s->lines = 1;
+	free(s->last);
+	s->last = NULL;
+	return true;
+}
+
 static int watch(struct ctl *c)
 {
 	struct rate rates[WATCH_ACCOUNTS_MAX] = { 0 };
@@ -168,13 +183,14 @@ static int watch(struct ctl *c)
 	for (;;) {
 		struct view v = { 0 };
 
-		c->mute = told; /* that it is away is said once */
+		/* That it is away is said once: on the terminal in place of the picture. */
+		c->mute = told || (screen.last && term_is_tty(stdout) && c->json == JSON_OFF);
 		r = view_get(c, &v);
 		c->mute = false;
 		if (r == EXIT_UNREACHABLE || r == EXIT_TIMEOUT) {
-			/* The picture stays; it goes on when varved is back. */
+			if (!told && !(screen.last && show_away(c, &screen)))
+				screen.lines = 0;
 			told = true;
-			screen.lines = 0;
 			ctl_disconnect(c);
 			pause_us(WATCH_TICK_US);
 			continue;
