@@ -72,7 +72,7 @@ static void set_edge(struct edge *e, const char *id, int64_t us)
 	e->us = us;
 }
 
-static bool page_has(const struct cover_page *p, const char *id)
+bool cover_page_has(const struct cover_page *p, const char *id)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (strcmp(p->items[i].id, id) == 0)
@@ -100,7 +100,7 @@ static bool meets_older(const struct cover_page *page, const struct span *s)
 {
 	if (page->n == 0 || s->flags & SPAN_EMPTY)
 		return false;
-	return page_has(page, s->last.id) || page_floor(page) < s->last.us;
+	return cover_page_has(page, s->last.id) || page_floor(page) < s->last.us;
 }
 
 /* Span ${i} swallows the one before it; ${page}, if any, is the run that met it. */
@@ -113,7 +113,7 @@ static void join_older(struct cover *c, size_t i, const struct cover_page *page)
 	s->flags |= o->flags & (SPAN_START | SPAN_LOST);
 	/* The page may reach below all of the older span; an empty archive has no ends to take over. */
 	if (!(o->flags & SPAN_EMPTY) &&
-	    !(page && (page_has(page, o->first.id) || page_floor(page) < o->first.us)))
+	    !(page && (cover_page_has(page, o->first.id) || page_floor(page) < o->first.us)))
 		set_edge(&s->first, o->first.id, o->first.us);
 	remove_at(c, i - 1);
 }
@@ -146,12 +146,12 @@ static struct span *trim_run(struct cover *c, const struct cover_page *page)
 
 	if (!run)
 		return NULL;
-	if (page_has(page, run->last.id)) {
+	if (cover_page_has(page, run->last.id)) {
 		remove_at(c, c->n - 1);
 		return NULL;
 	}
 	run->flags &= ~(uint32_t)SPAN_NEXT;
-	if (page_has(page, run->first.id)) {
+	if (cover_page_has(page, run->first.id)) {
 		set_edge(&run->first, page->items[page->n - 1].id, 0);
 		run->flags |= SPAN_NEXT;
 	}

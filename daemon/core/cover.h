@@ -67,6 +67,9 @@ struct cover_page {
 	size_t n;
 };
 
+/* ${id} is one of the page's messages. */
+bool cover_page_has(const struct cover_page *p, const char *id);
+
 enum gap_state { GAP_OPEN, GAP_FETCHING, GAP_LOST };
 
 /* The hole before span ${span}. After/before are views into the cover, "" and 0 at the archive's beginning. */

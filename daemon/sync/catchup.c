@@ -77,13 +77,12 @@ void catchup_prove(struct engine *e)
 {
 	struct cover cover = { 0 };
 
-	if (e->paused)
+	/* The commit may ask a question by itself; the drop must come after it. */
+	if (e->paused || e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
 		return;
 	query_drop(e);
 	e->unproven = 0;
 	e->metadata_known = false;
-	if (e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
-		return;
 	cover_copy(&cover, &e->cover);
 	cover_session_lost(&cover);
 	commit_cover(e, &cover);
@@ -132,18 +131,13 @@ bool catchup_done(const struct engine *e)
 
 static void note_done(struct engine *e)
 {
-	int64_t now = e->io->real_us(e->userdata);
-	bool first = e->session.caught_up_us == 0 || e->stream_caught_up == false;
-
-	if (!catchup_done(e))
+	if (e->stream_caught_up || !catchup_done(e))
 		return;
-	if (first) {
-		e->stream_caught_up = true;
-		e->session.caught_up_us = now;
-		commit_soon(e);
-		log_info("%s: in sync, %llu messages, %zu lost gaps", LOG_JID(e->account.jid),
-			 (unsigned long long)e->messages, cover_count_gaps(&e->cover, true));
-	}
+	e->stream_caught_up = true;
+	e->session.caught_up_us = e->io->real_us(e->userdata);
+	commit_soon(e);
+	log_info("%s: in sync, %llu messages, %zu lost gaps", LOG_JID(e->account.jid), (unsigned long long)e->messages,
+		 cover_count_gaps(&e->cover, true));
 }
 
 void catchup_go(struct engine *e)
@@ -254,14 +248,6 @@ static void stalled(struct engine *e)
 	catchup_go(e);
 }
 
-static bool page_has(const struct cover_page *page, const char *id)
-{
-	for (size_t i = 0; i < page->n; i++)
-		if (strcmp(page->items[i].id, id) == 0)
-			return true;
-	return false;
-}
-
 /* What the answer does to coverage. Returns false if nothing moved. */
 static bool apply_page(struct engine *e, const struct query *q, struct cover *cover, const struct cover_page *page,
 		       bool complete, size_t *ret_span)
@@ -275,7 +261,7 @@ static bool apply_page(struct engine *e, const struct query *q, struct cover *co
 		return page->n > 0 || complete;
 	}
 	/* "Before X" with X in it, or with the newest that we hold: the server did not read the question (A14). */
-	if (!q->by_time && (page_has(page, q->above_id) || page_has(page, cover->spans[q->span].last.id)))
+	if (!q->by_time && (cover_page_has(page, q->above_id) || cover_page_has(page, cover->spans[q->span].last.id)))
 		return false;
 	span = cover_before(cover, q->span, page, complete, q->by_time, &met);
 	if (complete && !met) {

@@ -185,7 +185,7 @@ static struct seat *seat_free(struct seat *seat)
 }
 DEFINE_CLEANUP(struct seat *, seat_free);
 
-static int seat_new(struct hub *h, const struct account *a, struct seat **ret)
+int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
 {
 	_cleanup_(seat_freep) struct seat *seat = xnew(struct seat);
 	struct engine_policy policy = {
@@ -316,7 +316,7 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 		struct seat *seat;
 
 		if (r >= 0)
-			r = seat_new(h, &accounts[i], &seat);
+			r = hub_seat_add(h, &accounts[i], &seat);
 		account_deinit(&accounts[i]);
 	}
 	if (r < 0)
@@ -409,11 +409,6 @@ void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, in
 }
 
 /* ---- changes that the user asks for: hub-accounts.c ---- */
-
-int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
-{
-	return seat_new(h, a, ret);
-}
 
 void hub_seat_remove(struct hub *h, struct seat *seat)
 {

@@ -36,6 +36,14 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Given an account with ${n} messages, online and in sync. */
+static void given_in_sync(struct sim *s, int n)
+{
+	sim_fill(s, n, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
 static void first_sync_of_2000(void **state)
 {
 	struct sim *s = *state;
@@ -104,9 +112,7 @@ static void A3_A4_the_hole_is_on_disk_with_the_page(void **state)
 	struct sim *s = *state;
 	struct gap g;
 
-	sim_fill(s, 60, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 60);
 	sim_cut(s);
 	sim_forget_session(s);
 	s->boot_us += 24 * HOUR;
@@ -156,9 +162,7 @@ static void expired_frontier(struct sim *s, bool prosody)
 
 	s->item_not_found = prosody;
 	s->resolution_us = prosody ? SIM_SEC : 1;
-	sim_fill(s, 60, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 60);
 	sim_cut(s);
 	sim_forget_session(s);
 	s->boot_us += 24 * HOUR;
@@ -256,9 +260,7 @@ static void D3_D4_killed_before_the_commit_and_resumed(void **state)
 {
 	struct sim *s = *state;
 
-	sim_fill(s, 30, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 30);
 	sim_live(s, "bob@sim.test", "seen but not committed");
 	while (sim_step(s))
 		;
@@ -277,9 +279,7 @@ static void D4_D23_a_cut_is_resumed_and_nothing_asked(void **state)
 {
 	struct sim *s = *state;
 
-	sim_fill(s, 30, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 30);
 	s->queries = 0;
 	for (int i = 0; i < 20; i++) {
 		char body[32];
@@ -300,9 +300,7 @@ static void D10_D11_resume_refused_loses_nothing(void **state)
 {
 	struct sim *s = *state;
 
-	sim_fill(s, 30, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 30);
 	sim_cut(s);
 	sim_live(s, "bob@sim.test", "while away 1");
 	sim_live(s, "bob@sim.test", "while away 2");
@@ -639,9 +637,7 @@ static void a_poison_stanza_does_not_loop_through_resumes(void **state)
 	struct link_record r = { .kind = LINK_FAILED };
 	struct sim *s = *state;
 
-	sim_fill(s, 30, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 30);
 	r.failed = (struct link_failed){ FAILURE_PROTOCOL, "not-well-formed", "words" };
 	engine_record(s->engine, &r);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
@@ -658,9 +654,7 @@ static void disconnect_closes_the_session_and_enable_starts_anew(void **state)
 	struct sim *s = *state;
 	struct account_status st;
 
-	sim_fill(s, 30, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 30);
 	engine_disconnect(s->engine);
 	assert_string_equal(s->session, "");
 	sim_cut(s);
@@ -680,9 +674,7 @@ static void D22_a_clean_stop_is_resumed(void **state)
 {
 	struct sim *s = *state;
 
-	sim_fill(s, 30, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 30);
 	sim_restart(s);
 	sim_live(s, "bob@sim.test", "while stopped");
 	s->queries = 0;
@@ -721,9 +713,7 @@ static void a_full_disk_loses_nothing_and_heals(void **state)
 	uint32_t acknowledged;
 	char body[32];
 
-	sim_fill(s, 30, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	given_in_sync(s, 30);
 	acknowledged = s->committed;
 	sim_disk_full(s, true);
 	for (int i = 0; i < 30; i++) {
