@@ -10,13 +10,13 @@ import re
 import sys
 import tempfile
 
-RANK = {"base": 0, "core": 1, "store": 2, "link": 2, "sync": 3, "wire": 3, "bus": 4}
+RANK = {"base": 0, "core": 1, "vault": 1, "store": 2, "link": 2, "sync": 3, "wire": 3, "bus": 4}
 TOP_RANK = 5        # daemon/varved.c, daemon/varve-wire.c
 
 # Libraries that only one layer may know. The keeper parses no XML and speaks no TLS; only the store knows SQLite.
 ONLY_IN = {
-    "sqlite3.h": {"store"}, "strophe.h": {"wire"}, "expat.h": {"wire"}, "gsasl.h": {"wire"}, "openssl/": {"wire"},
-    "sodium.h": {"store"}, "resolv.h": {"wire"}, "arpa/nameser.h": {"wire"}, "systemd/sd-bus.h": {"bus", "link", "ctl"},
+    "sqlite3.h": {"store", "vault"}, "strophe.h": {"wire"}, "expat.h": {"wire"}, "gsasl.h": {"wire"}, "openssl/": {"wire"},
+    "sodium.h": {"store", "vault"}, "resolv.h": {"wire"}, "arpa/nameser.h": {"wire"}, "systemd/sd-bus.h": {"bus", "link", "ctl"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)

@@ -1,6 +1,6 @@
 # Sourced by tests/run.sh and data/quickstart.sh: install from Debian what is missing, and nothing else.
 
-PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsystemd-dev libsqlite3-dev libstrophe-dev libexpat1-dev
+PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsystemd-dev libsqlite3-dev libsodium-dev libstrophe-dev libexpat1-dev
 	libssl-dev libgsasl-dev libinih-dev"
 PACKAGES_DEMO="prosody lua-dbi-sqlite3 python3 openssl procps ca-certificates"
 PACKAGES_TEST="libcmocka-dev python3-pytest python3-slixmpp python3-dbus python3-gi systemd libglib2.0-bin dbus-bin scdoc

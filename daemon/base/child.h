@@ -1,0 +1,31 @@
+/*
+ * A function run in a forked child, its answer read from a pipe: for what takes a second and cannot be cut into slices
+ * (Argon2id, an integrity check), because the loop never waits and there are no threads. The child inherits the memory
+ * of its parent, computes, writes one answer and is gone by _exit(2): it must not touch sd-event, sd-bus or any open
+ * database.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/mem.h"
+
+enum { CHILD_ANSWER_MAX = 4096 }; /* bytes: fits one pipe buffer, so the child never waits for a reader */
+
+/* In the child: fill ${answer} (CHILD_ANSWER_MAX bytes) and *ret_len. 0 or -errno. */
+typedef int (*child_fn)(void *userdata, void *answer, size_t *ret_len);
+
+struct child;
+/* Fork. The child dies with its parent (PR_SET_PDEATHSIG). */
+int child_start(child_fn fn, void *userdata, struct child **ret);
+/* Readable when the answer is there or the child is gone; watch it for EPOLLIN. Stays the child's. */
+int child_fd(const struct child *c);
+/*
+ * The answer, when child_fd() is readable (waits otherwise): 0 and up to ${size} bytes in ${buf}, what fn returned if it
+ * was negative, -EPIPE if the child died without an answer, -EPROTO if the answer does not fit.
+ */
+int child_finish(struct child *c, void *buf, size_t size, size_t *ret_len);
+/* Kill, if it still runs, and reap. */
+struct child *child_free(struct child *c);
+DEFINE_CLEANUP(struct child *, child_free);
