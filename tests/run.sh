@@ -3,7 +3,8 @@
 # The last line is `N passed, N failed`; the exit status is 0 when nothing failed.
 #
 #   --all         also the stories marked slow
-#   --sanitize    also a build with ASan and UBSan: unit and engine suites and one full story (what .ci/run does)
+#   --sanitize    also with a newer SQLite than Debian's, and a build with ASan and UBSan: unit and engine suites and
+#                 one full story (what .ci/run does)
 #   --fast        no stories
 #   --no-install  install nothing
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -18,7 +19,7 @@ for option in "$@"; do
 	--sanitize) sanitize=yes ;;
 	--fast) stories= ;;
 	--no-install) install= ;;
-	--help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	--help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) echo "unknown option $option; see --help" >&2; exit 2 ;;
 	esac
 done
@@ -27,7 +28,7 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/varve-run.XXXXXX") || exit 1
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1
-broken=0
+broken=0 skipped=0
 logs=
 
 say() {
@@ -38,7 +39,7 @@ finish() {
 	# the count needs only the standard library
 	PY=$(python_with json) || { echo "0 passed, 1 failed"; exit 1; }
 	say "result"
-	"$PY" "$HERE/lib/count.py" "$broken" $logs
+	"$PY" "$HERE/lib/count.py" "$broken" "$skipped" $logs
 	exit $?
 }
 
@@ -81,6 +82,27 @@ suites() {
 	logs="$logs $WORK/$name.json"
 }
 
+# newer_sqlite DIR: what uses SQLite, with a newer one
+newer_sqlite() {
+	say "newer SQLite ($1)"
+	rm -f "$1/meson-logs/testlog.json"
+	sh "$HERE/newer-sqlite.sh" "$1" >"$WORK/newer-sqlite.log" 2>&1
+	status=$?
+	if [ $status = 77 ]; then
+		cat "$WORK/newer-sqlite.log"
+		skipped=$((skipped + 1))
+		return
+	fi
+	grep -E '^newer SQLite:' "$WORK/newer-sqlite.log"
+	[ $status = 0 ] || tail -n 300 "$WORK/newer-sqlite.log"
+	if [ ! -s "$1/meson-logs/testlog.json" ]; then
+		broken=$((broken + 1))
+		return
+	fi
+	cp "$1/meson-logs/testlog.json" "$WORK/newer-sqlite.json"
+	logs="$logs $WORK/newer-sqlite.json"
+}
+
 # stories DIR NAME ARGS...: pytest
 stories() {
 	dir=$1 name=$2
@@ -107,6 +129,7 @@ fi
 
 if build build -Dtests=true; then
 	suites build all
+	[ -z "$sanitize" ] || newer_sqlite build
 	[ -z "$stories" ] || stories build story $slow "$HERE/lib" "$HERE/story" "$HERE/hostile"
 fi
 

@@ -137,7 +137,11 @@ static int set_pragmas(struct store *s, bool fresh, const char **ret_what)
 	return 0;
 }
 
-/* Switches of the connection: {what, wanted, name}. NO_CKPT_ON_CLOSE holds until the database is accepted. */
+/*
+ * Switches of the connection: {what, wanted, name}. NO_CKPT_ON_CLOSE holds until the database is accepted. QPSG: plans
+ * do not depend on bound values, so that newer versions do not prepare a statement anew each time it is used
+ * (test-db.c).
+ */
 static int set_config(struct store *s, const char **ret_what)
 {
 	static const struct {
@@ -149,6 +153,7 @@ static int set_config(struct store *s, const char **ret_what)
 		{ SQLITE_DBCONFIG_DQS_DML, 0, "dqs_dml" },
 		{ SQLITE_DBCONFIG_DQS_DDL, 0, "dqs_ddl" },
 		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, "load_extension" },
+		{ SQLITE_DBCONFIG_ENABLE_QPSG, 1, "enable_qpsg" },
 		{ SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, "no_ckpt_on_close" },
 	};
 
@@ -164,10 +169,23 @@ static int set_config(struct store *s, const char **ret_what)
 	return 0;
 }
 
+static void warn_untested(void)
+{
+	static bool warned;
+
+	if (warned || sqlite3_libversion_number() <= DB_SQLITE_TESTED)
+		return;
+	warned = true;
+	log_warning("SQLite %s is newer than what varve was tested with (%d.%d.%d); if the archive does not open, tell us",
+		    sqlite3_libversion(), DB_SQLITE_TESTED / 1000000, DB_SQLITE_TESTED / 1000 % 1000,
+		    DB_SQLITE_TESTED % 1000);
+}
+
 int db_open(struct store *s, bool fresh, const char **ret_what)
 {
 	int code, r;
 
+	warn_untested();
 	code = sqlite3_open_v2(s->path, &s->db,
 			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
 				       SQLITE_OPEN_NOFOLLOW,

@@ -1,4 +1,5 @@
-"""count.py FAILED-STAGES FILE...: the last line of tests/run.sh, `N passed, N failed`, and the exit status.
+"""count.py FAILED-STAGES SKIPPED-STAGES FILE...: the last line of tests/run.sh, `N passed, N failed`, and the exit
+status. `, N skipped` follows when a whole stage could not be had (tests/newer-sqlite.sh without a registry).
 
 FILE: a testlog.json of meson or a JUnit file of pytest. A cmocka program counts as many as it ran. A stage that
 could not even run counts as one failure.
@@ -36,15 +37,15 @@ def junit(path):
 
 
 def main(argv):
-    passed, failed = 0, int(argv[1])
-    for path in argv[2:]:
+    passed, failed, skipped = 0, int(argv[1]), int(argv[2])
+    for path in argv[3:]:
         try:
             p, f = (junit if path.endswith(".xml") else meson)(path)
         except (OSError, ValueError, ET.ParseError) as e:
             print(f"{path}: {e}", file=sys.stderr)
             p, f = 0, 1
         passed, failed = passed + p, failed + f
-    print(f"{passed} passed, {failed} failed")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 
 
