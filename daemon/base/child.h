@@ -2,7 +2,10 @@
  * A function run in a forked child, its answer read from a pipe: for what takes a second and cannot be cut into slices
  * (Argon2id, an integrity check), because the loop never waits and there are no threads. The child inherits the memory
  * of its parent, computes, writes one answer and is gone by _exit(2): it must not touch sd-event, sd-bus or any open
- * database.
+ * database. It starts with every signal at its default, no descriptor but 0 to 2 and its own pipe, and no core dump;
+ * memory that was locked in the parent is not locked in it (mlock(2)).
+ *
+ * SIGCHLD may be blocked and read by sd-event: only this process id is waited for, by child_free().
  */
 #pragma once
 
@@ -13,7 +16,8 @@
 
 enum { CHILD_ANSWER_MAX = 4096 }; /* bytes: fits one pipe buffer, so the child never waits for a reader */
 
-/* In the child: fill ${answer} (CHILD_ANSWER_MAX bytes) and *ret_len. 0 or -errno. */
+/* In the child: fill ${answer} (CHILD_ANSWER_MAX bytes) and *ret_len. 0 or -errno. What ${userdata} points to is a copy:
+ * the parent may free it as soon as child_start() has returned. */
 typedef int (*child_fn)(void *userdata, void *answer, size_t *ret_len);
 
 struct child;
@@ -23,7 +27,8 @@ int child_start(child_fn fn, void *userdata, struct child **ret);
 int child_fd(const struct child *c);
 /*
  * The answer, when child_fd() is readable (waits otherwise): 0 and up to ${size} bytes in ${buf}, what fn returned if it
- * was negative, -EPIPE if the child died without an answer, -EPROTO if the answer does not fit.
+ * was negative, -EPIPE if the child died without an answer (killed for want of memory, say), -EPROTO if the answer does
+ * not fit. Once.
  */
 int child_finish(struct child *c, void *buf, size_t size, size_t *ret_len);
 /* Kill, if it still runs, and reap. */

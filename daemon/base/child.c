@@ -1,0 +1,195 @@
+#define _GNU_SOURCE
+#include "base/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/err.h"
+
+struct child {
+	pid_t pid;
+	int fd;
+};
+
+/* What stands before the answer in the pipe. */
+struct head {
+	int32_t r;
+	uint32_t len;
+};
+
+struct answer {
+	struct head head;
+	uint8_t bytes[CHILD_ANSWER_MAX];
+};
+
+/* Handlers of the parent would run its code on its copied state. Ignored signals are reset too. */
+static void reset_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig <= SIGRTMAX; sig++)
+		sigaction(sig, &sa, NULL); /* fails for SIGKILL, SIGSTOP and what libc keeps: nothing to reset there */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * All descriptors but 0 to 2 and the answer's, which becomes 3. A client whose connection the keeper closes must see it
+ * closed, and a lock on the directory must end with the keeper, although this process goes on for a second.
+ */
+static int close_others(int fd)
+{
+	if (fd != 3 && dup2(fd, 3) < 0)
+		return -1;
+	if (close_range(4, ~0U, 0) < 0) {
+		/* Linux before 5.9. */
+		long max = sysconf(_SC_OPEN_MAX);
+
+		for (int i = 4; i < (max > 0 && max < 65536 ? max : 65536); i++)
+			close(i);
+	}
+	return 3;
+}
+
+static void write_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return; /* nobody reads any more */
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+static _Noreturn void child_main(child_fn fn, void *userdata, int fd, pid_t parent)
+{
+	struct answer a = { 0 };
+	size_t len = 0;
+	int r;
+
+	reset_signals();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_DUMPABLE, 0); /* it may hold keys; a core of it is of no use */
+	if (getppid() != parent)
+		_exit(1);
+	fd = close_others(fd);
+	if (fd < 0)
+		_exit(1);
+	r = fn(userdata, a.bytes, &len);
+	if (r > 0 || len > sizeof(a.bytes))
+		r = -EPROTO;
+	if (r < 0)
+		len = 0;
+	a.head.r = r;
+	a.head.len = (uint32_t)len;
+	write_all(fd, &a, sizeof(a.head) + len);
+	explicit_bzero(&a, sizeof(a));
+	_exit(0);
+}
+
+int child_start(child_fn fn, void *userdata, struct child **ret)
+{
+	pid_t parent = getpid(), pid;
+	sigset_t all, before;
+	struct child *c;
+	int fds[2], error;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_origin(-errno);
+	/* No handler of the parent may run in the child before they are reset. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+		child_main(fn, userdata, fds[1], parent);
+	error = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		return err_origin(-error);
+	}
+	c = xnew(struct child);
+	c->pid = pid;
+	c->fd = fds[0];
+	*ret = c;
+	return 0;
+}
+
+int child_fd(const struct child *c)
+{
+	return c->fd;
+}
+
+/* Up to ${size} bytes until the end of file: how many, or -errno. */
+static ssize_t read_all(int fd, void *data, size_t size)
+{
+	uint8_t *p = data;
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, p + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+int child_finish(struct child *c, void *buf, size_t size, size_t *ret_len)
+{
+	struct answer a;
+	ssize_t n = read_all(c->fd, &a, sizeof(a));
+	int r = 0;
+
+	if (n < 0)
+		r = err_origin((int)n);
+	else if ((size_t)n < sizeof(a.head) || (size_t)n != sizeof(a.head) + a.head.len)
+		r = err_origin(-EPIPE);
+	else if (a.head.r < 0)
+		r = err_origin(a.head.r);
+	else if (a.head.len > size)
+		r = err_origin(-EPROTO);
+	if (r == 0) {
+		memcpy(buf, a.bytes, a.head.len);
+		*ret_len = a.head.len;
+	}
+	explicit_bzero(&a, sizeof(a)); /* it may be a key */
+	return r;
+}
+
+struct child *child_free(struct child *c)
+{
+	pid_t done;
+
+	if (!c)
+		return NULL;
+	close(c->fd);
+	/* Only while it is ours to wait for is the id surely its own (ECHILD: somebody ignores SIGCHLD). */
+	done = waitpid(c->pid, NULL, WNOHANG);
+	if (done == 0) {
+		kill(c->pid, SIGKILL);
+		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	free(c);
+	return NULL;
+}
