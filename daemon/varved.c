@@ -131,7 +131,7 @@ static int run(const char *data, const char *config, const char *runtime)
 		r = hub_start(hub);
 	if (r != 0) {
 		log_error("%s", why ? why : strerror(-r));
-		return r == HUB_E_LOCKED ? EXIT_IN_USE : EXIT_FAILED;
+		return r == HUB_E_IN_USE ? EXIT_IN_USE : EXIT_FAILED;
 	}
 	log_info("version %s, %zu accounts, archive %s, socket %s/bus", VARVE_VERSION, hub_account_count(hub), data,
 		 runtime);

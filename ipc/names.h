@@ -25,17 +25,20 @@
 #define VARVE_PATH_ACCOUNTS VARVE_PATH "/account"
 
 #define VARVE_IFACE_MANAGER "org.varve.Varve1.Manager"
+#define VARVE_IFACE_KEYRING "org.varve.Varve1.Keyring"
 #define VARVE_IFACE_ACCOUNT "org.varve.Varve1.Account"
 #define VARVE_IFACE_SYNC "org.varve.Varve1.Sync"
 #define VARVE_IFACE_ARCHIVE "org.varve.Varve1.Archive"
 #define VARVE_IFACE_CONVERSATIONS "org.varve.Varve1.Conversations"
 
 /* Raised with every addition to the contract; Manager.ApiRevision. */
-#define VARVE_API_REVISION 1
+#define VARVE_API_REVISION 2
 
 /* Signatures of the row structs, as in the XML. */
 #define VARVE_SIG_MESSAGE_FIELDS "ttssxyyssa{sv}"
 #define VARVE_SIG_MESSAGE "(" VARVE_SIG_MESSAGE_FIELDS ")"
+#define VARVE_SIG_SLOT_FIELDS "ussxa{sv}"
+#define VARVE_SIG_SLOT "(" VARVE_SIG_SLOT_FIELDS ")"
 #define VARVE_SIG_CONVERSATION_FIELDS "stssx" VARVE_SIG_MESSAGE "uutua{sv}"
 #define VARVE_SIG_CONVERSATION "(" VARVE_SIG_CONVERSATION_FIELDS ")"
 #define VARVE_SIG_CONTACT_FIELDS "stssuasa{sv}"
@@ -73,7 +76,7 @@ enum varve_span_flag {
  */
 #define VARVE_ERRORS(X)                                                                                       \
 	X(LOCKED, "Locked", "the archive is locked")                                                          \
-	X(WRONG_SECRET, "WrongSecret", "the passphrase is not the right one")                                 \
+	X(WRONG_SECRET, "WrongSecret", "the passphrase, code or key file is not the right one")               \
 	X(NOT_FOUND, "NotFound", "there is no such account or message")                                       \
 	X(NO_SUCH_CONVERSATION, "NoSuchConversation", "no message of this conversation is stored")            \
 	X(OFFLINE, "Offline", "it needs a connection to the server")                                          \

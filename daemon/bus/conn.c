@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bus/errors.h"
+#include "bus/later.h"
 #include "bus/match.h"
 #include "bus/tree.h"
 
@@ -36,6 +37,7 @@ struct conn {
 	size_t deferred_at, n_deferred;
 	bool running_deferred;
 	size_t queued_bytes;
+	struct later *laters;
 
 	int64_t born_us, moved_us;
 	uint64_t seen_queue;
@@ -65,6 +67,11 @@ const char *conn_name(const struct conn *c)
 struct matches *conn_matches(struct conn *c)
 {
 	return c->matches;
+}
+
+struct later **conn_laters(struct conn *c)
+{
+	return &c->laters;
 }
 
 bool conn_hello(struct conn *c)
@@ -129,6 +136,17 @@ int conn_reply(struct conn *c, sd_bus_message *reply, size_t bytes)
 	return 1;
 }
 
+/*
+ * While the archive is not open: no call gets to what needs it. The root's own interfaces look for themselves; an
+ * account's object does not exist then, and the answer to it must not be that it never did.
+ */
+static int check_state(struct conn *c, sd_bus_message *call, sd_bus_error *error)
+{
+	return hub_state(c->config.hub) == HUB_READY || !tree_needs_archive(call) ?
+		       0 :
+		       error_from_state(error, c->config.hub);
+}
+
 /* What sd-bus does after a vtable handler, for those that run later. */
 static void run_deferred(struct conn *c)
 {
@@ -140,7 +158,9 @@ static void run_deferred(struct conn *c)
 		c->deferred_at = (c->deferred_at + 1) % CONN_DEFERRED_MAX;
 		c->n_deferred--;
 		c->running_deferred = true;
-		r = d.handler(d.call, c, &error);
+		r = check_state(c, d.call, &error);
+		if (r >= 0)
+			r = d.handler(d.call, c, &error);
 		c->running_deferred = false;
 		if (sd_bus_error_is_set(&error))
 			sd_bus_reply_method_error(d.call, &error);
@@ -164,8 +184,11 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 	if (type != SD_BUS_MESSAGE_METHOD_CALL)
 		return 1;
 	c->spoke = true;
+	/* Also when it is refused here, before sd-bus looks into the vtable: wiped when it is freed. */
+	if (tree_is_secret(m) && (r = sd_bus_message_sensitive(m)) < 0)
+		return r;
 	if (role_of_call(m) <= c->config.role)
-		return 0;
+		return check_state(c, m, error);
 	return error_set(error, VARVE_ERROR_DENIED, "this connection has the role '%s', which may not call %s",
 			 role_name(c->config.role), str_or_empty(sd_bus_message_get_member(m)));
 }
@@ -332,6 +355,7 @@ struct conn *conn_free(struct conn *c)
 		return NULL;
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->more);
+	later_drop_all(c);
 	for (; c->n_deferred > 0; c->n_deferred--) {
 		sd_bus_message_unref(c->deferred[c->deferred_at].call);
 		c->deferred_at = (c->deferred_at + 1) % CONN_DEFERRED_MAX;

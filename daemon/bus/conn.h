@@ -60,6 +60,8 @@ const char *conn_name(const struct conn *c);
 /* Driver shim: the client said Hello: it wants signals by match rules only. False if it had said so before. */
 bool conn_hello(struct conn *c);
 struct matches *conn_matches(struct conn *c);
+/* Head of the list that bus/later.c keeps. */
+struct later **conn_laters(struct conn *c);
 
 /*
  * To be called first by every handler whose answer may be big: true if the connection has to take its queue first;

@@ -79,6 +79,11 @@ int error_from_hub(sd_bus_error *error, int r, const char *why)
 		{ HUB_E_LIMIT, VARVE_ERROR_LIMIT_EXCEEDED, "there are as many accounts as varved can have" },
 		{ HUB_E_OFFLINE, VARVE_ERROR_OFFLINE, "the account is not connected" },
 		{ HUB_E_STORAGE, VARVE_ERROR_STORAGE, "the archive refused the change" },
+		{ HUB_E_LOCKED, VARVE_ERROR_LOCKED, "the archive is locked: varvectl unlock" },
+		{ HUB_E_WRONG, VARVE_ERROR_WRONG_SECRET, "this secret does not open the archive" },
+		{ HUB_E_BUSY, VARVE_ERROR_BUSY, "something else has to end first" },
+		{ HUB_E_CANCELLED, VARVE_ERROR_CANCELLED, "it was cancelled" },
+		{ HUB_E_UNSUPPORTED, VARVE_ERROR_UNSUPPORTED, "this version cannot do it" },
 	};
 
 	if (r == 0)
@@ -91,6 +96,16 @@ int error_from_hub(sd_bus_error *error, int r, const char *why)
 		if (map[i].outcome == r)
 			return error_set(error, map[i].error, "%s", why ? why : map[i].text);
 	return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "%s", why ? why : "varved failed; its log has more");
+}
+
+int error_from_state(sd_bus_error *error, const struct hub *hub)
+{
+	struct hub_archive a;
+
+	hub_archive(hub, &a);
+	if (a.state == HUB_LOCKED)
+		return error_set(error, VARVE_ERROR_LOCKED, "the archive is locked: varvectl unlock");
+	return error_set(error, VARVE_ERROR_STORAGE, "the archive is not open: %s", a.why);
 }
 
 char *error_full_name(const char *name)

@@ -43,6 +43,7 @@ struct mailbox {
 	struct mailbox *next;
 	struct mark *marks;
 	size_t n, cap;
+	bool store; /* State, StateReason, Locked: told before all else */
 };
 
 struct feed {
@@ -253,6 +254,12 @@ static void on_hub(void *userdata, enum hub_event event, int64_t account)
 	case HUB_FEED:
 		mark_all(f, account, MARK_FEED, 0, 0);
 		return;
+	case HUB_STORE:
+		for (struct mailbox *m = f->mailboxes; m; m = m->next)
+			m->store = true;
+		return;
+	case HUB_STORE_CLOSES:
+		return;
 	}
 }
 
@@ -341,11 +348,12 @@ static int deliver_mark(struct mailbox *m, const struct mark *k, sd_bus *bus, fe
 	bool exists = hub_account(m->feed->hub, k->account) != NULL;
 	int r = 0;
 
-	if (k->bits & MARK_REMOVED)
-		return wants(userdata, VARVE_PATH, OBJECT_MANAGER, "InterfacesRemoved") ? tree_emit_removed(bus, path) : 0;
+	if (k->bits & MARK_REMOVED && wants(userdata, VARVE_PATH, OBJECT_MANAGER, "InterfacesRemoved"))
+		r = tree_emit_removed(bus, path);
+	/* It may be there again: locked and unlocked. */
 	if (!exists)
-		return 0;
-	if (k->bits & MARK_ADDED && wants(userdata, VARVE_PATH, OBJECT_MANAGER, "InterfacesAdded"))
+		return r;
+	if (r >= 0 && k->bits & MARK_ADDED && wants(userdata, VARVE_PATH, OBJECT_MANAGER, "InterfacesAdded"))
 		r = sd_bus_emit_object_added(bus, path);
 	if (r >= 0 && k->account_changed && wants(userdata, path, PROPERTIES, "PropertiesChanged"))
 		r = emit_properties(bus, path, VARVE_IFACE_ACCOUNT, account_props, k->account_changed);
@@ -356,11 +364,24 @@ static int deliver_mark(struct mailbox *m, const struct mark *k, sd_bus *bus, fe
 	return r;
 }
 
+static int deliver_store(sd_bus *bus, feed_wants_fn wants, void *userdata)
+{
+	int r;
+
+	if (!wants(userdata, VARVE_PATH, PROPERTIES, "PropertiesChanged"))
+		return 0;
+	r = sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_MANAGER, "State", "StateReason", NULL);
+	return r < 0 ? r : sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_KEYRING, "Locked", NULL);
+}
+
 void mailbox_deliver(struct mailbox *m, sd_bus *bus, feed_wants_fn wants, void *userdata)
 {
 	size_t n = m->n;
 
 	m->n = 0;
+	if (m->store && deliver_store(bus, wants, userdata) < 0)
+		log_debug("bus: a change of state could not be told");
+	m->store = false;
 	for (size_t i = 0; i < n; i++) {
 		struct mark k = m->marks[i];
 		int r = deliver_mark(m, &k, bus, wants, userdata);

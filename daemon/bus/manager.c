@@ -3,7 +3,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "bus/conn.h"
+#include "bus/diagnose.h"
 #include "bus/errors.h"
+#include "bus/keyring-call.h"
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/settings.h"
@@ -83,6 +85,8 @@ static int find_account(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	r = check_jid(jid, error);
 	if (r < 0)
 		return r;
+	if (hub_state(hub) != HUB_READY)
+		return error_from_state(error, hub);
 	bare = jid_bare(jid);
 	for (size_t i = 0; i < hub_account_count(hub); i++) {
 		int64_t id = hub_account_id(hub, i);
@@ -112,58 +116,44 @@ static int get_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return r < 0 ? err_trace(r) : 1;
 }
 
-static int append_check(void *userdata, const char *name, const char *result, const char *text, const char *hint)
+static int backed_up(sd_bus_message *reply, const struct keyring_answer *a)
 {
-	sd_bus_message *m = userdata;
-	int r;
-
-	if ((r = sd_bus_message_open_container(m, 'r', "ssssa{sv}")) < 0 ||
-	    (r = rows_text(m, name)) < 0 ||
-	    (r = rows_text(m, result)) < 0 ||
-	    (r = rows_text(m, text)) < 0 ||
-	    (r = rows_text(m, hint)) < 0 ||
-	    (r = sd_bus_message_append(m, "a{sv}", 0)) < 0 ||
-	    (r = sd_bus_message_close_container(m)) < 0)
-		return err_trace(r);
-	return 0;
+	return sd_bus_message_append(reply, "t", a->bytes);
 }
 
-static int diagnose(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int backup(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	_cleanup_(freep) char *text = NULL;
-	struct conn *c = userdata;
+	struct keyring_call *call;
+	const char *path;
 	int r;
 
-	r = options_read_none(m, error);
+	r = sd_bus_message_read(m, "s", &path);
 	if (r < 0)
+		return err_trace(r);
+	if ((r = options_read_none(m, error)) < 0 ||
+	    (r = keyring_call_new(userdata, m, backed_up, &call, error)) < 0)
 		return r;
-	text = xasprintf("varved " VARVE_VERSION ", API revision %d, this connection has the role '%s'",
-			 VARVE_API_REVISION, role_name(conn_config(c)->role));
-	if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
-	    (r = sd_bus_message_open_container(reply, 'a', "(ssssa{sv})")) < 0 ||
-	    (r = append_check(reply, "daemon", "ok", text, "")) < 0)
-		return err_trace(r);
-	r = hub_diagnose(conn_hub(c), append_check, reply);
-	if (r != 0)
-		return error_from_hub(error, r, NULL);
-	if ((r = sd_bus_message_close_container(reply)) < 0 || (r = sd_bus_send(NULL, reply, NULL)) < 0)
-		return err_trace(r);
-	return 1;
+	r = keyring_backup(conn_hub(userdata), path, keyring_call_done, call, keyring_call_why(call));
+	return keyring_call_started(call, r, error);
 }
 
 static int get_property(_unused_ sd_bus *bus, _unused_ const char *path, _unused_ const char *interface,
 			const char *property, sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
 {
+	struct hub_archive a;
+
 	if (strcmp(property, "Version") == 0)
 		return sd_bus_message_append(m, "s", VARVE_VERSION);
 	if (strcmp(property, "ApiRevision") == 0)
 		return sd_bus_message_append(m, "u", VARVE_API_REVISION);
 	if (strcmp(property, "Features") == 0)
-		return sd_bus_message_append(m, "as", 3, "history", "feed", "coverage");
+		return sd_bus_message_append(m, "as", 5, "history", "feed", "coverage", "keyring", "backup");
 	if (strcmp(property, "Role") == 0)
 		return sd_bus_message_append(m, "s", role_name(conn_config(userdata)->role));
-	return sd_bus_message_append(m, "s", "ready");
+	hub_archive(conn_hub(userdata), &a);
+	if (strcmp(property, "State") == 0)
+		return sd_bus_message_append(m, "s", status_state_name(a.state));
+	return rows_text(m, a.why);
 }
 
 #define U SD_BUS_VTABLE_UNPRIVILEGED /* roles.c decides, not sd-bus's idea of privilege */
@@ -177,11 +167,13 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("FindAccount", SD_BUS_ARGS("s", jid), SD_BUS_RESULT("o", account), find_account, U),
 	SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", status), get_status, U),
 	SD_BUS_METHOD_WITH_ARGS("Diagnose", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(ssssa{sv})", checks),
-				diagnose, U),
+				diagnose_handle, U),
+	SD_BUS_METHOD_WITH_ARGS("Backup", SD_BUS_ARGS("s", path, "a{sv}", options), SD_BUS_RESULT("t", bytes), backup, U),
 	SD_BUS_PROPERTY("Version", "s", get_property, 0, CONST),
 	SD_BUS_PROPERTY("ApiRevision", "u", get_property, 0, CONST),
 	SD_BUS_PROPERTY("Features", "as", get_property, 0, CONST),
 	SD_BUS_PROPERTY("Role", "s", get_property, 0, CONST),
 	SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("StateReason", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,
 };

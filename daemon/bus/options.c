@@ -13,6 +13,7 @@ static const struct {
 } types[] = {
 	[OPTION_TEXT] = { "s", "a string" },
 	[OPTION_BOOL] = { "b", "a boolean" },
+	[OPTION_TIME] = { "x", "a time in microseconds" },
 	[OPTION_TEXTS] = { "as", "an array of strings" },
 };
 
@@ -37,6 +38,8 @@ static int read_value(sd_bus_message *m, const struct option *o)
 		if (r >= 0)
 			*(bool *)o->ret = b;
 		return r;
+	case OPTION_TIME:
+		return sd_bus_message_read(m, "v", "x", o->ret);
 	case OPTION_TEXTS:
 		r = sd_bus_message_enter_container(m, 'v', "as");
 		if (r < 0)

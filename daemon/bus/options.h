@@ -11,6 +11,7 @@
 enum option_type {
 	OPTION_TEXT,  /* s: const char *, into the message; lives as long as it */
 	OPTION_BOOL,  /* b: bool */
+	OPTION_TIME,  /* x: int64_t */
 	OPTION_TEXTS, /* as: char **, NULL-terminated; the caller frees with options_free_texts() */
 };
 

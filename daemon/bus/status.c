@@ -115,13 +115,41 @@ static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
 	return sd_bus_message_close_container(m);
 }
 
-int status_append(sd_bus_message *m, struct hub *hub)
+const char *status_state_name(enum hub_state state)
+{
+	static const char *const names[] = { [HUB_READY] = "ready", [HUB_LOCKED] = "locked", [HUB_FAILED] = "failed" };
+
+	return names[state];
+}
+
+static int append_archive(sd_bus_message *m, const struct hub_archive *a)
 {
 	int r;
 
+	if (a->state != HUB_READY)
+		return 0;
+	if ((r = open_dict(m, "archive")) < 0 ||
+	    (r = rows_entry(m, "bytes", "t", a->bytes)) < 0 ||
+	    (r = rows_entry(m, "epoch_key", "u", a->epoch_key)) < 0 ||
+	    (r = rows_entry(m, "indexed", "t", a->indexed)) < 0 ||
+	    (r = rows_entry(m, "to_index", "t", a->to_index)) < 0)
+		return r;
+	return close_containers(m, 3);
+}
+
+int status_append(sd_bus_message *m, struct hub *hub)
+{
+	struct hub_archive a;
+	int r;
+
+	hub_archive(hub, &a);
+
 	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
 	    (r = rows_entry(m, "version", "s", VARVE_VERSION)) < 0 ||
-	    (r = rows_entry(m, "locked", "b", 0)) < 0 ||
+	    (r = rows_entry(m, "locked", "b", a.state == HUB_LOCKED)) < 0 ||
+	    (r = rows_entry_text(m, "state", status_state_name(a.state))) < 0 ||
+	    (r = rows_entry_text(m, "state_reason", a.why)) < 0 ||
+	    (r = append_archive(m, &a)) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
 	    (r = sd_bus_message_append_basic(m, 's', "accounts")) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'v', "aa{sv}")) < 0 ||

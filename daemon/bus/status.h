@@ -9,3 +9,6 @@
 
 /* Append a{sv}; the XML lists the keys. Values that are not there leave their key out. */
 int status_append(sd_bus_message *m, struct hub *hub);
+
+/* "ready" "locked" "failed"; static. */
+const char *status_state_name(enum hub_state state);

@@ -15,6 +15,7 @@
 
 const struct tree_interface tree_interfaces[] = {
 	{ VARVE_IFACE_MANAGER, manager_vtable, false },
+	{ VARVE_IFACE_KEYRING, keyring_vtable, false },
 	{ VARVE_IFACE_ACCOUNT, account_vtable, true },
 	{ VARVE_IFACE_SYNC, sync_vtable, true },
 	{ VARVE_IFACE_ARCHIVE, archive_vtable, true },
@@ -41,6 +42,33 @@ int64_t tree_account(const char *path)
 	for (; *p >= '0' && *p <= '9'; p++)
 		id = id * 10 + (*p - '0');
 	return *p ? 0 : id;
+}
+
+bool tree_needs_archive(sd_bus_message *call)
+{
+	const char *path = str_or_empty(sd_bus_message_get_path(call));
+	const char *interface = str_or_empty(sd_bus_message_get_interface(call));
+
+	if (strcmp(interface, "org.freedesktop.DBus.Peer") == 0)
+		return false;
+	for (const struct tree_interface *i = tree_interfaces; i->name; i++)
+		if (i->of_account && strcmp(i->name, interface) == 0)
+			return true;
+	return strncmp(path, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) == 0;
+}
+
+bool tree_is_secret(sd_bus_message *call)
+{
+	const char *interface = str_or_empty(sd_bus_message_get_interface(call));
+	const char *member = str_or_empty(sd_bus_message_get_member(call));
+
+	/* Without an interface (legal peer to peer) the member alone decides: better one too many. */
+	for (const struct tree_interface *i = tree_interfaces; i->name; i++)
+		for (const sd_bus_vtable *v = i->vtable; v->type != _SD_BUS_VTABLE_END; v++)
+			if (v->type == _SD_BUS_VTABLE_METHOD && v->flags & SD_BUS_VTABLE_SENSITIVE &&
+			    strcmp(v->x.method.member, member) == 0 && (!*interface || strcmp(i->name, interface) == 0))
+				return true;
+	return false;
 }
 
 int64_t tree_call_account(sd_bus_message *call)

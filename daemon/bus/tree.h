@@ -20,6 +20,7 @@ extern const struct tree_interface tree_interfaces[];
 
 /* The tables themselves, one file each; userdata of every handler is the struct conn. */
 extern const sd_bus_vtable manager_vtable[];
+extern const sd_bus_vtable keyring_vtable[];
 extern const sd_bus_vtable account_vtable[];
 extern const sd_bus_vtable sync_vtable[];
 extern const sd_bus_vtable archive_vtable[];
@@ -32,6 +33,10 @@ int tree_register(sd_bus *bus, struct conn *c);
 char *tree_path(int64_t account);
 /* The account that ${path} names, existing or not; 0 if it names none. */
 int64_t tree_account(const char *path);
+/* The call is for an account's object or interface, which are there only while the archive is open. */
+bool tree_needs_archive(sd_bus_message *call);
+/* The call carries a secret. */
+bool tree_is_secret(sd_bus_message *call);
 /* The account that a call is about; it existed when the call was dispatched. */
 int64_t tree_call_account(sd_bus_message *call);
 /* InterfacesRemoved for an account that is gone already. */

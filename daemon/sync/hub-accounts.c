@@ -110,7 +110,9 @@ int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, cha
 	char *bare;
 	int r;
 
-	r = check_account(a, ret_why);
+	r = hub_check_ready(h, ret_why);
+	if (r == 0)
+		r = check_account(a, ret_why);
 	if (r != 0)
 		return r;
 	account_copy(&row, a);
@@ -141,22 +143,28 @@ int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, cha
 	return r;
 }
 
-static struct seat *find(struct hub *h, int64_t id, char **ret_why)
+/* 0 and the seat, or an outcome with words. */
+static int find(struct hub *h, int64_t id, struct seat **ret, char **ret_why)
 {
-	struct seat *seat = hub_seat(h, id);
+	int r = hub_check_ready(h, ret_why);
 
-	if (!seat)
-		*ret_why = xstrdup("there is no such account: see varvectl account list");
-	return seat;
+	if (r != 0)
+		return r;
+	*ret = hub_seat(h, id);
+	if (*ret)
+		return 0;
+	*ret_why = xstrdup("there is no such account: see varvectl account list");
+	return HUB_E_NOT_FOUND;
 }
 
 int hub_account_remove(struct hub *h, int64_t id, char **ret_why)
 {
-	struct seat *seat = find(h, id, ret_why);
+	struct seat *seat;
 	int r;
 
-	if (!seat)
-		return HUB_E_NOT_FOUND;
+	r = find(h, id, &seat, ret_why);
+	if (r != 0)
+		return r;
 	engine_disconnect(seat->engine);
 	if (seat->peer)
 		peer_drain(seat->peer, INT64_C(200) * 1000);
@@ -170,14 +178,15 @@ int hub_account_remove(struct hub *h, int64_t id, char **ret_why)
 
 int hub_account_update(struct hub *h, const struct account *a, char **ret_why)
 {
-	struct seat *seat = find(h, a->id, ret_why);
+	struct seat *seat;
 	const struct account *old;
 	struct account row = { 0 };
 	bool reconnect;
 	int r;
 
-	if (!seat)
-		return HUB_E_NOT_FOUND;
+	r = find(h, a->id, &seat, ret_why);
+	if (r != 0)
+		return r;
 	r = check_account(a, ret_why);
 	if (r != 0)
 		return r;
@@ -199,10 +208,12 @@ int hub_account_update(struct hub *h, const struct account *a, char **ret_why)
 
 int hub_account_connect(struct hub *h, int64_t id, char **ret_why)
 {
-	struct seat *seat = find(h, id, ret_why);
+	struct seat *seat;
+	int r;
 
-	if (!seat)
-		return HUB_E_NOT_FOUND;
+	r = find(h, id, &seat, ret_why);
+	if (r != 0)
+		return r;
 	if (!engine_account(seat->engine)->enabled) {
 		*ret_why = xstrdup("the account is disabled: varvectl account enable first");
 		return HUB_E_INVALID;
@@ -213,20 +224,24 @@ int hub_account_connect(struct hub *h, int64_t id, char **ret_why)
 
 int hub_account_disconnect(struct hub *h, int64_t id, char **ret_why)
 {
-	struct seat *seat = find(h, id, ret_why);
+	struct seat *seat;
+	int r;
 
-	if (!seat)
-		return HUB_E_NOT_FOUND;
+	r = find(h, id, &seat, ret_why);
+	if (r != 0)
+		return r;
 	engine_disconnect(seat->engine);
 	return 0;
 }
 
 int hub_sync_now(struct hub *h, int64_t id, char **ret_why)
 {
-	struct seat *seat = find(h, id, ret_why);
+	struct seat *seat;
+	int r;
 
-	if (!seat)
-		return HUB_E_NOT_FOUND;
+	r = find(h, id, &seat, ret_why);
+	if (r != 0)
+		return r;
 	switch (engine_sync_now(seat->engine)) {
 	case HUB_E_OFFLINE:
 		*ret_why = xstrdup("the account is not connected: the archive cannot be asked (see varvectl status)");
@@ -240,10 +255,12 @@ int hub_sync_now(struct hub *h, int64_t id, char **ret_why)
 
 int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why)
 {
-	struct seat *seat = find(h, id, ret_why);
+	struct seat *seat;
+	int r;
 
-	if (!seat)
-		return HUB_E_NOT_FOUND;
+	r = find(h, id, &seat, ret_why);
+	if (r != 0)
+		return r;
 	engine_sync_pause(seat->engine, pause);
 	return 0;
 }

@@ -5,18 +5,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "core/config.h"
-#include "core/jid.h"
-#include "core/text.h"
 #include "sync/engine.h"
 #include "sync/hub-priv.h"
-#include "sync/lock.h"
 #include "sync/peer.h"
 
 #define CHECKPOINT_IDLE_US (INT64_C(60) * 1000000) /* after the last change: the log goes into the database */
@@ -135,16 +130,19 @@ void hub_note(struct hub *h, struct seat *seat, enum hub_event event)
 	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
 }
 
-static int on_defer(_unused_ sd_event_source *s, void *userdata)
+void hub_tell(struct hub *h)
 {
 	static const enum hub_event order[] = { HUB_ACCOUNT_ADDED, HUB_FEED, HUB_SYNC, HUB_ACCOUNT_STATE };
-	struct hub *h = userdata;
+	bool state = h->state_changed;
 
+	h->state_changed = false;
+	if (state && h->observer)
+		h->observer(h->observer_data, HUB_STORE, 0);
 	for (size_t i = 0; i < h->n_removed; i++)
 		if (h->observer)
 			h->observer(h->observer_data, HUB_ACCOUNT_REMOVED, h->removed[i]);
 	h->n_removed = 0;
-	for (size_t i = 0; i < h->n_seats; i++) {
+	for (size_t i = 0; i < hub_account_count(h); i++) {
 		unsigned int events = h->seats[i]->events;
 		int64_t id = engine_account(h->seats[i]->engine)->id;
 
@@ -153,6 +151,11 @@ static int on_defer(_unused_ sd_event_source *s, void *userdata)
 			if (events & 1u << order[k])
 				h->observer(h->observer_data, order[k], id);
 	}
+}
+
+static int on_defer(_unused_ sd_event_source *s, void *userdata)
+{
+	hub_tell(userdata);
 	return 0;
 }
 
@@ -160,7 +163,8 @@ static int on_checkpoint(_unused_ sd_event_source *s, _unused_ uint64_t usec, vo
 {
 	struct hub *h = userdata;
 
-	store_checkpoint(h->store, false);
+	if (h->store)
+		store_checkpoint(h->store, false);
 	return 0;
 }
 
@@ -172,7 +176,7 @@ void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata)
 
 /* ---- seats ---- */
 
-static struct seat *seat_free(struct seat *seat)
+struct seat *seat_free(struct seat *seat)
 {
 	if (!seat)
 		return NULL;
@@ -183,8 +187,6 @@ static struct seat *seat_free(struct seat *seat)
 	free(seat);
 	return NULL;
 }
-DEFINE_CLEANUP(struct seat *, seat_free);
-
 int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
 {
 	_cleanup_(seat_freep) struct seat *seat = xnew(struct seat);
@@ -213,7 +215,7 @@ int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
 
 struct seat *hub_seat(const struct hub *h, int64_t id)
 {
-	for (size_t i = 0; i < h->n_seats; i++)
+	for (size_t i = 0; i < hub_account_count(h); i++)
 		if (engine_account(h->seats[i]->engine)->id == id)
 			return h->seats[i];
 	return NULL;
@@ -246,60 +248,19 @@ static int read_config(struct hub *h, const char *config_dir, char **ret_why)
 	return 0;
 }
 
-static int make_dirs(const char *dir)
-{
-	_cleanup_(freep) char *path = xstrdup(dir);
-
-	for (char *p = path + 1;; p++) {
-		char c = *p;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*p = c;
-		if (c == '\0')
-			return 0;
-	}
-}
-
-static int open_data(struct hub *h, const char *data_dir, char **ret_why)
-{
-	pid_t pid = 0;
-	int r;
-
-	r = make_dirs(data_dir);
-	if (r >= 0)
-		r = lock_take(data_dir, &h->lock_fd, &pid);
-	if (r == LOCK_E_HELD) {
-		*ret_why = xasprintf("%s is in use by varved with pid %d: stop that one first, or give this one its own "
-				     "XDG_DATA_HOME", data_dir, (int)pid);
-		return HUB_E_LOCKED;
-	}
-	if (r < 0) {
-		*ret_why = xasprintf("cannot use %s: %s; make it a directory that you can write to, or set XDG_DATA_HOME",
-				     data_dir, strerror(-r));
-		return STORE_E_UNWRITABLE;
-	}
-	return store_open(data_dir, &h->store, ret_why);
-}
-
 int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struct hub **ret, char **ret_why)
 {
 	_cleanup_(hub_freep) struct hub *h = xnew(struct hub);
-	_cleanup_(freep) struct account *accounts = NULL;
-	size_t n = 0;
 	int r;
 
 	h->lock_fd = -1;
 	h->event = sd_event_ref(event);
 	h->wire_path = peer_find_wire();
 	h->data_dir = xstrdup(data_dir);
+	h->config_dir = xstrdup(config_dir);
 	r = read_config(h, config_dir, ret_why);
-	if (r != 0)
-		return r;
-	r = open_data(h, data_dir, ret_why);
+	if (r == 0)
+		r = hub_take_directory(h, ret_why);
 	if (r != 0)
 		return r;
 	r = sd_event_add_defer(event, &h->defer, on_defer, h);
@@ -311,22 +272,14 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 	if (r < 0)
 		return err_origin(r);
 	sd_event_source_set_enabled(h->checkpoint, SD_EVENT_OFF);
-	r = account_list(h->store, &accounts, &n);
-	for (size_t i = 0; i < n; i++) {
-		struct seat *seat;
-
-		if (r >= 0)
-			r = hub_seat_add(h, &accounts[i], &seat);
-		account_deinit(&accounts[i]);
-	}
-	if (r < 0)
-		return err_trace(r);
+	hub_open(h);
 	*ret = TAKE_PTR(h);
 	return 0;
 }
 
 int hub_start(struct hub *h)
 {
+	h->started = true;
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_connect(h->seats[i]->engine);
 	return 0;
@@ -337,37 +290,30 @@ struct hub *hub_free(struct hub *h)
 	if (!h)
 		return NULL;
 	h->observer = NULL;
+	hub_diagnose_free(h);
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_suspend(h->seats[i]->engine);
 	for (size_t i = 0; i < h->n_seats; i++)
 		if (h->seats[i]->peer)
 			peer_drain(h->seats[i]->peer, DRAIN_US);
-	for (size_t i = 0; i < h->n_seats; i++)
-		seat_free(h->seats[i]);
-	free(h->seats);
-	free(h->removed);
-	if (h->store)
-		store_checkpoint(h->store, true);
-	store_free(h->store);
+	hub_close(h);
 	sd_event_source_disable_unref(h->defer);
 	sd_event_source_disable_unref(h->checkpoint);
 	sd_event_unref(h->event);
+	free(h->removed);
+	free(h->why);
 	free(h->wire_path);
 	free(h->data_dir);
+	free(h->config_dir);
 	if (h->lock_fd >= 0)
 		close(h->lock_fd);
 	free(h);
 	return NULL;
 }
 
-struct store *hub_store(struct hub *h)
-{
-	return h->store;
-}
-
 size_t hub_account_count(const struct hub *h)
 {
-	return h->n_seats;
+	return h->state == HUB_READY ? h->n_seats : 0;
 }
 
 int64_t hub_account_id(const struct hub *h, size_t i)
@@ -410,6 +356,13 @@ void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, in
 
 /* ---- changes that the user asks for: hub-accounts.c ---- */
 
+void hub_note_removed(struct hub *h, int64_t id)
+{
+	h->removed = xrealloc(h->removed, h->n_removed + 1, sizeof(*h->removed));
+	h->removed[h->n_removed++] = id;
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}
+
 void hub_seat_remove(struct hub *h, struct seat *seat)
 {
 	int64_t id = engine_account(seat->engine)->id;
@@ -422,7 +375,5 @@ void hub_seat_remove(struct hub *h, struct seat *seat)
 		break;
 	}
 	seat_free(seat);
-	h->removed = xrealloc(h->removed, h->n_removed + 1, sizeof(*h->removed));
-	h->removed[h->n_removed++] = id;
-	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+	hub_note_removed(h, id);
 }

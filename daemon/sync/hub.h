@@ -1,6 +1,17 @@
 /*
- * All accounts of this user: the one object behind the bus. Owns the store, the engines, the back-off timers and the
- * lock of the data directory. Everything here returns at once; what takes time is seen through the observer.
+ * All accounts of this user: the one object behind the bus. Owns the store and its keys (sync/keyring.h), the engines,
+ * the back-off timers and the lock of the data directory. Everything here returns at once; what takes time is seen
+ * through the observer.
+ *
+ *               keys and database open                     keyring_lock()
+ *      (start) ------------------------> READY ------------------------------> LOCKED
+ *         |                                ^                                     |
+ *         | no slot opens by itself        +-------- keyring_unlock() -----------+
+ *         +-----> LOCKED                   |                                     | does not open
+ *         | anything else                  |                                     v
+ *         +-----> FAILED ------------------+----------------------------------> FAILED
+ *
+ * Accounts are there in READY only. Nothing that fails here ends the daemon: who looks must be told why.
  */
 #pragma once
 
@@ -23,14 +34,19 @@ enum hub_event {
 	HUB_ACCOUNT_STATE, /* State, StateReason, NextRetry, Resource ... */
 	HUB_SYNC,	   /* sync state, progress, gaps; many a second while catching up: coalesce */
 	HUB_FEED,	   /* the feed grew: ring the doorbell */
+	HUB_STORE,	   /* hub_archive(): its state changed; account 0 */
+	/* The connection behind hub_store() is about to be closed or replaced: before the observer returns, everything
+	 * that was made from it is given back. hub_state() says whether to go on afterwards. account 0. */
+	HUB_STORE_CLOSES,
 };
 typedef void (*hub_observer_fn)(void *userdata, enum hub_event event, int64_t account);
 
 /*
- * Open the store in ${data_dir} and load the accounts; does not connect yet. Outcomes > 0 are those of store_open(),
- * or HUB_E_LOCKED: another varved holds the directory; *ret_why names its pid.
+ * Take the directory, open the archive if that needs no secret, and load the accounts; does not connect yet. An archive
+ * that is locked or does not open is a state, not a failure. HUB_E_IN_USE: another varved holds the directory, *ret_why
+ * names its pid; HUB_E_UNUSABLE: it cannot be made or written; HUB_E_INVALID: the configuration.
  */
-enum { HUB_E_LOCKED = 100 };
+enum { HUB_E_IN_USE = 100, HUB_E_UNUSABLE };
 int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struct hub **ret, char **ret_why);
 /* Leaves sessions resumable: never closes a stream. */
 struct hub *hub_free(struct hub *h);
@@ -38,7 +54,20 @@ DEFINE_CLEANUP(struct hub *, hub_free);
 /* Begin to connect the enabled accounts. */
 int hub_start(struct hub *h);
 void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata);
+/* NULL unless READY. The same until HUB_STORE_CLOSES. */
 struct store *hub_store(struct hub *h);
+
+enum hub_state { HUB_READY, HUB_LOCKED, HUB_FAILED };
+enum hub_state hub_state(const struct hub *h);
+struct hub_archive {
+	enum hub_state state;
+	const char *why; /* a sentence with the next step, "" when READY; valid until control returns to the loop */
+	/* When READY, else 0: */
+	uint64_t bytes;
+	uint32_t epoch_key;	    /* raised by every rotation */
+	uint64_t indexed, to_index; /* messages that the search index holds, and that wait for it */
+};
+void hub_archive(const struct hub *h, struct hub_archive *ret);
 
 /* Text outcomes: r > 0 is one of these, *ret_why (caller frees) a sentence for the user. */
 enum {
@@ -48,6 +77,11 @@ enum {
 	HUB_E_LIMIT,
 	HUB_E_OFFLINE,	     /* asks for a connection that is not there */
 	HUB_E_STORAGE,	     /* the store refused: full, read-only, damaged */
+	HUB_E_LOCKED,	     /* the archive is locked */
+	HUB_E_WRONG,	     /* this secret opens nothing */
+	HUB_E_BUSY,	     /* something else has to end first */
+	HUB_E_CANCELLED,
+	HUB_E_UNSUPPORTED,
 };
 
 /* ${a}: jid, password and options filled by the caller, who keeps its strings; *ret_id is the new account. */
@@ -96,6 +130,14 @@ const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_arch
 /* Stamps of the server archive's ends as last told by it, 0 = unknown. */
 void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us);
 
-/* Checks for Diagnose/doctor: calls ${fn} for each: name, "ok|warn|fail|skip", text, hint. */
+/*
+ * Checks for Diagnose/doctor: calls ${fn} for each (name, "ok|warn|fail|skip", text, hint), some at once, the others
+ * from the loop while every page is read in slices, then ${done} with 0, HUB_E_x or -errno; done is never called from
+ * inside. ${fn} may return a negative errno, which ends it. ${deep}: also SQLite's integrity check of a copy.
+ * HUB_E_BUSY: one is at work; nothing is called then.
+ */
 typedef int (*hub_check_fn)(void *userdata, const char *name, const char *result, const char *text, const char *hint);
-int hub_diagnose(struct hub *h, hub_check_fn fn, void *userdata);
+typedef void (*hub_diagnosed_fn)(void *userdata, int r);
+int hub_diagnose(struct hub *h, bool deep, hub_check_fn fn, hub_diagnosed_fn done, void *userdata, char **ret_why);
+/* Nobody waits for it any more: no further call. */
+void hub_diagnose_abandon(struct hub *h, const void *userdata);

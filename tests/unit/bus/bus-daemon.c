@@ -7,6 +7,8 @@
  *   flood N           N live messages, a transaction and a doorbell each
  *   state NAME        the account's state
  *   sync N            N changes of progress
+ *   archive NAME      the archive is ready, locked or failed
+ *   finish NAME       the keyring call at work ends: ok, wrong, busy
  *   last              answers the last call of the double
  *   quit
  */
@@ -156,6 +158,23 @@ static void set_state(struct world *w, const char *name)
 	hub_double_tell(w->hub, HUB_ACCOUNT_STATE, w->account);
 }
 
+static void set_archive(struct world *w, const char *name)
+{
+	if (strcmp(name, "ready") == 0)
+		hub_double_set_state(w->hub, HUB_READY, "");
+	else if (strcmp(name, "locked") == 0)
+		hub_double_set_state(w->hub, HUB_LOCKED, "no key is at hand");
+	else
+		hub_double_set_state(w->hub, HUB_FAILED, "page 7 of archive.db is damaged");
+}
+
+static void finish(struct world *w, const char *name)
+{
+	int r = strcmp(name, "ok") == 0 ? 0 : strcmp(name, "wrong") == 0 ? HUB_E_WRONG : HUB_E_BUSY;
+
+	hub_double_finish(w->hub, r, r == 0 ? NULL : "as the test wants");
+}
+
 static void command(struct world *w, char *line)
 {
 	char *word = strsep(&line, " ");
@@ -172,6 +191,10 @@ static void command(struct world *w, char *line)
 		live(w, "contact00@example.net/phone", NULL);
 	if (strcmp(word, "state") == 0)
 		set_state(w, line);
+	if (strcmp(word, "archive") == 0)
+		set_archive(w, line);
+	if (strcmp(word, "finish") == 0)
+		finish(w, line);
 	if (strcmp(word, "sync") == 0) {
 		hub_double_status(w->hub, w->account)->done += n;
 		hub_double_status(w->hub, w->account)->total = 1000000;

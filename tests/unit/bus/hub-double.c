@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "core/jid.h"
 #include "store/archive.h"
+#include "sync/keyring.h"
 
 struct seat {
 	struct account account;
@@ -31,6 +32,13 @@ struct hub {
 	struct told told[1024];
 	size_t n_told;
 	const char *last_call;
+	enum hub_state state;
+	char *why;
+	/* The keyring call at work, and the diagnosis that has to be told its end. */
+	keyring_done_fn keyring_done;
+	void *keyring_data;
+	hub_diagnosed_fn diagnosed;
+	void *diagnosed_data;
 };
 
 static void account_set(struct account *dst, const struct account *src)
@@ -50,7 +58,7 @@ static void account_set(struct account *dst, const struct account *src)
 
 static struct seat *seat_of(const struct hub *h, int64_t id)
 {
-	for (size_t i = 0; i < h->n; i++)
+	for (size_t i = 0; i < h->n && h->state == HUB_READY; i++)
 		if (h->seats[i]->account.id == id)
 			return h->seats[i];
 	return NULL;
@@ -89,6 +97,12 @@ static int on_defer(_unused_ sd_event_source *source, void *userdata)
 	h->n_told = 0;
 	for (size_t i = 0; i < n && h->observer; i++)
 		h->observer(h->observer_data, h->told[i].event, h->told[i].account);
+	if (h->diagnosed) {
+		hub_diagnosed_fn fn = h->diagnosed;
+
+		h->diagnosed = NULL;
+		fn(h->diagnosed_data, 0);
+	}
 	return 0;
 }
 
@@ -101,6 +115,7 @@ struct hub *hub_double_new(sd_event *event, struct store *store)
 	h->event = event;
 	h->store = store;
 	h->last_call = "";
+	h->why = xstrdup("");
 	if (sd_event_add_defer(event, &h->defer, on_defer, h) < 0 ||
 	    sd_event_source_set_enabled(h->defer, SD_EVENT_OFF) < 0 || account_list(store, &accounts, &n) < 0)
 		abort();
@@ -127,6 +142,7 @@ struct hub *hub_free(struct hub *h)
 	for (size_t i = 0; i < h->n; i++)
 		seat_free(h->seats[i]);
 	sd_event_source_disable_unref(h->defer);
+	free(h->why);
 	free(h);
 	return NULL;
 }
@@ -178,7 +194,28 @@ void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata)
 
 struct store *hub_store(struct hub *h)
 {
-	return h->store;
+	return h->state == HUB_READY ? h->store : NULL;
+}
+
+enum hub_state hub_state(const struct hub *h)
+{
+	return h->state;
+}
+
+void hub_archive(const struct hub *h, struct hub_archive *ret)
+{
+	*ret = (struct hub_archive){ .state = h->state, .why = h->why };
+	if (h->state == HUB_READY)
+		ret->bytes = (uint64_t)store_size(h->store);
+}
+
+void hub_double_set_state(struct hub *h, enum hub_state state, const char *why)
+{
+	h->state = state;
+	str_set(&h->why, why);
+	hub_double_tell(h, HUB_STORE, 0);
+	for (size_t i = 0; i < h->n; i++)
+		hub_double_tell(h, state == HUB_READY ? HUB_ACCOUNT_ADDED : HUB_ACCOUNT_REMOVED, h->seats[i]->account.id);
 }
 
 int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, char **ret_why)
@@ -272,7 +309,7 @@ int hub_sync_pause(struct hub *h, int64_t id, bool pause, _unused_ char **ret_wh
 
 size_t hub_account_count(const struct hub *h)
 {
-	return h->n;
+	return h->state == HUB_READY ? h->n : 0;
 }
 
 int64_t hub_account_id(const struct hub *h, size_t i)
@@ -318,10 +355,115 @@ void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, in
 	*ret_end_us = s ? s->end_us : 0;
 }
 
-int hub_diagnose(_unused_ struct hub *h, hub_check_fn fn, void *userdata)
+int hub_diagnose(struct hub *h, bool deep, hub_check_fn fn, hub_diagnosed_fn done, void *userdata, char **ret_why)
 {
 	int r;
 
-	r = fn(userdata, "database", "ok", "the archive is whole", "");
-	return r < 0 ? r : fn(userdata, "network", "skip", "there is no network in this test", "nothing to do");
+	if (h->diagnosed) {
+		*ret_why = xstrdup("the archive is being checked already: wait for that");
+		return HUB_E_BUSY;
+	}
+	r = fn(userdata, "database", "ok", deep ? "the archive is whole, deep down" : "the archive is whole", "");
+	if (r >= 0)
+		r = fn(userdata, "network", "skip", "there is no network in this test", "nothing to do");
+	if (r < 0)
+		return r;
+	h->diagnosed = done;
+	h->diagnosed_data = userdata;
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+void hub_diagnose_abandon(struct hub *h, const void *userdata)
+{
+	if (h->diagnosed_data == userdata)
+		h->diagnosed = NULL;
+}
+
+/* ---- keyring: one call at work, which ends when the test says so ---- */
+
+static int keyring_work(struct hub *h, const char *name, keyring_done_fn fn, void *userdata, char **ret_why)
+{
+	if (h->keyring_done) {
+		*ret_why = xstrdup("something else is at work");
+		return HUB_E_BUSY;
+	}
+	h->last_call = name;
+	h->keyring_done = fn;
+	h->keyring_data = userdata;
+	return 0;
+}
+
+bool hub_double_finish(struct hub *h, int r, const char *why)
+{
+	const struct keyring_answer answer = { .id = 7, .code = "the-code", .bytes = 4096, .dropped = 1 };
+	keyring_done_fn fn = h->keyring_done;
+
+	h->keyring_done = NULL;
+	if (fn)
+		fn(h->keyring_data, r, why, &answer);
+	return fn;
+}
+
+int keyring_unlock(struct hub *h, _unused_ const void *secret, _unused_ size_t len, keyring_done_fn fn, void *userdata,
+		   char **ret_why)
+{
+	return keyring_work(h, "unlock", fn, userdata, ret_why);
+}
+
+int keyring_lock(struct hub *h, keyring_done_fn fn, void *userdata, char **ret_why)
+{
+	return keyring_work(h, "lock", fn, userdata, ret_why);
+}
+
+int keyring_slots(_unused_ struct hub *h, keyring_slot_fn fn, void *userdata, _unused_ char **ret_why)
+{
+	const struct keyring_slot_row rows[] = {
+		{ .id = 1, .type = KEYRING_KEYFILE, .label = "", .path = "/k", .created_us = 1 },
+		{ .id = 3, .type = KEYRING_PASSPHRASE, .label = "mine", .path = "", .created_us = 2 },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
+		r = fn(userdata, &rows[i]);
+	return r;
+}
+
+int keyring_add(struct hub *h, _unused_ const struct keyring_new_slot *slot, keyring_done_fn fn, void *userdata,
+		char **ret_why)
+{
+	return keyring_work(h, "add", fn, userdata, ret_why);
+}
+
+int keyring_remove(struct hub *h, _unused_ uint32_t id, keyring_done_fn fn, void *userdata, char **ret_why)
+{
+	return keyring_work(h, "remove", fn, userdata, ret_why);
+}
+
+int keyring_passwd(struct hub *h, _unused_ const void *old, _unused_ size_t old_len, _unused_ const void *secret,
+		   _unused_ size_t len, _unused_ bool drop_keyfile, keyring_done_fn fn, void *userdata, char **ret_why)
+{
+	return keyring_work(h, "passwd", fn, userdata, ret_why);
+}
+
+int keyring_rotate(struct hub *h, _unused_ const void *passphrase, _unused_ size_t len, keyring_done_fn fn,
+		   void *userdata, char **ret_why)
+{
+	return keyring_work(h, "rotate", fn, userdata, ret_why);
+}
+
+int keyring_backup(struct hub *h, _unused_ const char *path, keyring_done_fn fn, void *userdata, char **ret_why)
+{
+	return keyring_work(h, "backup", fn, userdata, ret_why);
+}
+
+void keyring_abandon(struct hub *h, const void *userdata)
+{
+	if (h->keyring_data == userdata)
+		h->keyring_done = NULL;
+}
+
+int64_t keyring_retry_after_us(_unused_ const struct hub *h)
+{
+	return 1500000;
 }

@@ -19,3 +19,8 @@ void hub_double_set_ends(struct hub *h, int64_t account, int64_t start_us, int64
 void hub_double_tell(struct hub *h, enum hub_event event, int64_t account);
 /* What was called last of connect, disconnect, sync-now, pause, resume, update; "" at first. */
 const char *hub_double_last_call(const struct hub *h);
+
+/* The archive's state as the hub tells it; the store stays open behind it. */
+void hub_double_set_state(struct hub *h, enum hub_state state, const char *why);
+/* Whatever keyring call is at work ends so; false if there is none. */
+bool hub_double_finish(struct hub *h, int r, const char *why);

@@ -37,7 +37,8 @@ static void no_member_lacks_a_role(_unused_ void **state)
 
 static void secrets_are_wiped_from_buffers(_unused_ void **state)
 {
-	static const char *const secret[] = { "AddAccount", "SetPassword" };
+	static const char *const secret[] = { "AddAccount",   "SetPassword", "Unlock", "AddSlot",
+				      "ChangeSecret", "Rotate" };
 	size_t seen = 0;
 
 	for (const struct tree_interface *i = tree_interfaces; i->name; i++)
@@ -56,6 +57,9 @@ static const struct {
 } calls[] = {
 	{ VARVE_IFACE_MANAGER, "GetStatus", NULL, NULL, ROLE_STATUS },
 	{ VARVE_IFACE_MANAGER, "AddAccount", NULL, NULL, ROLE_ADMIN },
+	{ VARVE_IFACE_KEYRING, "Unlock", NULL, NULL, ROLE_ADMIN },
+	{ VARVE_IFACE_KEYRING, "ListSlots", NULL, NULL, ROLE_ADMIN },
+	{ "org.freedesktop.DBus.Properties", "Get", VARVE_IFACE_KEYRING, "Locked", ROLE_STATUS },
 	{ VARVE_IFACE_SYNC, "Pause", NULL, NULL, ROLE_WRITE },
 	{ VARVE_IFACE_ARCHIVE, "GetHistory", NULL, NULL, ROLE_READ },
 	{ VARVE_IFACE_ARCHIVE, "NoSuchMethod", NULL, NULL, ROLE_NOBODY },

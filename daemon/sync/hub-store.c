@@ -1,0 +1,143 @@
+/*
+ * The archive's side of the hub: the directory, the state that the bus shows, and what is built on an open archive and
+ * torn down again.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "sync/hub-priv.h"
+#include "sync/lock.h"
+
+static int make_dirs(const char *dir)
+{
+	_cleanup_(freep) char *path = xstrdup(dir);
+
+	for (char *p = path + 1;; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (c == '\0')
+			return 0;
+	}
+}
+
+int hub_take_directory(struct hub *h, char **ret_why)
+{
+	pid_t pid = 0;
+	int r;
+
+	r = make_dirs(h->data_dir);
+	if (r >= 0)
+		r = lock_take(h->data_dir, &h->lock_fd, &pid);
+	if (r == LOCK_E_HELD) {
+		*ret_why = xasprintf("%s is in use by varved with pid %d: stop that one first, or give this one its own "
+				     "XDG_DATA_HOME", h->data_dir, (int)pid);
+		return HUB_E_IN_USE;
+	}
+	if (r < 0) {
+		*ret_why = xasprintf("cannot use %s: %s; make it a directory that you can write to, or set XDG_DATA_HOME",
+				     h->data_dir, strerror(-r));
+		return HUB_E_UNUSABLE;
+	}
+	return 0;
+}
+
+void hub_enter(struct hub *h, enum hub_state state, const char *why)
+{
+	str_set(&h->why, why);
+	h->state = state;
+	h->state_changed = true;
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}
+
+enum hub_state hub_state(const struct hub *h)
+{
+	return h->state;
+}
+
+struct store *hub_store(struct hub *h)
+{
+	return h->state == HUB_READY ? h->store : NULL;
+}
+
+void hub_archive(const struct hub *h, struct hub_archive *ret)
+{
+	*ret = (struct hub_archive){ .state = h->state, .why = h->why };
+	if (h->state == HUB_READY)
+		ret->bytes = (uint64_t)store_size(h->store);
+}
+
+int hub_check_ready(const struct hub *h, char **ret_why)
+{
+	switch (h->state) {
+	case HUB_READY:
+		return 0;
+	case HUB_LOCKED:
+		*ret_why = xstrdup("the archive is locked: varvectl unlock");
+		return HUB_E_LOCKED;
+	case HUB_FAILED:
+		break;
+	}
+	*ret_why = xasprintf("the archive is not open: %s", h->why);
+	return HUB_E_STORAGE;
+}
+
+static int add_seats(struct hub *h)
+{
+	_cleanup_(freep) struct account *accounts = NULL;
+	struct seat *seat;
+	size_t n = 0;
+	int r;
+
+	r = account_list(h->store, &accounts, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (r >= 0)
+			r = hub_seat_add(h, &accounts[i], &seat);
+		if (r >= 0)
+			hub_note(h, seat, HUB_ACCOUNT_ADDED);
+		account_deinit(&accounts[i]);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+void hub_open(struct hub *h)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	r = store_open(h->data_dir, &h->store, &why);
+	if (r == 0)
+		r = add_seats(h);
+	if (r != 0) {
+		if (!why)
+			why = xasprintf("the archive in %s does not open: %s", h->data_dir, strerror(-r));
+		log_error("%s", why);
+		hub_close(h);
+		hub_enter(h, HUB_FAILED, why);
+		return;
+	}
+	hub_enter(h, HUB_READY, "");
+	for (size_t i = 0; h->started && i < h->n_seats; i++)
+		engine_connect(h->seats[i]->engine);
+}
+
+void hub_close(struct hub *h)
+{
+	for (size_t i = 0; i < h->n_seats; i++)
+		seat_free(h->seats[i]);
+	free(h->seats);
+	h->seats = NULL;
+	h->n_seats = 0;
+	if (h->store)
+		store_checkpoint(h->store, true);
+	h->store = store_free(h->store);
+}
