@@ -17,7 +17,7 @@ enum { VFS_BINDINGS_MAX = 8 }; /* the archive, its successor, one backup; tests 
 
 /*
  * Register VAULT_VFS above ${lower} (NULL: SQLite's default). Idempotent for the same lower; another one replaces it
- * (tests put a fault-injecting disk there; no file may be open). 0, or -ENOMEM.
+ * (tests put a fault-injecting disk there; no file may be open). 0, or -ENODEV: there is no such VFS, -ENOMEM.
  */
 int vfs_register(const char *lower);
 /* From now on ${path} (absolute, as given to sqlite3_open_v2) opens with ${keys}, which are the caller's and stay

@@ -1,0 +1,254 @@
+/*
+ * The write-ahead log. SQLite writes a frame as header and page; both are sealed and written as one, so a header waits
+ * here for its page. Shapes: facts/db.md section 1.3, from SQLite's wal.c.
+ *
+ * What is bound are the salts of the log's own header: walEncodeFrame() writes zero salts and checksums into frames
+ * while it owes checksums (iReCksum), and patches them at commit. The frame's own first 16 bytes are bound as they are
+ * on the disk; patching them seals the frame anew.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "vault/vfs-priv.h"
+
+static const uint8_t wal_magic[3] = { 0x37, 0x7f, 0x06 }; /* then 0x82 or 0x83: the checksum's byte order */
+
+/* 2^31 frames; SQLite counts them in 32 bits. */
+#define WAL_MAX (WAL_HEADER + (INT64_C(1) << 31) * FRAME_SIZE)
+
+static int64_t frame_at(uint32_t frame)
+{
+	return WAL_HEADER + (int64_t)(frame - 1) * FRAME_SIZE;
+}
+
+/* The frame that byte ${off} is in; 0: the log's header. */
+static uint32_t frame_of(int64_t off)
+{
+	return off < WAL_HEADER ? 0 : (uint32_t)((off - WAL_HEADER) / FRAME_SIZE) + 1;
+}
+
+static void forget_from(struct vfs_wal_state *w, uint32_t frame)
+{
+	if (w->good >= frame)
+		w->good = frame - 1;
+}
+
+static void remember(struct vfs_wal_state *w, uint32_t frame)
+{
+	if (w->good < frame)
+		w->good = frame;
+}
+
+/* A header that no page followed. SQLite has no such shape: every other access comes after the page. */
+static int wal_settle(struct vfs_file *f)
+{
+	uint32_t pending = f->wal.pending;
+
+	if (!pending)
+		return SQLITE_OK;
+	f->wal.pending = 0;
+	return vfs_refuse(f, "frame header without page", FRAME_HEADER, frame_at(pending));
+}
+
+static int load_salts(struct vfs_file *f)
+{
+	uint8_t header[WAL_HEADER];
+	int rc;
+
+	if (f->wal.salts_known)
+		return SQLITE_OK;
+	rc = vfs_lower_read(f, header, WAL_HEADER, 0);
+	if (rc != SQLITE_OK)
+		return rc;
+	memcpy(f->wal.salts, header + 16, WAL_SALTS);
+	f->wal.salts_known = true;
+	return SQLITE_OK;
+}
+
+/* Frame ${frame} in clear in ${out}. SQLITE_IOERR_DATA: it does not authenticate, or is not there whole. */
+static int open_frame(struct vfs_file *f, uint32_t frame, uint8_t out[FRAME_SIZE])
+{
+	int rc = load_salts(f);
+
+	if (rc == SQLITE_OK)
+		rc = vfs_lower_read(f, f->wal.sealed, FRAME_SIZE, frame_at(frame));
+	if (rc == SQLITE_IOERR_SHORT_READ)
+		return SQLITE_IOERR_DATA;
+	if (rc != SQLITE_OK)
+		return rc;
+	return frame_open(f->keys, f->wal.salts, frame, f->wal.sealed, out) == 0 ? SQLITE_OK : SQLITE_IOERR_DATA;
+}
+
+static int seal_frame(struct vfs_file *f, uint32_t frame, const uint8_t *header, const uint8_t *page)
+{
+	struct vfs_wal_state *w = &f->wal;
+	int rc = load_salts(f);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	if (frame_seal(f->keys, w->salts, frame, header, page, w->sealed) < 0)
+		return vfs_refuse(f, "content of a frame", FRAME_SIZE, frame_at(frame));
+	rc = vfs_lower_write(f, w->sealed, FRAME_SIZE, frame_at(frame));
+	/* After a failed write anything may be there: no promise about what follows. */
+	if (rc == SQLITE_OK)
+		remember(w, frame);
+	else
+		forget_from(w, frame);
+	return rc;
+}
+
+/*
+ * All of a frame: recovery, which looks for the end of the log. A frame that does not authenticate is where a power
+ * cut or an older generation of the log begins: zeros, so that SQLite finds a bad checksum and stops there
+ * (section 1.5 rule 1). But not if it was good before.
+ */
+static int read_whole(struct vfs_file *f, uint32_t frame, uint8_t *buf)
+{
+	int rc = open_frame(f, frame, buf);
+
+	if (rc == SQLITE_OK)
+		remember(&f->wal, frame);
+	if (rc != SQLITE_IOERR_DATA)
+		return rc;
+	memset(buf, 0, FRAME_SIZE);
+	if (frame > f->wal.good) {
+		log_debug("the log ends at frame %u: the next one was never finished, or is an old one", frame - 1);
+		return SQLITE_OK;
+	}
+	log_error("frame %u of the archive's log does not authenticate any more: it was changed or is damaged", frame);
+	return SQLITE_IOERR_DATA;
+}
+
+static int wal_read(struct vfs_file *f, void *buf, int amt, int64_t off)
+{
+	uint32_t frame = frame_of(off);
+	int64_t at;
+	int rc = wal_settle(f);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	if (amt <= 0 || off < 0 || off > WAL_MAX)
+		return vfs_refuse(f, "read", amt, off);
+	if (frame == 0) {
+		if (off + amt > WAL_HEADER)
+			return vfs_refuse(f, "read", amt, off);
+		return vfs_lower_read(f, buf, amt, off);
+	}
+	at = off - frame_at(frame);
+	if (at + amt > FRAME_SIZE)
+		return vfs_refuse(f, "read", amt, off);
+	if (amt == FRAME_SIZE)
+		return read_whole(f, frame, buf);
+	rc = open_frame(f, frame, f->wal.plain);
+	if (rc == SQLITE_IOERR_DATA)
+		log_error("frame %u of the archive's log does not authenticate", frame);
+	if (rc == SQLITE_OK)
+		memcpy(buf, f->wal.plain + at, (size_t)amt);
+	else
+		memset(buf, 0, (size_t)amt);
+	return rc;
+}
+
+/* The log begins anew: other salts, so all frames behind are of an older generation. */
+static int write_header(struct vfs_file *f, const uint8_t *buf)
+{
+	static const uint8_t page_size[4] = { 0, 0, PAGE_SIZE >> 8, PAGE_SIZE & 0xff };
+	int rc;
+
+	if (memcmp(buf, wal_magic, sizeof(wal_magic)) != 0 || memcmp(buf + 8, page_size, sizeof(page_size)) != 0)
+		return vfs_refuse(f, "content of the header", WAL_HEADER, 0);
+	f->wal.good = 0;
+	f->wal.salts_known = false;
+	rc = vfs_lower_write(f, buf, WAL_HEADER, 0);
+	if (rc != SQLITE_OK)
+		return rc;
+	memcpy(f->wal.salts, buf + 16, WAL_SALTS);
+	f->wal.salts_known = true;
+	return SQLITE_OK;
+}
+
+/*
+ * A header over a frame that is there: SQLite pays the checksums that it owes after a spill (walRewriteChecksums). Or
+ * a new frame in the place of one that was rolled back: then the page comes next, and for a moment the new header
+ * stands before the old page, as it would in a plain log. Written at once, because nothing else may ever come to
+ * flush it (synchronous=NORMAL).
+ */
+static int write_frame_header(struct vfs_file *f, uint32_t frame, const uint8_t *header)
+{
+	struct vfs_wal_state *w = &f->wal;
+	int rc;
+
+	if (frame <= w->good) {
+		rc = open_frame(f, frame, w->plain);
+		if (rc == SQLITE_OK)
+			return seal_frame(f, frame, header, w->plain + FRAME_HEADER);
+		if (rc != SQLITE_IOERR_DATA)
+			return rc;
+		forget_from(w, frame);
+	}
+	memcpy(w->header, header, FRAME_HEADER);
+	w->pending = frame;
+	return SQLITE_OK;
+}
+
+static int write_frame_page(struct vfs_file *f, uint32_t frame, const uint8_t *page)
+{
+	struct vfs_wal_state *w = &f->wal;
+	int rc;
+
+	if (w->pending == frame) {
+		w->pending = 0;
+		return seal_frame(f, frame, w->header, page);
+	}
+	rc = wal_settle(f);
+	if (rc != SQLITE_OK)
+		return rc;
+	/* A spilled page that got dirty again, over itself: the header stays, its checksum is owed. */
+	rc = open_frame(f, frame, w->plain);
+	if (rc != SQLITE_OK)
+		return vfs_refuse(f, "page without frame header", PAGE_SIZE, frame_at(frame) + FRAME_HEADER);
+	return seal_frame(f, frame, w->plain, page);
+}
+
+static int wal_write(struct vfs_file *f, const void *buf, int amt, int64_t off)
+{
+	uint32_t frame = frame_of(off);
+	int64_t at;
+	int rc;
+
+	if (off < 0 || off > WAL_MAX)
+		return vfs_refuse(f, "write", amt, off);
+	at = frame ? off - frame_at(frame) : off;
+	if (frame && at == FRAME_HEADER && amt == PAGE_SIZE)
+		return write_frame_page(f, frame, buf);
+	rc = wal_settle(f);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (frame && at == 0 && amt == FRAME_HEADER)
+		return write_frame_header(f, frame, buf);
+	if (!frame && at == 0 && amt == WAL_HEADER)
+		return write_header(f, buf);
+	return vfs_refuse(f, "write", amt, off);
+}
+
+static int wal_truncate(struct vfs_file *f, int64_t size)
+{
+	int rc = wal_settle(f);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	/* To any size: journal_size_limit knows of no frames. A frame that is cut ends the log as a torn one does. */
+	if (size < WAL_HEADER)
+		f->wal.salts_known = false;
+	forget_from(&f->wal, size < WAL_HEADER ? 1 : frame_of(size));
+	return vfs_lower_truncate(f, size);
+}
+
+static int wal_size(struct vfs_file *f, int64_t *ret)
+{
+	int rc = wal_settle(f);
+
+	return rc == SQLITE_OK ? vfs_lower_size(f, ret) : rc;
+}
+
+const struct vfs_kind vfs_wal = { "log", wal_read, wal_write, wal_truncate, wal_size, wal_settle };

@@ -1,0 +1,179 @@
+#define _GNU_SOURCE /* memmem */
+#include "vfs-fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+int place_setup(void **state)
+{
+	struct place *p = xnew(struct place);
+
+	log_set_level(0); /* refusals are what is tested: not for the log */
+	snprintf(p->dir, sizeof(p->dir), "%s/vault-unit-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	assert_non_null(mkdtemp(p->dir));
+	snprintf(p->path, sizeof(p->path), "%s/a.db", p->dir);
+	p->keys = keys_make(1, 1);
+	assert_int_equal(vfs_register(NULL), 0);
+	assert_int_equal(vfs_bind(p->path, &p->keys), 0);
+	*state = p;
+	return 0;
+}
+
+int place_teardown(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *cmd = xasprintf("rm -rf %s", p->dir);
+
+	vfs_unbind(p->path);
+	assert_int_equal(system(cmd), 0);
+	free(p);
+	return 0;
+}
+
+struct page_keys keys_make(uint8_t master, uint8_t id)
+{
+	uint8_t m[PAGE_KEY], i[FILE_ID];
+	struct page_keys k;
+
+	memset(m, master, sizeof(m));
+	memset(i, id, sizeof(i));
+	page_keys_derive(&k, m, i, 1);
+	return k;
+}
+
+sqlite3 *db_open(const char *path, const char *journal)
+{
+	_cleanup_(freep) char *mode = xasprintf("PRAGMA journal_mode=%s", journal);
+	int reserve = PAGE_RESERVE;
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, VAULT_VFS), SQLITE_OK);
+	sqlite3_extended_result_codes(db, 1);
+	assert_int_equal(sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve), SQLITE_OK);
+	db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_spill=OFF; PRAGMA mmap_size=1000000;");
+	/* May fail: that is for the test to see at its first statement. */
+	if (file_size(path) == 0)
+		db_try(db, "PRAGMA journal_mode=MEMORY");
+	db_try(db, mode);
+	return db;
+}
+
+void db_close(sqlite3 *db)
+{
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+int db_try(sqlite3 *db, const char *sql)
+{
+	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? rc : sqlite3_extended_errcode(db);
+}
+
+void db_exec(sqlite3 *db, const char *sql)
+{
+	if (db_try(db, sql) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+char *db_text(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+	char *r = NULL;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		r = xstrdup((const char *)sqlite3_column_text(st, 0));
+	sqlite3_finalize(st);
+	return r;
+}
+
+int64_t db_int(sqlite3 *db, const char *sql)
+{
+	_cleanup_(freep) char *s = db_text(db, sql);
+
+	return s ? atoll(s) : -1;
+}
+
+bool db_sound(sqlite3 *db)
+{
+	_cleanup_(freep) char *s = db_text(db, "PRAGMA integrity_check");
+
+	return s && strcmp(s, "ok") == 0;
+}
+
+void db_fill(sqlite3 *db, int rows, int bytes)
+{
+	_cleanup_(freep) char *sql = xasprintf(
+		"BEGIN; CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, body TEXT);"
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d) INSERT INTO t(body) "
+		"SELECT '" "Grossmutter''s secret recipe " "' || i || hex(randomblob(%d)) FROM n; COMMIT;", rows, bytes / 2);
+
+	db_exec(db, sql);
+}
+
+uint8_t *file_read(const char *path, size_t *ret_size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = file_size(path);
+	uint8_t *p = xcalloc(1, size + 1);
+
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, p, size), size);
+	close(fd);
+	*ret_size = size;
+	return p;
+}
+
+void file_write(const char *path, const void *data, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, size), size);
+	close(fd);
+}
+
+void file_patch(const char *path, size_t at, const void *data, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, data, size, (off_t)at), size);
+	close(fd);
+}
+
+void file_copy(const char *from, const char *to)
+{
+	size_t size;
+	_cleanup_(freep) uint8_t *data = file_read(from, &size);
+
+	file_write(to, data, size);
+}
+
+size_t file_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (size_t)st.st_size : 0;
+}
+
+bool file_holds(const char *path, const void *what, size_t size)
+{
+	size_t n;
+	_cleanup_(freep) uint8_t *data = file_read(path, &n);
+
+	return memmem(data, n, what, size) != NULL;
+}
+
+const char *place_path(const struct place *p, const char *name)
+{
+	static char ring[8][160];
+	static unsigned next;
+	char *s = ring[next++ % 8];
+
+	snprintf(s, sizeof(ring[0]), "%s/%s", p->dir, name);
+	return s;
+}

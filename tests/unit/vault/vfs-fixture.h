@@ -1,0 +1,63 @@
+/*
+ * A directory of its own and databases in it under fixed keys, for the tests of the cipher VFS.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "vault/vfs.h"
+
+/* What no file may ever hold in clear. */
+#define MARKER "Grossmutter's secret recipe"
+
+struct place {
+	char dir[64];
+	char path[96]; /* dir/a.db, bound to keys of master 1 */
+	struct page_keys keys;
+};
+
+#define TEST(name) static void name(void **state)
+#define RUN(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
+
+/* cmocka set-up and tear-down: *state is a struct place; VAULT_VFS is registered, path is bound. */
+int place_setup(void **state);
+int place_teardown(void **state);
+
+/* Keys from a master key of ${master} bytes of that value, file id of ${id} likewise, epoch 1. */
+struct page_keys keys_make(uint8_t master, uint8_t id);
+
+/* Open ${path} as the store does: reserve, EXCLUSIVE, journal in ${journal} ("WAL", "DELETE" ...), spill off. */
+sqlite3 *db_open(const char *path, const char *journal);
+void db_close(sqlite3 *db);
+/* Must succeed. */
+void db_exec(sqlite3 *db, const char *sql);
+/* Extended result code. */
+int db_try(sqlite3 *db, const char *sql);
+/* First column of the first row; -1 if there is none or it fails. */
+int64_t db_int(sqlite3 *db, const char *sql);
+/* First column as text; caller frees; NULL if there is none or it fails. */
+char *db_text(sqlite3 *db, const char *sql);
+/* PRAGMA integrity_check says ok. */
+bool db_sound(sqlite3 *db);
+/* A table t(id, body) with ${rows} rows of about ${bytes} bytes, each with MARKER. */
+void db_fill(sqlite3 *db, int rows, int bytes);
+
+/* Whole files. The caller frees. */
+uint8_t *file_read(const char *path, size_t *ret_size);
+void file_write(const char *path, const void *data, size_t size);
+void file_patch(const char *path, size_t at, const void *data, size_t size);
+void file_copy(const char *from, const char *to);
+size_t file_size(const char *path);
+bool file_holds(const char *path, const void *what, size_t size);
+/* ${place}/${name}; valid until eight more calls. */
+const char *place_path(const struct place *p, const char *name);
