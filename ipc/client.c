@@ -157,6 +157,72 @@ int client_send(struct client *c, sd_bus_message *m, sd_bus_error *error, sd_bus
 	return r < 0 ? r : 0;
 }
 
+struct pending {
+	sd_bus_message *reply;
+};
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct pending *p = userdata;
+
+	(void)error;
+	p->reply = sd_bus_message_ref(m);
+	return 0;
+}
+
+#define TICK_US 250000
+
+static int await(struct client *c, struct pending *p, uint64_t timeout_us, client_tick_fn tick, void *userdata)
+{
+	uint64_t start = mono_us(), spent;
+	int r;
+
+	for (;;) {
+		r = sd_bus_process(c->bus, NULL);
+		if (r < 0)
+			return r;
+		if (p->reply)
+			return 0;
+		if (r > 0)
+			continue;
+		spent = mono_us() - start;
+		if (timeout_us && spent >= timeout_us)
+			return -ETIMEDOUT;
+		if (tick)
+			tick(userdata);
+		r = sd_bus_wait(c->bus, timeout_us && timeout_us - spent < TICK_US ? timeout_us - spent : TICK_US);
+		if (r < 0 && r != -EINTR)
+			return r;
+	}
+}
+
+int client_send_long(struct client *c, sd_bus_message *m, uint64_t timeout_us, client_tick_fn tick, void *userdata,
+		     sd_bus_error *error, sd_bus_message **ret_reply)
+{
+	struct pending p = { NULL };
+	sd_bus_slot *slot = NULL;
+	int r;
+
+	r = sd_bus_call_async(c->bus, &slot, m, on_reply, &p, UINT64_MAX);
+	if (r < 0)
+		return r;
+	r = await(c, &p, timeout_us, tick, userdata);
+	sd_bus_slot_unref(slot);
+	/* sd-bus makes up an answer when the connection ends: that is not the daemon's word. */
+	if (r >= 0 && sd_bus_is_open(c->bus) <= 0)
+		r = -ECONNRESET;
+	if (r >= 0 && sd_bus_message_is_method_error(p.reply, NULL)) {
+		sd_bus_error_copy(error, sd_bus_message_get_error(p.reply));
+		r = -sd_bus_message_get_errno(p.reply);
+	}
+	if (r < 0 || !ret_reply) {
+		sd_bus_message_unref(p.reply);
+		return r < 0 ? r : 0;
+	}
+	*ret_reply = p.reply;
+	return 0;
+}
+
 int client_call(struct client *c, const char *path, const char *interface, const char *member, sd_bus_error *error,
 		sd_bus_message **ret_reply, const char *types, ...)
 {

@@ -60,6 +60,14 @@ int client_message(struct client *c, const char *path, const char *interface, co
 		   sd_bus_message **ret);
 int client_send(struct client *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret_reply);
 
+/*
+ * The same for a call that may take minutes: ${timeout_us} is its own (0: none), and ${tick} is called with ${userdata}
+ * about four times a second until the answer is there (NULL: none); it may make calls of its own.
+ */
+typedef void (*client_tick_fn)(void *userdata);
+int client_send_long(struct client *c, sd_bus_message *m, uint64_t timeout_us, client_tick_fn tick, void *userdata,
+		     sd_bus_error *error, sd_bus_message **ret_reply);
+
 /* One property that is a string (the caller frees) or an unsigned number of 64 bits. */
 int client_property_string(struct client *c, const char *path, const char *interface, const char *name,
 			   sd_bus_error *error, char **ret);

@@ -17,6 +17,7 @@ HEAD = "# Made by data/completions/generate.py from \"varvectl dump-verbs\"; do 
 # What a running daemon knows. The key that is looked for is the first of its line (varvectl(1)).
 ACCOUNTS = "varvectl account list -j --timeout=1 2>/dev/null | sed -n 's/^{\"jid\":\"\\([^\"]*\\)\".*/\\1/p'"
 CONVERSATIONS = "varvectl ls -j --timeout=1 2>/dev/null | sed -n 's/^{\"conversation\":\"\\([^\"]*\\)\".*/\\1/p'"
+KEYS = ["passphrase", "recovery", "key-file", "credential"]
 SETTINGS = ["server=", "tls=", "ca-file=", "nick=", "allow-plain=", "enabled="]
 
 
@@ -83,9 +84,10 @@ def bash(table):
            "\tdone\n",
            "\tcase $prev in\n",
            "\t-a|--account) COMPREPLY=($(compgen -W \"$(%s)\" -- \"$cur\")); return ;;\n" % ACCOUNTS]
+    out.append("\t--in) COMPREPLY=($(compgen -W \"$(%s)\" -- \"$cur\")); return ;;\n" % CONVERSATIONS)
     for name, words in sorted(choices(every).items()):
         out.append("\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n" % (name, " ".join(words)))
-    out += ["\t--ca-file|--cursor-file|--address|--output|-O) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n",
+    out += ["\t--ca-file|--cursor-file|--key-file|--address|--output|-O) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n",
             "\t%s) return ;;\n" % "|".join(w for w in with_value(every)),
             "\tesac\n",
             "\tcase $verb in\n",
@@ -100,6 +102,11 @@ def bash(table):
             out.append("\t\telse words=$(%s)\n" % ACCOUNTS)
         elif v["words"] == "conversation":
             out.append("\t\telse words=$(%s)\n" % CONVERSATIONS)
+        elif v["words"] == "key":
+            out.append("\t\telif [[ $prev == key-file ]]; then COMPREPLY=($(compgen -f -- \"$cur\")); return\n")
+            out.append("\t\telse words='%s'\n" % " ".join(KEYS))
+        elif v["words"] == "file":
+            out.append("\t\telse COMPREPLY=($(compgen -f -- \"$cur\")); return\n")
         elif v["words"] == "setting":
             out.append("\t\telse words='%s'; compopt -o nospace 2>/dev/null\n" % " ".join(SETTINGS))
         out.append("\t\tfi ;;\n")
@@ -125,6 +132,8 @@ def zsh_option(o):
             arg = ":%s:_files" % o["arg"].lower()
         elif o["name"] == "account":
             arg = ":account:_varvectl_accounts"
+        elif o["name"] == "in":
+            arg = ":conversation:_varvectl_conversations"
         else:
             arg = ":%s:" % o["arg"].lower().replace("|", " or ").replace(":", "\\:")
     long = "--%s%s[%s]%s" % (o["name"], "=-" if o["arg_optional"] else "=" if o["arg"] else "", text, arg)
@@ -159,7 +168,8 @@ def zsh(table):
     for g, seconds in [("", split)] + [(g, s) for g, s in split.items() if s]:
         out.append("\t'%s') _arguments $options '*::verb:{ _varvectl_verb %s }' ;;\n" % (g, quote(g).replace("'", '"')))
     kinds = {"account": "'*:account:_varvectl_accounts'", "conversation": "'*:conversation:_varvectl_conversations'",
-             "setting": "'*:setting:_varvectl_settings'"}
+             "setting": "'*:setting:_varvectl_settings'", "file": "'*:file:_files'",
+             "key": "'1:kind:(%s)' '2:file:_files'" % " ".join(KEYS)}
     for v in table["verbs"]:
         out.append("\t'%s')\n" % v["name"])
         for o in v["options"]:
@@ -180,6 +190,8 @@ def fish_option(o, condition):
         line += " -r -F"
     elif o["name"] == "account":
         line += " -x -a '(__varvectl_accounts)'"
+    elif o["name"] == "in":
+        line += " -x -a '(__varvectl_conversations)'"
     elif o["arg"]:
         line += " -x"
     return line + " -d %s\n" % quote(o["help"])
@@ -209,6 +221,10 @@ def fish(table):
             out.append(fish_option(o, inside))
         if v["words"] == "setting":
             out.append("complete -c varvectl -n %s -a %s\n" % (quote(inside), quote(" ".join(SETTINGS))))
+        elif v["words"] == "key":
+            out.append("complete -c varvectl -n %s -F -a %s\n" % (quote(inside), quote(" ".join(KEYS))))
+        elif v["words"] == "file":
+            out.append("complete -c varvectl -n %s -F\n" % quote(inside))
         elif v["words"]:
             out.append("complete -c varvectl -n %s -a '(__varvectl_%ss)'\n" % (quote(inside), v["words"]))
     return "".join(out)

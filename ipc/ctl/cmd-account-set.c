@@ -5,41 +5,44 @@
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
+#include "ipc/ctl/secret.h"
 #include "ipc/ctl/term.h"
-#include "ipc/ctl/text.h"
 
 #define CA_FILE_MAX (1024 * 1024) /* bytes; Debian's bundle of all CAs has a fifth of that */
 
 /* The password from --password-fd or the terminal. EXIT_OK, or the code after having said why not. */
 static int ask_password(struct ctl *c, const char *jid, char **ret)
 {
-	_cleanup_(freep) char *prompt = NULL, *clean = NULL;
-	const char *fd_text = ctl_opt(c, PASSWORD_FD);
-	uint64_t fd;
-	int r;
+	_cleanup_(freep) char *prompt = xasprintf("Password of %s: ", jid);
 
-	if (fd_text) {
-		if (parse_u64(fd_text, &fd) < 0 || fd > INT32_MAX)
-			return ctl_fail(c, EXIT_USAGE, NULL, "--password-fd=%s is not a number", fd_text);
-		r = term_read_secret((int)fd, ret);
-	} else if (term_is_tty(stdin)) {
-		clean = text_clean(jid, false);
-		prompt = xasprintf("Password of %s: ", clean);
-		r = term_ask_secret(prompt, ret);
-	} else {
-		return ctl_fail(c, EXIT_USAGE, "give it with --password-fd=N, for example: --password-fd=0 <file",
-				"a password is needed, and there is no terminal to ask for it");
-	}
-	switch (-r) {
-	case 0:
+	return secret_get(c, "the password", prompt, ret);
+}
+
+/* What can be seen to be wrong without the daemon: nobody should type a password for it. */
+static int check_add(struct ctl *c, const char *jid)
+{
+	const char *at = strchr(jid, '@'), *server = ctl_opt(c, SERVER), *tls = ctl_opt(c, TLS), *port;
+	uint64_t n;
+
+	if (!at || at == jid || !at[1] || strpbrk(jid, " /") || strchr(at + 1, '@'))
+		return ctl_fail(c, EXIT_USAGE, "write user@example.org", "\"%s\" is not the address of an account", jid);
+	if (tls && strcmp(tls, "direct") != 0 && strcmp(tls, "starttls") != 0)
+		return ctl_fail(c, EXIT_USAGE, NULL, "--tls=%s: direct or starttls", tls);
+	port = server ? strrchr(server, ':') : NULL;
+	if (port && !strchr(port, ']') && (parse_u64(port + 1, &n) < 0 || n == 0 || n > UINT16_MAX))
+		return ctl_fail(c, EXIT_USAGE, NULL, "--server=%s: \"%s\" is not a port", server, port + 1);
+	return secret_possible(c, "a password");
+}
+
+/* Told before the password is asked for; the daemon checks again. */
+static int check_absent(struct ctl *c, const char *jid)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	if (client_call(c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "FindAccount", &error, NULL, "s", jid) < 0)
 		return EXIT_OK;
-	case ENODATA:
-		return ctl_fail(c, EXIT_USAGE, NULL, "the password is empty");
-	case E2BIG:
-		return ctl_fail(c, EXIT_USAGE, NULL, "the password is longer than %d bytes", SECRET_MAX);
-	}
-	return ctl_fail(c, EXIT_USAGE, NULL, "cannot read the password%s%s: %s",
-			fd_text ? " from --password-fd=" : "", fd_text ? fd_text : "", strerror(-r));
+	return ctl_fail_as(c, EXIT_FAIL, VARVE_ERROR_CONFLICT, "another password: varvectl account password",
+			   "the account %s exists already", jid);
 }
 
 /* The daemon gets the text and not the path: it may not see our files (facts/ipc.md section 3.2). */
@@ -119,17 +122,15 @@ static int send_add(struct ctl *c, const char *jid, const char *password, const 
 int cmd_account_add(struct ctl *c)
 {
 	_cleanup_(freep) char *ca = NULL, *path = NULL, *jid = str_fold(c->opts.args[0]);
-	const char *tls = ctl_opt(c, TLS);
 	char *password = NULL;
-	int r;
+	int r = check_add(c, jid);
 
-	if (tls && strcmp(tls, "direct") != 0 && strcmp(tls, "starttls") != 0)
-		return ctl_fail(c, EXIT_USAGE, NULL, "--tls=%s: direct or starttls", tls);
-	r = ctl_opt(c, CA_FILE) ? read_ca_file(c, ctl_opt(c, CA_FILE), &ca) : EXIT_OK;
-	if (r == EXIT_OK && !ctl_opt(c, PASSWORD_FD) && !term_is_tty(stdin))
-		return ask_password(c, jid, &password); /* says what is missing, daemon or not */
+	if (r == EXIT_OK && ctl_opt(c, CA_FILE))
+		r = read_ca_file(c, ctl_opt(c, CA_FILE), &ca);
 	if (r == EXIT_OK)
-		r = ctl_connect(c);
+		r = ctl_ready(c);
+	if (r == EXIT_OK)
+		r = check_absent(c, jid);
 	if (r == EXIT_OK)
 		r = ask_password(c, jid, &password);
 	if (r == EXIT_OK)
@@ -146,9 +147,10 @@ int cmd_account_password(struct ctl *c)
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
 	char *password = NULL;
-	int r;
+	int r = secret_possible(c, "a password");
 
-	r = ctl_account(c, c->opts.args[0]);
+	if (r == EXIT_OK)
+		r = ctl_account(c, c->opts.args[0]);
 	if (r == EXIT_OK)
 		r = ask_password(c, c->account_jid, &password);
 	if (r != EXIT_OK)

@@ -22,6 +22,8 @@ int cmd_account_list(struct ctl *c)
 	r = ctl_connect(c);
 	if (r == EXIT_OK)
 		r = value_status(c, &status);
+	if (r == EXIT_OK)
+		r = ctl_opened(c, status);
 	if (r != EXIT_OK)
 		return r;
 	accounts = value_get(status, "accounts");
@@ -162,9 +164,26 @@ static int simple(struct ctl *c, const char *member, const char *what)
 	return r;
 }
 
+/* For the daemon a disabled account is a question of its own; for a person it is an account that is turned off. */
+static int check_enabled(struct ctl *c)
+{
+	_cleanup_(value_freep) struct value *status = NULL;
+	int r = ctl_account(c, c->opts.args[0]);
+
+	if (r == EXIT_OK)
+		r = value_status(c, &status);
+	if (r != EXIT_OK)
+		return r;
+	if (strcmp(value_str(show_find(status, c->account_jid), "state"), "disabled") == 0)
+		return ctl_fail(c, EXIT_FAIL, "varvectl account enable", "%s is disabled", c->account_jid);
+	return EXIT_OK;
+}
+
 int cmd_account_connect(struct ctl *c)
 {
-	return simple(c, "Connect", "connecting");
+	int r = check_enabled(c);
+
+	return r != EXIT_OK ? r : simple(c, "Connect", "connecting");
 }
 
 int cmd_account_disconnect(struct ctl *c)

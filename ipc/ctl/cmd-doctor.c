@@ -5,9 +5,14 @@
 #include <sys/stat.h>
 
 #include "ipc/ctl/ctl.h"
+#include "ipc/ctl/offline.h"
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
+#include "ipc/ctl/time.h"
 #include "varve-build.h"
+
+#define NAME_COLUMNS 16
+#define TEXT_INDENT (6 + NAME_COLUMNS + 1)
 
 struct doctor {
 	struct ctl *c;
@@ -22,7 +27,8 @@ static void report(struct doctor *d, const char *check, const char *result, cons
 			   : warn                      ? COLOR_YELLOW
 			   : strcmp(result, "ok") == 0 ? COLOR_GREEN
 						       : COLOR_DIM;
-	_cleanup_(freep) char *clean = NULL, *clean_hint = NULL;
+	_cleanup_(freep) char *clean = NULL, *clean_hint = NULL, *name = NULL;
+	size_t used;
 
 	d->failed += fail;
 	if (d->json) {
@@ -38,9 +44,19 @@ static void report(struct doctor *d, const char *check, const char *result, cons
 		return;
 	clean = text_clean(text, false);
 	clean_hint = text_clean(hint ? hint : "", false);
-	printf("%s%-4s%s  %-16s %s\n", term_color(color), result, term_color(COLOR_OFF), check, clean);
-	if (*clean_hint)
-		printf("      %-16s %s%s%s\n", "", term_color(COLOR_DIM), clean_hint, term_color(COLOR_OFF));
+	name = text_clean(check, false);
+	printf("%s%-4s%s  %-*s ", term_color(color), result, term_color(COLOR_OFF), NAME_COLUMNS, name);
+	used = 6 + (text_width(name) > NAME_COLUMNS ? text_width(name) : NAME_COLUMNS) + 1;
+	term_put(stdout, COLOR_OFF, clean, used, TEXT_INDENT);
+	if (*clean_hint) {
+		printf("%*s", TEXT_INDENT, "");
+		term_put(stdout, COLOR_DIM, clean_hint, TEXT_INDENT, TEXT_INDENT);
+	}
+}
+
+static void report_offline(void *userdata, const char *check, const char *result, const char *text, const char *hint)
+{
+	report(userdata, check, result, text, hint);
 }
 
 /* Who may open the socket: nobody but us (facts/ipc.md section 4). */
@@ -79,12 +95,34 @@ static int check_version(struct doctor *d)
 	return EXIT_OK;
 }
 
+/* It reads every page, which takes its time with a large archive; that varved is alive is known by now. */
+static void reading(struct ctl *c, void *userdata)
+{
+	const int64_t *began = userdata;
+	_cleanup_(freep) char *line = NULL;
+	char span[TIME_HUMAN_SIZE];
+
+	if (c->quiet || c->json != JSON_OFF)
+		return;
+	line = xasprintf("reading the whole archive  %s", time_span(now_mono() - *began, span));
+	term_progress(line);
+}
+
 static int daemon_checks(struct doctor *d)
 {
-	_cleanup_(unrefp) sd_bus_message *m = NULL;
+	_cleanup_(unrefp) sd_bus_message *call = NULL, *m = NULL;
+	int64_t began = now_mono();
+	bool deep = ctl_opt(d->c, DEEP);
 	const char *check, *result, *text, *hint;
-	int r = ctl_call_at(d->c, VARVE_PATH, VARVE_IFACE_MANAGER, "Diagnose", &m, "a{sv}", 0);
+	int r;
 
+	r = client_message(d->c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "Diagnose", &call);
+	if (r >= 0)
+		r = deep ? sd_bus_message_append(call, "a{sv}", 1, "deep", "b", 1)
+					: sd_bus_message_append(call, "a{sv}", 0);
+	if (r < 0)
+		return ctl_fail(d->c, EXIT_FAIL, NULL, "out of memory");
+	r = ctl_send_long(d->c, call, 0, reading, &began, &m);
 	if (r != EXIT_OK)
 		return r;
 	r = sd_bus_message_enter_container(m, 'a', "(ssssa{sv})");
@@ -104,10 +142,16 @@ int cmd_doctor(struct ctl *c)
 {
 	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
 	struct doctor d = { .c = c, .json = j };
-	int r = ctl_connect(c);
+	int r;
 
+	/* Why it cannot be reached comes last, below what the checks here have found. */
+	c->mute = true;
+	r = ctl_connect(c);
+	c->mute = false;
+	if (r == EXIT_UNREACHABLE && !ctl_opt(c, ADDRESS))
+		offline_checks(report_offline, &d);
 	if (r != EXIT_OK)
-		return r;
+		return ctl_connect(c);
 	check_socket(&d);
 	r = check_version(&d);
 	if (r == EXIT_OK)

@@ -12,6 +12,7 @@
 
 #define WATCH_TICK_US (1 * (uint64_t)USEC_PER_SEC) /* rates and "3 s ago" move though nothing rings */
 #define WATCH_PAUSE_US 200000 /* at most five pictures a second: more cannot be read */
+#define INDEX_WORTH_TELLING 5000 /* messages; fewer are a matter of seconds */
 #define WATCH_ACCOUNTS_MAX 64 /* with a rate of their own; the daemon takes fewer (ACCOUNTS_MAX) */
 
 /* GetStatus; with -a only that account stays. */
@@ -27,6 +28,11 @@ static void view_deinit(struct view *v)
 	v->n = 0;
 }
 
+static bool is_failed(const struct view *v)
+{
+	return strcmp(value_str(v->status, "state"), "failed") == 0;
+}
+
 static int view_get(struct ctl *c, struct view *ret)
 {
 	const char *only = ctl_opt(c, ACCOUNT);
@@ -40,6 +46,8 @@ static int view_get(struct ctl *c, struct view *ret)
 	if (r != EXIT_OK)
 		return r;
 	accounts = value_get(ret->status, "accounts");
+	if (is_failed(ret) || value_true(ret->status, "locked"))
+		return EXIT_OK; /* whether the account of -a exists cannot be known */
 	for (size_t i = 0; i < value_count(accounts) && ret->n < WATCH_ACCOUNTS_MAX; i++)
 		if (!folded || strcmp(value_str(value_at(accounts, i), "jid"), folded) == 0)
 			ret->account[ret->n++] = value_at(accounts, i);
@@ -50,13 +58,29 @@ static int view_get(struct ctl *c, struct view *ret)
 	return EXIT_OK;
 }
 
+/* What is wrong with the archive itself, as a sentence (the caller frees), or NULL. */
+static char *store_problem(const struct view *v)
+{
+	const char *reason = value_str(v->status, "state_reason");
+
+	if (is_failed(v))
+		return xasprintf("the archive could not be opened%s%s", *reason ? ": " : "", reason);
+	if (value_true(v->status, "locked"))
+		return xasprintf("the archive is locked%s%s", *reason ? ": " : "", reason);
+	return NULL;
+}
+
 static void put_json(FILE *f, enum json_mode mode, const struct view *v)
 {
+	static const char *const archive_keys[] = { "bytes", "epoch_key", "indexed", "to_index", NULL };
 	_cleanup_(json_freep) struct json *j = json_new(f, mode);
 
 	json_object(j, NULL);
 	json_string(j, "version", value_str(v->status, "version"));
 	json_bool(j, "locked", value_true(v->status, "locked"));
+	json_string_or_null(j, "state", value_str(v->status, "state"));
+	json_string_or_null(j, "state_reason", value_str(v->status, "state_reason"));
+	value_json(j, "archive", value_get(v->status, "archive"), archive_keys);
 	json_array(j, "accounts");
 	for (size_t i = 0; i < v->n; i++) {
 		json_object(j, NULL);
@@ -70,11 +94,24 @@ static void put_json(FILE *f, enum json_mode mode, const struct view *v)
 static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 {
 	_cleanup_(freep) char *version = text_clean(value_str(v->status, "version"), false);
+	_cleanup_(freep) char *problem = store_problem(v), *clean = problem ? text_clean(problem, false) : NULL;
+	int64_t to_index = value_int(value_get(v->status, "archive"), "to_index");
 
-	fprintf(f, "%svarved %s%s%s\n", term_color(COLOR_DIM), version,
-		value_true(v->status, "locked") ? ", the archive is locked" : "", term_color(COLOR_OFF));
+	fprintf(f, "%svarved %s%s\n", term_color(COLOR_DIM), version, term_color(COLOR_OFF));
+	if (clean) {
+		fprintf(f, "  %sproblem   ", term_color(COLOR_RED));
+		term_put(f, COLOR_OFF, clean, SHOW_INDENT, SHOW_INDENT);
+		fprintf(f, "%s  next      %s\n", term_color(COLOR_OFF),
+			is_failed(v) ? "varvectl doctor" : "varvectl unlock");
+		return;
+	}
 	if (v->n == 0)
 		fputs("no account yet: varvectl account add JID\n", f);
+	if (to_index > INDEX_WORTH_TELLING) {
+		_cleanup_(freep) char *count = show_count(to_index);
+
+		fprintf(f, "  search    works; %s messages are still being indexed\n", count);
+	}
 	for (size_t i = 0; i < v->n; i++)
 		show_account(f, v->account[i], rates ? &rates[i] : NULL);
 }
@@ -82,14 +119,21 @@ static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 static int check(struct ctl *c, const struct view *v)
 {
 	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF && !c->quiet ? json_new(stdout, c->json) : NULL;
-	bool locked = value_true(v->status, "locked"), wrong = locked;
+	_cleanup_(freep) char *store = store_problem(v), *store_clean = store ? text_clean(store, false) : NULL;
+	bool wrong = store;
 
 	if (j) {
 		json_object(j, NULL);
-		json_bool(j, "locked", locked);
+		json_bool(j, "locked", value_true(v->status, "locked"));
 		json_array(j, "problems");
-	} else if (locked && !c->quiet) {
-		puts("the archive is locked");
+		if (store) {
+			json_object(j, NULL);
+			json_null(j, "account");
+			json_string(j, "problem", store);
+			json_object_end(j);
+		}
+	} else if (store && !c->quiet) {
+		term_put(stdout, COLOR_OFF, store_clean, 0, 4);
 	}
 	for (size_t i = 0; i < v->n; i++) {
 		_cleanup_(freep) char *problem = show_problem(v->account[i]), *line = NULL, *clean = NULL;
@@ -105,7 +149,7 @@ static int check(struct ctl *c, const struct view *v)
 			json_string(j, "problem", problem);
 			json_object_end(j);
 		} else if (!c->quiet) {
-			puts(clean);
+			term_put(stdout, COLOR_OFF, clean, 0, 4);
 		}
 	}
 	if (j) {

@@ -89,6 +89,8 @@ static int look(struct ctl *c, struct waiting *w, int *ret_code)
 	size_t seen = 0;
 
 	*ret_code = value_status(c, &status);
+	if (*ret_code == EXIT_OK)
+		*ret_code = ctl_opened(c, status);
 	if (*ret_code != EXIT_OK)
 		return 0;
 	accounts = value_get(status, "accounts");
@@ -147,6 +149,24 @@ static const char *stamp(int64_t us, char buf[static TIME_HUMAN_SIZE])
 	return us ? time_local(us, "%Y-%m-%d %H:%M", buf) : "?";
 }
 
+/* The daemon has no gap for a name that it never saw, and neither has a typing error. */
+static int find_conversation(struct ctl *c, const char *conversation)
+{
+	_cleanup_(unrefp) sd_bus_message *reply = NULL;
+	int r = ctl_call(c, VARVE_IFACE_CONVERSATIONS, "Get", &reply, "as", 1, conversation);
+
+	if (r != EXIT_OK)
+		return r;
+	r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_CONVERSATION);
+	if (r >= 0)
+		r = sd_bus_message_at_end(reply, false);
+	if (r < 0)
+		return ctl_bad_reply(c, "Get");
+	return r == 0 ? EXIT_OK
+		      : ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NO_SUCH_CONVERSATION, "varvectl ls",
+				    "no message of %s is stored", conversation);
+}
+
 int cmd_sync_gaps(struct ctl *c)
 {
 	static const char *const heads[] = { "ARCHIVE", "AFTER", "BEFORE", "STATE", NULL };
@@ -157,6 +177,8 @@ int cmd_sync_gaps(struct ctl *c)
 	int r;
 
 	r = ctl_account(c, NULL);
+	if (r == EXIT_OK && *conversation)
+		r = find_conversation(c, conversation);
 	if (r == EXIT_OK)
 		r = gaps_get(c, conversation, &gaps);
 	if (r != EXIT_OK)

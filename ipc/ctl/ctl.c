@@ -9,6 +9,17 @@
 #include "ipc/ctl/time.h"
 #include "ipc/ctl/value.h"
 
+/* In a log or a pipe a sentence stays one line. */
+static void put_line(const char *lead, const char *clean)
+{
+	if (!term_is_tty(stderr)) {
+		fprintf(stderr, "%s%s\n", lead, clean);
+		return;
+	}
+	fputs(lead, stderr);
+	term_put(stderr, COLOR_OFF, clean, strlen(lead), 4);
+}
+
 static void tell(struct ctl *c, const char *name, const char *message, const char *hint)
 {
 	_cleanup_(json_freep) struct json *j = NULL;
@@ -21,9 +32,9 @@ static void tell(struct ctl *c, const char *name, const char *message, const cha
 	if (c->json == JSON_OFF) {
 		clean = text_clean(message, true);
 		clean_hint = hint ? text_clean(hint, true) : NULL;
-		fprintf(stderr, "varvectl: %s\n", clean);
+		put_line("varvectl: ", clean);
 		if (clean_hint)
-			fprintf(stderr, "    %s\n", clean_hint);
+			put_line("    ", clean_hint);
 		return;
 	}
 	j = json_new(stderr, c->json);
@@ -49,6 +60,33 @@ int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *f
 	tell(c, client_error_name(code), message, hint);
 	free(message);
 	return code;
+}
+
+int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const char *hint, const char *fmt, ...)
+{
+	char *message;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&message, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	tell(c, varve_error_name(name), message, hint);
+	free(message);
+	return code;
+}
+
+int ctl_opened(struct ctl *c, const struct value *status)
+{
+	const char *state = value_str(status, "state"), *reason = value_str(status, "state_reason");
+
+	if (strcmp(state, "failed") == 0)
+		return ctl_fail_as(c, EXIT_FAIL, VARVE_ERROR_STORAGE, "varvectl doctor",
+				   "the archive could not be opened%s%s", *reason ? ": " : "", reason);
+	if (!value_true(status, "locked"))
+		return EXIT_OK;
+	return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_LOCKED, "varvectl unlock", "the archive is locked%s%s",
+			   *reason ? ": " : "", reason);
 }
 
 int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r)
@@ -150,6 +188,32 @@ int ctl_call_at(struct ctl *c, const char *path, const char *interface, const ch
 	return r < 0 ? ctl_fail_bus(c, &error, r) : EXIT_OK;
 }
 
+struct ticking {
+	struct ctl *c;
+	ctl_tick_fn fn;
+	void *userdata;
+};
+
+static void on_tick(void *userdata)
+{
+	struct ticking *t = userdata;
+
+	if (t->fn)
+		t->fn(t->c, t->userdata);
+}
+
+int ctl_send_long(struct ctl *c, sd_bus_message *m, uint64_t timeout_us, ctl_tick_fn tick, void *userdata,
+		  sd_bus_message **ret_reply)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct ticking t = { c, tick, userdata };
+	int r = client_send_long(c->client, m, c->timeout_us ? c->timeout_us : timeout_us, on_tick, &t, &error,
+				 ret_reply);
+
+	term_progress(NULL);
+	return r < 0 ? ctl_fail_bus(c, &error, r) : EXIT_OK;
+}
+
 /* The JID of the only account; EXIT_USAGE when there are several. */
 static int only_account(struct ctl *c, char **ret)
 {
@@ -158,6 +222,9 @@ static int only_account(struct ctl *c, char **ret)
 	int r;
 
 	r = value_status(c, &status);
+	if (r != EXIT_OK)
+		return r;
+	r = ctl_opened(c, status);
 	if (r != EXIT_OK)
 		return r;
 	accounts = value_get(status, "accounts");
@@ -194,6 +261,16 @@ int ctl_account(struct ctl *c, const char *jid)
 		return ctl_bad_reply(c, "FindAccount");
 	c->account = xstrdup(path);
 	return EXIT_OK;
+}
+
+int ctl_ready(struct ctl *c)
+{
+	_cleanup_(value_freep) struct value *status = NULL;
+	int r = ctl_connect(c);
+
+	if (r == EXIT_OK)
+		r = value_status(c, &status);
+	return r == EXIT_OK ? ctl_opened(c, status) : r;
 }
 
 int ctl_lines(struct ctl *c, uint64_t preset, uint64_t max, uint64_t *ret)

@@ -24,6 +24,10 @@ struct ctl {
 	char *account_jid;
 };
 
+#ifndef VARVE_IFACE_KEYRING
+#define VARVE_IFACE_KEYRING "org.varve.Varve1.Keyring"
+#endif
+
 /* Value of an option: NULL when not given, "" for a flag. */
 #define ctl_opt(c, id) ((c)->opts.value[OPT_##id])
 
@@ -32,6 +36,9 @@ struct ctl {
  * lines on stderr, scripts {"error":{...}} (cli.md). ${fmt} is cleaned for the terminal.
  */
 int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *fmt, ...) _printf_(4, 5);
+/* The same with an error ${name} of its own, where the one that stands for ${code} would say too little. */
+int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const char *hint, const char *fmt, ...)
+	_printf_(5, 6);
 /* The same for a call that failed: name and sentence of the daemon. */
 int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r);
 
@@ -53,6 +60,22 @@ void ctl_disconnect(struct ctl *c);
 	ctl_call_at(c, (c)->account, interface, member, ret_reply, __VA_ARGS__)
 int ctl_call_at(struct ctl *c, const char *path, const char *interface, const char *member,
 		sd_bus_message **ret_reply, const char *types, ...);
+
+/*
+ * Send ${m}, whose answer takes its time, and wait for ${timeout_us} (0: without end) unless --timeout is given.
+ * ${tick} (may be NULL) is called some times a second meanwhile, to show how far it is.
+ */
+typedef void (*ctl_tick_fn)(struct ctl *c, void *userdata);
+int ctl_send_long(struct ctl *c, sd_bus_message *m, uint64_t timeout_us, ctl_tick_fn tick, void *userdata,
+		  sd_bus_message **ret_reply);
+/* For calls that derive keys: about a second each on the phone that the slot was made on, longer on a slower one. */
+#define CTL_DERIVE_US (120 * UINT64_C(1000000))
+
+/* Connect, and is the archive open, by GetStatus? EXIT_OK; or the exit code after having said that it is locked or failed. */
+struct value;
+int ctl_ready(struct ctl *c);
+/* The same for an answer that is here already. */
+int ctl_opened(struct ctl *c, const struct value *status);
 
 /* A broken answer: the other side does not speak our version. Returns EXIT_VERSION. */
 int ctl_bad_reply(struct ctl *c, const char *member);
@@ -92,5 +115,14 @@ int cmd_history(struct ctl *c);
 int cmd_export(struct ctl *c);
 int cmd_monitor(struct ctl *c);
 int cmd_doctor(struct ctl *c);
+int cmd_lock(struct ctl *c);
+int cmd_unlock(struct ctl *c);
+int cmd_passwd(struct ctl *c);
+int cmd_keys_list(struct ctl *c);
+int cmd_keys_add(struct ctl *c);
+int cmd_keys_remove(struct ctl *c);
+int cmd_keys_rotate(struct ctl *c);
+int cmd_backup(struct ctl *c);
+int cmd_search(struct ctl *c);
 int cmd_help(struct ctl *c);
 int cmd_dump_verbs(struct ctl *c);

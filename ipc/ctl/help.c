@@ -127,6 +127,8 @@ int cmd_dump_verbs(struct ctl *c)
 		[WORDS_ACCOUNT] = "account",
 		[WORDS_CONVERSATION] = "conversation",
 		[WORDS_SETTING] = "setting",
+		[WORDS_KEY] = "key",
+		[WORDS_FILE] = "file",
 	};
 	_cleanup_(json_freep) struct json *j = json_new(stdout, c->json == JSON_OFF ? JSON_SHORT : c->json);
 

@@ -42,7 +42,14 @@
 	X(EXIT_ON_DISCONNECT, "exit-on-disconnect", 0, NULL, false, "Exit when the daemon goes away")                \
 	X(FORMAT, "format", 0, "jsonl|text", false, "Output format; jsonl unless told")                              \
 	X(OUTPUT, "output", 'O', "FILE", false, "Write to FILE, replacing it when complete")                         \
-	X(UNREAD, "unread", 'u', NULL, false, "Only conversations with unread messages")
+	X(UNREAD, "unread", 'u', NULL, false, "Only conversations with unread messages")                             \
+	X(UNTIL, "until", 0, "TIME", false, "End before this time")                                                  \
+	X(IN, "in", 0, "CONV", false, "Only in this conversation")                                                   \
+	X(FROM, "from", 0, "JID", false, "Only what this address wrote")                                             \
+	X(LABEL, "label", 0, "TEXT", false, "A name for it, to know it by in the list")                              \
+	X(KEY_FILE, "key-file", 0, "FILE", false, "Open with the content of this key file")                          \
+	X(DROP_KEY_FILE, "drop-key-file", 0, NULL, false, "Then remove the key file: ask at every start")            \
+	X(DEEP, "deep", 0, NULL, false, "Check every page and row: takes a while")
 
 enum opt_id {
 #define X(id, ...) OPT_##id,

@@ -1,5 +1,6 @@
 #include "ipc/ctl/show.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "ipc/ctl/text.h"
@@ -99,26 +100,41 @@ char *show_progress(const struct value *account, const struct rate *r, size_t co
 	return xasprintf("[%s] %s", bar, tail);
 }
 
+/* "  name      text" with the text wrapped beside its name. */
+static void put_line(FILE *f, const char *name, const char *fmt, ...) _printf_(3, 4);
+
+static void put_line(FILE *f, const char *name, const char *fmt, ...)
+{
+	_cleanup_(freep) char *text = NULL, *clean = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	clean = text_clean(text, false);
+	fprintf(f, "  %-*s", SHOW_INDENT - 2, name);
+	term_put(f, COLOR_OFF, clean, SHOW_INDENT, SHOW_INDENT);
+}
+
 static void put_session(FILE *f, const struct value *account)
 {
 	const struct value *s = value_get(account, "session");
-	_cleanup_(freep) char *resource = text_clean(value_str(account, "resource"), false);
-	int64_t when = value_int(s, "last_resume_usec");
-	char ago[TIME_HUMAN_SIZE];
+	const char *resource = value_str(account, "resource");
+	int64_t when = value_int(s, "last_resume_usec"), flights = value_int(s, "flights");
+	_cleanup_(freep) char *count = flights ? xasprintf(", %lld flights", (long long)flights) : xstrdup("");
+	char ago[TIME_HUMAN_SIZE] = "";
+	bool resumed = value_true(s, "resumed");
 
 	if (strcmp(value_str(account, "state"), "online") != 0) {
 		if (value_true(s, "resumable"))
-			fprintf(f, "  session   kept by the server, to be resumed\n");
+			put_line(f, "session", "kept by the server, to be resumed");
 		return;
 	}
-	fprintf(f, "  session   %s", value_true(s, "resumed") ? "resumed" : "new");
-	if (value_true(s, "resumed") && when)
-		fprintf(f, " %s", time_relative(when, now_real(), ago));
-	if (value_int(s, "flights"))
-		fprintf(f, ", %lld flights", (long long)value_int(s, "flights"));
-	if (*resource)
-		fprintf(f, ", resource %s", resource);
-	fputs(value_true(s, "resumable") ? "\n" : ", cannot be resumed\n", f);
+	if (resumed && when)
+		time_relative(when, now_real(), ago);
+	put_line(f, "session", "%s%s%s%s%s%s%s", resumed ? "resumed" : "new", *ago ? " " : "", ago, count,
+		 *resource ? ", resource " : "", resource, value_true(s, "resumable") ? "" : ", cannot be resumed");
 }
 
 static void put_sync(FILE *f, const struct value *account, const struct rate *r)
@@ -135,21 +151,21 @@ static void put_sync(FILE *f, const struct value *account, const struct rate *r)
 		progress = show_progress(account, r, term_columns() - 12 - strlen(state) - 1);
 		fprintf(f, "  sync      %s %s\n", state, progress);
 	} else if (strcmp(state, "idle") == 0 && gaps == 0 && caught) {
-		fprintf(f, "  sync      up to date (%s), %s messages\n",
-			strcmp(value_str(account, "state"), "online") == 0 ? "now"
-									   : time_relative(caught, now_real(), ago),
-			count);
+		put_line(f, "sync", "up to date (%s), %s messages",
+			 strcmp(value_str(account, "state"), "online") == 0 ? "now"
+									    : time_relative(caught, now_real(), ago),
+			 count);
 	} else {
-		fprintf(f, "  sync      %s, %s messages%s%s\n", *state ? state : "unknown", count,
-			caught ? ", complete until " : ", not complete yet",
-			caught ? time_relative(caught, now_real(), ago) : "");
+		put_line(f, "sync", "%s, %s messages%s%s", *state ? state : "unknown", count,
+			 caught ? ", complete until " : ", not complete yet",
+			 caught ? time_relative(caught, now_real(), ago) : "");
 	}
 	if (gaps)
-		fprintf(f, "  missing   %lld gap%s to close (varvectl sync coverage)\n", (long long)gaps,
-			gaps == 1 ? "" : "s");
+		put_line(f, "missing", "%lld gap%s to close (varvectl sync coverage)", (long long)gaps,
+			 gaps == 1 ? "" : "s");
 	if (lost)
-		fprintf(f, "  lost      %lld gap%s that the server cannot fill any more\n", (long long)lost,
-			lost == 1 ? "" : "s");
+		put_line(f, "lost", "%lld gap%s that the server cannot fill any more", (long long)lost,
+			 lost == 1 ? "" : "s");
 }
 
 void show_account(FILE *f, const struct value *account, const struct rate *r)
@@ -167,7 +183,9 @@ void show_account(FILE *f, const struct value *account, const struct rate *r)
 			strcmp(state, "auth-failed") == 0)) {
 		_cleanup_(freep) char *clean = text_clean(problem, false);
 
-		fprintf(f, "  %sproblem   %s%s\n", term_color(COLOR_RED), clean, term_color(COLOR_OFF));
+		fprintf(f, "  %s%-*s", term_color(COLOR_RED), SHOW_INDENT - 2, "problem");
+		term_put(f, COLOR_OFF, clean, SHOW_INDENT, SHOW_INDENT);
+		fputs(term_color(COLOR_OFF), f);
 	}
 	if (retry)
 		fprintf(f, "  retry     %s\n",
@@ -175,9 +193,8 @@ void show_account(FILE *f, const struct value *account, const struct rate *r)
 	put_session(f, account);
 	put_sync(f, account, r);
 	if (value_int(outbox, "queued") || value_int(outbox, "sending") || value_int(outbox, "failed"))
-		fprintf(f, "  outbox    %lld queued, %lld sending, %lld failed\n",
-			(long long)value_int(outbox, "queued"), (long long)value_int(outbox, "sending"),
-			(long long)value_int(outbox, "failed"));
+		put_line(f, "outbox", "%lld queued, %lld sending, %lld failed", (long long)value_int(outbox, "queued"),
+			 (long long)value_int(outbox, "sending"), (long long)value_int(outbox, "failed"));
 }
 
 char *show_problem(const struct value *account)

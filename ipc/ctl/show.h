@@ -39,6 +39,8 @@ int64_t rate_eta(const struct rate *r, const struct value *account);
 /* "[████░░]  62%  3,120 messages  850/s  0:12 min left", the bar as long as ${columns} leave room; the caller frees. */
 char *show_progress(const struct value *account, const struct rate *r, size_t columns);
 
+#define SHOW_INDENT 12 /* column of the texts in the block of an account */
+
 /* The block of one account; ${r} may be NULL. */
 void show_account(FILE *f, const struct value *account, const struct rate *r);
 

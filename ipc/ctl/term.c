@@ -182,6 +182,38 @@ void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf)
 		buf = stpcpy(buf, i < full ? (utf8 ? "█" : "#") : (utf8 ? "░" : "."));
 }
 
+void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent)
+{
+	size_t edge = term_columns(), column = used;
+	bool begun = used > indent; /* something is on this line already */
+
+	if (color != COLOR_OFF)
+		fputs(term_color(color), f);
+	for (const char *sep = ""; *s; s += strspn(s, " ")) {
+		size_t len = strcspn(s, " \n");
+		_cleanup_(freep) char *word = xstrndup(s, len);
+		size_t columns = text_width(word);
+
+		if (begun && column + strlen(sep) + columns > edge) {
+			fprintf(f, "\n%*s", (int)indent, "");
+			column = indent;
+			sep = "";
+		}
+		column += strlen(sep) + columns;
+		fprintf(f, "%s%s", sep, word);
+		begun = true;
+		sep = " ";
+		s += len;
+		if (*s == '\n' && *++s) {
+			fprintf(f, "\n%*s", (int)indent, "");
+			column = indent;
+			begun = false;
+			sep = "";
+		}
+	}
+	fprintf(f, "%s\n", color != COLOR_OFF ? term_color(COLOR_OFF) : "");
+}
+
 void term_progress(const char *text)
 {
 	_cleanup_(freep) char *cut = NULL;

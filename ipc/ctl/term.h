@@ -34,5 +34,12 @@ void secret_free(char *secret);
 /* A bar of ${columns} for ${part} of ${whole}, into ${buf} (4 bytes a column and one more are enough). */
 void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf);
 
+/*
+ * Print the cleaned text ${s} and a line end: it begins at column ${used}, where the caller has left the cursor, is
+ * broken between words at the edge of the terminal, and goes on at column ${indent}. A word longer than a line stays
+ * whole: it is a path or a JID that somebody wants to copy.
+ */
+void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent);
+
 /* Replace the progress line on stderr by ${text} (cut to the width), or end it for NULL. Only on a terminal. */
 void term_progress(const char *text);

@@ -58,6 +58,23 @@ char *str_fold(const char *s)
 	return copy;
 }
 
+int path_absolute(const char *path, char **ret)
+{
+	_cleanup_(freep) char *cwd = NULL;
+
+	if (*path == '/') {
+		*ret = xstrdup(path);
+		return 0;
+	}
+	cwd = getcwd(NULL, 0);
+	if (!cwd)
+		return -errno;
+	while (strncmp(path, "./", 2) == 0)
+		path += 2;
+	*ret = xasprintf("%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, path);
+	return 0;
+}
+
 int parse_u64(const char *s, uint64_t *ret)
 {
 	uint64_t v = 0;

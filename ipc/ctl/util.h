@@ -29,6 +29,9 @@ char *xasprintf(const char *fmt, ...) _printf_(1, 2);
 /* A copy of ${s} with ASCII letters in lower case: JIDs are stored folded (RFC 7622 section 3.2, 3.3). */
 char *str_fold(const char *s);
 
+/* ${path} with the current directory in front unless it is absolute. 0, or -errno: there is no current directory. */
+int path_absolute(const char *path, char **ret);
+
 /*
  * Parse a decimal number; 0, or -EINVAL for anything else than digits, -ERANGE beyond uint64_t.
  */

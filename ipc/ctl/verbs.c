@@ -114,8 +114,64 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "When the daemon restarts, monitor waits for it and goes on.\n",
 	  OPT_BIT(SINCE_SEQ) | OPT_BIT(CURSOR_FILE) | OPT_BIT(EXIT_ON_DISCONNECT), 0, DEFAULT_ARGS_MAX,
 	  WORDS_CONVERSATION, cmd_monitor },
+	{ "search", "QUERY...", "Find messages by their words",
+	  "The newest 20 messages (or -n) that have all the words, newest first. A word\n"
+	  "also finds longer ones that begin with it; case and accents do not matter.\n"
+	  "\"Quoted words\" stand together exactly so; -word must not occur (write -- before\n"
+	  "it). Chinese, Japanese, Korean and emoji are found at any place in a text.\n"
+	  "\n"
+	  "    varvectl search holiday photos --from=bob@example.org\n"
+	  "    varvectl search '\"see you\"' --in=bob@example.org --since=2026-01-01\n"
+	  "    varvectl search -- train -late\n"
+	  "    varvectl history bob@example.org --around=1234     what was said around it\n",
+	  OPT_BIT(LINES) | OPT_BIT(IN) | OPT_BIT(FROM) | OPT_BIT(SINCE) | OPT_BIT(UNTIL), 1, DEFAULT_ARGS_MAX,
+	  WORDS_NONE, cmd_search },
+	{ "lock", "", "Close the archive until it is unlocked",
+	  "Closes the archive and wipes its keys from memory. Nothing is received until\n"
+	  "\"varvectl unlock\", or until varved starts again if a key file opens it. The\n"
+	  "sessions stay resumable: what arrives meanwhile waits at the server.\n",
+	  0, 0, 0, WORDS_NONE, cmd_lock },
+	{ "unlock", "", "Open the archive",
+	  "With the key file where there is one, else with a passphrase or a recovery code\n"
+	  "that is asked for or read from --password-fd. After three wrong tries each\n"
+	  "further one has to wait longer. Exit code 5: the secret is wrong.\n",
+	  OPT_BIT(PASSWORD_FD) | OPT_BIT(KEY_FILE), 0, 0, WORDS_NONE, cmd_unlock },
+	{ "passwd", "", "Set or change the passphrase of the archive",
+	  "Asks for the present passphrase, if there is one, and twice for the new one.\n"
+	  "--password-fd has the present one on a line, then the new one on the next.\n"
+	  "\n"
+	  "The key file that varved made at its first start still opens the archive, so\n"
+	  "that nobody is asked at a start. With --drop-key-file it goes, and the archive\n"
+	  "is locked at every start until \"varvectl unlock\".\n",
+	  OPT_BIT(PASSWORD_FD) | OPT_BIT(DROP_KEY_FILE), 0, 0, WORDS_NONE, cmd_passwd },
+	{ "keys list", "", "What opens the archive",
+	  "One line a key: any of them opens the archive.\n", 0, 0, 0, WORDS_NONE, cmd_keys_list },
+	{ "keys add", "KIND [PATH|NAME]", "Add another key",
+	  "Kinds:\n"
+	  "    passphrase         another one; asked for twice, or from --password-fd\n"
+	  "    recovery           a code that is shown once, to be copied onto paper\n"
+	  "    key-file PATH      a new file, which opens the archive at every start\n"
+	  "    credential NAME    a systemd credential of the service varved\n",
+	  OPT_BIT(PASSWORD_FD) | OPT_BIT(LABEL), 1, 2, WORDS_KEY, cmd_keys_add },
+	{ "keys remove", "ID", "Remove a key",
+	  "By its number in \"keys list\". The last one stays. Copies of the archive that\n"
+	  "were made before still open with it; \"keys rotate\" makes a new master key.\n",
+	  0, 1, 1, WORDS_NONE, cmd_keys_remove },
+	{ "keys rotate", "", "Write the archive anew under a new master key",
+	  "For when a key may have been seen by others together with the archive. It needs\n"
+	  "as much free space as the archive has, and minutes for a large one; nothing is\n"
+	  "received meanwhile. Recovery codes, and key files that cannot be read now, end\n"
+	  "with the old master key; how many is told.\n",
+	  OPT_BIT(PASSWORD_FD), 0, 0, WORDS_NONE, cmd_keys_rotate },
+	{ "backup", "FILE", "Copy the archive while it is in use",
+	  "Writes FILE and FILE.keys, both encrypted, and checks them; they replace nothing\n"
+	  "and belong together. The same keys open them: a backup whose only key is a key\n"
+	  "file on the same disk is none. How to restore: varvectl(1), BACKUP.\n",
+	  0, 1, 1, WORDS_FILE, cmd_backup },
 	{ "doctor", "", "Check the installation and say what to do",
-	  "Runs checks here and in the daemon. Exit code 10 if one failed.\n", 0, 0, 0, WORDS_NONE, cmd_doctor },
+	  "Runs checks here and in the daemon, or only those that need no daemon when it is\n"
+	  "not running. Exit code 10 if one failed. --deep reads the whole archive.\n",
+	  OPT_BIT(DEEP), 0, 0, WORDS_NONE, cmd_doctor },
 	{ "help", "[VERB...]", "Show help", "The same as --help.\n", 0, 0, 2, WORDS_NONE, cmd_help },
 };
 

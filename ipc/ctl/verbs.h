@@ -14,6 +14,8 @@ enum ctl_words {
 	WORDS_ACCOUNT,
 	WORDS_CONVERSATION,
 	WORDS_SETTING, /* KEY=VALUE */
+	WORDS_KEY, /* kinds of keys, then a file */
+	WORDS_FILE,
 };
 
 struct ctl_cmd {

@@ -8,7 +8,65 @@ from gi.repository import Gio, GLib
 
 ROOT = "/org/varve/Varve1"
 ACCOUNT = ROOT + "/account/1"
-XML = os.path.join(os.path.dirname(__file__), "../../ipc/org.varve.Varve1.xml")
+with open(os.path.join(os.path.dirname(__file__), "../../ipc/org.varve.Varve1.xml"), encoding="utf-8") as _f:
+    XML = _f.read()
+# Until the contract has them.
+for _word, _before, _text in (("Keyring", '  <interface name="org.varve.Varve1.Account">', """  <interface name="org.varve.Varve1.Keyring">
+    <method name="Unlock">
+      <arg name="secret" type="ay" direction="in"/>
+      <arg name="options" type="a{sv}" direction="in"/>
+    </method>
+    <method name="Lock">
+      <arg name="options" type="a{sv}" direction="in"/>
+    </method>
+    <method name="ListSlots">
+      <arg name="options" type="a{sv}" direction="in"/>
+      <arg name="slots" type="a(ussxa{sv})" direction="out"/>
+    </method>
+    <method name="AddSlot">
+      <arg name="type" type="s" direction="in"/>
+      <arg name="secret" type="ay" direction="in"/>
+      <arg name="options" type="a{sv}" direction="in"/>
+      <arg name="id" type="u" direction="out"/>
+      <arg name="code" type="s" direction="out"/>
+    </method>
+    <method name="RemoveSlot">
+      <arg name="id" type="u" direction="in"/>
+      <arg name="options" type="a{sv}" direction="in"/>
+    </method>
+    <method name="ChangeSecret">
+      <arg name="old" type="ay" direction="in"/>
+      <arg name="new" type="ay" direction="in"/>
+      <arg name="options" type="a{sv}" direction="in"/>
+    </method>
+    <method name="Rotate">
+      <arg name="passphrase" type="ay" direction="in"/>
+      <arg name="options" type="a{sv}" direction="in"/>
+      <arg name="dropped" type="u" direction="out"/>
+    </method>
+    <property name="Locked" type="b" access="read">
+      <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="true"/>
+    </property>
+    <property name="RetryAfterUSec" type="t" access="read">
+      <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
+    </property>
+  </interface>
+"""), ('"Backup"', '    <method name="Diagnose">', """    <method name="Backup">
+      <arg name="path" type="s" direction="in"/>
+      <arg name="options" type="a{sv}" direction="in"/>
+      <arg name="bytes" type="t" direction="out"/>
+    </method>
+"""), ('"Search"', '    <method name="GetHistory">', """    <method name="Search">
+      <arg name="query" type="s" direction="in"/>
+      <arg name="cursor" type="s" direction="in"/>
+      <arg name="limit" type="u" direction="in"/>
+      <arg name="options" type="a{sv}" direction="in"/>
+      <arg name="hits" type="a((ttssxyyssa{sv})a(uu))" direction="out"/>
+      <arg name="next_cursor" type="s" direction="out"/>
+    </method>
+""")):
+    if _word not in XML:
+        XML = XML.replace(_before, _text + _before)
 
 OLDEST, NEWEST, GAP_OLDER, GAP_NEWER, CUT = 1, 2, 4, 8, 64
 
@@ -58,6 +116,14 @@ class Fake:
                        "allow-plain": v("b", False), "enabled": v("b", True)}
         self.spans = []
         self.ends = (0, 0)
+        self.state, self.state_reason = "ready", ""
+        self.slots = [self.slot(1, "keyfile", path="archive-aaaa.key")]
+        self.passphrase = b""
+        self.tries = []           # every secret that Unlock was given
+        self.automatic = True     # the key file opens it
+        self.archive = {"bytes": v("t", 12345678), "epoch_key": v("u", 1), "indexed": v("t", 5), "to_index": v("t", 0)}
+        self.hits = []            # of Search: (message, [(start, length)])
+        self.working = None       # Backup and Rotate answer when this event is set
         self.checks = [("store", "ok", "fine", "", {})]
         self.accounts = [self.account("alice@example.org")]
         self.connections = []
@@ -72,6 +138,13 @@ class Fake:
                      caught_up_usec=1700000001000000, caught_up=caught_up)
         syncd.update(kw)
         return dict(top=a, session=session, sync=syncd, outbox=dict(queued=0, sending=0, failed=0))
+
+    @staticmethod
+    def slot(id, type, label="", **extra):
+        return (id, type, label, 1700000000000000 + id, {k: v("s", x) for k, x in extra.items()})
+
+    def has(self, type):
+        return any(s[1] == type for s in self.slots)
 
     @property
     def seq(self):
@@ -116,9 +189,9 @@ class Fake:
 
     def on_connection(self, server, conn):
         self.connections.append(conn)
-        info = Gio.DBusNodeInfo.new_for_xml(open(XML, encoding="utf-8").read())
+        info = Gio.DBusNodeInfo.new_for_xml(XML)
         for i in info.interfaces:
-            path = ROOT if i.name.endswith(".Manager") else ACCOUNT
+            path = ROOT if i.name.endswith((".Manager", ".Keyring")) else ACCOUNT
             conn.register_object(path, i, self.on_call, self.on_get, None)
         return True
 
@@ -145,6 +218,9 @@ class Fake:
                 out = handler(*args.unpack()) if handler else None
             except Refused as e:
                 invocation.return_dbus_error(e.name, str(e))
+                return
+            if member in ("Backup", "Rotate") and self.working is not None:
+                threading.Thread(target=lambda: (self.working.wait(20), invocation.return_value(out)), daemon=True).start()
                 return
             invocation.return_value(out)
 
@@ -174,7 +250,11 @@ class Fake:
             for part in ("session", "sync", "outbox"):
                 d[part] = v("a{sv}", dictionary(a[part]))
             accounts.append(d)
-        return v("(a{sv})", ({"version": v("s", "0.1.0"), "locked": v("b", False), "accounts": v("aa{sv}", accounts)},))
+        if self.state != "ready":
+            accounts = []
+        return v("(a{sv})", ({"version": v("s", "0.1.0"), "locked": v("b", self.state == "locked"),
+                              "state": v("s", self.state), "state_reason": v("s", self.state_reason),
+                              "archive": v("a{sv}", self.archive), "accounts": v("aa{sv}", accounts)},))
 
     def do_FindAccount(self, jid):
         for a in self.accounts:
@@ -195,6 +275,51 @@ class Fake:
 
     def do_Diagnose(self, options):
         return v("(a(ssssa{sv}))", (self.checks,))
+
+    def do_Backup(self, path, options):
+        if os.path.exists(path):
+            raise Refused("Conflict", "%s exists" % path)
+        with open(path, "w") as f:
+            f.write("x" * 100)
+        return v("(t)", (7654321,))
+
+    # -- Keyring ------------------------------------------------------------------------------------------------
+    def do_Lock(self, options):
+        self.state = "locked"
+
+    def do_Unlock(self, secret, options):
+        self.tries.append(bytes(secret))
+        if bytes(secret) == self.passphrase != b"" or (not secret and self.automatic and self.has("keyfile")):
+            self.state = "ready"
+            return
+        raise Refused("WrongSecret", "the secret opens none of the keys")
+
+    def do_ListSlots(self, options):
+        return v("(a(ussxa{sv}))", (self.slots,))
+
+    def do_AddSlot(self, type, secret, options):
+        id = self.slots[-1][0] + 1
+        self.slots.append(self.slot(id, type, options.get("label", "")))
+        return v("(us)", (id, "ABCDE-FGHIJ-KLMNO-PQRST" if type == "recovery" else ""))
+
+    def do_RemoveSlot(self, id, options):
+        if len(self.slots) == 1:
+            raise Refused("Conflict", "it is the last one")
+        self.slots = [s for s in self.slots if s[0] != id]
+
+    def do_ChangeSecret(self, old, new, options):
+        if self.passphrase and bytes(old) != self.passphrase:
+            raise Refused("WrongSecret", "the old passphrase is wrong")
+        self.passphrase = bytes(new)
+        if not self.has("passphrase"):
+            self.slots.append(self.slot(9, "passphrase"))
+        if options.get("drop-keyfile"):
+            self.slots = [s for s in self.slots if s[1] != "keyfile"]
+
+    def do_Rotate(self, passphrase, options):
+        if bytes(passphrase) != self.passphrase:
+            raise Refused("WrongSecret", "the passphrase is wrong")
+        return v("(u)", (2,))
 
     # -- Sync ---------------------------------------------------------------------------------------------------
     def do_ListGaps(self, conversation, after, limit):
@@ -256,6 +381,12 @@ class Fake:
                  (nxt, len(rows) > len(page), [pack(x) for _, k, x in page if k == "m"], [],
                   [x for _, k, x in page if k == "c"], [(x[1], x[2]) for _, k, x in page if k == "r"]))
 
+    def do_Search(self, query, cursor, limit, options):
+        start = int(cursor or 0)
+        page = self.hits[start:start + min(limit, 3)]
+        nxt = str(start + len(page)) if start + len(page) < len(self.hits) else ""
+        return v("(a((ttssxyyssa{sv})a(uu))s)", ([(pack(m), r) for m, r in page], nxt))
+
     # -- Conversations ------------------------------------------------------------------------------------------
     def do_List(self, cursor, limit, options):
         last = {}
@@ -270,3 +401,8 @@ class Fake:
                 pack(m), self.unread.get(m["conversation"], 0), 0, 0, 0, {}) for m in page]
         nxt = str(start + len(page)) if start + len(page) < len(rows) else ""
         return v("(a(stssx(ttssxyyssa{sv})uutua{sv})st)", (out, nxt, self.seq))
+
+    def do_Get(self, ids):
+        known = {m["conversation"] for m in self.messages}
+        return v("(a(stssx(ttssxyyssa{sv})uutua{sv}))",
+                 ([(i, 1, "direct", i, 0, pack(NONE), 0, 0, 0, 0, {}) for i in ids if i in known],))

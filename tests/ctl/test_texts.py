@@ -29,7 +29,8 @@ def test_every_verb_of_this_issue_is_there():
     assert {v["name"] for v in VERBS} >= {
         "status", "account add", "account list", "account show", "account remove", "account enable", "account disable",
         "account connect", "account disconnect", "account password", "account set", "sync wait", "sync gaps", "sync now",
-        "sync pause", "sync resume", "sync coverage", "ls", "history", "export", "monitor", "doctor"}
+        "sync pause", "sync resume", "sync coverage", "ls", "history", "export", "monitor", "doctor", "search", "lock", "unlock", "passwd",
+        "keys list", "keys add", "keys remove", "keys rotate", "backup"}
 
 
 @pytest.mark.parametrize("verb", [v["name"] for v in VERBS] + [""])
@@ -87,6 +88,9 @@ def test_bash_completes():
     assert {"add", "list", "set"} <= complete("varvectl account ")
     assert "--check" in complete("varvectl status --") and "--lines" not in complete("varvectl status --")
     assert {"--lines", "--json"} <= complete("varvectl -j history --")
+    assert complete("varvectl keys ") == {"list", "add", "remove", "rotate"}
+    assert complete("varvectl keys add ") == {"passphrase", "recovery", "key-file", "credential"}
+    assert complete("varvectl backup /etc/pass") >= {"/etc/passwd"} <= complete("varvectl keys add key-file /etc/pass")
 
 
 def test_the_man_page_has_every_verb_option_exit_code_and_key():

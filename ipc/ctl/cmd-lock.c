@@ -1,0 +1,257 @@
+/*
+ * varvectl lock, unlock, passwd: the archive closed, opened, and its passphrase.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "ipc/ctl/ctl.h"
+#include "ipc/ctl/secret.h"
+#include "ipc/ctl/slots.h"
+#include "ipc/ctl/term.h"
+#include "ipc/ctl/value.h"
+
+#define UNLOCK_TRIES 3 /* on a terminal, as login(1) and cryptsetup(8) */
+#define KEY_FILE_MAX 4096 /* bytes; the daemon takes fewer and says so */
+
+/* {"locked":...} for scripts, a sentence for people. */
+static void done(struct ctl *c, bool locked, const char *what)
+{
+	_cleanup_(json_freep) struct json *j = NULL;
+
+	if (c->json != JSON_OFF) {
+		j = json_new(stdout, c->json);
+		json_object(j, NULL);
+		json_bool(j, "locked", locked);
+		json_object_end(j);
+	} else if (!c->quiet) {
+		term_put(stdout, COLOR_OFF, what, 0, 4);
+	}
+}
+
+int cmd_lock(struct ctl *c)
+{
+	int r = ctl_connect(c);
+
+	if (r == EXIT_OK)
+		r = ctl_call_at(c, VARVE_PATH, VARVE_IFACE_KEYRING, "Lock", NULL, "a{sv}", 0);
+	if (r == EXIT_OK)
+		done(c, true, "locked; nothing is received until: varvectl unlock");
+	return r;
+}
+
+/* One try. The error is told unless ${error} is given: then it is the caller's to look at and to free. */
+static int try_secret(struct ctl *c, const void *secret, size_t len, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error own = SD_BUS_ERROR_NULL;
+	_cleanup_(unrefp) sd_bus_message *m = NULL;
+	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "Unlock", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_sensitive(m);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', secret, len);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "a{sv}", 0);
+	if (r >= 0)
+		r = client_send_long(c->client, m, c->timeout_us ? c->timeout_us : CTL_DERIVE_US, NULL, NULL,
+				     error ? error : &own, NULL);
+	if (r >= 0)
+		return EXIT_OK;
+	return error ? (int)client_exit_code(error, r) : ctl_fail_bus(c, &own, r);
+}
+
+static int with_key_file(struct ctl *c, const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char content[KEY_FILE_MAX + 1];
+	size_t n = 0;
+	int r;
+
+	if (fd < 0)
+		return ctl_fail(c, errno == EACCES ? EXIT_DENIED : EXIT_USAGE, NULL, "cannot open the key file %s: %s",
+				path, strerror(errno));
+	while (n < sizeof(content)) {
+		ssize_t got = read(fd, content + n, sizeof(content) - n);
+
+		if (got < 0 && errno != EINTR) {
+			explicit_bzero(content, sizeof(content));
+			return ctl_fail(c, EXIT_USAGE, NULL, "cannot read the key file %s: %s", path, strerror(errno));
+		}
+		if (got == 0)
+			break;
+		n += got > 0 ? (size_t)got : 0;
+	}
+	if (n == 0 || n > KEY_FILE_MAX)
+		r = ctl_fail(c, EXIT_USAGE, NULL, "%s is no key file: it has %s", path,
+			     n ? "more than 4,096 bytes" : "no content");
+	else
+		r = try_secret(c, content, n, NULL);
+	explicit_bzero(content, sizeof(content));
+	return r;
+}
+
+/* Ask for a passphrase or a recovery code, on a terminal up to three times. */
+static int with_typed(struct ctl *c, const struct slots *slots)
+{
+	bool passphrase = slots_count(slots, SLOT_PASSPHRASE), recovery = slots_count(slots, SLOT_RECOVERY);
+	const char *prompt = passphrase && recovery ? "Passphrase (or recovery code): "
+			     : recovery             ? "Recovery code: "
+						    : "Passphrase: ";
+	int r = EXIT_OK;
+
+	for (int i = 0; i < UNLOCK_TRIES; i++) {
+		char *secret = NULL;
+
+		r = secret_get(c, recovery && !passphrase ? "the recovery code" : "the passphrase", prompt, &secret);
+		if (r != EXIT_OK)
+			return r;
+		r = try_secret(c, secret, strlen(secret), NULL);
+		secret_free(secret);
+		if (r != EXIT_SECRET || ctl_opt(c, PASSWORD_FD))
+			return r;
+	}
+	return r;
+}
+
+/* What nobody needs to type: the key file and the credential are tried again. True if that settled it, as *ret_code. */
+static bool with_nothing(struct ctl *c, const struct slots *slots, int *ret_code)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	bool typed = slots_count(slots, SLOT_PASSPHRASE) || slots_count(slots, SLOT_RECOVERY);
+
+	*ret_code = try_secret(c, "", 0, &error);
+	if (*ret_code == EXIT_OK)
+		return true;
+	if (*ret_code == EXIT_SECRET && typed)
+		return false;
+	*ret_code = ctl_fail_bus(c, &error, -EIO);
+	return true;
+}
+
+int cmd_unlock(struct ctl *c)
+{
+	_cleanup_(value_freep) struct value *status = NULL;
+	_cleanup_(slots_deinit) struct slots slots = { 0 };
+	const char *key_file = ctl_opt(c, KEY_FILE);
+	bool settled;
+	int r;
+
+	if (key_file && ctl_opt(c, PASSWORD_FD))
+		return ctl_fail(c, EXIT_USAGE, NULL, "--key-file and --password-fd do not go together");
+	r = ctl_connect(c);
+	if (r == EXIT_OK)
+		r = value_status(c, &status);
+	if (r != EXIT_OK)
+		return r;
+	if (strcmp(value_str(status, "state"), "failed") == 0) {
+		r = try_secret(c, "", 0, NULL); /* the disk may have room again, or the file be back */
+		if (r == EXIT_OK)
+			done(c, false, "opened; connecting");
+		return r;
+	}
+	if (!value_true(status, "locked")) {
+		done(c, false, "it is not locked");
+		return EXIT_OK;
+	}
+	if (key_file) {
+		r = with_key_file(c, key_file);
+	} else {
+		r = slots_get(c, &slots);
+		settled = r != EXIT_OK ||
+			  (!ctl_opt(c, PASSWORD_FD) && slots_automatic(&slots) && with_nothing(c, &slots, &r));
+		if (!settled)
+			r = with_typed(c, &slots);
+	}
+	if (r == EXIT_OK)
+		done(c, false, "unlocked; connecting");
+	return r;
+}
+
+/* --password-fd has the old passphrase first, but only where there is one: an empty first line is allowed for none. */
+static int ask_both(struct ctl *c, bool has_old, char **ret_old, char **ret_new)
+{
+	int r = has_old ? secret_get(c, "the present passphrase", "Present passphrase: ", ret_old) : EXIT_OK;
+
+	return r == EXIT_OK ? secret_new(c, !has_old, ret_new) : r;
+}
+
+static int change(struct ctl *c, const char *old, const char *new)
+{
+	_cleanup_(unrefp) sd_bus_message *m = NULL;
+	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "ChangeSecret", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_sensitive(m);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', old ? old : "", old ? strlen(old) : 0);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', new, strlen(new));
+	if (r >= 0)
+		r = ctl_opt(c, DROP_KEY_FILE) ? sd_bus_message_append(m, "a{sv}", 1, "drop-keyfile", "b", 1)
+					      : sd_bus_message_append(m, "a{sv}", 0);
+	if (r < 0)
+		return ctl_fail(c, EXIT_FAIL, NULL, "out of memory");
+	return ctl_send_long(c, m, CTL_DERIVE_US, NULL, NULL, NULL);
+}
+
+/* What the user has now, and what is still missing: a passphrase beside a key file protects nothing. */
+static void tell_result(struct ctl *c, const struct slots *slots, const char *weak)
+{
+	_cleanup_(json_freep) struct json *j = NULL;
+	bool automatic = slots_automatic(slots), recovery = slots_count(slots, SLOT_RECOVERY);
+
+	if (c->json != JSON_OFF) {
+		j = json_new(stdout, c->json);
+		json_object(j, NULL);
+		json_bool(j, "automatic", automatic);
+		json_bool(j, "recovery", recovery);
+		json_string(j, "warning", weak);
+		json_object_end(j);
+		return;
+	}
+	if (c->quiet)
+		return;
+	puts("The passphrase is set.");
+	if (slots_count(slots, SLOT_KEYFILE))
+		term_put(stdout, COLOR_OFF,
+			 "The key file still opens the archive without it: whoever has both has everything. To be asked "
+			 "for the passphrase at every start: varvectl passwd --drop-key-file",
+			 0, 4);
+	else if (!automatic)
+		term_put(stdout, COLOR_OFF,
+			 "varved is locked after every start, and receives nothing until: varvectl unlock", 0, 4);
+	if (!recovery)
+		term_put(stdout, COLOR_OFF,
+			 "There is no recovery code: without the passphrase the archive is lost. To print one: varvectl "
+			 "keys add recovery",
+			 0, 4);
+}
+
+int cmd_passwd(struct ctl *c)
+{
+	_cleanup_(slots_deinit) struct slots slots = { 0 };
+	const char *weak = NULL;
+	char *old = NULL, *new = NULL;
+	int r = secret_possible(c, "a passphrase");
+
+	if (r == EXIT_OK)
+		r = ctl_ready(c);
+	if (r == EXIT_OK)
+		r = slots_get(c, &slots);
+	if (r == EXIT_OK)
+		r = ask_both(c, slots_count(&slots, SLOT_PASSPHRASE), &old, &new);
+	if (r == EXIT_OK) {
+		weak = secret_weakness(new);
+		r = change(c, old, new);
+	}
+	secret_free(old);
+	secret_free(new);
+	if (r != EXIT_OK)
+		return r;
+	slots_deinit(&slots);
+	r = slots_get(c, &slots);
+	if (r == EXIT_OK)
+		tell_result(c, &slots, weak);
+	return r;
+}

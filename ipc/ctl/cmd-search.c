@@ -1,0 +1,219 @@
+/*
+ * varvectl search: messages that have the words, newest first.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ipc/ctl/ctl.h"
+#include "ipc/ctl/marked.h"
+#include "ipc/ctl/page.h"
+#include "ipc/ctl/row.h"
+#include "ipc/ctl/term.h"
+#include "ipc/ctl/text.h"
+#include "ipc/ctl/time.h"
+
+#define SEARCH_PRESET 20
+#define SEARCH_MAX 100000 /* rows; more is what export is for */
+#define BODY_LINES 3 /* of a hit; `history --around=ID` shows the rest */
+
+struct search {
+	struct ctl *c;
+	struct json *json;
+	char *query, *conversation, *sender; /* NULL: any */
+	int64_t since, until;
+	uint64_t left; /* how many more */
+	uint64_t found;
+};
+
+static void search_deinit(struct search *s)
+{
+	json_free(s->json);
+	free(s->query);
+	free(s->conversation);
+	free(s->sender);
+}
+
+static void put_json(struct search *s, const struct message *m, const struct mark *marks, size_t n)
+{
+	json_object(s->json, NULL);
+	message_json(s->json, m);
+	json_array(s->json, "matches");
+	for (size_t i = 0; i < n; i++) {
+		json_array(s->json, NULL);
+		json_uint(s->json, NULL, marks[i].start);
+		json_uint(s->json, NULL, marks[i].length);
+		json_array_end(s->json);
+	}
+	json_array_end(s->json);
+	json_object_end(s->json);
+}
+
+/* "2026-03-01 14:02  bob@example.org  me  #1234", and the body below it. */
+static void put_text(struct search *s, const struct message *m, const struct mark *marks, size_t n)
+{
+	_cleanup_(freep) char *conversation = text_clean(m->conversation, false), *raw = message_author(m);
+	_cleanup_(freep) char *author = text_clean(raw, false), *head = NULL, *cut = NULL;
+	bool plain = strcmp(message_text(m), m->body) == 0;
+	char when[TIME_HUMAN_SIZE];
+	struct marked body;
+
+	if (s->found > 1 && !s->c->quiet)
+		putchar('\n');
+	/* In a conversation of two the other party's name is that of the conversation. */
+	if (strcmp(author, conversation) == 0)
+		head = xasprintf("%s  %llu", conversation, (unsigned long long)m->id);
+	else
+		head = xasprintf("%s  %s  %llu", conversation, author, (unsigned long long)m->id);
+	cut = text_ellipsis(head, term_columns() - 18);
+	printf("%s%s  %s%s\n", term_color(COLOR_DIM), time_local(m->time_us, "%Y-%m-%d %H:%M", when), cut,
+	       term_color(COLOR_OFF));
+	body = marked_new(message_text(m), marks, plain ? n : 0);
+	marked_print(&body, stdout, 4, BODY_LINES);
+	marked_deinit(&body);
+}
+
+/* The next "(M a(uu))" of the array that ${m} is in: 1, 0 at its end, -errno. What was read is the caller's. */
+static int read_hit(sd_bus_message *m, struct message *ret, struct mark **ret_marks, size_t *ret_n)
+{
+	struct mark *marks = NULL, one;
+	size_t n = 0;
+	int r = sd_bus_message_enter_container(m, 'r', VARVE_SIG_MESSAGE "a(uu)");
+
+	if (r <= 0)
+		return r;
+	r = message_read(m, ret);
+	if (r <= 0)
+		return r < 0 ? r : -EBADMSG;
+	r = sd_bus_message_enter_container(m, 'a', "(uu)");
+	while (r >= 0 && (r = sd_bus_message_read(m, "(uu)", &one.start, &one.length)) > 0) {
+		marks = xrealloc(marks, n + 1, sizeof(*marks));
+		marks[n++] = one;
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	if (r < 0) {
+		message_deinit(ret);
+		free(marks);
+		return r;
+	}
+	*ret_marks = marks;
+	*ret_n = n;
+	return 1;
+}
+
+static int read_page(struct search *s, sd_bus_message *reply, char **ret_next)
+{
+	const char *next;
+	int r = sd_bus_message_enter_container(reply, 'a', "(" VARVE_SIG_MESSAGE "a(uu))");
+
+	while (r >= 0) {
+		struct message row;
+		struct mark *marks;
+		size_t n;
+
+		r = read_hit(reply, &row, &marks, &n);
+		if (r <= 0)
+			break;
+		if (s->left > 0) {
+			s->left--;
+			s->found++;
+			if (s->json)
+				put_json(s, &row, marks, n);
+			else
+				put_text(s, &row, marks, n);
+		}
+		message_deinit(&row);
+		free(marks);
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "s", &next);
+	if (r >= 0) {
+		free(*ret_next);
+		*ret_next = xstrdup(next);
+	}
+	return r;
+}
+
+static int append(struct search *s, sd_bus_message *m, const char *cursor)
+{
+	uint32_t limit = s->left < PAGE_ROWS_MAX ? (uint32_t)s->left : PAGE_ROWS_MAX;
+	int r = sd_bus_message_append(m, "ssu", s->query, cursor, limit);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0 && s->conversation)
+		r = sd_bus_message_append(m, "{sv}", "conversation", "s", s->conversation);
+	if (r >= 0 && s->sender)
+		r = sd_bus_message_append(m, "{sv}", "sender", "s", s->sender);
+	if (r >= 0 && s->since)
+		r = sd_bus_message_append(m, "{sv}", "since", "x", s->since);
+	if (r >= 0 && s->until)
+		r = sd_bus_message_append(m, "{sv}", "until", "x", s->until);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int look(struct search *s)
+{
+	_cleanup_(freep) char *cursor = xstrdup("");
+
+	do {
+		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+		_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
+		int r = client_message(s->c->client, s->c->account, VARVE_IFACE_ARCHIVE, "Search", &m);
+
+		if (r >= 0)
+			r = append(s, m, cursor);
+		if (r < 0)
+			return ctl_fail(s->c, EXIT_USAGE, NULL, "an argument is not valid UTF-8");
+		r = client_send(s->c->client, m, &error, &reply);
+		if (r < 0)
+			return ctl_fail_bus(s->c, &error, r);
+		if (read_page(s, reply, &cursor) < 0)
+			return ctl_bad_reply(s->c, "Search");
+	} while (*cursor && s->left > 0);
+	return EXIT_OK;
+}
+
+/* Several words need no quotes: they are one query. */
+static char *join(const char *const *words)
+{
+	char *all = xstrdup("");
+
+	for (; *words; words++) {
+		char *more = xasprintf("%s%s%s", all, *all ? " " : "", *words);
+
+		free(all);
+		all = more;
+	}
+	return all;
+}
+
+int cmd_search(struct ctl *c)
+{
+	_cleanup_(search_deinit) struct search s = { .c = c, .query = join(c->opts.args) };
+	int r;
+
+	s.conversation = ctl_opt(c, IN) ? str_fold(ctl_opt(c, IN)) : NULL;
+	s.sender = ctl_opt(c, FROM) ? str_fold(ctl_opt(c, FROM)) : NULL;
+	if (s.query[strspn(s.query, " \t\n")] == '\0')
+		return ctl_fail(c, EXIT_USAGE, "varvectl search --help", "there is nothing to search for");
+	r = ctl_lines(c, SEARCH_PRESET, SEARCH_MAX, &s.left);
+	if (r == EXIT_OK)
+		r = ctl_time(c, "since", ctl_opt(c, SINCE), &s.since);
+	if (r == EXIT_OK)
+		r = ctl_time(c, "until", ctl_opt(c, UNTIL), &s.until);
+	if (r == EXIT_OK)
+		r = ctl_account(c, NULL);
+	if (r != EXIT_OK)
+		return r;
+	s.json = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
+	r = look(&s);
+	/* Nothing named was missing, so this is no failure (cli.md: 4 is for named things). */
+	if (r == EXIT_OK && s.found == 0 && !s.json && !c->quiet)
+		fputs("nothing found\n", stderr);
+	return r;
+}

@@ -1,0 +1,237 @@
+#include "ipc/ctl/offline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "ipc/ctl/util.h"
+
+#define DISK_WARN_BYTES (UINT64_C(200) * 1024 * 1024) /* as the daemon's own check */
+
+struct offline {
+	offline_fn fn;
+	void *userdata;
+	char *data, *config, *runtime; /* .../varve; not necessarily there */
+};
+
+static void say(const struct offline *o, const char *check, const char *result, const char *hint, const char *fmt, ...)
+	_printf_(5, 6);
+
+static void say(const struct offline *o, const char *check, const char *result, const char *hint, const char *fmt, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	o->fn(o->userdata, check, result, text, hint);
+}
+
+/* As varved does: $XDG_... when it is absolute (XDG base directory specification), else below $HOME. */
+static char *base_dir(const char *variable, const char *fallback)
+{
+	const char *value = getenv(variable), *home = getenv("HOME");
+
+	if (value && *value == '/')
+		return xasprintf("%s/varve", value);
+	return xasprintf("%s/%s/varve", home ? home : "", fallback);
+}
+
+static char *runtime_dir(void)
+{
+	const char *value = getenv("XDG_RUNTIME_DIR");
+
+	return value && *value == '/' ? xstrdup(value) : xasprintf("/run/user/%u", (unsigned)getuid());
+}
+
+/* Beside varvectl, or anywhere in $PATH. */
+static char *find_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	_cleanup_(freep) char *rest = NULL;
+
+	if (n > 0) {
+		char *slash;
+
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		*slash = '\0';
+		rest = xasprintf("%s:%s", self, path ? path : "/usr/local/bin:/usr/bin");
+	} else {
+		rest = xstrdup(path ? path : "/usr/local/bin:/usr/bin");
+	}
+	for (char *save = NULL, *dir = strtok_r(rest, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		char *file = xasprintf("%s/%s", dir, name);
+
+		if (access(file, X_OK) == 0)
+			return file;
+		free(file);
+	}
+	return NULL;
+}
+
+static void check_program(const struct offline *o)
+{
+	_cleanup_(freep) char *found = find_program("varved");
+
+	if (found)
+		say(o, "varved", "ok", NULL, "installed: %s", found);
+	else
+		say(o, "varved", "fail", "install it: meson install -C build, or the package varve",
+		    "the program varved is not in $PATH");
+}
+
+/* One directory: there, ours, closed to others, writable. True if it can be looked into. */
+static bool check_dir(const struct offline *o, const char *check, const char *dir, const char *if_missing)
+{
+	struct stat st;
+
+	if (stat(dir, &st) < 0) {
+		if (errno == ENOENT)
+			say(o, check, if_missing ? "skip" : "fail",
+			    if_missing ? NULL : "log in as this user with a session of its own: \"su\" makes none",
+			    "%s is not there%s%s", dir, if_missing ? ": " : "", if_missing ? if_missing : "");
+		else
+			say(o, check, "fail", NULL, "%s: %s", dir, strerror(errno));
+		return false;
+	}
+	if (!S_ISDIR(st.st_mode))
+		say(o, check, "fail", "move it away", "%s is not a directory", dir);
+	else if (st.st_uid != getuid())
+		say(o, check, "fail", "run varvectl and varved as that user, or give it back with chown",
+		    "%s belongs to the user with the number %u, not to you", dir, (unsigned)st.st_uid);
+	else if (access(dir, R_OK | W_OK | X_OK) < 0)
+		say(o, check, "fail", "chmod 700 that directory; is its file system read-only?", "%s: %s", dir,
+		    strerror(errno));
+	else if (st.st_mode & 077)
+		say(o, check, "warn", "chmod 700 that directory", "%s can be opened by others (mode %04o)", dir,
+		    (unsigned)(st.st_mode & 07777));
+	else
+		say(o, check, "ok", NULL, "%s, for this user only", dir);
+	return S_ISDIR(st.st_mode) && access(dir, R_OK | X_OK) == 0;
+}
+
+static void check_socket(const struct offline *o)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/varve/bus", o->runtime);
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		say(o, "socket", "warn", "start varved; what is left of the old socket does not matter",
+		    "%s is there, and nobody listens: varved was killed", path);
+	else
+		say(o, "socket", "skip", NULL, "varved is not running: there is no %s", path);
+}
+
+/* Somebody holds the lock though nobody answers: another varved with these directories, or one that hangs. */
+static void check_lock(const struct offline *o)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/lock", o->data);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char pid[16] = "";
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+		flock(fd, LOCK_UN);
+		return;
+	}
+	if (read(fd, pid, sizeof(pid) - 1) > 0)
+		pid[strspn(pid, "0123456789")] = '\0';
+	say(o, "lock", "fail", "is XDG_RUNTIME_DIR another one there? Else end that process and start varved again",
+	    "the archive is in use by the process %s, which does not answer here", *pid ? pid : "(unknown)");
+}
+
+static bool is_file(const char *dir, const char *name, struct stat *st)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+
+	return stat(path, st) == 0 && S_ISREG(st->st_mode);
+}
+
+static void check_archive(const struct offline *o)
+{
+	struct stat keys, bak, db;
+	bool has_keys = is_file(o->data, "archive.keys", &keys), has_bak = is_file(o->data, "archive.keys.bak", &bak);
+	bool has_db = is_file(o->data, "archive.db", &db);
+
+	if (!has_keys && !has_bak && !has_db) {
+		say(o, "archive", "skip", NULL, "there is none yet: varved makes it at its first start");
+		return;
+	}
+	if (!has_keys && !has_bak)
+		say(o, "archive", "fail", "put archive.keys back from a backup; without it nothing opens the archive",
+		    "%s/archive.db is there, and its key store archive.keys is not", o->data);
+	else if (has_keys && keys.st_size == 0 && !has_bak)
+		say(o, "archive", "fail", "put archive.keys back from a backup", "%s/archive.keys is empty", o->data);
+	else if (!has_keys)
+		say(o, "archive", "warn", "start varved: it takes archive.keys.bak", "%s/archive.keys is not there, but "
+		    "its copy is", o->data);
+	else if (access(o->data, W_OK) == 0 && (keys.st_mode & 077))
+		say(o, "archive", "warn", "chmod 600 it", "%s/archive.keys can be read by others", o->data);
+	else
+		say(o, "archive", "ok", NULL, "the key store archive.keys is there");
+}
+
+static void check_config(const struct offline *o)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/varve.conf", o->config);
+	struct stat st;
+
+	if (stat(path, &st) < 0 && errno == ENOENT)
+		say(o, "configuration", "ok", NULL, "none is needed, and there is none");
+	else if (access(path, R_OK) < 0)
+		say(o, "configuration", "fail", "chmod 600 it, or remove it", "%s: %s", path, strerror(errno));
+	else
+		say(o, "configuration", "ok", NULL, "%s can be read; varved checks it when it starts", path);
+}
+
+static void check_disk(const struct offline *o)
+{
+	struct statvfs fs;
+	uint64_t left;
+
+	if (statvfs(o->data, &fs) < 0)
+		return;
+	left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (fs.f_flag & ST_RDONLY)
+		say(o, "disk", "fail", "mount it for writing", "%s is on a read-only file system", o->data);
+	else if (left < DISK_WARN_BYTES)
+		say(o, "disk", "warn", "free some space", "only %llu MB left", (unsigned long long)(left / 1000000));
+	else
+		say(o, "disk", "ok", NULL, "%llu MB left", (unsigned long long)(left / 1000000));
+}
+
+void offline_checks(offline_fn fn, void *userdata)
+{
+	struct offline o = {
+		.fn = fn,
+		.userdata = userdata,
+		.data = base_dir("XDG_DATA_HOME", ".local/share"),
+		.config = base_dir("XDG_CONFIG_HOME", ".config"),
+		.runtime = runtime_dir(),
+	};
+
+	check_program(&o);
+	if (check_dir(&o, "runtime", o.runtime, NULL))
+		check_socket(&o);
+	if (check_dir(&o, "data-directory", o.data, "varved makes it at its first start")) {
+		check_lock(&o);
+		check_archive(&o);
+		check_disk(&o);
+	}
+	check_dir(&o, "configuration-directory", o.config, "it is not needed");
+	check_config(&o);
+	free(o.data);
+	free(o.config);
+	free(o.runtime);
+}

@@ -1,0 +1,127 @@
+#include "ipc/ctl/slots.h"
+
+#include <string.h>
+
+#include "ipc/ctl/ctl.h"
+
+static const struct {
+	const char *type, *word, *noun;
+} types[] = {
+	{ SLOT_PASSPHRASE, "passphrase", "the passphrase" },
+	{ SLOT_RECOVERY, "recovery", "the recovery code" },
+	{ SLOT_KEYFILE, "key-file", "the key file" },
+	{ SLOT_CREDENTIAL, "credential", "the systemd credential" },
+};
+
+const char *slot_word(const char *type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(types[i].type, type) == 0)
+			return types[i].word;
+	return type; /* of a newer daemon */
+}
+
+const char *slot_type(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(types[i].word, word) == 0 || strcmp(types[i].type, word) == 0)
+			return types[i].type;
+	return NULL;
+}
+
+char *slot_describe(const struct slot *s)
+{
+	const char *noun = s->type;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(types[i].type, s->type) == 0)
+			noun = types[i].noun;
+	if (*s->label)
+		return xasprintf("%s \"%s\"", noun, s->label);
+	return xasprintf("%s%s%s", noun, *s->path ? " " : "", s->path);
+}
+
+size_t slots_count(const struct slots *s, const char *type)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += strcmp(s->slot[i].type, type) == 0;
+	return n;
+}
+
+bool slots_automatic(const struct slots *s)
+{
+	return slots_count(s, SLOT_KEYFILE) || slots_count(s, SLOT_CREDENTIAL);
+}
+
+void slots_deinit(struct slots *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->slot[i].type);
+		free(s->slot[i].label);
+		free(s->slot[i].path);
+	}
+	free(s->slot);
+	*s = (struct slots){ 0 };
+}
+
+/* extra: `path`, and what a newer daemon may add. */
+static int read_path(sd_bus_message *m, char **ret)
+{
+	const char *key, *value;
+	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		r = sd_bus_message_read(m, "s", &key);
+		if (r >= 0 && strcmp(key, "path") == 0) {
+			r = sd_bus_message_read(m, "v", "s", &value);
+			if (r >= 0) {
+				free(*ret);
+				*ret = xstrdup(value);
+			}
+		} else if (r >= 0) {
+			r = sd_bus_message_skip(m, "v");
+		}
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_slots(sd_bus_message *m, struct slots *s)
+{
+	int r = sd_bus_message_enter_container(m, 'a', "(ussxa{sv})");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "ussxa{sv}")) > 0) {
+		struct slot one = { .path = xstrdup("") };
+		const char *type = "", *label = "";
+
+		r = sd_bus_message_read(m, "ussx", &one.id, &type, &label, &one.created_us);
+		if (r >= 0)
+			r = read_path(m, &one.path);
+		one.type = xstrdup(type);
+		one.label = xstrdup(label);
+		s->slot = xrealloc(s->slot, s->n + 1, sizeof(*s->slot));
+		s->slot[s->n++] = one;
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int slots_get(struct ctl *c, struct slots *ret)
+{
+	_cleanup_(unrefp) sd_bus_message *reply = NULL;
+	int r = ctl_connect(c);
+
+	if (r == EXIT_OK)
+		r = ctl_call_at(c, VARVE_PATH, VARVE_IFACE_KEYRING, "ListSlots", &reply, "a{sv}", 0);
+	if (r != EXIT_OK)
+		return r;
+	*ret = (struct slots){ 0 };
+	if (read_slots(reply, ret) >= 0)
+		return EXIT_OK;
+	slots_deinit(ret);
+	return ctl_bad_reply(c, "ListSlots");
+}
