@@ -24,10 +24,6 @@ struct ctl {
 	char *account_jid;
 };
 
-#ifndef VARVE_IFACE_KEYRING
-#define VARVE_IFACE_KEYRING "org.varve.Varve1.Keyring"
-#endif
-
 /* Value of an option: NULL when not given, "" for a flag. */
 #define ctl_opt(c, id) ((c)->opts.value[OPT_##id])
 

@@ -10,53 +10,8 @@ ROOT = "/org/varve/Varve1"
 ACCOUNT = ROOT + "/account/1"
 with open(os.path.join(os.path.dirname(__file__), "../../ipc/org.varve.Varve1.xml"), encoding="utf-8") as _f:
     XML = _f.read()
-# Until the contract has them.
-for _word, _before, _text in (("Keyring", '  <interface name="org.varve.Varve1.Account">', """  <interface name="org.varve.Varve1.Keyring">
-    <method name="Unlock">
-      <arg name="secret" type="ay" direction="in"/>
-      <arg name="options" type="a{sv}" direction="in"/>
-    </method>
-    <method name="Lock">
-      <arg name="options" type="a{sv}" direction="in"/>
-    </method>
-    <method name="ListSlots">
-      <arg name="options" type="a{sv}" direction="in"/>
-      <arg name="slots" type="a(ussxa{sv})" direction="out"/>
-    </method>
-    <method name="AddSlot">
-      <arg name="type" type="s" direction="in"/>
-      <arg name="secret" type="ay" direction="in"/>
-      <arg name="options" type="a{sv}" direction="in"/>
-      <arg name="id" type="u" direction="out"/>
-      <arg name="code" type="s" direction="out"/>
-    </method>
-    <method name="RemoveSlot">
-      <arg name="id" type="u" direction="in"/>
-      <arg name="options" type="a{sv}" direction="in"/>
-    </method>
-    <method name="ChangeSecret">
-      <arg name="old" type="ay" direction="in"/>
-      <arg name="new" type="ay" direction="in"/>
-      <arg name="options" type="a{sv}" direction="in"/>
-    </method>
-    <method name="Rotate">
-      <arg name="passphrase" type="ay" direction="in"/>
-      <arg name="options" type="a{sv}" direction="in"/>
-      <arg name="dropped" type="u" direction="out"/>
-    </method>
-    <property name="Locked" type="b" access="read">
-      <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="true"/>
-    </property>
-    <property name="RetryAfterUSec" type="t" access="read">
-      <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
-    </property>
-  </interface>
-"""), ('"Backup"', '    <method name="Diagnose">', """    <method name="Backup">
-      <arg name="path" type="s" direction="in"/>
-      <arg name="options" type="a{sv}" direction="in"/>
-      <arg name="bytes" type="t" direction="out"/>
-    </method>
-"""), ('"Search"', '    <method name="GetHistory">', """    <method name="Search">
+if '"Search"' not in XML:  # until the contract has it
+    XML = XML.replace('    <method name="GetHistory">', """    <method name="Search">
       <arg name="query" type="s" direction="in"/>
       <arg name="cursor" type="s" direction="in"/>
       <arg name="limit" type="u" direction="in"/>
@@ -64,9 +19,7 @@ for _word, _before, _text in (("Keyring", '  <interface name="org.varve.Varve1.A
       <arg name="hits" type="a((ttssxyyssa{sv})a(uu))" direction="out"/>
       <arg name="next_cursor" type="s" direction="out"/>
     </method>
-""")):
-    if _word not in XML:
-        XML = XML.replace(_before, _text + _before)
+    <method name="GetHistory">""")
 
 OLDEST, NEWEST, GAP_OLDER, GAP_NEWER, CUT = 1, 2, 4, 8, 64
 
