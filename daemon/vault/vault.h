@@ -21,12 +21,13 @@
 #include "vault/page.h"
 
 #define VAULT_SIDECAR "archive.keys"
+#define VAULT_DATABASE "archive.db" /* the first one; a rotation's caller names the next */
 
 enum {
 	VAULT_SLOTS_MAX = 16,	   /* people have a passphrase, a recovery code, a key file; room for more */
 	VAULT_SECRET_MAX = 1024,   /* bytes of a passphrase or of a key file's content */
 	VAULT_PASSPHRASE_MIN = 1,  /* what is too weak is the user's choice; varvectl warns */
-	VAULT_CREDENTIAL_MIN = 32, /* bytes: used without Argon2id */
+	VAULT_CREDENTIAL_MIN = 32, /* bytes of a credential or a key file: used without Argon2id */
 };
 
 enum slot_type { SLOT_KEYFILE, SLOT_PASSPHRASE, SLOT_CREDENTIAL, SLOT_RECOVERY };
@@ -58,12 +59,16 @@ struct vault_slot {
 
 /*
  * Read the sidecar of ${dir}. ${config_dir}: where relative key files are. Outcomes: NONE, DAMAGED, NEWER, UNREADABLE.
- * A torn or missing sidecar with a good .bak is repaired from it and logged.
+ * A torn or missing sidecar with a good .bak is repaired from it and logged (the torn one is kept, as .damaged).
  */
 int vault_load(const char *dir, const char *config_dir, struct vault **ret, char **ret_why);
+/* Read the sidecar at ${path}, a backup's say, for reading only: nothing on the disk changes, ever; what would write gives
+ * -EROFS. Its database is beside it. The same outcomes. */
+int vault_load_file(const char *path, const char *config_dir, struct vault **ret, char **ret_why);
 /*
  * A new vault for a new archive: master key, file id, a key file of its own in ${config_dir} (O_EXCL, 0600,
- * archive-ID.key), sidecar in state "creating", all durable. Unlocked. UNREADABLE: a directory cannot be written.
+ * archive-ID.key), sidecar in state "creating", all durable. Unlocked. Both directories are made (0700) if missing.
+ * UNREADABLE: a directory cannot be written. -EEXIST: there is a sidecar or a .bak.
  */
 int vault_create(const char *dir, const char *config_dir, struct vault **ret, char **ret_why);
 /* The database exists from now on: state "ready". Before that a missing database is a creation that was cut off; after
@@ -81,31 +86,49 @@ const struct page_keys *vault_keys(const struct vault *v);
 /* Wipe the master key and all that was derived. The database must be closed and unbound. */
 void vault_lock(struct vault *v);
 
+/*
+ * Unlocking. Once the master key is known the .bak is made the same as the sidecar, should a crash have left it behind.
+ * On a vault that is unlocked already, all but vault_unlock_auto() check the secret and change nothing.
+ */
 /* Try key file and credential slots: 0, VAULT_E_LOCKED (with why), VAULT_E_FORGED. */
 int vault_unlock_auto(struct vault *v, char **ret_why);
 /* A recovery code (as printed, spaces and case do not matter), or the content of a key file: at once, no Argon2id.
  * 0, VAULT_E_WRONG, VAULT_E_FORGED. */
 int vault_unlock_direct(struct vault *v, const void *secret, size_t len, char **ret_why);
-/* Passphrase, in two steps: derive candidates for every passphrase slot in a child, then open. ${secret} is copied.
- * vault_derive_start() gives VAULT_E_WRONG at once if there is no passphrase slot. */
+/* Passphrase, in two steps: try it on every passphrase slot in a child (a second each), then open. ${secret} is not
+ * needed after vault_derive_start(), which gives VAULT_E_WRONG at once if there is no passphrase slot. ${done} stays the
+ * caller's. -ENOMEM: the memory that the slot asks for is not to be had; -EPIPE: the child was killed, likely for it. */
 int vault_derive_start(const struct vault *v, const void *secret, size_t len, struct child **ret);
 int vault_unlock_derived(struct vault *v, struct child *done, char **ret_why);
-/* Whether ${secret} has the form of a recovery code (then vault_unlock_direct() is tried first). */
+/* Whether ${secret} has the form of a recovery code, with or without a typing error: then vault_unlock_direct() is tried
+ * first, and the passphrase after it if that is WRONG (a passphrase may look like one). */
 bool vault_is_recovery_code(const void *secret, size_t len);
 
-/* Slots. Every change rewraps only and is durable when it returns 0. All but the list need unlocked. */
+/*
+ * Slots. Every change rewraps only. When it returns 0 it is durable, in the sidecar and in the .bak, so that a secret that
+ * was removed opens neither. After -errno the vault is as before. All but the list need unlocked (-ENOKEY).
+ * Labels and paths are UTF-8 without control characters (VAULT_E_LIMIT).
+ */
 size_t vault_slot_count(const struct vault *v);
 struct vault_slot vault_slot_at(const struct vault *v, size_t i);
+/* ${path}: absolute. A file that is there is used as it is (regular, 0600, this user's, VAULT_CREDENTIAL_MIN to
+ * VAULT_SECRET_MAX bytes); one that is not is made. UNREADABLE, LIMIT. */
 int vault_add_keyfile(struct vault *v, const char *path, const char *label, uint32_t *ret_id, char **ret_why);
+/* ${name}: in $CREDENTIALS_DIRECTORY, which must have it now. UNREADABLE, LIMIT. */
 int vault_add_credential(struct vault *v, const char *name, const char *label, uint32_t *ret_id, char **ret_why);
 /* *ret_code: the printable code (caller frees with secret_free); shown once, kept nowhere. */
 int vault_add_recovery(struct vault *v, const char *label, uint32_t *ret_id, char **ret_code, char **ret_why);
 /* Passphrase: calibrate and derive in a child (about a second), then add. ${replace}: 0, or the id of the slot which
- * goes in the same write (passwd). */
+ * goes in the same write (passwd). ${done} stays the caller's. LIMIT, NO_SLOT; errors as vault_unlock_derived(). */
 int vault_passphrase_start(const struct vault *v, const void *secret, size_t len, struct child **ret, char **ret_why);
 int vault_passphrase_finish(struct vault *v, struct child *done, const char *label, uint32_t replace, uint32_t *ret_id,
 			    char **ret_why);
-/* LAST_SLOT, NO_SLOT. A key file that varve itself made is unlinked after the sidecar is durable. */
+/*
+ * LAST_SLOT: no passphrase, recovery code, or key file or credential that opens the archive now would be left. NO_SLOT.
+ * The key file that vault_create() made is unlinked after sidecar and .bak are durable, because with an older copy of the
+ * sidecar it would still open the archive; so it does for a backup that was made before. A file at a path which the user
+ * gave stays.
+ */
 int vault_remove_slot(struct vault *v, uint32_t id, char **ret_why);
 
 /*
@@ -113,13 +136,20 @@ int vault_remove_slot(struct vault *v, uint32_t id, char **ret_why);
  *
  * vault_next(), rotation: a file ${name} in the directory of ${v} with a new master key, file id and epoch + 1. A slot
  * wraps the master key, so it goes on only where its secret is at hand: key files and credentials that can be read
- * now, and the passphrase in ${passphrase} (from vault_passphrase_start(), taken over; NULL: none). The others end with
- * the old master key, which is what a rotation is for; vault_next_dropped() counts them, so that the user can be told
- * to make them anew. VAULT_E_LAST_SLOT: none would be left. vault_switch(): the sidecar names the next file: the
- * commit point. ${v} then has the next keys; the caller unlinks the old file.
+ * now, and the passphrase in ${passphrase} (from vault_passphrase_start(), stays the caller's; NULL: none). The others end
+ * with the old master key, which is what a rotation is for; vault_next_dropped() counts them, so that the user can be told
+ * to make them anew. VAULT_E_LAST_SLOT: none would be left. A slot that was added between vault_next() and vault_switch()
+ * is lost: the caller does one such job at a time.
+ *
+ * vault_switch(): the sidecar names the next file: the commit point. ${v} then has the next keys (at the same address as
+ * vault_next_keys() gave), and ${n} has the old ones, which stay valid for the old file until vault_next_free(). The caller
+ * unlinks the old file. After -errno ${v} is as before, but what the disk says is known only at the next vault_load():
+ * the caller keeps BOTH files.
  *
  * vault_next_at(), backup: an absolute ${path} anywhere; the same master key and slots, another file id, so that the
- * same secrets open it. vault_next_write(): its own sidecar ${path}.keys (state ready); -EEXIST rather than replace.
+ * same secrets open it. -EINVAL: not absolute, or its last part is no name that a sidecar can hold (starts with a dot,
+ * control characters, not UTF-8, over 255 bytes). vault_next_write(): its own sidecar ${path}.keys (state ready); -EEXIST
+ * rather than replace.
  */
 struct vault_next;
 int vault_next(const struct vault *v, const char *name, struct child *passphrase, struct vault_next **ret,
