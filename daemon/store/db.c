@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
+#include "store/tokenizer.h"
 
 #define SQL_TEXT(name, text) text,
 static const char *const sql_text[] = { STORE_SQL(SQL_TEXT) };
@@ -203,7 +204,10 @@ int db_open(struct store *s, bool fresh, const char **ret_what)
 	/* SQLite opens what it may not write for reading only, without a word. */
 	if (sqlite3_db_readonly(s->db, "main") != 0)
 		return err_origin(-EROFS);
-	return 0;
+	r = tokenizer_register(s->db);
+	if (r == 0)
+		r = tokenizer_new(s->db, &s->tokenizer);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 void db_close(struct store *s, bool keep_log)
@@ -211,6 +215,7 @@ void db_close(struct store *s, bool keep_log)
 	for (size_t i = 0; i < SQL_N; i++)
 		sqlite3_finalize(s->stmts[i]);
 	memset(s->stmts, 0, sizeof(s->stmts));
+	s->tokenizer = tokenizer_free(s->tokenizer);
 	if (s->db && !keep_log)
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	sqlite3_close(s->db);

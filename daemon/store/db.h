@@ -28,6 +28,14 @@ struct store_limits {
 	uint32_t purge_rows;   /* rows deleted in one transaction when an account goes */
 };
 
+/* index.c: what it learnt about this machine. */
+struct index_pace {
+	int64_t rows;	  /* a batch */
+	int64_t pages;	  /* a merge step */
+	bool merge_idle;  /* the last merge step found nothing to do, and nothing was written since */
+	int64_t worst_us; /* longest transaction, for the bench */
+};
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmts[SQL_N]; /* prepared on first use, kept */
@@ -35,6 +43,9 @@ struct store {
 	char *epoch;
 	bool in_tx;
 	int tx_error; /* first failure inside the transaction: it can then only be rolled back */
+	struct tokenizer *tokenizer; /* for search outside of the index */
+	struct index_pace index;
+	uint32_t key_shifts;	     /* how often sort keys of many rows moved up: a search begins anew */
 	struct store_limits limits;
 };
 

@@ -135,6 +135,7 @@ static int shift(struct put *p, int64_t from, int64_t by)
 	int r = 0;
 
 	log_debug("sort keys: no room, everything from %lld on moves up", (long long)from);
+	p->s->key_shifts++;
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = run_shift(p, steps[i], from, by);
 	return r < 0 ? err_trace(r) : 0;

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "store/index.h"
 
 /*
  * Conventions. Every table is STRICT. Times are microseconds since the epoch. "mod" is the feed position at which the
@@ -172,11 +173,43 @@ static const char schema_v1[] =
 	"INSERT INTO meta VALUES('epoch', lower(hex(randomblob(8))));";
 
 /*
- * Migrations: migrations[i] makes version i + 2 of version i + 1. Each runs in a transaction of its own together with
+ * The search index (store/index.h). Messages up to fts_state.upto are in it; triggers keep that true when such a text
+ * changes or goes, and cost nothing above. fts holds no text of its own: FTS5 reads fts_source for its integrity check
+ * alone. automerge 0: index.c merges in steps of its own, because one of FTS5's may take long.
+ */
+static const char schema_v2[] =
+	/*
+	 * tokenizer: TOKENIZER_VERSION that the index was made with. edits: changes of indexed texts so far; erased: how
+	 * many of them no page of the index holds any more; erasing: how many the merge job now at work began with.
+	 * clearing: the index is being emptied, and upto is 0.
+	 */
+	"CREATE TABLE fts_state("
+	" k INTEGER PRIMARY KEY CHECK(k = 0), upto INTEGER NOT NULL, tokenizer INTEGER NOT NULL,"
+	" edits INTEGER NOT NULL, erasing INTEGER NOT NULL, erased INTEGER NOT NULL, clearing INTEGER NOT NULL"
+	") STRICT;"
+	"INSERT INTO fts_state VALUES(0, 0, 1, 0, 0, 0, 0);"
+	"CREATE VIEW fts_source(id, body) AS"
+	" SELECT id, body FROM msg WHERE id <= (SELECT upto FROM fts_state) AND body IS NOT NULL;"
+	SCHEMA_INDEX
+	"CREATE TRIGGER msg_body AFTER UPDATE OF body ON msg"
+	" WHEN old.body IS NOT new.body AND old.id <= (SELECT upto FROM fts_state) BEGIN"
+	"  INSERT INTO fts(fts, rowid, body) SELECT 'delete', old.id, old.body WHERE old.body IS NOT NULL;"
+	"  INSERT INTO fts(rowid, body) SELECT new.id, new.body WHERE new.body IS NOT NULL;"
+	"  UPDATE fts_state SET edits = edits + 1; "
+	"END;"
+	"CREATE TRIGGER msg_gone AFTER DELETE ON msg"
+	" WHEN old.body IS NOT NULL AND old.id <= (SELECT upto FROM fts_state) BEGIN"
+	"  INSERT INTO fts(fts, rowid, body) VALUES('delete', old.id, old.body);"
+	"  UPDATE fts_state SET edits = edits + 1; "
+	"END;";
+
+/*
+ * Migrations: migrations[i] makes version i + 1 of version i. Each runs in a transaction of its own together with
  * its user_version. A line is added here, schema_v1 is never changed, and a test opens a file of the version before.
  */
 static const char *const migrations[] = {
 	NULL, /* version 1 is the first: schema_v1 */
+	schema_v2,
 };
 
 static int run_version(struct store *s, const char *sql, int version)
@@ -226,5 +259,6 @@ int schema_apply(struct store *s, bool fresh)
 		if (r < 0)
 			return err_trace(r);
 	}
-	return 0;
+	r = index_open(s);
+	return r < 0 ? err_trace(r) : 0;
 }

@@ -6,8 +6,15 @@
 
 #include "store/db.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define SCHEMA_APPLICATION_ID 0x76617276 /* "varv": what `file archive.db` shows, and what tells ours from others' */
+
+/* The index itself; index.c drops it and makes it anew. fts_term: its words, read for prefixes. */
+#define SCHEMA_INDEX                                                                                               \
+	"CREATE VIRTUAL TABLE fts USING fts5(body, content='fts_source', content_rowid='id', tokenize='chat',"     \
+	" columnsize=0);"                                                                                          \
+	"INSERT INTO fts(fts, rank) VALUES('automerge', 0);"                                                       \
+	"CREATE VIRTUAL TABLE fts_term USING fts5vocab('fts', 'instance');"
 
 /*
  * Bring the database to SCHEMA_VERSION: everything for a fresh one, else the migrations that are missing, all in one

@@ -17,6 +17,8 @@
 #define SQL_CANDIDATE_COLUMNS                                                                                      \
 	"id, key, sender, direction, state, kind, time_us, clock, hash, xmpp_id, origin_id,"                       \
 	" EXISTS(SELECT 1 FROM aid a WHERE a.msg=msg.id)"
+/* What search.c must know of a row that may be a hit; the body last, so that only a reader of it follows its pages. */
+#define SQL_FOUND_COLUMNS "m.id, m.key, m.account, m.conv, m.kind, m.time_us, m.sender, m.body"
 #define SQL_CONV_COLUMNS                                                                                           \
 	"c.jid, c.kind, coalesce(r.name, c.jid), c.mod, c.activity_us, c.unread, c.flags, c.first_unread, c.last_msg," \
 	" c.id FROM conv c LEFT JOIN roster r ON r.account=c.account AND r.jid=c.jid"
@@ -187,4 +189,26 @@
 			  " AND c.unread>0 ORDER BY m.key LIMIT 1")                                                \
 	S(CONV_UNREAD, "SELECT m.id, m.key FROM conv c JOIN msg m ON m.id=c.first_unread WHERE c.id=?1")           \
 	S(FIND_STANZA, "SELECT m.id FROM archive v JOIN aid a ON a.archive=v.id JOIN msg m ON m.id=a.msg"          \
-		       " WHERE v.account=?1 AND a.id=?2 AND m.conv=?3 LIMIT 1")
+		       " WHERE v.account=?1 AND a.id=?2 AND m.conv=?3 LIMIT 1")                                    \
+	/* index.c */                                                                                              \
+	S(INDEX_STATE, "SELECT upto, tokenizer, edits, erasing, erased, clearing,"                                 \
+		       " coalesce((SELECT max(id) FROM msg), 0) FROM fts_state")                                   \
+	S(INDEX_BATCH, "SELECT max(id) FROM (SELECT id FROM msg WHERE id>?1 ORDER BY id LIMIT ?2)")                \
+	S(INDEX_ADD, "INSERT INTO fts(rowid, body) SELECT id, body FROM msg WHERE id>?1 AND id<=?2"                \
+		     " AND body IS NOT NULL ORDER BY id")                                                          \
+	S(INDEX_UPTO, "UPDATE fts_state SET upto=?1")                                                              \
+	S(INDEX_MERGE, "INSERT INTO fts(fts, rank) VALUES('merge', ?1)")                                           \
+	S(INDEX_ERASING, "UPDATE fts_state SET erasing=edits")                                                     \
+	S(INDEX_ERASED, "UPDATE fts_state SET erased=erasing")                                                     \
+	S(INDEX_FORGET, "UPDATE fts_state SET upto=0, clearing=1, erasing=edits, tokenizer=?1")                    \
+	S(INDEX_CLEARED, "UPDATE fts_state SET clearing=0, erased=erasing")                                        \
+	/* search.c: newest first */                                                                               \
+	S(SEARCH_TERMS, "SELECT term FROM fts_term WHERE term>=?1 ORDER BY term LIMIT 1")                          \
+	S(SEARCH_INDEX, "SELECT " SQL_FOUND_COLUMNS " FROM fts CROSS JOIN msg m ON m.id=fts.rowid"                 \
+			" WHERE fts MATCH ?1 AND fts.rowid BETWEEN ?2 AND ?3 ORDER BY fts.rowid DESC")             \
+	S(SEARCH_TAIL, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.id BETWEEN ?1 AND ?2 ORDER BY m.id DESC")  \
+	S(SEARCH_CONV, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.conv=?1 AND (m.key, m.id) < (?2, ?3)"      \
+		       " ORDER BY m.key DESC, m.id DESC")                                                          \
+	S(SEARCH_ACCOUNT, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.account=?1 AND (m.key, m.id) < (?2, ?3)" \
+			  " ORDER BY m.key DESC, m.id DESC")                                                       \
+	S(SEARCH_KEY, "SELECT key FROM msg WHERE account=?1 AND id=?2")

@@ -1,0 +1,286 @@
+#include "store/index.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+#include "store/db.h"
+#include "store/schema.h"
+#include "store/tokenizer.h"
+
+enum {
+	ROWS_MIN = 16,	    /* a batch: each is a commit */
+	ROWS_FIRST = 200,
+	ROWS_MAX = 1000,    /* facts/db.md section 3: a transaction is at most that many messages */
+	PAGES_MIN = 4,	    /* a merge step, in pages of the index that it writes */
+	PAGES_FIRST = 16,
+	PAGES_MAX = 256,
+	CLEAR_ROWS = 128,   /* rows of about a page each that a step of emptying deletes: all are overwritten */
+};
+
+struct state {
+	int64_t upto, tokenizer, edits, erasing, erased;
+	bool clearing;
+	int64_t top; /* greatest message id */
+};
+
+static int read_state(struct store *s, struct state *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_INDEX_STATE);
+	int r = db_row(&q);
+
+	if (r < 0)
+		return err_trace(r);
+	if (r == 0)
+		return err_origin(-EBADMSG);
+	*ret = (struct state){
+		.upto = col_i(&q, 0),
+		.tokenizer = col_i(&q, 1),
+		.edits = col_i(&q, 2),
+		.erasing = col_i(&q, 3),
+		.erased = col_i(&q, 4),
+		.clearing = col_i(&q, 5) != 0,
+		.top = col_i(&q, 6),
+	};
+	return 0;
+}
+
+/* Run ${id} with at most two numbers; the caller has a transaction open. */
+static int run(struct store *s, enum sql id, int n, int64_t a, int64_t b)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
+
+	if (n > 0)
+		put_i(&q, a);
+	if (n > 1)
+		put_i(&q, b);
+	return db_run(&q);
+}
+
+/* End the transaction according to ${r}. */
+static int finish(struct store *s, int r, const char *what)
+{
+	if (r < 0) {
+		store_rollback(s);
+		return err_trace(r);
+	}
+	r = store_commit(s);
+	if (r < 0)
+		return err_trace(r);
+	step(what);
+	return 0;
+}
+
+/* A step of ${*size} took ${us}: the next one shall fit into the budget. */
+static void adapt(int64_t *size, int64_t us, int64_t budget_us, int64_t min, int64_t max)
+{
+	if (us > budget_us && *size > min)
+		*size = *size / 2 > min ? *size / 2 : min;
+	else if (us < budget_us / 2 && *size < max)
+		*size = *size * 3 / 2 < max ? *size * 3 / 2 : max;
+}
+
+static int last_of_batch(struct store *s, int64_t upto, int64_t rows, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_INDEX_BATCH);
+
+	put_i(&q, upto);
+	put_i(&q, rows);
+	return db_int(&q, upto, ret);
+}
+
+static int add_rows(struct store *s, const struct state *st)
+{
+	int64_t last = st->upto;
+	int r;
+
+	r = last_of_batch(s, st->upto, s->index.rows, &last);
+	if (r == 0)
+		r = store_begin(s);
+	if (r < 0)
+		return err_trace(r);
+	r = run(s, SQL_INDEX_ADD, 2, st->upto, last);
+	if (r == 0)
+		r = run(s, SQL_INDEX_UPTO, 1, last, 0);
+	s->index.merge_idle = false;
+	return finish(s, r, "index.batch");
+}
+
+/*
+ * One merge step of about ${pages} pages; negative: bring all segments together first (FTS5: "merge"). *ret_any: it
+ * found something to do, which FTS5 tells by changing more than its own row.
+ */
+static int merge(struct store *s, int64_t pages, bool begin_erase, bool *ret_any)
+{
+	int64_t before = sqlite3_total_changes64(s->db);
+	int r = store_begin(s);
+
+	if (r < 0)
+		return err_trace(r);
+	r = run(s, SQL_INDEX_MERGE, 1, pages, 0);
+	*ret_any = sqlite3_total_changes64(s->db) - before >= 2;
+	if (r == 0 && begin_erase)
+		r = run(s, SQL_INDEX_ERASING, 0, 0, 0);
+	return finish(s, r, "index.merge");
+}
+
+/* Nothing is left to merge: what the job began with is gone, also from the log. */
+static int end_erase(struct store *s)
+{
+	int r = store_begin(s);
+
+	if (r < 0)
+		return err_trace(r);
+	r = finish(s, run(s, SQL_INDEX_ERASED, 0, 0, 0), "index.erased");
+	if (r < 0)
+		return err_trace(r);
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+		log_debug("index: the log could not be truncated");
+	step("index.checkpoint");
+	return 0;
+}
+
+/*
+ * Empty the tables of the index by their names. FTS5's 'delete-all' and DROP TABLE would do it in one transaction that
+ * overwrites every page, in memory. SQLite protects such tables (DEFENSIVE) when a statement is prepared, so the
+ * protection is off for this one statement; nobody else can run any meanwhile.
+ */
+static int clear_some(struct store *s, int64_t *ret_rows)
+{
+	static const char sql[] = "DELETE FROM fts_data WHERE id IN (SELECT id FROM fts_data LIMIT %d);";
+	char text[sizeof(sql) + 16];
+	int r;
+
+	snprintf(text, sizeof(text), sql, CLEAR_ROWS);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+	r = db_exec(s, text);
+	*ret_rows = sqlite3_changes64(s->db);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int clear(struct store *s)
+{
+	int64_t rows = 0;
+	int r = store_begin(s);
+
+	if (r < 0)
+		return err_trace(r);
+	r = clear_some(s, &rows);
+	if (r == 0 && rows < CLEAR_ROWS) {
+		r = db_exec(s, "DROP TABLE fts_term; DROP TABLE fts;" SCHEMA_INDEX);
+		if (r == 0)
+			r = run(s, SQL_INDEX_CLEARED, 0, 0, 0);
+	}
+	s->index.merge_idle = false;
+	return finish(s, r, "index.clear");
+}
+
+/* One transaction of work: 1 done, 0 there is none. */
+static int work(struct store *s, int64_t budget_us)
+{
+	int64_t began = clock_boot_us(), us;
+	bool any = true, merged = false;
+	struct state st;
+	int r = read_state(s, &st);
+
+	if (r < 0)
+		return err_trace(r);
+	if (st.clearing) {
+		r = clear(s);
+	} else if (!s->index.merge_idle) {
+		r = merge(s, s->index.pages, false, &any);
+		s->index.merge_idle = r == 0 && !any;
+		merged = true;
+	} else if (st.upto < st.top) {
+		r = add_rows(s, &st);
+	} else if (st.erasing > st.erased) {
+		r = end_erase(s);
+	} else if (st.edits > st.erased) {
+		r = merge(s, -s->index.pages, true, &any);
+		s->index.merge_idle = false;
+	} else {
+		return 0;
+	}
+	if (r < 0)
+		return err_trace(r);
+	us = clock_boot_us() - began;
+	if (us > s->index.worst_us)
+		s->index.worst_us = us;
+	if (merged)
+		adapt(&s->index.pages, us, budget_us, PAGES_MIN, PAGES_MAX);
+	else if (st.upto < st.top && !st.clearing)
+		adapt(&s->index.rows, us, budget_us, ROWS_MIN, ROWS_MAX);
+	return 1;
+}
+
+int index_step(struct store *s, int64_t budget_us)
+{
+	int64_t began = clock_boot_us(), left;
+	int r;
+
+	do {
+		left = budget_us - (clock_boot_us() - began);
+		r = work(s, budget_us);
+		if (r <= 0)
+			return r < 0 ? err_trace(r) : 0;
+		/* Half a budget more would hold one transaction too many. */
+	} while (left > budget_us / 2);
+	return 1;
+}
+
+bool index_due(struct store *s)
+{
+	struct state st;
+
+	return read_state(s, &st) == 0 && (st.clearing || st.upto < st.top || st.edits > st.erased);
+}
+
+int index_watermark(struct store *s, int64_t *ret)
+{
+	struct state st;
+	int r = read_state(s, &st);
+
+	if (r < 0)
+		return err_trace(r);
+	*ret = st.upto;
+	return 0;
+}
+
+int index_open(struct store *s)
+{
+	struct state st;
+	int r;
+
+	s->index = (struct index_pace){ .rows = ROWS_FIRST, .pages = PAGES_FIRST };
+	r = read_state(s, &st);
+	if (r < 0)
+		return err_trace(r);
+	if (st.tokenizer == TOKENIZER_VERSION)
+		return 0;
+	log_info("archive: the search index is made anew");
+	r = index_rebuild(s);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int index_check(struct store *s)
+{
+	int code = sqlite3_exec(s->db, "INSERT INTO fts(fts, rank) VALUES('integrity-check', 1)", NULL, NULL, NULL);
+
+	if (code == SQLITE_OK)
+		return 0;
+	log_debug("search index: %d: %s", code, sqlite3_errmsg(s->db));
+	return db_errno(code) == -EBADMSG ? STORE_E_DAMAGED : err_origin(db_errno(code));
+}
+
+int index_rebuild(struct store *s)
+{
+	int r = store_begin(s);
+
+	if (r < 0)
+		return err_trace(r);
+	return finish(s, run(s, SQL_INDEX_FORGET, 1, TOKENIZER_VERSION, 0), "index.forget");
+}
