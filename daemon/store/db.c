@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
+#include "store/index.h"
 #include "store/tokenizer.h"
 
 #define SQL_TEXT(name, text) text,
@@ -49,6 +50,9 @@ static int db_fail(struct store *s, int code)
 	int r = db_errno(code);
 
 	log_debug("sqlite: %d: %s", code, sqlite3_errmsg(s->db));
+	/* FTS5 is the only virtual table there is. */
+	if (code == SQLITE_CORRUPT_VTAB)
+		s->index.damaged = true;
 	if (s->in_tx && s->tx_error == 0)
 		s->tx_error = r;
 	return err_origin(r);
@@ -207,6 +211,8 @@ int db_open(struct store *s, bool fresh, const char **ret_what)
 	r = tokenizer_register(s->db);
 	if (r == 0)
 		r = tokenizer_new(s->db, &s->tokenizer);
+	if (r == 0)
+		r = index_register(s);
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -28,11 +28,13 @@ struct store_limits {
 	uint32_t purge_rows;   /* rows deleted in one transaction when an account goes */
 };
 
-/* index.c: what it learnt about this machine. */
+/* index.c, search.c: what they learnt about this machine, and what tests change. */
 struct index_pace {
 	int64_t rows;	  /* a batch */
 	int64_t pages;	  /* a merge step */
 	bool merge_idle;  /* the last merge step found nothing to do, and nothing was written since */
+	int64_t walk_rows; /* rows that a search reads one by one before it asks the index */
+	bool damaged;	  /* FTS5 said so; index_step() then begins anew */
 	int64_t worst_us; /* longest transaction, for the bench */
 };
 

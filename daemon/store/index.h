@@ -13,6 +13,10 @@
 
 struct store;
 
+enum { SEARCH_WALK_ROWS = 2000 }; /* some 10 ms: about what the look-up of a common word would cost */
+
+/* Part of db_open(): the function that the schema's triggers call. */
+int index_register(struct store *s);
 /* Part of schema_apply(): an index of another tokenizer version begins anew. */
 int index_open(struct store *s);
 /* Do about ${budget_us} of: index the next rows, merge, erase, empty a forgotten index. 1 more to do, 0 nothing left,
@@ -21,6 +25,8 @@ int index_step(struct store *s, int64_t budget_us);
 bool index_due(struct store *s);
 /* Ids above are not indexed yet. */
 int index_watermark(struct store *s, int64_t *ret);
+/* How often an indexed text changed: words may have come that were not there before. */
+int index_edits(struct store *s, int64_t *ret);
 /* FTS5's own integrity check, also against the messages; reads everything. STORE_E_DAMAGED: index_rebuild() repairs it
  * alone (never the messages). */
 int index_check(struct store *s);

@@ -175,7 +175,8 @@ static const char schema_v1[] =
 /*
  * The search index (store/index.h). Messages up to fts_state.upto are in it; triggers keep that true when such a text
  * changes or goes, and cost nothing above. fts holds no text of its own: FTS5 reads fts_source for its integrity check
- * alone. automerge 0: index.c merges in steps of its own, because one of FTS5's may take long.
+ * alone. The triggers call a function of index.c, because SQLite 3.40 lets no trigger write to a virtual table while
+ * trusted_schema is off. automerge 0: index.c merges in steps of its own, because one of FTS5's may take long.
  */
 static const char schema_v2[] =
 	/*
@@ -193,13 +194,12 @@ static const char schema_v2[] =
 	SCHEMA_INDEX
 	"CREATE TRIGGER msg_body AFTER UPDATE OF body ON msg"
 	" WHEN old.body IS NOT new.body AND old.id <= (SELECT upto FROM fts_state) BEGIN"
-	"  INSERT INTO fts(fts, rowid, body) SELECT 'delete', old.id, old.body WHERE old.body IS NOT NULL;"
-	"  INSERT INTO fts(rowid, body) SELECT new.id, new.body WHERE new.body IS NOT NULL;"
+	"  SELECT index_change(old.id, old.body, new.body);"
 	"  UPDATE fts_state SET edits = edits + 1; "
 	"END;"
 	"CREATE TRIGGER msg_gone AFTER DELETE ON msg"
 	" WHEN old.body IS NOT NULL AND old.id <= (SELECT upto FROM fts_state) BEGIN"
-	"  INSERT INTO fts(fts, rowid, body) VALUES('delete', old.id, old.body);"
+	"  SELECT index_change(old.id, old.body, NULL);"
 	"  UPDATE fts_state SET edits = edits + 1; "
 	"END;";
 
@@ -254,7 +254,8 @@ int schema_apply(struct store *s, bool fresh)
 	if (version > SCHEMA_VERSION)
 		return STORE_E_NEWER;
 	for (int64_t v = version; v < SCHEMA_VERSION; v++) {
-		log_info("archive: from format %d to %d", (int)v, (int)v + 1);
+		if (!fresh)
+			log_info("archive: from format %d to %d", (int)v, (int)v + 1);
 		r = run_version(s, migrations[v], (int)v + 1);
 		if (r < 0)
 			return err_trace(r);

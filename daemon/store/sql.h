@@ -196,11 +196,13 @@
 	S(INDEX_BATCH, "SELECT max(id) FROM (SELECT id FROM msg WHERE id>?1 ORDER BY id LIMIT ?2)")                \
 	S(INDEX_ADD, "INSERT INTO fts(rowid, body) SELECT id, body FROM msg WHERE id>?1 AND id<=?2"                \
 		     " AND body IS NOT NULL ORDER BY id")                                                          \
+	S(INDEX_DELETE, "INSERT INTO fts(fts, rowid, body) VALUES('delete', ?1, ?2)")                              \
+	S(INDEX_INSERT, "INSERT INTO fts(rowid, body) VALUES(?1, ?2)")                                             \
 	S(INDEX_UPTO, "UPDATE fts_state SET upto=?1")                                                              \
 	S(INDEX_MERGE, "INSERT INTO fts(fts, rank) VALUES('merge', ?1)")                                           \
 	S(INDEX_ERASING, "UPDATE fts_state SET erasing=edits")                                                     \
 	S(INDEX_ERASED, "UPDATE fts_state SET erased=erasing")                                                     \
-	S(INDEX_FORGET, "UPDATE fts_state SET upto=0, clearing=1, erasing=edits, tokenizer=?1")                    \
+	S(INDEX_FORGET, "UPDATE fts_state SET upto=0, clearing=1, edits=edits+1, erasing=edits+1, tokenizer=?1")    \
 	S(INDEX_CLEARED, "UPDATE fts_state SET clearing=0, erased=erasing")                                        \
 	/* search.c: newest first */                                                                               \
 	S(SEARCH_TERMS, "SELECT term FROM fts_term WHERE term>=?1 ORDER BY term LIMIT 1")                          \
@@ -211,4 +213,5 @@
 		       " ORDER BY m.key DESC, m.id DESC")                                                          \
 	S(SEARCH_ACCOUNT, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.account=?1 AND (m.key, m.id) < (?2, ?3)" \
 			  " ORDER BY m.key DESC, m.id DESC")                                                       \
+	S(SEARCH_TOP, "SELECT max(id) FROM msg")                                                                   \
 	S(SEARCH_KEY, "SELECT key FROM msg WHERE account=?1 AND id=?2")

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "store/schema.h"
 
 /* facts/db.md section 7, by another way than db.c's own check. */
 TEST(every_pragma_took)
@@ -19,7 +20,7 @@ TEST(every_pragma_took)
 		{ "temp_store", 2 }, { "mmap_size", 0 }, { "secure_delete", 1 }, { "auto_vacuum", 0 },
 		{ "wal_autocheckpoint", 1000 }, { "journal_size_limit", 8388608 }, { "foreign_keys", 1 },
 		{ "trusted_schema", 0 }, { "cell_size_check", 1 }, { "application_id", 0x76617276 },
-		{ "user_version", 1 },
+		{ "user_version", SCHEMA_VERSION },
 	};
 	int64_t got;
 	int on = -1;

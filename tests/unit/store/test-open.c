@@ -355,8 +355,8 @@ TEST(killed_at_each_step_of_creation)
 		put_live(fx, text_in("1", "x"), false);
 		assert_int_equal(count_messages(fx), 1);
 	}
-	/* Directory, schema, checkpoint, marker. */
-	assert_int_equal(killed, 4);
+	/* Directory, schema 1, schema 2, checkpoint, marker. */
+	assert_int_equal(killed, 5);
 }
 
 TEST(the_epoch_stays_and_differs_between_archives)
