@@ -181,7 +181,7 @@ int account_remove(struct store *s, int64_t id)
 
 	r = hide(s, id);
 	if (r == 0)
-		r = purge_account(s, id, &done);
+		r = purge_account(s, id, s->limits.purge_rows, &done);
 	if (r < 0)
 		return err_trace(r);
 	if (!done)

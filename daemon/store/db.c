@@ -9,12 +9,15 @@
 #include "base/step.h"
 #include "store/index.h"
 #include "store/tokenizer.h"
+#include "vault/vfs.h"
 
 #define SQL_TEXT(name, text) text,
 static const char *const sql_text[] = { STORE_SQL(SQL_TEXT) };
 
 int db_errno(int code)
 {
+	if (code == SQLITE_IOERR_DATA)
+		return -EBADMSG;
 	switch (code & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
@@ -186,18 +189,51 @@ static void warn_untested(void)
 		    DB_SQLITE_TESTED % 1000);
 }
 
+int db_bind(const char *path, const struct page_keys *keys)
+{
+	int r;
+
+	/* Not again: a test may have put a disk of its own below it. */
+	if (!sqlite3_vfs_find(VAULT_VFS)) {
+		r = vfs_register(NULL);
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = vfs_bind(path, keys);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Room for nonce and tag on every page, before the first one is written; an existing file must have it. */
+static int set_reserve(struct store *s, const char **ret_what)
+{
+	int want = PAGE_RESERVE, got = -1;
+
+	if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &want) == SQLITE_OK &&
+	    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &got) == SQLITE_OK && got == PAGE_RESERVE)
+		return 0;
+	*ret_what = "reserve_bytes";
+	return STORE_E_ENGINE;
+}
+
 int db_open(struct store *s, bool fresh, const char **ret_what)
 {
 	int code, r;
 
 	warn_untested();
+	if (!s->plain) {
+		r = db_bind(s->path, s->keys);
+		if (r < 0)
+			return err_trace(r);
+	}
 	code = sqlite3_open_v2(s->path, &s->db,
 			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
 				       SQLITE_OPEN_NOFOLLOW,
-			       NULL);
+			       s->plain ? NULL : VAULT_VFS);
 	if (code != SQLITE_OK)
 		return db_fail(s, code);
-	r = set_config(s, ret_what);
+	r = s->plain ? 0 : set_reserve(s, ret_what);
+	if (r == 0)
+		r = set_config(s, ret_what);
 	if (r != 0)
 		return r;
 	r = set_pragmas(s, fresh, ret_what);
@@ -226,6 +262,23 @@ void db_close(struct store *s, bool keep_log)
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	sqlite3_close(s->db);
 	s->db = NULL;
+	if (!s->plain)
+		vfs_unbind(s->path);
+}
+
+int db_number(sqlite3 *db, const char *sql, int64_t *ret)
+{
+	sqlite3_stmt *st = NULL;
+	int code = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+
+	*ret = 0;
+	if (code == SQLITE_OK)
+		code = sqlite3_step(st);
+	if (code == SQLITE_ROW)
+		*ret = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	code = db_errno(code);
+	return code < 0 ? err_origin(code) : 0;
 }
 
 int db_pragma(struct store *s, const char *name, int64_t *ret)
@@ -378,6 +431,8 @@ int store_begin(struct store *s)
 		log_error("a transaction inside of a transaction");
 		abort();
 	}
+	if (s->frozen)
+		return err_origin(-EBUSY);
 	code = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (code != SQLITE_OK)
 		return db_fail(s, code);

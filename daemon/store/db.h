@@ -1,7 +1,7 @@
 /*
  * The SQLite connection behind struct store: open with every pragma set and read back, prepared statements by name,
  * one transaction at a time, and SQLite's result codes turned into errno. Private to store/: nothing above sees
- * SQLite, and the cipher of a later step goes in below db_open().
+ * SQLite, and nothing here sees a cipher: that is the VFS below db_open().
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "store/sql.h"
 #include "store/store.h"
+#include "vault/page.h"
 
 /* The newest SQLite that all suites ran against (tests/newer-sqlite.sh); a newer one is told in the log, because it may
  * use its files in a way that the cipher VFS refuses (facts/db.md section 9). */
@@ -25,8 +26,10 @@ enum sql { STORE_SQL(SQL_ENUM) SQL_N };
 struct store_limits {
 	uint32_t pending_refs; /* rows of pending_ref an account */
 	uint32_t tombstones;   /* rows of tombstone an account */
-	uint32_t purge_rows;   /* rows deleted in one transaction when an account goes */
+	uint32_t purge_rows;   /* rows deleted in one transaction when an account goes, at most */
+	uint32_t log_frames;   /* pages in the log that are worth a checkpoint at idle */
 };
+extern const struct store_limits store_limits_default;
 
 /* index.c, search.c: what they learnt about this machine, and what tests change. */
 struct index_pace {
@@ -41,20 +44,26 @@ struct index_pace {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmts[SQL_N]; /* prepared on first use, kept */
-	char *path;		    /* of the database file */
+	char *path;		    /* of the database file, absolute */
+	const struct page_keys *keys; /* the vault's */
+	bool plain;   /* for benches and tests that compare with plain SQLite; store_open() never sets it */
 	char *epoch;
 	bool in_tx;
+	bool copying; /* there is a struct copy */
+	bool frozen;  /* a successor is complete: what were written now would be missing from it (store/copy.h) */
 	int tx_error; /* first failure inside the transaction: it can then only be rolled back */
 	struct tokenizer *tokenizer; /* for search outside of the index */
 	struct index_pace index;
 	uint32_t key_shifts;	     /* how often sort keys of many rows moved up: a search begins anew */
+	int log_seen; /* pages written to the log when it was last checkpointed at idle */
 	struct store_limits limits;
 };
 
 /*
- * Open ${s}->path (it exists, 0600) and set and read back every pragma of facts/db.md section 7. ${fresh}: the file is
- * empty and becomes a database. Nothing is written to a file that is not fresh. Returns 0, STORE_E_ENGINE with the
- * name of what did not take in *ret_what (a literal), or -errno. On failure the caller still runs db_close().
+ * Open ${s}->path (it exists, 0600) through the cipher VFS with ${s}->keys and set and read back every pragma of
+ * facts/db.md section 7. ${fresh}: the file is empty and becomes a database. Nothing is written to a file that is not
+ * fresh. Returns 0, STORE_E_ENGINE with the name of what did not take in *ret_what (a literal), or -errno. On failure
+ * the caller still runs db_close(), which also unbinds the keys.
  */
 int db_open(struct store *s, bool fresh, const char **ret_what);
 /* Finish all statements and close. ${keep_log}: leave the -wal file as it is (the database was not accepted). */
@@ -63,8 +72,13 @@ void db_close(struct store *s, bool keep_log);
 int db_pragma(struct store *s, const char *name, int64_t *ret);
 /* Run SQL that has no parameters and no rows: schema and migrations. */
 int db_exec(struct store *s, const char *sql);
-/* SQLite's (extended) result code as -errno: FULL -ENOSPC, IOERR -EIO, CORRUPT/NOTADB -EBADMSG, READONLY -EROFS. */
+/* SQLite's (extended) result code as -errno: FULL -ENOSPC, IOERR -EIO, READONLY -EROFS, CORRUPT, NOTADB and IOERR_DATA
+ * (a page that does not authenticate) -EBADMSG. */
 int db_errno(int code);
+/* Make the cipher VFS known, if it is not yet, and bind ${path} to ${keys}. 0, -ENOMEM, -ENOSPC. */
+int db_bind(const char *path, const struct page_keys *keys);
+/* The first column of ${sql}'s first row on any connection as a number, 0 if there is none; -errno. */
+int db_number(sqlite3 *db, const char *sql, int64_t *ret);
 
 /* One use of a prepared statement. Parameters are put in the order of their numbers; the first failure sticks. */
 struct stmt {

@@ -18,11 +18,12 @@ static int run(struct store *s, enum sql id, int64_t account, int64_t limit, int
 	return 0;
 }
 
-int purge_account(struct store *s, int64_t account, bool *ret_done)
+int purge_account(struct store *s, int64_t account, uint32_t rows, bool *ret_done)
 {
 	/* Children before their parents; the large tables with a limit, msg with its aid and msg_ref rows. */
-	static const enum sql small_before[] = { SQL_PURGE_SESSION, SQL_PURGE_ROSTER, SQL_PURGE_PENDING };
-	static const enum sql large[] = { SQL_PURGE_TOMBSTONE, SQL_PURGE_MSG, SQL_PURGE_AID };
+	static const enum sql small_before[] = { SQL_PURGE_SESSION, SQL_PURGE_ROSTER };
+	static const enum sql large[] = { SQL_PURGE_PENDING, SQL_PURGE_TOMBSTONE, SQL_PURGE_MSG,
+					  SQL_PURGE_AID };
 	static const enum sql small_after[] = { SQL_PURGE_SPAN, SQL_PURGE_ARCHIVE, SQL_PURGE_CONV, SQL_PURGE_FEED,
 						SQL_PURGE_ACCOUNT };
 	int64_t removed = 0, ignored = 0;
@@ -35,10 +36,10 @@ int purge_account(struct store *s, int64_t account, bool *ret_done)
 			return err_trace(r);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(large); i++) {
-		r = run(s, large[i], account, s->limits.purge_rows - removed, &removed);
+		r = run(s, large[i], account, rows - removed, &removed);
 		if (r < 0)
 			return err_trace(r);
-		if (removed >= s->limits.purge_rows)
+		if (removed >= rows)
 			return 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(small_after); i++) {
@@ -58,7 +59,7 @@ static int find_removed(struct store *s, int64_t *ret)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int purge_step(struct store *s)
+int purge_step(struct store *s, uint32_t rows)
 {
 	int64_t account;
 	bool done;
@@ -72,11 +73,18 @@ int purge_step(struct store *s)
 	r = store_begin(s);
 	if (r < 0)
 		return err_trace(r);
-	r = purge_account(s, account, &done);
+	r = purge_account(s, account, rows, &done);
 	if (r < 0) {
 		store_rollback(s);
 		return err_trace(r);
 	}
 	r = store_commit(s);
-	return r < 0 ? err_trace(r) : 0;
+	return r < 0 ? err_trace(r) : 1;
+}
+
+bool purge_due(struct store *s)
+{
+	int64_t account = 0;
+
+	return find_removed(s, &account) == 0 && account != 0;
 }

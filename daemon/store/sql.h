@@ -25,6 +25,10 @@
 
 #define STORE_SQL(S)                                                                                               \
 	S(EPOCH, "SELECT value FROM meta WHERE name='epoch'")                                                      \
+	/* leftover.c */                                                                                           \
+	S(META_GET, "SELECT value FROM meta WHERE name=?1")                                                        \
+	S(META_PUT, "INSERT INTO meta VALUES(?1,?2) ON CONFLICT DO UPDATE SET value=excluded.value")               \
+	S(META_FORGET_COPIES, "DELETE FROM meta WHERE name IN ('successor', 'predecessor', 'backup')")             \
 	/* account.c, purge.c */                                                                                   \
 	S(ACCOUNT_LIST, "SELECT id, jid, password, enabled, host, port, tls, ca_pem, allow_plain, nick, resource"  \
 			" FROM account WHERE removed=0 ORDER BY id")                                               \
@@ -44,7 +48,8 @@
 	S(PURGE_ROSTER, "DELETE FROM roster WHERE account=?1")                                                     \
 	S(PURGE_TOMBSTONE, "DELETE FROM tombstone WHERE (account, mod) IN"                                         \
 			   " (SELECT account, mod FROM tombstone WHERE account=?1 LIMIT ?2)")                      \
-	S(PURGE_PENDING, "DELETE FROM pending_ref WHERE account=?1")                                               \
+	S(PURGE_PENDING, "DELETE FROM pending_ref WHERE id IN (SELECT id FROM pending_ref WHERE account=?1"        \
+			 " LIMIT ?2)")                                                                             \
 	S(PURGE_MSG, "DELETE FROM msg WHERE id IN (SELECT id FROM msg WHERE account=?1 LIMIT ?2)")                 \
 	S(PURGE_AID, "DELETE FROM aid WHERE (archive, id) IN (SELECT d.archive, d.id FROM archive v"               \
 		     " JOIN aid d ON d.archive=v.id WHERE v.account=?1 LIMIT ?2)")                                 \

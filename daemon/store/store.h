@@ -1,7 +1,7 @@
 /*
  * The store: one database file, one connection, one transaction at a time. This header is how everything above opens
- * it and brackets work; the other headers of store/ are what is inside. store/db.h (private to store/) is the only
- * place that knows SQLite's API for opening: the cipher of a later step goes below it and changes nothing above.
+ * it and brackets work; the other headers of store/ are what is inside. The pages are encrypted below store/db.h by
+ * vault/vfs.h with keys from vault/vault.h.
  */
 #pragma once
 
@@ -11,23 +11,33 @@
 #include "base/mem.h"
 
 struct store;
+struct vault;
 
 /* Outcomes of store_open(); *ret_why is then a sentence for the user: cause and next step. */
 enum {
-	STORE_E_NEWER = 1,  /* written by a newer varve */
-	STORE_E_DAMAGED,    /* not a database, or its first pages do not check */
+	STORE_E_NEWER = 1,  /* database or sidecar written by a newer varve */
+	STORE_E_DAMAGED,    /* pages that are needed to open do not authenticate, or it is not an archive */
 	STORE_E_UNWRITABLE, /* permissions or read-only file system */
 	STORE_E_FULL,	    /* no space to open */
-	STORE_E_MISSING,    /* the directory says that an archive must exist here and it does not */
+	STORE_E_MISSING,    /* the sidecar says that a database must exist here and it does not */
 	STORE_E_ENGINE,	    /* libsqlite3 refused a pragma we depend on */
+	STORE_E_NO_KEYS,    /* a database without its sidecar: not readable by anyone */
+	STORE_E_LOCKED,	    /* vault_unlock_auto() did not open it: vault_unlock_x(), then store_open() again */
 };
 
 /*
- * Open or create ${dir}/archive.db (${dir} is made with mode 0700 if missing). The caller holds the lock of the
- * directory (sync/lock.h). All pragmas of facts/db.md section 7 are read back. Nothing is ever deleted or replaced on
- * failure. ${ret_why} is owned by the caller and set for outcomes > 0.
+ * Keys of the archive in ${dir} (made with mode 0700 if missing): vault_load(), or vault_create() in a directory without
+ * an archive. Outcomes as above but for LOCKED and ENGINE: a locked vault is 0. The caller holds the lock of the
+ * directory (sync/lock.h).
  */
-int store_open(const char *dir, struct store **ret, char **ret_why);
+int store_find(const char *dir, const char *config_dir, struct vault **ret, char **ret_why);
+/*
+ * Open or create the database that ${v} names, which stays the caller's, unlocked while the store is open. A locked
+ * ${v} is tried with vault_unlock_auto() first. All pragmas of facts/db.md section 7 are read back. A plain database of
+ * a varve before 0.2 is taken over: copied under the keys, verified, then removed. Nothing else is ever deleted or
+ * replaced on failure. ${ret_why} is owned by the caller and set for outcomes > 0.
+ */
+int store_open(struct vault *v, struct store **ret, char **ret_why);
 struct store *store_free(struct store *s);
 DEFINE_CLEANUP(struct store *, store_free);
 
@@ -39,9 +49,18 @@ int store_begin(struct store *s);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
 
-/* At idle: a passive checkpoint. At suspend or quit: truncate the log. */
-int store_checkpoint(struct store *s, bool truncate);
-/* quick_check: 0, or STORE_E_DAMAGED with what is wrong in *ret_why. */
+/* At suspend or quit: the log goes into the database and is truncated. */
+int store_checkpoint(struct store *s);
+/*
+ * Work for idle time, in steps that hold the loop for about ${budget_us}: rows of removed accounts, the search index
+ * behind its watermark, merge steps that erase retracted words, a passive checkpoint when nothing else is left.
+ * Returns 1 if there is more to do, 0 if not, -errno. Never inside a transaction.
+ */
+int store_upkeep(struct store *s, int64_t budget_us);
+/* Whether upkeep has anything to do, without doing it: so that an idle daemon sets no timer. */
+bool store_upkeep_due(struct store *s);
+/* Whether SQLite finds the trees sound: 0, STORE_E_DAMAGED with a sentence in *ret_why, or -errno. Reads everything at
+ * once and holds the loop for it: for tests; doctor uses scan_step() and a copy (store/copy.h). */
 int store_check(struct store *s, char **ret_why);
 /* The random string created with the archive; the feed's epoch. Stays the store's. */
 const char *store_epoch(const struct store *s);

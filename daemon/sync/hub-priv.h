@@ -17,6 +17,7 @@ struct seat {
 
 struct hub {
 	sd_event *event;
+	struct vault *vault; /* from the first hub_open() on, if the directory could be read */
 	struct store *store; /* open: READY, or on its way from there to LOCKED */
 	enum hub_state state;
 	char *why; /* it is not READY; "" when it is */

@@ -114,7 +114,13 @@ void hub_open(struct hub *h)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	r = store_open(h->data_dir, &h->store, &why);
+	r = h->vault ? 0 : store_find(h->data_dir, h->config_dir, &h->vault, &why);
+	if (r == 0)
+		r = store_open(h->vault, &h->store, &why);
+	if (r == STORE_E_LOCKED) {
+		hub_enter(h, HUB_LOCKED, why);
+		return;
+	}
 	if (r == 0)
 		r = add_seats(h);
 	if (r != 0) {
@@ -138,6 +144,6 @@ void hub_close(struct hub *h)
 	h->seats = NULL;
 	h->n_seats = 0;
 	if (h->store)
-		store_checkpoint(h->store, true);
+		store_checkpoint(h->store);
 	h->store = store_free(h->store);
 }

@@ -13,8 +13,10 @@
 #include "sync/engine.h"
 #include "sync/hub-priv.h"
 #include "sync/peer.h"
+#include "vault/vault.h"
 
 #define CHECKPOINT_IDLE_US (INT64_C(60) * 1000000) /* after the last change: the log goes into the database */
+#define UPKEEP_SLICE_US (5 * USEC_PER_MSEC)
 #define DRAIN_US (INT64_C(500) * 1000) /* wires say their last <a/> at exit; the session survives without it too */
 
 static void wire_gone(void *userdata, const char *why);
@@ -163,8 +165,11 @@ static int on_checkpoint(_unused_ sd_event_source *s, _unused_ uint64_t usec, vo
 {
 	struct hub *h = userdata;
 
-	if (h->store)
-		store_checkpoint(h->store, false);
+	/* In slices: more at once would hold up the accounts. */
+	if (h->store && store_upkeep(h->store, UPKEEP_SLICE_US) > 0) {
+		sd_event_source_set_time_relative(h->checkpoint, (uint64_t)UPKEEP_SLICE_US);
+		sd_event_source_set_enabled(h->checkpoint, SD_EVENT_ONESHOT);
+	}
 	return 0;
 }
 
@@ -297,6 +302,7 @@ struct hub *hub_free(struct hub *h)
 		if (h->seats[i]->peer)
 			peer_drain(h->seats[i]->peer, DRAIN_US);
 	hub_close(h);
+	vault_free(h->vault);
 	sd_event_source_disable_unref(h->defer);
 	sd_event_source_disable_unref(h->checkpoint);
 	sd_event_unref(h->event);

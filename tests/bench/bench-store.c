@@ -5,7 +5,9 @@
  *
  *   bench-store [MESSAGES [BATCH]]     default 100000 100
  */
+#define _GNU_SOURCE /* nftw */
 #include <errno.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include "store/db.h"
 #include "store/read.h"
 #include "store/store.h"
+#include "vault/vault.h"
 
 #define OWN "alice@a.example"
 #define CONTACTS 30
@@ -187,12 +190,18 @@ static double timed(struct bench *b, void (*fn)(struct bench *), const char *nam
 	return wall;
 }
 
+static int remove_one(const char *path, _unused_ const struct stat *st, _unused_ int type, _unused_ struct FTW *f)
+{
+	return remove(path);
+}
+
 int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/varve-bench-store-XXXXXX", path[64], jid[] = OWN;
+	char dir[] = "/tmp/varve-bench-store-XXXXXX", jid[] = OWN;
 	struct account a = { .jid = jid };
 	struct bench b = { .n = argc > 1 ? atol(argv[1]) : 100000, .batch = argc > 2 ? atol(argv[2]) : 100 };
 	_cleanup_(freep) char *why = NULL;
+	struct vault *v;
 	struct rusage usage;
 	double ours, plain;
 
@@ -200,7 +209,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench-store [MESSAGES [BATCH (1..%d)]]\n", ARCHIVE_PAGE_MAX);
 		return 2;
 	}
-	check(store_open(dir, &b.s, &why), "open");
+	check(store_find(dir, dir, &v, &why), "find");
+	check(store_open(v, &b.s, &why), "open");
 	check(store_begin(b.s), "begin");
 	check(account_add(b.s, &a), "account");
 	check(archive_id(b.s, a.id, "", &b.archive), "archive");
@@ -224,9 +234,6 @@ int main(int argc, char **argv)
 	free(b.messages);
 	free(b.list);
 	free(b.out);
-	for (const char *const *n = (const char *const[]){ "archive.db", "archive.db-wal", "archive.state", NULL }; *n; n++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, *n);
-		unlink(path);
-	}
-	return rmdir(dir) == 0 ? 0 : 1;
+	vault_free(v);
+	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : 1;
 }

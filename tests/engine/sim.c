@@ -19,6 +19,7 @@
 #include "store/archive.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
+#include "vault/vault.h"
 
 #define OWN "me@sim.test"
 #define T0 (INT64_C(1700000000) * SIM_SEC)
@@ -458,7 +459,7 @@ static void open_store(struct sim *s)
 	_cleanup_(freep) char *why = NULL;
 	size_t n = 0;
 
-	if (store_open(s->dir, &s->store, &why) != 0)
+	if (store_find(s->dir, s->dir, &s->vault, &why) != 0 || store_open(s->vault, &s->store, &why) != 0)
 		fail_msg("store: %s", why ? why : "?");
 	assert_int_equal(account_list(s->store, &list, &n), 0);
 	if (n == 0) {
@@ -503,6 +504,7 @@ void sim_deinit(struct sim *s)
 {
 	engine_free(s->engine);
 	store_free(s->store);
+	s->vault = vault_free(s->vault);
 	account_deinit(&s->account);
 	nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
@@ -522,6 +524,7 @@ void sim_kill(struct sim *s)
 	e->counted = false;
 	engine_free(e);
 	store_free(s->store);
+	s->vault = vault_free(s->vault);
 	open_store(s);
 }
 
@@ -540,6 +543,7 @@ void sim_restart(struct sim *s)
 	engine_suspend(s->engine);
 	engine_free(s->engine);
 	store_free(s->store);
+	s->vault = vault_free(s->vault);
 	open_store(s);
 }
 

@@ -79,6 +79,7 @@ struct sim {
 	unsigned int seed, dice;
 
 	char dir[64];
+	struct vault *vault;
 	struct store *store;
 	struct account account;
 	struct engine *engine;

@@ -27,6 +27,7 @@
 #include "core/message.h"
 #include "hub-double.h"
 #include "store/archive.h"
+#include "vault/vault.h"
 
 #define OWN "me@example.org"
 #define DAY (86400 * USEC_PER_SEC)
@@ -35,6 +36,7 @@
 
 struct world {
 	sd_event *event;
+	struct vault *vault;
 	struct store *store;
 	struct hub *hub;
 	struct server *server;
@@ -236,7 +238,9 @@ int main(int argc, char **argv)
 	data = xasprintf("%s/data", argv[1]);
 	run = xasprintf("%s/varve", argv[1]);
 	check(sd_event_default(&w.event) < 0, "event");
-	r = store_open(data, &w.store, &why);
+	r = store_find(data, data, &w.vault, &why);
+	if (r == 0)
+		r = store_open(w.vault, &w.store, &why);
 	if (r != 0)
 		fprintf(stderr, "%s\n", str_or_empty(why));
 	check(r, "store");
@@ -256,6 +260,7 @@ int main(int argc, char **argv)
 	server_free(w.server);
 	hub_free(w.hub);
 	store_free(w.store);
+	vault_free(w.vault);
 	sd_event_unref(w.event);
 	return 0;
 }

@@ -1,35 +1,68 @@
+#define _GNU_SOURCE /* nftw */
 #include "fixture.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "store/disk.h"
+#include "store/schema.h"
 
 static unsigned int serial;
 
+static int remove_one(const char *path, _unused_ const struct stat *st, _unused_ int type, _unused_ struct FTW *f)
+{
+	return remove(path);
+}
+
 void remove_tree(const char *dir)
 {
-	static const char *const names[] = { "archive.db", "archive.db-wal", "archive.db-journal", "archive.state",
-					     "archive.state.tmp" };
-	char path[256];
+	_cleanup_(freep) char *config = config_of(dir);
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		if (unlink(path) < 0)
-			(void)rmdir(path);
+	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	(void)nftw(config, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+char *config_of(const char *dir)
+{
+	return xasprintf("%s-config", dir);
+}
+
+int try_open(const char *dir, struct vault **ret_vault, struct store **ret, char **ret_why)
+{
+	_cleanup_(freep) char *config = config_of(dir);
+	int r;
+
+	*ret = NULL;
+	r = store_find(dir, config, ret_vault, ret_why);
+	if (r == 0)
+		r = store_open(*ret_vault, ret, ret_why);
+	if (r != 0) {
+		vault_free(*ret_vault);
+		*ret_vault = NULL;
 	}
-	(void)rmdir(dir);
+	return r;
 }
 
 static void fx_open(struct fx *fx)
 {
 	_cleanup_(freep) char *why = NULL;
-	int r = store_open(fx->dir, &fx->s, &why);
+	int r = try_open(fx->dir, &fx->v, &fx->s, &why);
 
 	if (r != 0)
 		print_error("store_open: %d: %s\n", r, str_or_empty(why));
 	assert_int_equal(r, 0);
+}
+
+void fx_close(struct fx *fx)
+{
+	fx->s = store_free(fx->s);
+	fx->v = vault_free(fx->v);
 }
 
 int64_t fx_account(struct fx *fx, const char *jid, int64_t *ret_archive)
@@ -61,7 +94,7 @@ int fx_teardown(void **state)
 {
 	struct fx *fx = *state;
 
-	store_free(fx->s);
+	fx_close(fx);
 	remove_tree(fx->dir);
 	free(fx);
 	return 0;
@@ -69,8 +102,99 @@ int fx_teardown(void **state)
 
 void fx_reopen(struct fx *fx)
 {
-	fx->s = store_free(fx->s);
+	fx_close(fx);
 	fx_open(fx);
+}
+
+void fx_open_plain(struct fx *fx)
+{
+	_cleanup_(freep) char *marker = xasprintf("%s/archive.state", fx->dir);
+	const char *what = "";
+	int64_t size;
+
+	fx_close(fx);
+	fx->s = xnew(struct store);
+	fx->s->plain = true;
+	fx->s->path = xasprintf("%s/archive.db", fx->dir);
+	fx->s->limits = store_limits_default;
+	assert_int_equal(disk_make_dir(fx->dir), 0);
+	assert_int_equal(disk_make_file(fx->s->path, &size), 0);
+	assert_int_equal(db_open(fx->s, size == 0, &what), 0);
+	assert_int_equal(schema_apply(fx->s, size == 0), 0);
+	assert_int_equal(store_checkpoint(fx->s), 0);
+	write_file(marker, "format 1; must exist\n", 21);
+	if (size == 0)
+		fx->account = fx_account(fx, OWN, &fx->archive);
+}
+
+void write_file(const char *path, const void *data, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, len), (ssize_t)len);
+	close(fd);
+}
+
+int64_t file_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+bool file_has(const char *path, const char *text)
+{
+	int64_t size = file_size(path);
+	_cleanup_(freep) char *data = NULL;
+	FILE *f;
+
+	if (size <= 0)
+		return false;
+	data = xcalloc(1, (size_t)size);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fread(data, 1, (size_t)size, f), (size_t)size);
+	fclose(f);
+	return memmem(data, (size_t)size, text, strlen(text)) != NULL;
+}
+
+bool tree_has(const char *dir, const char *text)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	bool found = false;
+
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		_cleanup_(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
+
+		if (e->d_type == DT_REG && file_has(path, text)) {
+			print_message("\"%s\" is in %s\n", text, path);
+			found = true;
+		}
+	}
+	closedir(d);
+	return found;
+}
+
+int run_self(const char *command, const char *dir, int kill_at)
+{
+	char n[16];
+	pid_t pid;
+	int status;
+
+	snprintf(n, sizeof(n), "%d", kill_at);
+	pid = fork();
+	if (pid == 0) {
+		/* step() reads its environment once: so in a new program. */
+		if (kill_at)
+			setenv("VARVE_STEP_KILL", n, 1);
+		execl("/proc/self/exe", "test", command, dir, NULL);
+		_exit(98);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? RUN_KILLED : WEXITSTATUS(status);
 }
 
 struct message text_from(const char *from, const char *id, const char *body)

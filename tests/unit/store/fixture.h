@@ -19,6 +19,7 @@
 #include "store/db.h"
 #include "store/read.h"
 #include "store/store.h"
+#include "vault/vault.h"
 
 #define OWN "alice@a.example"
 #define BOB "bob@b.example"
@@ -31,7 +32,8 @@
 #define RUN(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
 
 struct fx {
-	char dir[64];
+	char dir[64]; /* key files are in "${dir}-config" */
+	struct vault *v;
 	struct store *s;
 	int64_t account, archive;
 	int64_t now; /* the local clock */
@@ -39,12 +41,27 @@ struct fx {
 
 int fx_setup(void **state);
 int fx_teardown(void **state);
+void fx_close(struct fx *fx);
 /* Close and open again, as after a restart. */
 void fx_reopen(struct fx *fx);
+/* Instead of it, an archive of varve 0.1 in the same directory: plain, with its marker; made if it is not there. */
+void fx_open_plain(struct fx *fx);
+void write_file(const char *path, const void *data, size_t len);
+/* -1 if there is none. */
+int64_t file_size(const char *path);
+/* A file, any file of a directory, contains these bytes. */
+bool file_has(const char *path, const char *text);
+bool tree_has(const char *dir, const char *text);
+/* This program again as "test ${command} ${dir}", dying at step ${kill_at} (0: never): its exit code or RUN_KILLED. */
+enum { RUN_KILLED = 1000 };
+int run_self(const char *command, const char *dir, int kill_at);
 /* A second account and its own archive. */
 int64_t fx_account(struct fx *fx, const char *jid, int64_t *ret_archive);
-/* Remove a directory with what is in it. */
+/* Remove a directory with what is in it, and its configuration. */
 void remove_tree(const char *dir);
+char *config_of(const char *dir);
+/* store_find() and store_open(): their outcomes. */
+int try_open(const char *dir, struct vault **ret_vault, struct store **ret, char **ret_why);
 
 /* A text from Bob, from us to Bob, from ${from}. ${stamp}: seconds after T0 of the archive, with ${aid}. */
 struct message text_in(const char *id, const char *body);

@@ -1,0 +1,87 @@
+/* What waits for an idle daemon, in slices. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+#include "store/db.h"
+#include "store/index.h"
+#include "store/purge.h"
+
+/* Rows in the first transaction of a purge, before anything was measured; and at least, so that it ends. */
+enum { UPKEEP_ROWS_FIRST = 100, UPKEEP_ROWS_MIN = 10 };
+
+/* Pages that this connection wrote to the log since the checkpoint that upkeep made; more than are in it if SQLite's own
+ * checkpoint (wal_autocheckpoint) came between. */
+static int log_frames(struct store *s)
+{
+	int written = 0, highest = 0;
+
+	if (sqlite3_db_status(s->db, SQLITE_DBSTATUS_CACHE_WRITE, &written, &highest, 0) != SQLITE_OK)
+		return 0;
+	return written - s->log_seen;
+}
+
+static bool log_due(struct store *s)
+{
+	return log_frames(s) > (int)s->limits.log_frames;
+}
+
+/* All of the log at once: SQLite has no smaller step. It is short because this is done often. */
+static int checkpoint(struct store *s)
+{
+	int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+	if (code != SQLITE_OK)
+		return err_origin(db_errno(code));
+	s->log_seen += log_frames(s);
+	step("store.checkpoint-idle");
+	return 0;
+}
+
+/* Purge until ${end_us}: 1 more, 0 nothing is left. */
+static int purge(struct store *s, int64_t end_us)
+{
+	int64_t now = clock_boot_us(), rows = UPKEEP_ROWS_FIRST;
+	int r;
+
+	do {
+		int64_t began = now, fit;
+
+		r = purge_step(s, (uint32_t)(rows < s->limits.purge_rows ? rows : s->limits.purge_rows));
+		now = clock_boot_us();
+		/* Half of what is left, because rows differ in size. */
+		fit = now > began ? rows * (end_us - now) / (now - began) / 2 : rows;
+		rows = fit < UPKEEP_ROWS_MIN ? UPKEEP_ROWS_MIN : fit;
+	} while (r > 0 && now < end_us);
+	return r < 0 ? err_trace(r) : r;
+}
+
+int store_upkeep(struct store *s, int64_t budget_us)
+{
+	int64_t end = clock_boot_us() + budget_us;
+	int r;
+
+	if (s->in_tx) {
+		log_error("upkeep inside of a transaction");
+		abort();
+	}
+	if (s->frozen)
+		return 0;
+	r = purge(s, end);
+	if (r == 0)
+		r = index_step(s, budget_us);
+	if (r != 0)
+		return r < 0 ? err_trace(r) : 1;
+	if (!log_due(s))
+		return 0;
+	r = checkpoint(s);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+bool store_upkeep_due(struct store *s)
+{
+	return !s->frozen && (purge_due(s) || index_due(s) || log_due(s));
+}
