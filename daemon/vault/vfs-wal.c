@@ -205,8 +205,10 @@ static int write_frame_page(struct vfs_file *f, uint32_t frame, const uint8_t *p
 		return rc;
 	/* A spilled page that got dirty again, over itself: the header stays, its checksum is owed. */
 	rc = open_frame(f, frame, w->plain);
-	if (rc != SQLITE_OK)
+	if (rc == SQLITE_IOERR_DATA)
 		return vfs_refuse(f, "page without frame header", PAGE_SIZE, frame_at(frame) + FRAME_HEADER);
+	if (rc != SQLITE_OK)
+		return rc;
 	return seal_frame(f, frame, w->plain, page);
 }
 
