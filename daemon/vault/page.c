@@ -25,10 +25,10 @@ enum {
 	NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
 	TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
 	TRAILER = 8,
-	P1_CLEAR = 24,				 /* page 1: magic and what SQLite calls the file format */
-	FRAME_CLEAR = 16,			 /* page number, commit size, salts */
+	P1_CLEAR = 24, /* page 1: magic and what SQLite calls the file format */
+	FRAME_CLEAR = 16, /* page number, commit size, salts */
 	FRAME_CIPHER = FRAME_HEADER - FRAME_CLEAR + PAGE_BODY,
-	RECORD_CLEAR = 4,			 /* page number */
+	RECORD_CLEAR = 4, /* page number */
 	RECORD_CIPHER = PAGE_BODY + 4,
 	DOMAIN = 8,
 	AD_MAX = 80,
@@ -82,7 +82,8 @@ static void ad_add64(struct ad *ad, uint64_t v)
 	ad->len += 8;
 }
 
-static void ad_begin(struct ad *ad, const char domain[DOMAIN], const struct page_keys *k, const uint8_t trailer[TRAILER])
+static void ad_begin(struct ad *ad, const char domain[DOMAIN], const struct page_keys *k,
+		     const uint8_t trailer[TRAILER])
 {
 	ad->len = 0;
 	ad_add(ad, domain, DOMAIN);
@@ -104,16 +105,16 @@ static void seal(const uint8_t key[PAGE_KEY], const struct ad *ad, const uint8_t
 		 uint8_t *nonce_tag)
 {
 	randombytes_buf(nonce_tag, NONCE);
-	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, nonce_tag + NONCE, NULL, plain, len, ad->bytes, ad->len,
-							    NULL, nonce_tag, key);
+	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, nonce_tag + NONCE, NULL, plain, len, ad->bytes,
+							    ad->len, NULL, nonce_tag, key);
 }
 
 /* 0 or PAGE_E_FORGED. */
 static int unseal(const uint8_t key[PAGE_KEY], const struct ad *ad, const uint8_t *cipher, size_t len,
 		  const uint8_t *nonce_tag, uint8_t *plain)
 {
-	int r = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, len, nonce_tag + NONCE, ad->bytes,
-								    ad->len, nonce_tag, key);
+	int r = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, len, nonce_tag + NONCE,
+								    ad->bytes, ad->len, nonce_tag, key);
 
 	return r < 0 ? PAGE_E_FORGED : 0;
 }
@@ -251,7 +252,8 @@ int frame_open(const struct page_keys *k, const uint8_t wal_salts[WAL_SALTS], ui
 	int r;
 
 	ad_frame(&ad, k, wal_salts, frame, sealed);
-	r = unseal(k->wal, &ad, sealed + FRAME_CLEAR, FRAME_CIPHER, sealed + FRAME_HEADER + PAGE_BODY, out + FRAME_CLEAR);
+	r = unseal(k->wal, &ad, sealed + FRAME_CLEAR, FRAME_CIPHER, sealed + FRAME_HEADER + PAGE_BODY,
+		   out + FRAME_CLEAR);
 	memcpy(out, sealed, FRAME_CLEAR);
 	memset(out + FRAME_HEADER + PAGE_BODY, 0, PAGE_RESERVE);
 	return judge(r, k, sealed + FRAME_SIZE - TRAILER, out, FRAME_SIZE);
@@ -264,7 +266,8 @@ static void ad_record(struct ad *ad, const struct page_keys *k, uint64_t offset,
 	ad_add(ad, sealed, RECORD_CLEAR);
 }
 
-int record_seal(const struct page_keys *k, uint64_t offset, const uint8_t plain[RECORD_SIZE], uint8_t out[RECORD_SIZE])
+int record_seal(const struct page_keys *k, uint64_t offset, const uint8_t plain[RECORD_SIZE],
+		uint8_t out[RECORD_SIZE])
 {
 	struct ad ad;
 
@@ -274,11 +277,13 @@ int record_seal(const struct page_keys *k, uint64_t offset, const uint8_t plain[
 	memcpy(out + RECORD_CLEAR + PAGE_BODY, plain + RECORD_CLEAR + PAGE_SIZE, 4);
 	trailer_put(k, out + RECORD_SIZE - TRAILER);
 	ad_record(&ad, k, offset, out);
-	seal(k->journal, &ad, out + RECORD_CLEAR, RECORD_CIPHER, out + RECORD_CLEAR, out + RECORD_CLEAR + RECORD_CIPHER);
+	seal(k->journal, &ad, out + RECORD_CLEAR, RECORD_CIPHER, out + RECORD_CLEAR,
+	     out + RECORD_CLEAR + RECORD_CIPHER);
 	return 0;
 }
 
-int record_open(const struct page_keys *k, uint64_t offset, const uint8_t sealed[RECORD_SIZE], uint8_t out[RECORD_SIZE])
+int record_open(const struct page_keys *k, uint64_t offset, const uint8_t sealed[RECORD_SIZE],
+		uint8_t out[RECORD_SIZE])
 {
 	struct ad ad;
 	int r;
@@ -299,7 +304,8 @@ static void ad_block(struct ad *ad, uint64_t index)
 	ad_add64(ad, index);
 }
 
-void block_seal(const uint8_t key[PAGE_KEY], uint64_t index, const uint8_t plain[BLOCK_SIZE], uint8_t out[BLOCK_SEALED])
+void block_seal(const uint8_t key[PAGE_KEY], uint64_t index, const uint8_t plain[BLOCK_SIZE],
+		uint8_t out[BLOCK_SEALED])
 {
 	struct ad ad;
 
@@ -307,7 +313,8 @@ void block_seal(const uint8_t key[PAGE_KEY], uint64_t index, const uint8_t plain
 	seal(key, &ad, plain, BLOCK_SIZE, out, out + BLOCK_SIZE);
 }
 
-int block_open(const uint8_t key[PAGE_KEY], uint64_t index, const uint8_t sealed[BLOCK_SEALED], uint8_t out[BLOCK_SIZE])
+int block_open(const uint8_t key[PAGE_KEY], uint64_t index, const uint8_t sealed[BLOCK_SEALED],
+	       uint8_t out[BLOCK_SIZE])
 {
 	struct ad ad;
 	int r;

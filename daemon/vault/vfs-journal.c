@@ -11,9 +11,9 @@
 #include "vault/vfs-priv.h"
 
 enum {
-	SECTOR = 512,	     /* what we say the sector size is, hence size and alignment of headers */
-	HEADER_USED = 28,    /* magic 8, records, checksum seed, database size, sector size, page size */
-	HEADER_COUNT = 12,   /* magic and number of records: written again when the records are durable */
+	SECTOR = 512, /* what we say the sector size is, hence size and alignment of headers */
+	HEADER_USED = 28, /* magic 8, records, checksum seed, database size, sector size, page size */
+	HEADER_COUNT = 12, /* magic and number of records: written again when the records are durable */
 	RECORD_PAGE_AT = 4,
 	RECORD_SUM_AT = RECORD_PAGE_AT + PAGE_SIZE,
 };
@@ -108,7 +108,8 @@ static bool is_header(const uint8_t *buf, int amt, int64_t off)
 	case SECTOR: /* the magic comes when the records are durable, or at once where nothing is synced */
 		if (memcmp(buf, journal_magic, sizeof(journal_magic)) != 0 && !all_zero(buf, HEADER_COUNT))
 			return false;
-		return memcmp(buf + 20, sizes, sizeof(sizes)) == 0 && all_zero(buf + HEADER_USED, SECTOR - HEADER_USED);
+		return memcmp(buf + 20, sizes, sizeof(sizes)) == 0 &&
+		       all_zero(buf + HEADER_USED, SECTOR - HEADER_USED);
 	case HEADER_COUNT:
 		return memcmp(buf, journal_magic, sizeof(journal_magic)) == 0;
 	case HEADER_USED: /* journal_mode=PERSIST ends a transaction so */
@@ -180,5 +181,5 @@ static int journal_size(struct vfs_file *f, int64_t *ret)
 	return rc == SQLITE_OK ? vfs_lower_size(f, ret) : rc;
 }
 
-const struct vfs_kind vfs_journal = { "journal", journal_read, journal_write, journal_truncate, journal_size,
-				      journal_settle };
+const struct vfs_kind vfs_journal = { "journal",        journal_read, journal_write,
+				      journal_truncate, journal_size, journal_settle };

@@ -24,28 +24,28 @@ struct vfs_kind {
 extern const struct vfs_kind vfs_db, vfs_wal, vfs_journal, vfs_temp;
 
 struct vfs_wal_state {
-	uint8_t salts[WAL_SALTS];     /* of the WAL's header, while salts_known */
+	uint8_t salts[WAL_SALTS]; /* of the WAL's header, while salts_known */
 	bool salts_known;
-	uint32_t good;		      /* frames up to here are known to authenticate in this generation */
-	uint32_t pending;	      /* frame whose header waits for its page; 0: none */
+	uint32_t good; /* frames up to here are known to authenticate in this generation */
+	uint32_t pending; /* frame whose header waits for its page; 0: none */
 	uint8_t header[FRAME_HEADER]; /* the pending one */
 	uint8_t sealed[FRAME_SIZE];
 	uint8_t plain[FRAME_SIZE];
 };
 
 struct vfs_journal_state {
-	int64_t pending;	   /* offset of the record that is being put together; -1: none */
-	int parts;		   /* of it so far: 1 page number, 2 page */
-	int64_t opened;		   /* offset of the record that plain holds; -1: none */
+	int64_t pending; /* offset of the record that is being put together; -1: none */
+	int parts; /* of it so far: 1 page number, 2 page */
+	int64_t opened; /* offset of the record that plain holds; -1: none */
 	uint8_t plain[RECORD_SIZE];
 	uint8_t sealed[RECORD_SIZE];
 };
 
 struct vfs_temp_state {
 	uint8_t key[PAGE_KEY];
-	int64_t size;		   /* as SQLite sees it */
-	uint64_t blocks;	   /* sealed ones in the file: all below are there */
-	uint64_t index;		   /* of the block in plain, while cached */
+	int64_t size; /* as SQLite sees it */
+	uint64_t blocks; /* sealed ones in the file: all below are there */
+	uint64_t index; /* of the block in plain, while cached */
 	bool cached, dirty;
 	uint8_t plain[BLOCK_SIZE];
 	uint8_t sealed[BLOCK_SEALED];

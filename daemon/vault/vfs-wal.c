@@ -58,8 +58,9 @@ static int load_salts(struct vfs_file *f)
 	if (f->wal.salts_known)
 		return SQLITE_OK;
 	rc = vfs_lower_read(f, header, WAL_HEADER, 0);
+	/* Not a short read, which SQLite may take for zeros. */
 	if (rc != SQLITE_OK)
-		return rc;
+		return rc == SQLITE_IOERR_SHORT_READ ? SQLITE_IOERR_DATA : rc;
 	memcpy(f->wal.salts, header + 16, WAL_SALTS);
 	f->wal.salts_known = true;
 	return SQLITE_OK;
@@ -115,7 +116,8 @@ static int read_whole(struct vfs_file *f, uint32_t frame, uint8_t *buf)
 		log_debug("the log ends at frame %u: the next one was never finished, or is an old one", frame - 1);
 		return SQLITE_OK;
 	}
-	log_error("frame %u of the archive's log does not authenticate any more: it was changed or is damaged", frame);
+	log_error("frame %u of the archive's log does not authenticate any more: it was changed or is damaged",
+		  frame);
 	return SQLITE_IOERR_DATA;
 }
 
@@ -175,9 +177,14 @@ static int write_header(struct vfs_file *f, const uint8_t *buf)
  */
 static int write_frame_header(struct vfs_file *f, uint32_t frame, const uint8_t *header)
 {
+	static const uint8_t owed[WAL_SALTS];
 	struct vfs_wal_state *w = &f->wal;
-	int rc;
+	int rc = load_salts(f);
 
+	if (rc != SQLITE_OK)
+		return rc;
+	if (memcmp(header + 8, w->salts, WAL_SALTS) != 0 && memcmp(header + 8, owed, WAL_SALTS) != 0)
+		return vfs_refuse(f, "content of a frame header", FRAME_HEADER, frame_at(frame));
 	if (frame <= w->good) {
 		rc = open_frame(f, frame, w->plain);
 		if (rc == SQLITE_OK)

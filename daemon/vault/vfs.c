@@ -46,16 +46,19 @@ int vfs_lower_size(struct vfs_file *f, int64_t *ret)
 
 int vfs_refuse(const struct vfs_file *f, const char *what, int64_t amt, int64_t off)
 {
-	log_error("SQLite %s uses the %s in a way that the encryption does not know (%s, %lld bytes at %lld): refused",
-		  sqlite3_libversion(), f->kind->name, what, (long long)amt, (long long)off);
+	log_error(
+		"SQLite %s uses the %s in a way that the encryption does not know (%s, %lld bytes at %lld): refused",
+		sqlite3_libversion(), f->kind->name, what, (long long)amt, (long long)off);
 	return SQLITE_IOERR;
 }
 
 int vfs_damaged(uint32_t pgno, int outcome)
 {
 	self.damaged_page = pgno;
-	log_error("page %u of the archive %s", pgno, outcome == PAGE_E_FORMAT ? "has a format that is not known" :
-		  "does not authenticate: it is damaged, was moved, or belongs to another key");
+	log_error("page %u of the archive %s", pgno,
+		  outcome == PAGE_E_FORMAT
+			  ? "has a format that is not known"
+			  : "does not authenticate: it is damaged, was moved, or belongs to another key");
 	return pgno == 1 ? SQLITE_NOTADB : SQLITE_IOERR_DATA;
 }
 
@@ -211,7 +214,8 @@ static const struct page_keys *keys_of(sqlite3_vfs *lower, const char *name, con
 }
 
 /* What the file is and which keys it takes. NULL: nothing of ours (a super-journal, an unbound path). */
-static const struct vfs_kind *kind_of(sqlite3_vfs *lower, const char *name, int flags, const struct page_keys **ret_keys)
+static const struct vfs_kind *kind_of(sqlite3_vfs *lower, const char *name, int flags,
+				      const struct page_keys **ret_keys)
 {
 	static const struct {
 		int type;
@@ -224,7 +228,8 @@ static const struct vfs_kind *kind_of(sqlite3_vfs *lower, const char *name, int 
 	};
 
 	*ret_keys = NULL;
-	if (flags & (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL | SQLITE_OPEN_SUBJOURNAL))
+	if (flags &
+	    (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL | SQLITE_OPEN_SUBJOURNAL))
 		return &vfs_temp;
 	for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
 		if (!(flags & named[i].type))

@@ -280,16 +280,18 @@ TEST(a_later_format_is_told_from_damage)
 
 	(void)state;
 	for (int what = 0; what < 4; what++) {
-		static const uint8_t trailers[4][8] = { { 1, 1, 0, 0, 7 }, { 1, 2, 0, 0, 7 }, { 2, 1, 0, 0, 7 },
-							{ 1, 1, 0, 0, 8 } };
+		static const uint8_t trailers[4][8] = {
+			{ 1, 1, 0, 0, 7 }, { 1, 2, 0, 0, 7 }, { 2, 1, 0, 0, 7 }, { 1, 1, 0, 0, 8 }
+		};
 
 		pattern(&faces[1], plain);
 		memcpy(ad + 8, trailers[what], 8);
 		memcpy(ad + 16, w.keys.file_id, FILE_ID);
 		ad[32] = 2;
 		memset(sealed + PAGE_BODY, 0x55, 24);
-		crypto_aead_xchacha20poly1305_ietf_encrypt_detached(sealed, sealed + PAGE_BODY + 24, NULL, plain, PAGE_BODY, ad,
-								    sizeof(ad), NULL, sealed + PAGE_BODY, w.keys.db);
+		crypto_aead_xchacha20poly1305_ietf_encrypt_detached(sealed, sealed + PAGE_BODY + 24, NULL, plain,
+								    PAGE_BODY, ad, sizeof(ad), NULL,
+								    sealed + PAGE_BODY, w.keys.db);
 		memcpy(sealed + PAGE_SIZE - 8, trailers[what], 8);
 		assert_int_equal(page_open(&w.keys, 2, sealed, out), what ? PAGE_E_FORMAT : 0);
 		assert_int_equal(out[0], what ? 0 : plain[0]);
@@ -348,15 +350,18 @@ TEST(test_vectors)
 		{ "c5cc87385fb31a5cb53d364bfc2dda32",
 		  "1a8a68c112b5294a5bddcae98988c80d0640961c83132ce6e874fe2445fc8de5" },
 	};
-	static struct randombytes_implementation counting = {
-		.implementation_name = counting_name, .random = counting_random, .buf = counting_buf
-	};
+	static struct randombytes_implementation counting = { .implementation_name = counting_name,
+							      .random = counting_random,
+							      .buf = counting_buf };
 	struct where w = where_of(&faces[0]);
 
 	(void)state;
-	assert_string_equal(hex(w.keys.db, PAGE_KEY), "be67e712ef4910e73caaed6e4a0d1c6781ce1867033f4160dca411f5af416574");
-	assert_string_equal(hex(w.keys.wal, PAGE_KEY), "d0f06029aa4cd278a78c4855c4efedccf893c3028e7f7c9d8dac3c3f462c0041");
-	assert_string_equal(hex(w.keys.journal, PAGE_KEY), "1182b8e90b8911f9a3fcb62b7661c08e78a4546b7cb0fd3517af0fdc2956fe0c");
+	assert_string_equal(hex(w.keys.db, PAGE_KEY),
+			    "be67e712ef4910e73caaed6e4a0d1c6781ce1867033f4160dca411f5af416574");
+	assert_string_equal(hex(w.keys.wal, PAGE_KEY),
+			    "d0f06029aa4cd278a78c4855c4efedccf893c3028e7f7c9d8dac3c3f462c0041");
+	assert_string_equal(hex(w.keys.journal, PAGE_KEY),
+			    "1182b8e90b8911f9a3fcb62b7661c08e78a4546b7cb0fd3517af0fdc2956fe0c");
 	randombytes_set_implementation(&counting);
 	for (size_t i = 0; i < ARRAY_SIZE(faces); i++) {
 		const struct face *f = &faces[i];

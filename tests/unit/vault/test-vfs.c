@@ -14,7 +14,9 @@ TEST(a_database_comes_back)
 	db_close(db);
 	db = db_open(p->path, "WAL");
 
-	assert_int_equal(db_int(db, "SELECT count(*) FROM t WHERE body LIKE '" "Grossmutter''s%'"), 300);
+	assert_int_equal(db_int(db, "SELECT count(*) FROM t WHERE body LIKE '"
+				    "Grossmutter''s%'"),
+			 300);
 	assert_true(db_sound(db));
 	assert_int_equal(db_int(db, "PRAGMA mmap_size"), 0);
 	assert_int_equal(file_size(p->path) % PAGE_SIZE, 0);
@@ -142,12 +144,9 @@ TEST(the_backup_api_changes_the_keys)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(a_database_comes_back),
-		RUN(a_log_is_recovered),
-		RUN(wal_needs_exclusive_locking),
-		RUN(only_a_bound_path_opens),
-		RUN(a_binding_follows_symlinks),
-		RUN(bindings_have_an_end),
+		RUN(a_database_comes_back),           RUN(a_log_is_recovered),
+		RUN(wal_needs_exclusive_locking),     RUN(only_a_bound_path_opens),
+		RUN(a_binding_follows_symlinks),      RUN(bindings_have_an_end),
 		RUN(the_backup_api_changes_the_keys),
 	};
 

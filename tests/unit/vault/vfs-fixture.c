@@ -50,7 +50,8 @@ sqlite3 *db_open(const char *path, const char *journal)
 	int reserve = PAGE_RESERVE;
 	sqlite3 *db = NULL;
 
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, VAULT_VFS), SQLITE_OK);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, VAULT_VFS),
+			 SQLITE_OK);
 	sqlite3_extended_result_codes(db, 1);
 	assert_int_equal(sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve), SQLITE_OK);
 	db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_spill=OFF; PRAGMA mmap_size=1000000;");
@@ -109,7 +110,10 @@ void db_fill(sqlite3 *db, int rows, int bytes)
 	_cleanup_(freep) char *sql = xasprintf(
 		"BEGIN; CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, body TEXT);"
 		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d) INSERT INTO t(body) "
-		"SELECT '" "Grossmutter''s secret recipe " "' || i || hex(randomblob(%d)) FROM n; COMMIT;", rows, bytes / 2);
+		"SELECT '"
+		"Grossmutter''s secret recipe "
+		"' || i || hex(randomblob(%d)) FROM n; COMMIT;",
+		rows, bytes / 2);
 
 	db_exec(db, sql);
 }
@@ -176,4 +180,46 @@ const char *place_path(const struct place *p, const char *name)
 
 	snprintf(s, sizeof(ring[0]), "%s/%s", p->dir, name);
 	return s;
+}
+
+const char *raw_path(const struct place *p, int type)
+{
+	return place_path(p, type == SQLITE_OPEN_MAIN_DB        ? "a.db"
+			     : type == SQLITE_OPEN_WAL          ? "a.db-wal"
+			     : type == SQLITE_OPEN_MAIN_JOURNAL ? "a.db-journal"
+								: "a.tmp");
+}
+
+sqlite3_file *raw_open(const struct place *p, int type)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(VAULT_VFS);
+	sqlite3_file *f = xcalloc(1, (size_t)vfs->szOsFile);
+	/* With the terminators around it that SQLite gives to names (sqlite3_create_filename). */
+	const char *name = sqlite3_create_filename(raw_path(p, type), "", "", 0, NULL);
+	int flags;
+
+	/* SQLite gives log and journal the mode of the database. */
+	if (access(p->path, F_OK) != 0)
+		file_write(p->path, "", 0);
+	assert_int_equal(vfs->xOpen(vfs, name, f, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | type, &flags),
+			 SQLITE_OK);
+	sqlite3_free_filename(name);
+	return f;
+}
+
+void raw_close(sqlite3_file *f)
+{
+	f->pMethods->xClose(f);
+	free(f);
+}
+
+void page_fill(uint8_t page[PAGE_SIZE], uint32_t pgno)
+{
+	static const uint8_t head[24] = "SQLite format 3\0\x10\0\2\2\x30\x40\x20\x20";
+
+	for (size_t i = 0; i < PAGE_SIZE; i++)
+		page[i] = (uint8_t)MARKER[(i + pgno) % (sizeof(MARKER) - 1)];
+	memset(page + PAGE_BODY, 0, PAGE_RESERVE);
+	if (pgno == 1)
+		memcpy(page, head, sizeof(head));
 }
