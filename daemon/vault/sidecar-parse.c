@@ -317,7 +317,7 @@ int sidecar_parse(const void *bytes, size_t len, struct sidecar *ret, char **ret
 	if (!r.bad) {
 		/* One text for a struct: no leading zeros, no capital hexadecimals, no other escapes. */
 		text = xstrndup(bytes, len);
-		canon = sidecar_text(&s, s.mac);
+		canon = sidecar_text(&s);
 		if (strlen(text) != len || strcmp(text, canon) != 0) {
 			r.line = first_difference(text, canon);
 			spoil(&r, "varve does not write it like this");

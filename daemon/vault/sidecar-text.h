@@ -11,6 +11,6 @@ enum { SIDECAR_CHECK = 16 };
 #define SIDECAR_COMMENT "# Without this file nobody can read the archive beside it. Keep a copy of both; do not edit.\n"
 #define SIDECAR_ALG "xchacha20-poly1305"
 
-/* The whole text with a MAC that is known. The caller frees. */
-char *sidecar_text(const struct sidecar *s, const uint8_t mac[SIDECAR_MAC]);
+/* The whole text with the MAC that s->mac has. The caller frees. */
+char *sidecar_text(const struct sidecar *s);
 void sidecar_check_of(const void *text, size_t len, uint8_t ret[SIDECAR_CHECK]);

@@ -69,27 +69,26 @@ void sidecar_check_of(const void *text, size_t len, uint8_t ret[SIDECAR_CHECK])
 	crypto_generichash(ret, SIDECAR_CHECK, text, len, NULL, 0);
 }
 
-char *sidecar_text(const struct sidecar *s, const uint8_t mac[SIDECAR_MAC])
+char *sidecar_text(const struct sidecar *s)
 {
 	uint8_t check[SIDECAR_CHECK];
 	struct buf b = { 0 };
 
 	add_body(&b, s);
-	add_hex(&b, "mac", mac, SIDECAR_MAC);
+	add_hex(&b, "mac", s->mac, SIDECAR_MAC);
 	sidecar_check_of(b.data, b.len, check);
 	add_hex(&b, "check", check, sizeof(check));
 	return buf_steal(&b);
 }
 
-char *sidecar_print(const struct sidecar *s, const uint8_t mac_key[KDF_KEY])
+char *sidecar_print(struct sidecar *s, const uint8_t mac_key[KDF_KEY])
 {
-	uint8_t mac[SIDECAR_MAC];
 	struct buf b = { 0 };
 
 	add_body(&b, s);
-	mac_of(&b, mac_key, mac);
+	mac_of(&b, mac_key, s->mac);
 	buf_deinit(&b);
-	return sidecar_text(s, mac);
+	return sidecar_text(s);
 }
 
 bool sidecar_authentic(const struct sidecar *s, const uint8_t mac_key[KDF_KEY])

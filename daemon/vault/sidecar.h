@@ -49,7 +49,7 @@ struct sidecar {
 	uint32_t next_slot; /* id of the next slot: greater than all that were ever used */
 	size_t n_slots;
 	struct sidecar_slot slots[VAULT_SLOTS_MAX]; /* by id */
-	uint8_t mac[SIDECAR_MAC];		    /* as read; sidecar_print() makes its own */
+	uint8_t mac[SIDECAR_MAC];		    /* as read, or as printed last */
 };
 
 enum {
@@ -59,8 +59,8 @@ enum {
 /* ${bytes}: any. *ret is the caller's to deinit after 0. ${ret_why} (not NULL) is owned by the caller after > 0; a part
  * of a sentence. */
 int sidecar_parse(const void *bytes, size_t len, struct sidecar *ret, char **ret_why);
-/* The text, NUL-terminated, with its MAC under ${mac_key}. The caller frees. */
-char *sidecar_print(const struct sidecar *s, const uint8_t mac_key[KDF_KEY]);
+/* The text, NUL-terminated, with its MAC under ${mac_key}, which goes into s->mac. The caller frees. */
+char *sidecar_print(struct sidecar *s, const uint8_t mac_key[KDF_KEY]);
 /* Whether s->mac is that of its text. */
 bool sidecar_authentic(const struct sidecar *s, const uint8_t mac_key[KDF_KEY]);
 

@@ -26,7 +26,7 @@ struct vault_secrets *vault_secrets_new(const uint8_t master[PAGE_KEY], const st
  * Whatever happened before, from now on the copy is what the sidecar is: it must not keep a slot alive that was removed,
  * nor name the file before a rotation. Only now, because only a MAC that is right tells which of two is good.
  */
-static void update_bak(const struct vault *v)
+static void update_bak(struct vault *v)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/" VAULT_SIDECAR ".bak", v->dir);
 	_cleanup_(freep) char *text = NULL, *have = NULL, *why = NULL;

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include "fixture.h"
 #include "vault/kdf.h"
 #include "vault/secret.h"
+#include "vault/slot.h"
+#include "vault/vault-priv.h"
 
 #define assert_says(why, text) assert_non_null(strstr(str_or_empty(why), text))
 
@@ -57,6 +60,28 @@ TEST(a_new_vault_opens_again_by_its_key_file)
 	assert_true(vault_locked(fx->v));
 	assert_null(vault_keys(fx->v));
 	assert_int_equal(vault_unlock_auto(fx->v, &fx->why), 0);
+}
+
+TEST(it_locks_and_unlocks_after_each_change)
+{
+	struct fx *fx = *state;
+	struct vault_next *n = NULL;
+
+	fx_create(fx);
+	vault_lock(fx->v);
+	assert_int_equal(vault_unlock_auto(fx->v, &fx->why), 0);
+	assert_int_equal(vault_ready(fx->v), 0);
+	vault_lock(fx->v);
+	assert_int_equal(vault_unlock_auto(fx->v, &fx->why), 0);
+	fx_passphrase(fx, "p", 0);
+	vault_lock(fx->v);
+	assert_int_equal(fx_unlock(fx, "p"), 0);
+	assert_int_equal(vault_next(fx->v, "archive-2.db", NULL, &n, &fx->why), 0);
+	assert_int_equal(vault_switch(fx->v, n), 0);
+	vault_next_free(n);
+	vault_lock(fx->v);
+	assert_int_equal(vault_unlock_auto(fx->v, &fx->why), 0);
+	assert_int_equal(vault_keys(fx->v)->epoch, 2);
 }
 
 TEST(two_vaults_share_no_key)
@@ -545,11 +570,14 @@ TEST(a_backup_opens_with_the_same_secrets)
 	_cleanup_(freep) char *path = xasprintf("%s/back up.db", fx->base), *keys_path = NULL;
 	_cleanup_(freep) char *before = NULL, *after = NULL;
 	struct vault *b = NULL;
+	char *code = NULL;
 	struct stat st;
 	uint32_t id;
 
 	fx_create(fx);
 	fx_passphrase(fx, "p", 0);
+	vault_lock(fx->v);
+	assert_int_equal(fx_unlock(fx, "p"), 0);
 	keys_path = xasprintf("%s.keys", path);
 	assert_int_equal(vault_next_at(fx->v, "relative.db", &n), -EINVAL);
 	assert_int_equal(vault_next_at(fx->v, "/tmp/", &n), -EINVAL);
@@ -570,7 +598,7 @@ TEST(a_backup_opens_with_the_same_secrets)
 	assert_memory_not_equal(vault_keys(b)->file_id, vault_keys(fx->v)->file_id, FILE_ID);
 	/* For reading only. */
 	assert_int_equal(vault_remove_slot(b, 1, &fx->why), -EROFS);
-	assert_int_equal(vault_add_recovery(b, "", &id, &fx->why, &fx->why), -EROFS);
+	assert_int_equal(vault_add_recovery(b, "", &id, &code, &fx->why), -EROFS);
 	after = file_text(keys_path, NULL);
 	assert_string_equal(before, after);
 	vault_free(b);
@@ -613,6 +641,100 @@ TEST(a_place_that_cannot_be_written_is_named)
 	assert_int_equal(vault_create(fx->dir, under, &fx->v, &fx->why), VAULT_E_UNREADABLE);
 }
 
+/* How often the ${len} bytes that are ${masked} ^ 0x5a stand in this process's writable memory. */
+static int copies_in_memory(const uint8_t *masked, size_t len)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	uintptr_t from, to;
+	char line[512], mode[5];
+	int found = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		/* Not the kernel's pages, nor those that nobody can read. */
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, mode) != 3 || mode[0] != 'r' ||
+		    mode[1] != 'w')
+			continue;
+		for (const volatile uint8_t *p = (const volatile uint8_t *)from; p + len <= (const volatile uint8_t *)to; p++) {
+			size_t n = 0;
+
+			while (n < len && (p[n] ^ 0x5a) == masked[n])
+				n++;
+			found += n == len;
+		}
+	}
+	fclose(f);
+	return found;
+}
+
+static void mask(uint8_t *ret, const void *from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		ret[i] = ((const uint8_t *)from)[i] ^ 0x5a;
+}
+
+/* The needles of the next test. */
+enum needle { MASTER, MAC_KEY, DB_KEY, FILE_IKM, FILE_KEK, CODE_TEXT, PASS_IKM, N_NEEDLES };
+
+static __attribute__((noinline)) void collect(struct fx *fx, uint8_t needles[N_NEEDLES][32], char **ret_code)
+{
+	_cleanup_(freep) char *key = fx_keyfile(fx);
+	const struct sidecar_slot *slot = &fx->v->sc.slots[0];
+	uint8_t ikm[KDF_KEY], kek[KDF_KEY];
+	char *code = NULL;
+	uint32_t id;
+
+	mask(needles[MASTER], fx->v->secrets->master, 32);
+	mask(needles[MAC_KEY], fx->v->secrets->mac_key, 32);
+	mask(needles[DB_KEY], fx->v->secrets->keys.db, 32);
+	assert_int_equal(slot_read(slot, fx->config, ikm, &fx->why), 0);
+	mask(needles[FILE_IKM], ikm, 32);
+	kdf_kek(SLOT_KEYFILE, fx->v->sc.vault_id, slot->salt, ikm, kek);
+	mask(needles[FILE_KEK], kek, 32);
+	id = fx_passphrase(fx, "tide", 0);
+	slot = sidecar_find(&fx->v->sc, id);
+	assert_int_equal(kdf_argon2id("tide", 4, slot->salt, slot->ops, slot->mem, ikm), 0);
+	mask(needles[PASS_IKM], ikm, 32);
+	assert_int_equal(vault_add_recovery(fx->v, "", &id, &code, &fx->why), 0);
+	mask(needles[CODE_TEXT], code, 32);
+	*ret_code = code;
+	secret_wipe(ikm, sizeof(ikm));
+	secret_wipe(kek, sizeof(kek));
+}
+
+/* Not in a buffer, not on the stack, not in what was freed: a key is in its locked page or nowhere. */
+TEST(no_copy_of_a_key_stays_in_memory)
+{
+	static const char *const names[] = { "master", "mac key", "db key", "key file", "key file's KEK", "code", "passphrase" };
+	struct fx *fx = *state;
+	uint8_t needles[N_NEEDLES][32];
+	char *code = NULL;
+
+	fx_create(fx);
+	collect(fx, needles, &code);
+	for (int i = 0; i < N_NEEDLES; i++) {
+		int want = i == MASTER || i == MAC_KEY || i == DB_KEY || i == CODE_TEXT, have;
+
+		have = copies_in_memory(needles[i], 32);
+		if (have != want)
+			fail_msg("unlocked, %s: %d", names[i], have);
+	}
+	vault_lock(fx->v);
+	assert_int_equal(fx_unlock(fx, "tide"), 0);
+	vault_lock(fx->v);
+	assert_int_equal(vault_unlock_direct(fx->v, code, strlen(code), &fx->why), 0);
+	vault_lock(fx->v);
+	assert_int_equal(vault_unlock_auto(fx->v, &fx->why), 0);
+	vault_lock(fx->v);
+	code = secret_free(code);
+	for (int i = 0; i < N_NEEDLES; i++) {
+		int have = copies_in_memory(needles[i], 32);
+
+		if (have)
+			fail_msg("locked, %s: %d", names[i], have);
+	}
+}
+
 /* The real parameters: about a second of work, at least two passes over 64 MiB, at most 128 MiB. */
 TEST(the_passphrase_costs_a_second)
 {
@@ -631,6 +753,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_new_vault_opens_again_by_its_key_file),
+		T(it_locks_and_unlocks_after_each_change),
 		T(two_vaults_share_no_key),
 		T(creation_replaces_nothing),
 		T(nothing_there_is_no_damage),
@@ -649,6 +772,7 @@ int main(void)
 		T(a_backup_opens_with_the_same_secrets),
 		T(a_full_disk_or_a_directory_that_is_closed_changes_nothing),
 		T(a_place_that_cannot_be_written_is_named),
+		T(no_copy_of_a_key_stays_in_memory),
 		T(the_passphrase_costs_a_second),
 	};
 
