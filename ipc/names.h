@@ -37,6 +37,8 @@
 /* Signatures of the row structs, as in the XML. */
 #define VARVE_SIG_MESSAGE_FIELDS "ttssxyyssa{sv}"
 #define VARVE_SIG_MESSAGE "(" VARVE_SIG_MESSAGE_FIELDS ")"
+#define VARVE_SIG_HIT_FIELDS VARVE_SIG_MESSAGE "a(uu)"
+#define VARVE_SIG_HIT "(" VARVE_SIG_HIT_FIELDS ")"
 #define VARVE_SIG_SLOT_FIELDS "ussxa{sv}"
 #define VARVE_SIG_SLOT "(" VARVE_SIG_SLOT_FIELDS ")"
 #define VARVE_SIG_CONVERSATION_FIELDS "stssx" VARVE_SIG_MESSAGE "uutua{sv}"

@@ -9,6 +9,7 @@
 #include "bus/errors.h"
 #include "bus/options.h"
 #include "bus/rows.h"
+#include "bus/search.h"
 #include "bus/tree.h"
 #include "ipc/names.h"
 #include "store/read.h"
@@ -231,6 +232,8 @@ const sd_bus_vtable archive_vtable[] = {
 					      "a" VARVE_SIG_CONVERSATION, conversations, "a" VARVE_SIG_CONTACT, contacts,
 					      "a(ss)", removed),
 				changes_handle, U),
+	SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", query, "s", cursor, "u", limit, "a{sv}", options),
+				SD_BUS_RESULT("a" VARVE_SIG_HIT, hits, "s", next_cursor), search_handle, U),
 	SD_BUS_PROPERTY("Epoch", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Seq", "t", get_property, 0, 0),
 	SD_BUS_PROPERTY("OldestSeq", "t", get_property, 0, 0),

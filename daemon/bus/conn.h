@@ -37,6 +37,7 @@ struct conn_config {
 	sd_event *event;
 	struct hub *hub;
 	struct feed *feed;
+	struct searches *searches;
 	sd_id128_t server_id; /* the same for all connections of one start */
 	uint64_t number;      /* makes the unique name */
 	enum role role;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "bus/search.h"
 #include "bus/tree.h"
 #include "ipc/names.h"
 #include "store/read.h"
@@ -49,6 +50,7 @@ struct mailbox {
 struct feed {
 	sd_event *event;
 	struct hub *hub;
+	struct searches *searches;
 	sd_event_source *timer;
 	struct mailbox *mailboxes;
 	struct watch *watches;
@@ -259,17 +261,19 @@ static void on_hub(void *userdata, enum hub_event event, int64_t account)
 			m->store = true;
 		return;
 	case HUB_STORE_CLOSES:
+		searches_close(f->searches);
 		return;
 	}
 }
 
-int feed_new(sd_event *event, struct hub *hub, struct feed **ret)
+int feed_new(sd_event *event, struct hub *hub, struct searches *searches, struct feed **ret)
 {
 	_cleanup_(feed_freep) struct feed *f = xnew(struct feed);
 	int r;
 
 	f->event = event;
 	f->hub = hub;
+	f->searches = searches;
 	r = sd_event_add_time(event, &f->timer, CLOCK_BOOTTIME, 0, 50 * 1000, on_timer, f);
 	if (r < 0 || (r = sd_event_source_set_enabled(f->timer, SD_EVENT_OFF)) < 0)
 		return err_origin(r);

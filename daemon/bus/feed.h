@@ -20,12 +20,13 @@
 
 struct feed;
 struct mailbox;
+struct searches;
 
 /* Asks whether a connection has subscribed to this signal. */
 typedef bool (*feed_wants_fn)(void *userdata, const char *path, const char *interface, const char *member);
 
-/* Becomes the hub's observer. */
-int feed_new(sd_event *event, struct hub *hub, struct feed **ret);
+/* Becomes the hub's observer. ${searches} are told when the store closes. */
+int feed_new(sd_event *event, struct hub *hub, struct searches *searches, struct feed **ret);
 /* After all mailboxes. */
 struct feed *feed_free(struct feed *f);
 DEFINE_CLEANUP(struct feed *, feed_free);

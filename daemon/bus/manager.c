@@ -147,7 +147,8 @@ static int get_property(_unused_ sd_bus *bus, _unused_ const char *path, _unused
 	if (strcmp(property, "ApiRevision") == 0)
 		return sd_bus_message_append(m, "u", VARVE_API_REVISION);
 	if (strcmp(property, "Features") == 0)
-		return sd_bus_message_append(m, "as", 5, "history", "feed", "coverage", "keyring", "backup");
+		return sd_bus_message_append(m, "as", 6, "history", "feed", "coverage", "keyring", "backup",
+					     "search");
 	if (strcmp(property, "Role") == 0)
 		return sd_bus_message_append(m, "s", role_name(conn_config(userdata)->role));
 	hub_archive(conn_hub(userdata), &a);

@@ -75,6 +75,7 @@ static const struct entry table[] = {
 	{ VARVE_IFACE_ARCHIVE, "GetMessages", ROLE_READ },
 	{ VARVE_IFACE_ARCHIVE, "FindMessage", ROLE_READ },
 	{ VARVE_IFACE_ARCHIVE, "Changes", ROLE_READ },
+	{ VARVE_IFACE_ARCHIVE, "Search", ROLE_READ },
 	{ VARVE_IFACE_ARCHIVE, "Epoch", ROLE_STATUS, true },
 	{ VARVE_IFACE_ARCHIVE, "Seq", ROLE_STATUS, true },
 	{ VARVE_IFACE_ARCHIVE, "OldestSeq", ROLE_STATUS, true },

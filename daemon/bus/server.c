@@ -13,6 +13,7 @@
 #include "bus/conn.h"
 #include "bus/feed.h"
 #include "bus/listen.h"
+#include "bus/search.h"
 
 #define CONNS_MAX 64				/* connections; facts/ipc.md section 2.1 no. 3 */
 #define TICK_US (5 * UINT64_C(1000000))		/* how exactly deadlines of connections are kept */
@@ -22,6 +23,7 @@ struct server {
 	sd_event *event;
 	struct hub *hub;
 	struct feed *feed;
+	struct searches *searches;
 	struct listeners listeners;
 	sd_event_source *accepts[LISTENERS_MAX];
 	sd_event_source *tick, *post;
@@ -61,6 +63,7 @@ static int adopt(struct server *s, const struct listener *l, int fd)
 		.event = s->event,
 		.hub = s->hub,
 		.feed = s->feed,
+		.searches = s->searches,
 		.server_id = s->id,
 		.gone = on_gone,
 		.userdata = s,
@@ -187,7 +190,10 @@ int server_new(sd_event *event, struct hub *hub, const char *dir, struct server 
 		return err_trace(r);
 	if (r > 0)
 		return r == LISTEN_E_BUSY ? SERVER_E_BUSY : SERVER_E_UNUSABLE;
-	r = feed_new(event, hub, &s->feed);
+	r = searches_new(event, hub, &s->searches);
+	if (r < 0)
+		return err_trace(r);
+	r = feed_new(event, hub, s->searches, &s->feed);
 	if (r < 0)
 		return err_trace(r);
 	r = watch(s);
@@ -208,6 +214,7 @@ struct server *server_free(struct server *s)
 	for (size_t i = 0; i < s->n_conns; i++)
 		conn_free(s->conns[i]);
 	feed_free(s->feed);
+	searches_free(s->searches);
 	listeners_close(&s->listeners);
 	if (s->spare_fd >= 0)
 		close(s->spare_fd);
