@@ -45,7 +45,7 @@ static bool wrong(struct run *run, const char *what, int code)
 
 static bool is_off(const struct run *run)
 {
-	return disk_is_off(run->rig.disk);
+	return drive_is_off(run->rig.drive);
 }
 
 /* Compare with what may be there. True if right, or if the power went away before it was known. */
@@ -104,22 +104,31 @@ static int checkpoint(struct run *run)
 					 NULL, NULL);
 }
 
+/*
+ * A new database goes from nothing to WAL without a journal (facts/db.md section 1.6). If the power goes there,
+ * store_open() finds a key store that is not ready and at most one page, and begins again.
+ */
+static void begin_again(struct run *run)
+{
+	int64_t size = drive_size(run->rig.drive, RIG_DB);
+
+	if (run->created || size <= 0 || size > PAGE_SIZE)
+		return;
+	drive_make(run->rig.drive, RIG_DB);
+	memset(&run->acked, 0, sizeof(run->acked));
+	run->in_doubt = false;
+	run->totals->redone++;
+}
+
 /* Open; a small wal_autocheckpoint in half of the runs, because these runs never fill a thousand pages. */
 static bool reopen(struct run *run)
 {
 	const char *what;
 	char sql[64];
-	int r = rig_open(&run->rig, &what);
+	int r;
 
-	/*
-	 * A new database goes from nothing to WAL without a journal (facts/db.md section 1.6). If the power goes
-	 * there, store_open() finds no marker, hence no archive, and must begin again.
-	 */
-	if (r != 0 && !is_off(run) && !run->created && disk_size(run->rig.disk, RIG_DB) > 0) {
-		disk_make(run->rig.disk, RIG_DB);
-		run->totals->redone++;
-		r = rig_open(&run->rig, &what);
-	}
+	begin_again(run);
+	r = rig_open(&run->rig, &what);
 	if (r != 0 && !is_off(run))
 		return wrong(run, *what ? what : "it does not open", r < 0 ? SQLITE_CANTOPEN : SQLITE_ERROR);
 	if (r == 0 && run->rig.seed % 2 == 0) {
@@ -161,7 +170,7 @@ static uint32_t next_loss(struct run *run)
 
 static bool until_loss(struct run *run)
 {
-	disk_fail_after(run->rig.disk, next_loss(run));
+	drive_fail_after(run->rig.drive, next_loss(run));
 	if (!reopen(run))
 		return false;
 	if (!is_off(run) && !check(run, true))
@@ -170,15 +179,15 @@ static bool until_loss(struct run *run)
 		if (!one_step(run))
 			return false;
 	rig_close(&run->rig, true);
-	disk_power_on(run->rig.disk, -1);
+	drive_power_on(run->rig.drive, -1);
 	run->totals->losses++;
 	return true;
 }
 
 static bool last_look(struct run *run)
 {
-	disk_fail_after(run->rig.disk, 0);
-	disk_errors(run->rig.disk, 0, false);
+	drive_fail_after(run->rig.drive, 0);
+	drive_errors(run->rig.drive, 0, false);
 	for (int i = 0; i < 2; i++) {
 		if (!reopen(run) || !check(run, true))
 			return false;
@@ -214,7 +223,7 @@ static bool error_round(struct run *run)
 {
 	int code;
 
-	disk_errors(run->rig.disk, chance_between(&run->chance, 1, 3), chance_percent(&run->chance, 30));
+	drive_errors(run->rig.drive, chance_between(&run->chance, 1, 3), chance_percent(&run->chance, 30));
 	for (uint32_t n = chance_between(&run->chance, 4, 16); n > 0; n--) {
 		code = chance_percent(&run->chance, 90) ? transaction(run) : checkpoint(run);
 		if (code != SQLITE_OK)
@@ -226,7 +235,7 @@ static bool error_round(struct run *run)
 			break;
 		run->in_doubt = false;
 	}
-	disk_errors(run->rig.disk, 0, false);
+	drive_errors(run->rig.drive, 0, false);
 	/* Errors are over: the same connection goes on, with the content of the last good commit and no other. */
 	if (!check(run, true))
 		return false;
@@ -244,9 +253,9 @@ static bool errors(struct run *run)
 	if (chance_percent(&run->chance, 50)) {
 		rig_close(&run->rig, chance_percent(&run->chance, 50));
 	} else {
-		disk_power_off(run->rig.disk);
+		drive_power_off(run->rig.drive);
 		rig_close(&run->rig, true);
-		disk_power_on(run->rig.disk, -1);
+		drive_power_on(run->rig.drive, -1);
 		run->totals->losses++;
 	}
 	return last_look(run);
@@ -272,7 +281,7 @@ static bool history(const struct options *o, uint64_t seed, struct totals *total
 	if (!right)
 		printf("seed %llu: %s\n", (unsigned long long)seed, run->wrong);
 	totals->runs++;
-	totals->injected += disk_injected(run->rig.disk);
+	totals->injected += drive_injected(run->rig.drive);
 	rig_deinit(&run->rig);
 	free(run);
 	return right;

@@ -34,14 +34,6 @@ static struct randombytes_implementation nonce_source = {
 	.buf = nonce_fill,
 };
 
-/* Runs on every connection, before its first page. */
-static int set_reserve(sqlite3 *db)
-{
-	int want = PAGE_RESERVE;
-
-	return sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &want);
-}
-
 static void cipher_init(struct rig *rig)
 {
 	uint8_t master[PAGE_KEY], id[FILE_ID];
@@ -51,10 +43,8 @@ static void cipher_init(struct rig *rig)
 	chance_fill(&c, master, sizeof(master));
 	chance_fill(&c, id, sizeof(id));
 	page_keys_derive(&rig->keys, master, id, 1);
-	if (vfs_register(DISK_VFS) < 0 || vfs_bind(RIG_DB, &rig->keys) < 0)
+	if (vfs_register(DRIVE_VFS) < 0)
 		abort();
-	sqlite3_vfs_register(sqlite3_vfs_find(VAULT_VFS), 1);
-	sqlite3_auto_extension((void (*)(void))set_reserve);
 }
 
 void rig_init(struct rig *rig, struct rig_mode mode, uint64_t seed)
@@ -65,19 +55,18 @@ void rig_init(struct rig *rig, struct rig_mode mode, uint64_t seed)
 		abort();
 	once = true;
 	*rig = (struct rig){ .mode = mode, .seed = seed };
-	rig->disk = disk_new(DISK_VFS, mode.plain, seed);
+	/* db_open() takes the default VFS for a plain file, and SQLite the seed of its own chance. */
+	rig->drive = drive_new(DRIVE_VFS, true, seed);
 	if (!mode.plain)
 		cipher_init(rig);
-	/* SQLite's own chance begins anew too, from the default VFS. */
+	/* So that its chance begins anew too. */
 	sqlite3_randomness(0, NULL);
 }
 
 void rig_deinit(struct rig *rig)
 {
 	rig_close(rig, true);
-	if (!rig->mode.plain)
-		vfs_unbind(RIG_DB);
-	rig->disk = disk_free(rig->disk);
+	rig->drive = drive_free(rig->drive);
 }
 
 /* What differs from the archive's pragmas, for tests only. */
@@ -98,14 +87,14 @@ static int set_mode(struct rig *rig)
 
 int rig_open(struct rig *rig, const char **ret_what)
 {
-	int64_t size = disk_size(rig->disk, RIG_DB);
+	int64_t size = drive_size(rig->drive, RIG_DB);
 	static char path[] = RIG_DB;
 	int r;
 
 	*ret_what = "";
 	if (size < 0)
-		disk_make(rig->disk, RIG_DB);
-	rig->s = (struct store){ .path = path };
+		drive_make(rig->drive, RIG_DB);
+	rig->s = (struct store){ .path = path, .keys = &rig->keys, .plain = rig->mode.plain };
 	r = db_open(&rig->s, size <= 0, ret_what);
 	if (r == 0) {
 		*ret_what = "a pragma of the test";

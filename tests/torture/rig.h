@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#include "disk.h"
+#include "drive.h"
 #include "store/db.h"
 #include "vault/page.h"
 
@@ -21,7 +21,7 @@ struct rig_mode {
 
 struct rig {
 	struct rig_mode mode;
-	struct disk *disk;
+	struct drive *drive;
 	struct store s;
 	struct page_keys keys;
 	uint64_t seed;

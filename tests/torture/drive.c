@@ -1,4 +1,4 @@
-#include "disk.h"
+#include "drive.h"
 
 #include <assert.h>
 #include <sqlite3.h>
@@ -7,8 +7,8 @@
 
 /* What is not durable yet of one sector. */
 struct note {
-	uint8_t written[DISK_SECTOR]; /* 1: this byte was written since the last sync */
-	uint8_t mid[DISK_SECTOR];     /* an earlier version that was never synced either */
+	uint8_t written[DRIVE_SECTOR]; /* 1: this byte was written since the last sync */
+	uint8_t mid[DRIVE_SECTOR];     /* an earlier version that was never synced either */
 	bool has_mid;
 };
 
@@ -28,7 +28,7 @@ struct inode {
 	size_t n_dirty;
 };
 
-struct disk {
+struct drive {
 	sqlite3_vfs vfs;
 	struct chance chance;
 	struct inode *inodes;
@@ -41,11 +41,11 @@ struct disk {
 
 struct file {
 	sqlite3_file base;
-	struct disk *d;
+	struct drive *d;
 	struct inode *i;
 };
 
-static struct inode *inode_new(struct disk *d, const char *name)
+static struct inode *inode_new(struct drive *d, const char *name)
 {
 	struct inode *i = xnew(struct inode);
 
@@ -76,7 +76,7 @@ static void inode_free(struct inode *i)
 	free(i);
 }
 
-static struct inode *inode_find(const struct disk *d, const char *name)
+static struct inode *inode_find(const struct drive *d, const char *name)
 {
 	for (struct inode *i = d->inodes; i; i = i->next)
 		if (i->linked && strcmp(i->name, name) == 0)
@@ -85,7 +85,7 @@ static struct inode *inode_find(const struct disk *d, const char *name)
 }
 
 /* Forget inodes that nothing leads to, neither now nor after a loss. */
-static void inodes_sweep(struct disk *d)
+static void inodes_sweep(struct drive *d)
 {
 	struct inode **at = &d->inodes;
 
@@ -103,34 +103,34 @@ static void inodes_sweep(struct disk *d)
 
 static void reserve(struct inode *i, int64_t size)
 {
-	size_t want = ((size_t)size + DISK_SECTOR - 1) / DISK_SECTOR, n = i->sectors;
+	size_t want = ((size_t)size + DRIVE_SECTOR - 1) / DRIVE_SECTOR, n = i->sectors;
 
 	if (want <= n)
 		return;
 	want = want * 2;
-	i->now = xrealloc(i->now, want, DISK_SECTOR);
-	i->disk = xrealloc(i->disk, want, DISK_SECTOR);
+	i->now = xrealloc(i->now, want, DRIVE_SECTOR);
+	i->disk = xrealloc(i->disk, want, DRIVE_SECTOR);
 	i->notes = xrealloc(i->notes, want, sizeof(*i->notes));
 	i->dirty = xrealloc(i->dirty, want, sizeof(*i->dirty));
-	memset(i->now + n * DISK_SECTOR, 0, (want - n) * DISK_SECTOR);
-	memset(i->disk + n * DISK_SECTOR, 0, (want - n) * DISK_SECTOR);
+	memset(i->now + n * DRIVE_SECTOR, 0, (want - n) * DRIVE_SECTOR);
+	memset(i->disk + n * DRIVE_SECTOR, 0, (want - n) * DRIVE_SECTOR);
 	memset(i->notes + n, 0, (want - n) * sizeof(*i->notes));
 	i->sectors = want;
 }
 
-static void inode_write(struct disk *d, struct inode *i, int64_t at, const uint8_t *data, size_t len)
+static void inode_write(struct drive *d, struct inode *i, int64_t at, const uint8_t *data, size_t len)
 {
 	reserve(i, at + (int64_t)len);
 	while (len > 0) {
-		size_t sector = (size_t)at / DISK_SECTOR, from = (size_t)at % DISK_SECTOR;
-		size_t n = len < DISK_SECTOR - from ? len : DISK_SECTOR - from;
+		size_t sector = (size_t)at / DRIVE_SECTOR, from = (size_t)at % DRIVE_SECTOR;
+		size_t n = len < DRIVE_SECTOR - from ? len : DRIVE_SECTOR - from;
 		struct note *note = i->notes[sector];
 
 		if (!note) {
 			note = i->notes[sector] = xnew(struct note);
 			i->dirty[i->n_dirty++] = sector;
 		} else if (chance_percent(&d->chance, 50)) {
-			memcpy(note->mid, i->now + sector * DISK_SECTOR, DISK_SECTOR);
+			memcpy(note->mid, i->now + sector * DRIVE_SECTOR, DRIVE_SECTOR);
 			note->has_mid = true;
 		}
 		memset(note->written + from, 1, n);
@@ -153,7 +153,7 @@ static void inode_truncate(struct inode *i, int64_t size)
 	for (size_t n = 0; n < i->n_dirty; n++) {
 		size_t sector = i->dirty[n];
 
-		if ((int64_t)(sector * DISK_SECTOR) < size) {
+		if ((int64_t)(sector * DRIVE_SECTOR) < size) {
 			i->dirty[kept++] = sector;
 			continue;
 		}
@@ -175,13 +175,13 @@ static void cut_disk(struct inode *i)
 	i->size_disk = i->size_min;
 }
 
-static void inode_sync(struct disk *d, struct inode *i)
+static void inode_sync(struct drive *d, struct inode *i)
 {
 	cut_disk(i);
 	for (size_t n = 0; n < i->n_dirty; n++) {
-		size_t at = i->dirty[n] * DISK_SECTOR;
+		size_t at = i->dirty[n] * DRIVE_SECTOR;
 
-		memcpy(i->disk + at, i->now + at, DISK_SECTOR);
+		memcpy(i->disk + at, i->now + at, DRIVE_SECTOR);
 	}
 	notes_clear(i);
 	i->size_disk = i->size_min = i->size;
@@ -195,26 +195,26 @@ static void inode_sync(struct disk *d, struct inode *i)
 }
 
 /* One un-synced sector meets the power loss. */
-static void lose_sector(struct disk *d, struct inode *i, size_t sector, uint32_t survival)
+static void lose_sector(struct drive *d, struct inode *i, size_t sector, uint32_t survival)
 {
 	const struct note *note = i->notes[sector];
-	uint8_t *disk = i->disk + sector * DISK_SECTOR;
+	uint8_t *disk = i->disk + sector * DRIVE_SECTOR;
 
 	if (chance_percent(&d->chance, survival)) {
-		memcpy(disk, i->now + sector * DISK_SECTOR, DISK_SECTOR);
+		memcpy(disk, i->now + sector * DRIVE_SECTOR, DRIVE_SECTOR);
 		return;
 	}
 	if (chance_percent(&d->chance, 30)) {
-		for (size_t n = 0; n < DISK_SECTOR; n++)
+		for (size_t n = 0; n < DRIVE_SECTOR; n++)
 			if (note->written[n])
 				disk[n] = (uint8_t)chance_next(&d->chance);
 		return;
 	}
 	if (note->has_mid && survival > 0 && chance_percent(&d->chance, 50))
-		memcpy(disk, note->mid, DISK_SECTOR);
+		memcpy(disk, note->mid, DRIVE_SECTOR);
 }
 
-static void lose_inode(struct disk *d, struct inode *i, uint32_t survival)
+static void lose_inode(struct drive *d, struct inode *i, uint32_t survival)
 {
 	bool shrunk = i->size_min < i->size_disk;
 	int64_t size;
@@ -230,18 +230,18 @@ static void lose_inode(struct disk *d, struct inode *i, uint32_t survival)
 		if (how == 0)
 			size = i->size;
 		else if (how == 1)
-			size += chance_below(&d->chance, (uint32_t)((i->size - size) / DISK_SECTOR) + 1) * DISK_SECTOR;
+			size += chance_below(&d->chance, (uint32_t)((i->size - size) / DRIVE_SECTOR) + 1) * DRIVE_SECTOR;
 	}
 	notes_clear(i);
 	if (i->sectors > 0) {
-		memset(i->disk + size, 0, i->sectors * DISK_SECTOR - (size_t)size);
-		memcpy(i->now, i->disk, i->sectors * DISK_SECTOR);
+		memset(i->disk + size, 0, i->sectors * DRIVE_SECTOR - (size_t)size);
+		memcpy(i->now, i->disk, i->sectors * DRIVE_SECTOR);
 	}
 	i->size = i->size_disk = i->size_min = size;
 }
 
 /* Names that were made or removed without a sync: either of the two states. */
-static void lose_names(struct disk *d, uint32_t survival)
+static void lose_names(struct drive *d, uint32_t survival)
 {
 	for (struct inode *i = d->inodes; i; i = i->next) {
 		bool took = survival == 100 || (survival > 0 && chance_percent(&d->chance, 50));
@@ -261,7 +261,7 @@ static void lose_names(struct disk *d, uint32_t survival)
 		i->linked_disk = i->linked;
 }
 
-void disk_power_on(struct disk *d, int survival)
+void drive_power_on(struct drive *d, int survival)
 {
 	static const uint8_t survivals[] = { 0, 3, 10, 50, 90, 97, 100 };
 	uint32_t p = survivals[chance_below(&d->chance, ARRAY_SIZE(survivals))];
@@ -278,39 +278,39 @@ void disk_power_on(struct disk *d, int survival)
 	d->fail_at = 0;
 }
 
-void disk_power_off(struct disk *d)
+void drive_power_off(struct drive *d)
 {
 	d->off = true;
 }
 
-bool disk_is_off(const struct disk *d)
+bool drive_is_off(const struct drive *d)
 {
 	return d->off;
 }
 
-void disk_fail_after(struct disk *d, uint32_t ops)
+void drive_fail_after(struct drive *d, uint32_t ops)
 {
 	d->fail_at = ops ? d->ops + ops : 0;
 }
 
-void disk_errors(struct disk *d, uint32_t percent, bool reads)
+void drive_errors(struct drive *d, uint32_t percent, bool reads)
 {
 	d->error_percent = percent;
 	d->error_reads = reads;
 }
 
-uint64_t disk_injected(const struct disk *d)
+uint64_t drive_injected(const struct drive *d)
 {
 	return d->injected;
 }
 
-uint64_t disk_ops(const struct disk *d)
+uint64_t drive_ops(const struct drive *d)
 {
 	return d->ops;
 }
 
 /* Count one operation: true if it is the one at which the power goes. */
-static bool op_counts(struct disk *d)
+static bool op_counts(struct drive *d)
 {
 	d->ops++;
 	if (d->fail_at == 0 || d->ops < d->fail_at)
@@ -319,7 +319,7 @@ static bool op_counts(struct disk *d)
 	return true;
 }
 
-static bool op_fails(struct disk *d)
+static bool op_fails(struct drive *d)
 {
 	if (d->error_percent == 0 || !chance_percent(&d->chance, d->error_percent))
 		return false;
@@ -381,7 +381,7 @@ static int f_truncate(sqlite3_file *file, sqlite3_int64 size)
 }
 
 /* What a failed fsync(2) leaves: some sectors made it, all count as clean, and no later sync tries again. */
-static void sync_badly(struct disk *d, struct inode *i)
+static void sync_badly(struct drive *d, struct inode *i)
 {
 	for (size_t n = 0; n < i->n_dirty; n++)
 		lose_sector(d, i, i->dirty[n], 50);
@@ -439,7 +439,7 @@ static int f_control(sqlite3_file *file, int op, void *arg)
 static int f_sector(sqlite3_file *file)
 {
 	(void)file;
-	return DISK_SECTOR;
+	return DRIVE_SECTOR;
 }
 
 static int f_device(sqlite3_file *file)
@@ -466,7 +466,7 @@ static const sqlite3_io_methods methods = {
 
 static int v_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {
-	struct disk *d = vfs->pAppData;
+	struct drive *d = vfs->pAppData;
 	struct file *f = (struct file *)file;
 	struct inode *i = name ? inode_find(d, name) : NULL;
 
@@ -493,7 +493,7 @@ static int v_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int fl
 
 static int v_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
 {
-	struct disk *d = vfs->pAppData;
+	struct drive *d = vfs->pAppData;
 	struct inode *i = inode_find(d, name);
 
 	if (d->off || op_fails(d))
@@ -512,7 +512,7 @@ static int v_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
 
 static int v_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret)
 {
-	struct disk *d = vfs->pAppData;
+	struct drive *d = vfs->pAppData;
 	const struct inode *i = inode_find(d, name);
 
 	if (d->off)
@@ -531,7 +531,7 @@ static int v_full(sqlite3_vfs *vfs, const char *name, int size, char *ret)
 
 static int v_random(sqlite3_vfs *vfs, int size, char *ret)
 {
-	struct disk *d = vfs->pAppData;
+	struct drive *d = vfs->pAppData;
 
 	chance_fill(&d->chance, ret, (size_t)size);
 	return size;
@@ -558,9 +558,9 @@ static int v_error(sqlite3_vfs *vfs, int size, char *ret)
 	return 0;
 }
 
-struct disk *disk_new(const char *name, bool as_default, uint64_t seed)
+struct drive *drive_new(const char *name, bool as_default, uint64_t seed)
 {
-	struct disk *d = xnew(struct disk);
+	struct drive *d = xnew(struct drive);
 
 	d->chance.state = seed;
 	d->vfs = (sqlite3_vfs){
@@ -583,7 +583,7 @@ struct disk *disk_new(const char *name, bool as_default, uint64_t seed)
 	return d;
 }
 
-struct disk *disk_free(struct disk *d)
+struct drive *drive_free(struct drive *d)
 {
 	if (!d)
 		return NULL;
@@ -597,7 +597,7 @@ struct disk *disk_free(struct disk *d)
 	return NULL;
 }
 
-void disk_make(struct disk *d, const char *name)
+void drive_make(struct drive *d, const char *name)
 {
 	struct inode *old = inode_find(d, name);
 
@@ -607,14 +607,14 @@ void disk_make(struct disk *d, const char *name)
 	inodes_sweep(d);
 }
 
-int64_t disk_size(const struct disk *d, const char *name)
+int64_t drive_size(const struct drive *d, const char *name)
 {
 	const struct inode *i = inode_find(d, name);
 
 	return i ? i->size : -1;
 }
 
-const uint8_t *disk_bytes(const struct disk *d, const char *name, int64_t *ret_size)
+const uint8_t *drive_bytes(const struct drive *d, const char *name, int64_t *ret_size)
 {
 	const struct inode *i = inode_find(d, name);
 
