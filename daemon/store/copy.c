@@ -149,10 +149,10 @@ static void flush(struct copy *c, int pages, bool all)
 	c->flushed = pages;
 }
 
-/* ${took_us} for c->slice pages: the next call takes as many as fit into half of ${left_us}. */
+/* ${took_us} for c->slice pages: the next call takes about a quarter of the budget. */
 static void adapt(struct copy *c, int64_t took_us, int64_t budget_us)
 {
-	int64_t fit = took_us > 0 ? c->slice * budget_us / took_us / 2 : c->slice * 2;
+	int64_t fit = took_us > 0 ? c->slice * budget_us / took_us / 4 : c->slice * 2;
 
 	/* Never more than twice as many: one fast slice, all from the cache, says little about the next. */
 	if (fit > c->slice * 2)
@@ -162,20 +162,21 @@ static void adapt(struct copy *c, int64_t took_us, int64_t budget_us)
 
 static int copy_pages(struct copy *c, int64_t budget_us)
 {
-	int64_t now = clock_boot_us(), end = now + budget_us;
+	int64_t now = clock_boot_us(), end = now + budget_us, took;
 	int code, total, left;
 
 	do {
-		int64_t began = now;
-
+		took = -now;
 		code = sqlite3_backup_step(c->backup, c->slice);
 		total = sqlite3_backup_pagecount(c->backup);
 		left = sqlite3_backup_remaining(c->backup);
 		c->percent = total ? (unsigned int)((int64_t)(total - left) * 99 / total) : 0;
 		flush(c, total - left, code == SQLITE_DONE);
 		now = clock_boot_us();
-		adapt(c, now - began, budget_us);
-	} while (code == SQLITE_OK && now < end);
+		took += now;
+		adapt(c, took, budget_us);
+		/* Another one like this must fit. */
+	} while (code == SQLITE_OK && now + took < end);
 	if (code == SQLITE_OK)
 		return 1;
 	if (code != SQLITE_DONE)
