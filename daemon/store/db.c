@@ -7,7 +7,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
-#include "store/index.h"
 #include "store/tokenizer.h"
 #include "vault/vfs.h"
 
@@ -247,8 +246,6 @@ int db_open(struct store *s, bool fresh, const char **ret_what)
 	r = tokenizer_register(s->db);
 	if (r == 0)
 		r = tokenizer_new(s->db, &s->tokenizer);
-	if (r == 0)
-		r = index_register(s);
 	return r < 0 ? err_trace(r) : 0;
 }
 

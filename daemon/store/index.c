@@ -26,6 +26,7 @@ struct state {
 	int64_t upto, tokenizer, edits, erasing, erased;
 	bool clearing;
 	int64_t top; /* greatest message id */
+	bool dirty;
 };
 
 static int read_state(struct store *s, struct state *ret)
@@ -45,6 +46,7 @@ static int read_state(struct store *s, struct state *ret)
 		.erased = col_i(&q, 4),
 		.clearing = col_i(&q, 5) != 0,
 		.top = col_i(&q, 6),
+		.dirty = col_i(&q, 7) != 0,
 	};
 	return 0;
 }
@@ -53,12 +55,17 @@ static int read_state(struct store *s, struct state *ret)
 static int run(struct store *s, enum sql id, int n, int64_t a, int64_t b)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
+	int r;
 
 	if (n > 0)
 		put_i(&q, a);
 	if (n > 1)
 		put_i(&q, b);
-	return db_run(&q);
+	r = db_run(&q);
+	/* FTS5 uses a name twice when its list of segments is damaged; nothing else here is unique. */
+	if (r < 0 && (sqlite3_extended_errcode(s->db) & 0xff) == SQLITE_CONSTRAINT)
+		s->index.damaged = true;
+	return r < 0 ? err_trace(r) : 0;
 }
 
 /*
@@ -139,6 +146,34 @@ static int add_rows(struct store *s, const struct state *st)
 	return finish(s, r, "index.batch");
 }
 
+static int last_dirty(struct store *s, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_INDEX_DIRTY);
+
+	put_i(&q, s->index.rows);
+	return db_int(&q, 0, ret);
+}
+
+/* Take the next changed and deleted texts out of the index, and the new ones in. */
+static int take_changes(struct store *s)
+{
+	static const enum sql steps[] = { SQL_INDEX_DELETE, SQL_INDEX_INSERT, SQL_INDEX_CLEAN };
+	int64_t last = 0;
+	int r;
+
+	r = last_dirty(s, &last);
+	if (r == 0)
+		r = begin(s);
+	if (r < 0)
+		return err_trace(r);
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
+		r = run(s, steps[i], 1, last, 0);
+	if (r == 0)
+		r = run(s, SQL_INDEX_EDITED, 0, 0, 0);
+	s->index.merge_idle = false;
+	return finish(s, r, "index.changes");
+}
+
 /*
  * One merge step of about ${pages} pages; negative: bring all segments together first (FTS5: "merge"). *ret_any: it
  * found something to do, which FTS5 tells by changing more than its own row.
@@ -176,11 +211,14 @@ static int end_erase(struct store *s)
 /*
  * Empty the tables of the index by their names. FTS5's 'delete-all' and DROP TABLE would do it in one transaction that
  * overwrites every page, in memory. SQLite protects such tables (DEFENSIVE) when a statement is prepared, so the
- * protection is off for this one statement; nobody else can run any meanwhile.
+ * protection is off for these statements; nobody else can run any meanwhile.
  */
 static int clear_some(struct store *s, int64_t *ret_rows)
 {
-	static const char sql[] = "DELETE FROM fts_data WHERE id IN (SELECT id FROM fts_data LIMIT %d);";
+	static const char sql[] = "DELETE FROM fts_data WHERE id IN (SELECT id FROM fts_data WHERE id>10 LIMIT %d);";
+	/* An empty index, by FTS5's format: without these it would not even let itself be dropped. */
+	static const char empty[] = "INSERT OR REPLACE INTO fts_data VALUES(1, x''), (10, x'00000000000000');"
+				    "INSERT OR REPLACE INTO fts_config VALUES('version', 4);";
 	char text[sizeof(sql) + 16];
 	int r;
 
@@ -188,6 +226,8 @@ static int clear_some(struct store *s, int64_t *ret_rows)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	r = db_exec(s, text);
 	*ret_rows = sqlite3_changes64(s->db);
+	if (r == 0)
+		r = db_exec(s, empty);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -227,6 +267,8 @@ static int work(struct store *s, int64_t budget_us)
 		r = merge(s, s->index.pages, false, &any);
 		s->index.merge_idle = r == 0 && !any;
 		merged = true;
+	} else if (st.dirty) {
+		r = take_changes(s);
 	} else if (st.upto < st.top) {
 		r = add_rows(s, &st);
 	} else if (st.erasing > st.erased) {
@@ -250,44 +292,9 @@ static int work(struct store *s, int64_t budget_us)
 		s->index.worst_cpu_us = us;
 	if (merged)
 		adapt(&s->index.pages, us, budget_us, PAGES_MIN, PAGES_MAX);
-	else if (st.upto < st.top && !st.clearing)
+	else if ((st.dirty || st.upto < st.top) && !st.clearing)
 		adapt(&s->index.rows, us, budget_us, ROWS_MIN, ROWS_MAX);
 	return 1;
-}
-
-static int change(struct store *s, enum sql id, int64_t msg, const char *body)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
-
-	put_i(&q, msg);
-	put_t(&q, body);
-	return db_run(&q);
-}
-
-/* index_change(id, old body, new body) of the schema's triggers: inside the statement that changes the message. */
-static void on_change(sqlite3_context *ctx, _unused_ int n, sqlite3_value **args)
-{
-	struct store *s = sqlite3_user_data(ctx);
-	int64_t msg = sqlite3_value_int64(args[0]);
-	const char *was = (const char *)sqlite3_value_text(args[1]);
-	const char *is = (const char *)sqlite3_value_text(args[2]);
-	int r = 0;
-
-	if (was)
-		r = change(s, SQL_INDEX_DELETE, msg, was);
-	if (r == 0 && is)
-		r = change(s, SQL_INDEX_INSERT, msg, is);
-	if (r < 0)
-		sqlite3_result_error_code(ctx, s->index.damaged ? SQLITE_CORRUPT_VTAB : SQLITE_ERROR);
-}
-
-int index_register(struct store *s)
-{
-	/* Innocuous: what trusted_schema=OFF demands of it. The schema is ours, and authenticated. */
-	int code = sqlite3_create_function_v2(s->db, "index_change", 3, SQLITE_UTF8 | SQLITE_INNOCUOUS, s, on_change,
-					      NULL, NULL, NULL);
-
-	return code == SQLITE_OK ? 0 : err_origin(-ENOMEM);
 }
 
 int index_step(struct store *s, int64_t budget_us)
@@ -309,7 +316,8 @@ bool index_due(struct store *s)
 {
 	struct state st;
 
-	return read_state(s, &st) == 0 && (s->index.damaged || st.clearing || st.upto < st.top || st.edits > st.erased);
+	return read_state(s, &st) == 0 && (s->index.damaged || st.clearing || st.dirty || st.upto < st.top ||
+					   st.edits > st.erased);
 }
 
 int index_watermark(struct store *s, int64_t *ret)
@@ -368,7 +376,10 @@ int index_rebuild(struct store *s)
 		return err_trace(r);
 	if (s->index.damaged)
 		log_warning("archive: the search index is damaged and is made anew; no message is affected");
-	r = finish(s, run(s, SQL_INDEX_FORGET, 1, TOKENIZER_VERSION, 0), "index.forget");
+	r = run(s, SQL_INDEX_FORGET, 1, TOKENIZER_VERSION, 0);
+	if (r == 0)
+		r = run(s, SQL_INDEX_CLEAN, 1, INT64_MAX, 0);
+	r = finish(s, r, "index.forget");
 	if (r < 0)
 		return err_trace(r);
 	s->index.damaged = false;

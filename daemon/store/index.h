@@ -1,7 +1,10 @@
 /*
- * The search index (FTS5, external content) behind its watermark. Messages up to the watermark are indexed; triggers in
- * the schema keep it true when an indexed body changes or goes; what is above waits for store_upkeep(). Private to
+ * The search index (FTS5, external content) behind its watermark. Messages up to the watermark are indexed; when an
+ * indexed body changes or goes, a trigger notes it (fts_dirty); that and what is above waits for store_upkeep(). So
+ * the index only proposes: whoever reads it also looks at what is noted, and at the messages themselves. Private to
  * store/.
+ *
+ * Damage: when FTS5 finds its tables damaged, index_step() makes them anew, alone.
  *
  * Erasing: after a retraction or a correction FTS5 still holds the old words, and a marker that they are gone, until
  * both meet in a merge. So index_step() then merges the whole index, step by step, and truncates the log in the end.
@@ -15,17 +18,15 @@ struct store;
 
 enum { SEARCH_WALK_ROWS = 2000 }; /* some 10 ms: about what the look-up of a common word would cost */
 
-/* Part of db_open(): the function that the schema's triggers call. */
-int index_register(struct store *s);
 /* Part of schema_apply(): an index of another tokenizer version begins anew. */
 int index_open(struct store *s);
-/* Do about ${budget_us} of: index the next rows, merge, erase, empty a forgotten index. 1 more to do, 0 nothing left,
+/* Do about ${budget_us} of: take in changes, index the next rows, merge, erase, empty a forgotten index. 1 more to do, 0 nothing left,
  * -errno. Transactions of its own, so none may be open. */
 int index_step(struct store *s, int64_t budget_us);
 bool index_due(struct store *s);
 /* Ids above are not indexed yet. */
 int index_watermark(struct store *s, int64_t *ret);
-/* How often an indexed text changed: words may have come that were not there before. */
+/* A number that changes when words of messages up to the watermark come into the index. */
 int index_edits(struct store *s, int64_t *ret);
 /* FTS5's own integrity check, also against the messages; reads everything. STORE_E_DAMAGED: index_rebuild() repairs it
  * alone (never the messages). */

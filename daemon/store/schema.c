@@ -173,34 +173,34 @@ static const char schema_v1[] =
 	"INSERT INTO meta VALUES('epoch', lower(hex(randomblob(8))));";
 
 /*
- * The search index (store/index.h). Messages up to fts_state.upto are in it; triggers keep that true when such a text
- * changes or goes, and cost nothing above. fts holds no text of its own: FTS5 reads fts_source for its integrity check
- * alone. The triggers call a function of index.c, because SQLite 3.40 lets no trigger write to a virtual table while
- * trusted_schema is off. automerge 0: index.c merges in steps of its own, because one of FTS5's may take long.
+ * The search index (store/index.h). Messages up to fts_state.upto are in it as they were when it came to them; what
+ * changed or went since waits in fts_dirty with the text that the index still has. So storing a message never touches
+ * the index, and a damaged index stops no message. (Nor could it: SQLite 3.40 lets no trigger write to a virtual table
+ * while trusted_schema is off.) fts holds no text of its own: FTS5 reads fts_source for its integrity check alone.
  */
 static const char schema_v2[] =
 	/*
-	 * tokenizer: TOKENIZER_VERSION that the index was made with. edits: changes of indexed texts so far; erased: how
-	 * many of them no page of the index holds any more; erasing: how many the merge job now at work began with.
-	 * clearing: the index is being emptied, and upto is 0.
+	 * tokenizer: TOKENIZER_VERSION that the index was made with. edits: how often batches of fts_dirty were taken
+	 * into the index; erased: up to which of them no page holds the old words any more; erasing: edits when the
+	 * merge job now at work began. clearing: the index is being emptied, and upto is 0.
 	 */
 	"CREATE TABLE fts_state("
 	" k INTEGER PRIMARY KEY CHECK(k = 0), upto INTEGER NOT NULL, tokenizer INTEGER NOT NULL,"
 	" edits INTEGER NOT NULL, erasing INTEGER NOT NULL, erased INTEGER NOT NULL, clearing INTEGER NOT NULL"
 	") STRICT;"
 	"INSERT INTO fts_state VALUES(0, 0, 1, 0, 0, 0, 0);"
+	"CREATE TABLE fts_dirty(id INTEGER PRIMARY KEY, body TEXT) STRICT;"
 	"CREATE VIEW fts_source(id, body) AS"
-	" SELECT id, body FROM msg WHERE id <= (SELECT upto FROM fts_state) AND body IS NOT NULL;"
+	" SELECT id, body FROM msg WHERE id <= (SELECT upto FROM fts_state) AND id NOT IN (SELECT id FROM fts_dirty)"
+	" UNION ALL SELECT id, body FROM fts_dirty;"
 	SCHEMA_INDEX
 	"CREATE TRIGGER msg_body AFTER UPDATE OF body ON msg"
 	" WHEN old.body IS NOT new.body AND old.id <= (SELECT upto FROM fts_state) BEGIN"
-	"  SELECT index_change(old.id, old.body, new.body);"
-	"  UPDATE fts_state SET edits = edits + 1; "
+	"  INSERT OR IGNORE INTO fts_dirty VALUES(old.id, old.body); "
 	"END;"
 	"CREATE TRIGGER msg_gone AFTER DELETE ON msg"
 	" WHEN old.body IS NOT NULL AND old.id <= (SELECT upto FROM fts_state) BEGIN"
-	"  SELECT index_change(old.id, old.body, NULL);"
-	"  UPDATE fts_state SET edits = edits + 1; "
+	"  INSERT OR IGNORE INTO fts_dirty VALUES(old.id, old.body); "
 	"END;";
 
 /*

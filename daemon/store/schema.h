@@ -9,7 +9,8 @@
 #define SCHEMA_VERSION 2
 #define SCHEMA_APPLICATION_ID 0x76617276 /* "varv": what `file archive.db` shows, and what tells ours from others' */
 
-/* The index itself; index.c drops it and makes it anew. fts_term: its words, read for prefixes. */
+/* The index itself; index.c drops it and makes it anew. automerge 0: index.c merges in steps of its own, because one
+ * of FTS5's may take long. fts_term: its words, read for prefixes. */
 #define SCHEMA_INDEX                                                                                               \
 	"CREATE VIRTUAL TABLE fts USING fts5(body, content='fts_source', content_rowid='id', tokenize='chat',"     \
 	" columnsize=0);"                                                                                          \

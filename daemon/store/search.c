@@ -331,6 +331,24 @@ static int scan_tail(struct search *x, int64_t upto)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* Messages of a window that changed since they were indexed. */
+static int scan_dirty(struct search *x, int64_t last)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(x->s, SQL_SEARCH_DIRTY);
+	int r;
+
+	put_i(&q, last);
+	put_i(&q, x->next);
+	while ((r = next_row(x, &q)) == ROW_HERE) {
+		r = consider(x, &q);
+		if (r < 0)
+			return err_trace(r);
+		if (over(x) && x->window > WINDOW_MIN)
+			return ROW_TOO_LONG;
+	}
+	return r < 0 ? err_trace(r) : r;
+}
+
 static int scan_index(struct search *x)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(x->s, SQL_SEARCH_INDEX);
@@ -341,7 +359,11 @@ static int scan_index(struct search *x)
 	put_t(&q, buf_str(&x->plan.match));
 	put_i(&q, last);
 	put_i(&q, x->next);
-	r = scan_rows(x, &q, last);
+	r = scan_dirty(x, last);
+	if (r == ROW_NONE && x->plan.nothing)
+		x->next = last - 1;
+	else if (r == ROW_NONE)
+		r = scan_rows(x, &q, last);
 	if (r < 0 && x->s->index.damaged)
 		return 0;
 	if (r == ROW_TOO_LONG && x->window == WINDOW_MIN)
@@ -372,8 +394,6 @@ static int scan(struct search *x)
 		upto = 0;
 	if (x->next > upto)
 		r = scan_tail(x, upto);
-	else if (x->plan.nothing)
-		x->next = 0;
 	else
 		r = scan_index(x);
 	if (r < 0)

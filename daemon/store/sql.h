@@ -197,12 +197,17 @@
 		       " WHERE v.account=?1 AND a.id=?2 AND m.conv=?3 LIMIT 1")                                    \
 	/* index.c */                                                                                              \
 	S(INDEX_STATE, "SELECT upto, tokenizer, edits, erasing, erased, clearing,"                                 \
-		       " coalesce((SELECT max(id) FROM msg), 0) FROM fts_state")                                   \
+		       " coalesce((SELECT max(id) FROM msg), 0), EXISTS(SELECT 1 FROM fts_dirty) FROM fts_state")  \
 	S(INDEX_BATCH, "SELECT max(id) FROM (SELECT id FROM msg WHERE id>?1 ORDER BY id LIMIT ?2)")                \
 	S(INDEX_ADD, "INSERT INTO fts(rowid, body) SELECT id, body FROM msg WHERE id>?1 AND id<=?2"                \
 		     " AND body IS NOT NULL ORDER BY id")                                                          \
-	S(INDEX_DELETE, "INSERT INTO fts(fts, rowid, body) VALUES('delete', ?1, ?2)")                              \
-	S(INDEX_INSERT, "INSERT INTO fts(rowid, body) VALUES(?1, ?2)")                                             \
+	S(INDEX_DIRTY, "SELECT max(id) FROM (SELECT id FROM fts_dirty ORDER BY id LIMIT ?1)")                      \
+	S(INDEX_DELETE, "INSERT INTO fts(fts, rowid, body) SELECT 'delete', id, body FROM fts_dirty WHERE id<=?1"  \
+			" AND body IS NOT NULL ORDER BY id")                                                       \
+	S(INDEX_INSERT, "INSERT INTO fts(rowid, body) SELECT m.id, m.body FROM fts_dirty d JOIN msg m ON m.id=d.id" \
+			" WHERE d.id<=?1 AND m.body IS NOT NULL ORDER BY d.id")                                    \
+	S(INDEX_CLEAN, "DELETE FROM fts_dirty WHERE id<=?1")                                                       \
+	S(INDEX_EDITED, "UPDATE fts_state SET edits=edits+1")                                                      \
 	S(INDEX_UPTO, "UPDATE fts_state SET upto=?1")                                                              \
 	S(INDEX_MERGE, "INSERT INTO fts(fts, rank) VALUES('merge', ?1)")                                           \
 	S(INDEX_ERASING, "UPDATE fts_state SET erasing=edits")                                                     \
@@ -213,6 +218,8 @@
 	S(SEARCH_TERMS, "SELECT term FROM fts_term WHERE term>=?1 ORDER BY term LIMIT 1")                          \
 	S(SEARCH_INDEX, "SELECT " SQL_FOUND_COLUMNS " FROM fts CROSS JOIN msg m ON m.id=fts.rowid"                 \
 			" WHERE fts MATCH ?1 AND fts.rowid BETWEEN ?2 AND ?3 ORDER BY fts.rowid DESC")             \
+	S(SEARCH_DIRTY, "SELECT " SQL_FOUND_COLUMNS " FROM fts_dirty d CROSS JOIN msg m ON m.id=d.id"              \
+			" WHERE d.id BETWEEN ?1 AND ?2")                                                           \
 	S(SEARCH_TAIL, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.id BETWEEN ?1 AND ?2 ORDER BY m.id DESC")  \
 	S(SEARCH_CONV, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.conv=?1 AND (m.key, m.id) < (?2, ?3)"      \
 		       " ORDER BY m.key DESC, m.id DESC")                                                          \
