@@ -7,7 +7,6 @@
 #include "base/step.h"
 #include "store/copy.h"
 #include "store/db.h"
-#include "store/index.h"
 #include "store/leftover.h"
 
 static void swap_files(struct store *a, struct store *b)
@@ -35,11 +34,8 @@ int store_adopt(struct store *s, const char *path, const struct page_keys *keys)
 	r = s->in_tx ? -EBUSY : db_open(&next, false, &what);
 	if (r == 0 && sqlite3_db_config(next.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL) != SQLITE_OK)
 		r = -EIO;
-	if (r == 0) {
+	if (r == 0)
 		swap_files(s, &next);
-		/* The functions of a connection know their store. */
-		r = index_register(s);
-	}
 	/* The one that is not used any more: after success the old file, whose log nobody needs in it. */
 	if (next.db || r != 0)
 		db_close(&next, true);
