@@ -7,6 +7,8 @@
  * Messages are 8 to 40 words of 30,000, the frequent ones first (rank ^ -1, as in languages), a tenth is Chinese; each
  * has the word "always", one in 1,000 "seldom". Exit 1 if a slice took more than SLICE_MAX budgets of CPU.
  */
+#define _GNU_SOURCE /* nftw */
+#include <ftw.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -125,7 +127,7 @@ static int64_t fill(struct store *s, long n, int64_t account)
 	}
 	sqlite3_finalize(st);
 	check(store_commit(s), "commit");
-	check(store_checkpoint(s, true), "checkpoint");
+	check(store_checkpoint(s), "checkpoint");
 	return text;
 }
 
@@ -146,7 +148,7 @@ static void index_everything(struct store *s, long n, int64_t text)
 	check(r, "index");
 	us = clock_boot_us() - began;
 	cpu = cpu_us() - cpu;
-	check(store_checkpoint(s, true), "checkpoint");
+	check(store_checkpoint(s), "checkpoint");
 	printf("index: %.1f us/message (CPU %.1f), longest transaction %.1f ms (CPU %.1f), longest step %.1f ms of %" PRId64
 	       ", %.0f%% of the text (%.0f bytes a message)\n",
 	       (double)us / (double)n, (double)cpu / (double)n, (double)s->index.worst_us / 1e3,
@@ -244,21 +246,28 @@ static int64_t queries(struct store *s, int64_t account)
 	return longest;
 }
 
+static int remove_one(const char *path, _unused_ const struct stat *st, _unused_ int type, _unused_ struct FTW *f)
+{
+	return remove(path);
+}
+
 int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/varve-bench-search-XXXXXX", path[64], jid[] = "alice@a.example";
+	char dir[] = "/tmp/varve-bench-search-XXXXXX", jid[] = "alice@a.example";
 	struct account a = { .jid = jid };
 	long n = argc > 1 ? atol(argv[1]) : 100000;
 	_cleanup_(freep) char *why = NULL;
 	int64_t text, longest, tail;
 	struct store *s;
+	struct vault *v;
 	struct rusage usage;
 
 	if (n < 1000 || !mkdtemp(dir)) {
 		fprintf(stderr, "usage: bench-search [MESSAGES (1000..)]\n");
 		return 2;
 	}
-	check(store_open(dir, &s, &why), "open");
+	check(store_find(dir, dir, &v, &why), "find");
+	check(store_open(v, &s, &why), "open");
 	check(store_begin(s), "begin");
 	check(account_add(s, &a), "account");
 	check(store_commit(s), "commit");
@@ -272,10 +281,7 @@ int main(int argc, char **argv)
 	printf("longest slice %.2f ms of CPU, peak RSS %ld kB\n", (double)(tail > longest ? tail : longest) / 1e3,
 	       usage.ru_maxrss);
 	store_free(s);
-	for (const char *const *f = (const char *const[]){ "archive.db", "archive.db-wal", "archive.state", NULL }; *f; f++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, *f);
-		unlink(path);
-	}
-	rmdir(dir);
+	vault_free(v);
+	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	return tail > SLICE_MAX * BUDGET || longest > SLICE_MAX * BUDGET;
 }
