@@ -25,6 +25,7 @@
 #include "store/index.h"
 #include "store/search.h"
 #include "store/store.h"
+#include "vault/vault.h"
 
 #define BUDGET 5000 /* us */
 #define SLICE_MAX 3
