@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 
-RANK = {"base": 0, "core": 1, "vault": 1, "store": 2, "link": 2, "sync": 3, "wire": 3, "bus": 4}
+RANK = {"base": 0, "core": 1, "vault": 1, "store": 2, "salvage": 2, "link": 2, "sync": 3, "wire": 3, "bus": 4}
 TOP_RANK = 5        # daemon/varved.c, daemon/varve-wire.c
 
 # Libraries that only one layer may know. The keeper parses no XML and speaks no TLS; only the store knows SQLite.
