@@ -1,19 +1,14 @@
 /*
  * Bytes from the network -> records. Whatever comes in, no record that goes out may break a limit of the link or hold
  * text that D-Bus refuses, and cutting the bytes differently may not change what is read.
- *
- *   clang -fsanitize=fuzzer,address,undefined   LLVMFuzzerTestOneInput() is the entry (tests/fuzz/meson.build)
- *   otherwise                                   main() replays the directories and files named: the normal test run
  */
-#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/buf.h"
 #include "base/log.h"
 #include "core/text.h"
+#include "fuzz.h"
 #include "link/link.h"
 #include "wire/element.h"
 #include "wire/iq.h"
@@ -25,8 +20,6 @@
 #define ME "alice@chat.test"
 #define HEADER "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 struct run {
 	xmpp_ctx_t *ctx;
 	struct record_context context;
@@ -36,14 +29,6 @@ struct run {
 	size_t stanzas;
 	size_t records;
 };
-
-static void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "fuzz-stanza: %s\n", what);
-	abort();
-}
 
 #define CHECK_STR(name, max)                                                                                         \
 	must(v->name &&strlen(v->name) <= (max), #name " too long");                                                 \
@@ -149,62 +134,10 @@ static struct run run_once(const uint8_t *data, size_t size, size_t piece)
 	return run;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
 	struct run whole = run_once(data, size, 65536);
 	struct run pieces = run_once(data, size, size > 4096 ? 1361 : 7);
 
 	must(whole.stanzas == pieces.stanzas && whole.records == pieces.records, "pieces read differently");
-	return 0;
 }
-
-#ifndef FUZZING_ENGINE
-static int replay(const char *path)
-{
-	_cleanup_(buf_deinit) struct buf b = { 0 };
-	char data[65536];
-	FILE *f = fopen(path, "re");
-	size_t n;
-
-	if (!f) {
-		perror(path);
-		return 1;
-	}
-	while ((n = fread(data, 1, sizeof(data), f)) > 0)
-		buf_add(&b, data, n);
-	fclose(f);
-	LLVMFuzzerTestOneInput((const uint8_t *)buf_str(&b), b.len);
-	return 0;
-}
-
-/* 1 on a directory that cannot be read or has nothing in it: a corpus that is not there must not pass. */
-static int replay_all(const char *path)
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-	int files = 0, failed = 0;
-
-	if (!d)
-		return replay(path);
-	while ((e = readdir(d))) {
-		_cleanup_(freep) char *file = xasprintf("%s/%s", path, e->d_name);
-
-		if (e->d_name[0] == '.')
-			continue;
-		files++;
-		failed |= replay(file);
-	}
-	closedir(d);
-	printf("%s: %d files\n", path, files);
-	return failed || files == 0;
-}
-
-int main(int argc, char **argv)
-{
-	int failed = argc < 2;
-
-	for (int i = 1; i < argc; i++)
-		failed |= replay_all(argv[i]);
-	return failed;
-}
-#endif
