@@ -23,6 +23,17 @@ static void put_slot(struct json *j, const struct slot *s)
 	json_object_end(j);
 }
 
+/* "~/x" for what is below $HOME: the last column of a table is cut at the edge of the terminal. */
+static char *short_path(const char *path)
+{
+	const char *home = getenv("HOME");
+	size_t len = home ? strlen(home) : 0;
+
+	if (len > 1 && strncmp(path, home, len) == 0 && path[len] == '/')
+		return xasprintf("~%s", path + len);
+	return xstrdup(path);
+}
+
 int cmd_keys_list(struct ctl *c)
 {
 	static const char *const heads[] = { ">ID", "TYPE", "CREATED", "LABEL", "WHERE", NULL };
@@ -36,7 +47,7 @@ int cmd_keys_list(struct ctl *c)
 	j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
 	for (size_t i = 0; i < slots.n; i++) {
 		const struct slot *s = &slots.slot[i];
-		_cleanup_(freep) char *id = xasprintf("%u", s->id);
+		_cleanup_(freep) char *id = xasprintf("%u", s->id), *where = short_path(s->path);
 		char when[TIME_HUMAN_SIZE] = "";
 
 		if (j) {
@@ -49,7 +60,7 @@ int cmd_keys_list(struct ctl *c)
 		table_cell(t, slot_word(s->type));
 		table_cell(t, when);
 		table_cell(t, s->label);
-		table_cell(t, s->path);
+		table_cell(t, where);
 	}
 	table_limit(t, 3, 20);
 	table_print(t, stdout);

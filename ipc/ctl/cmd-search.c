@@ -48,7 +48,7 @@ static void put_json(struct search *s, const struct message *m, const struct mar
 	json_object_end(s->json);
 }
 
-/* "2026-03-01 14:02  bob@example.org  me  #1234", and the body below it. */
+/* "2026-03-01 14:02  bob@example.org  me  id 1234", and the body below it. */
 static void put_text(struct search *s, const struct message *m, const struct mark *marks, size_t n)
 {
 	_cleanup_(freep) char *conversation = text_clean(m->conversation, false), *raw = message_author(m);
@@ -61,9 +61,9 @@ static void put_text(struct search *s, const struct message *m, const struct mar
 		putchar('\n');
 	/* In a conversation of two the other party's name is that of the conversation. */
 	if (strcmp(author, conversation) == 0)
-		head = xasprintf("%s  %llu", conversation, (unsigned long long)m->id);
+		head = xasprintf("%s  id %llu", conversation, (unsigned long long)m->id);
 	else
-		head = xasprintf("%s  %s  %llu", conversation, author, (unsigned long long)m->id);
+		head = xasprintf("%s  %s  id %llu", conversation, author, (unsigned long long)m->id);
 	cut = text_ellipsis(head, term_columns() - 18);
 	printf("%s%s  %s%s\n", term_color(COLOR_DIM), time_local(m->time_us, "%Y-%m-%d %H:%M", when), cut,
 	       term_color(COLOR_OFF));

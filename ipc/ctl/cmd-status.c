@@ -95,14 +95,16 @@ static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 {
 	_cleanup_(freep) char *version = text_clean(value_str(v->status, "version"), false);
 	_cleanup_(freep) char *problem = store_problem(v), *clean = problem ? text_clean(problem, false) : NULL;
+	const char *next = is_failed(v) ? "varvectl doctor" : "varvectl unlock";
 	int64_t to_index = value_int(value_get(v->status, "archive"), "to_index");
 
 	fprintf(f, "%svarved %s%s\n", term_color(COLOR_DIM), version, term_color(COLOR_OFF));
 	if (clean) {
 		fprintf(f, "  %sproblem   ", term_color(COLOR_RED));
 		term_put(f, COLOR_OFF, clean, SHOW_INDENT, SHOW_INDENT);
-		fprintf(f, "%s  next      %s\n", term_color(COLOR_OFF),
-			is_failed(v) ? "varvectl doctor" : "varvectl unlock");
+		fputs(term_color(COLOR_OFF), f);
+		if (!strstr(clean, next)) /* the reason may say it already */
+			fprintf(f, "  next      %s\n", next);
 		return;
 	}
 	if (v->n == 0)

@@ -33,7 +33,7 @@ static void tell(struct ctl *c, const char *name, const char *message, const cha
 		clean = text_clean(message, true);
 		clean_hint = hint ? text_clean(hint, true) : NULL;
 		put_line("varvectl: ", clean);
-		if (clean_hint)
+		if (clean_hint && !strstr(clean, clean_hint)) /* the daemon's sentence may have it already */
 			put_line("    ", clean_hint);
 		return;
 	}

@@ -229,7 +229,8 @@ void offline_checks(offline_fn fn, void *userdata)
 		check_archive(&o);
 		check_disk(&o);
 	}
-	check_dir(&o, "configuration-directory", o.config, "it is not needed");
+	if (access(o.config, F_OK) == 0)
+		check_dir(&o, "config-directory", o.config, NULL);
 	check_config(&o);
 	free(o.data);
 	free(o.config);
