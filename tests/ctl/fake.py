@@ -10,16 +10,6 @@ ROOT = "/org/varve/Varve1"
 ACCOUNT = ROOT + "/account/1"
 with open(os.path.join(os.path.dirname(__file__), "../../ipc/org.varve.Varve1.xml"), encoding="utf-8") as _f:
     XML = _f.read()
-if '"Search"' not in XML:  # until the contract has it
-    XML = XML.replace('    <method name="GetHistory">', """    <method name="Search">
-      <arg name="query" type="s" direction="in"/>
-      <arg name="cursor" type="s" direction="in"/>
-      <arg name="limit" type="u" direction="in"/>
-      <arg name="options" type="a{sv}" direction="in"/>
-      <arg name="hits" type="a((ttssxyyssa{sv})a(uu))" direction="out"/>
-      <arg name="next_cursor" type="s" direction="out"/>
-    </method>
-    <method name="GetHistory">""")
 
 OLDEST, NEWEST, GAP_OLDER, GAP_NEWER, CUT = 1, 2, 4, 8, 64
 

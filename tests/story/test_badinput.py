@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from varvetest import daemon, scripted, seed
-from varvetest.daemon import EXIT_CHECK, EXIT_NOT_FOUND, EXIT_OFFLINE, EXIT_OK, EXIT_TIMEOUT, EXIT_UNREACHABLE, EXIT_USAGE
+from varvetest.daemon import EXIT_CHECK, EXIT_FAILURE, EXIT_NOT_FOUND, EXIT_OFFLINE, EXIT_OK, EXIT_TIMEOUT, EXIT_UNREACHABLE, EXIT_USAGE
 from varvetest.daemon import assert_same
 from varvetest.ports import free_port
 from varvetest.wait import wait_for
@@ -259,11 +259,16 @@ def test_corrupt_database(varved, scripted_server, damage):
         else:
             f.truncate(5000)
     before = digest(path)
-    varved.spawn()
-    wait_for(lambda: varved.child.poll() is not None, 15, lambda: f"it leaves; {varved.tail()}")
-    assert varved.child.returncode > 0
-    text = varved.tail(1500)
-    assert path in text, text
+    varved.start()      # it runs, and says what is wrong to whoever asks
+    status = varved.status()
+    assert status["state"] == "failed" and path in status["state_reason"], status
+    for verb in (["ls"], ["export"], ["account", "add", "b@chat.test"]):
+        result = varved.run("-j", *verb, **({"password": "pw"} if verb[0] == "account" else {}))
+        assert result.code == EXIT_FAILURE and path in result.err and ".Storage" in result.err, (verb, result)
+    doctor = varved.run("-j", "doctor")
+    assert doctor.code == EXIT_CHECK and path in doctor.out, doctor
+    assert varved.run("status", "--check").code == EXIT_CHECK
+    varved.stop()
     assert digest(path) == before, "nothing is overwritten"
 
 
