@@ -262,7 +262,9 @@ int cmd_keys_remove(struct ctl *c)
 		json_uint(j, "id", id);
 		json_object_end(j);
 	} else if (!c->quiet) {
-		printf("key %llu is removed; backups made before still open with it\n", (unsigned long long)id);
+		printf("key %llu is removed; %s\n", (unsigned long long)id,
+		       strcmp(gone->type, SLOT_KEYFILE) == 0 ? "backups that only this key file opens need a copy of it"
+							     : "backups made before still open with it");
 	}
 	return EXIT_OK;
 }

@@ -13,6 +13,8 @@
 
 #define DISK_WARN_BYTES (UINT64_C(200) * 1024 * 1024) /* as the daemon's own check */
 
+#define KEY_STORE_LINES_MAX 1000 /* of archive.keys; sixteen keys have 160 */
+
 struct offline {
 	offline_fn fn;
 	void *userdata;
@@ -158,28 +160,94 @@ static bool is_file(const char *dir, const char *name, struct stat *st)
 	return stat(path, st) == 0 && S_ISREG(st->st_mode);
 }
 
+/* The value of a line 'WORD "VALUE"' of archive.keys (docs/store.md, "Keys"), with its backslashes taken; or NULL. */
+static char *quoted(const char *line, const char *word)
+{
+	size_t len = strlen(word), n = 0;
+	char *value;
+
+	if (strncmp(line, word, len) != 0 || strncmp(line + len, " \"", 2) != 0)
+		return NULL;
+	line += len + 2;
+	value = xcalloc(strlen(line) + 1, 1);
+	for (; *line && *line != '"'; line++) {
+		if (*line == '\\' && line[1])
+			line++;
+		value[n++] = *line;
+	}
+	return value;
+}
+
+/* A key file that a slot names: there, and ours alone. */
+static void check_key_file(const struct offline *o, const char *name)
+{
+	_cleanup_(freep) char *path = *name == '/' ? xstrdup(name) : xasprintf("%s/%s", o->config, name);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		say(o, "key file", "warn", "put it back from a copy, or unlock with a passphrase or recovery code",
+		    "%s: %s", path, strerror(errno));
+	else if (access(path, R_OK) < 0 || (st.st_mode & 077))
+		say(o, "key file", "warn", "chmod 600 it", "%s has the mode %04o", path,
+		    (unsigned)(st.st_mode & 07777));
+	else
+		say(o, "key file", "ok", NULL, "%s", path);
+}
+
+/* What the key store says must be there. It tells no secret, and is read as text: varved itself checks all of it. */
+static void check_key_store(const struct offline *o, const char *name)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", o->data, name), *line = NULL, *database = NULL;
+	_cleanup_(fclosep) FILE *f = fopen(path, "re");
+	bool ready = false, key_file = false;
+	size_t size = 0, lines = 0;
+	struct stat st;
+
+	if (!f) {
+		say(o, "archive", "fail", "chmod 600 it", "%s: %s", path, strerror(errno));
+		return;
+	}
+	while (getline(&line, &size, f) > 0 && lines++ < KEY_STORE_LINES_MAX) {
+		_cleanup_(freep) char *value = quoted(line, "path");
+
+		ready = ready || strcmp(line, "state ready\n") == 0;
+		if (!database)
+			database = quoted(line, "database");
+		if (strncmp(line, "type ", 5) == 0)
+			key_file = strcmp(line, "type keyfile\n") == 0;
+		if (value && key_file)
+			check_key_file(o, value);
+	}
+	if (!database)
+		say(o, "archive", "fail", "keep all files, and put archive.keys back from a backup",
+		    "%s is not a key store", path);
+	else if (ready && !is_file(o->data, database, &st))
+		say(o, "archive", "fail", "put it back; varved makes no new archive in its place",
+		    "%s/%s is missing, though archive.keys says that it exists", o->data, database);
+	else if (ready && (st.st_mode & 077))
+		say(o, "archive", "warn", "chmod 600 it", "%s/%s can be read by others", o->data, database);
+	else
+		say(o, "archive", "ok", NULL, "%s/%s and its key store are there", o->data, database);
+}
+
 static void check_archive(const struct offline *o)
 {
 	struct stat keys, bak, db;
 	bool has_keys = is_file(o->data, "archive.keys", &keys), has_bak = is_file(o->data, "archive.keys.bak", &bak);
 	bool has_db = is_file(o->data, "archive.db", &db);
 
-	if (!has_keys && !has_bak && !has_db) {
-		say(o, "archive", "skip", NULL, "there is none yet: varved makes it at its first start");
-		return;
-	}
-	if (!has_keys && !has_bak)
+	if (has_keys) {
+		check_key_store(o, "archive.keys");
+	} else if (has_bak) {
+		say(o, "archive", "warn", "start varved: it takes the copy",
+		    "%s/archive.keys is missing, but its copy archive.keys.bak is there", o->data);
+		check_key_store(o, "archive.keys.bak");
+	} else if (has_db) {
 		say(o, "archive", "fail", "put archive.keys back from a backup; without it nothing opens the archive",
 		    "%s/archive.db is there, and its key store archive.keys is not", o->data);
-	else if (has_keys && keys.st_size == 0 && !has_bak)
-		say(o, "archive", "fail", "put archive.keys back from a backup", "%s/archive.keys is empty", o->data);
-	else if (!has_keys)
-		say(o, "archive", "warn", "start varved: it takes archive.keys.bak", "%s/archive.keys is not there, but "
-		    "its copy is", o->data);
-	else if (access(o->data, W_OK) == 0 && (keys.st_mode & 077))
-		say(o, "archive", "warn", "chmod 600 it", "%s/archive.keys can be read by others", o->data);
-	else
-		say(o, "archive", "ok", NULL, "the key store archive.keys is there");
+	} else {
+		say(o, "archive", "skip", NULL, "there is none yet: varved makes it at its first start");
+	}
 }
 
 static void check_config(const struct offline *o)
