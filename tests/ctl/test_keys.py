@@ -395,6 +395,7 @@ def test_search_marks_matches_only_where_colours_are_on(fake, ctl):
     assert OFF + MARK + "übermorgen" + OFF in out, repr(out)
     assert OFF + MARK + "来て" + OFF in out, repr(out)
     assert "\x1b[2J" not in out
+    assert "    a\n" in out, "a line end is one character on the screen and two in the ranges"
 
 
 def test_search_shows_the_lines_around_the_match(fake, ctl):
