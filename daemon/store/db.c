@@ -255,8 +255,8 @@ void db_close(struct store *s, bool keep_log)
 		sqlite3_finalize(s->stmts[i]);
 	memset(s->stmts, 0, sizeof(s->stmts));
 	s->tokenizer = tokenizer_free(s->tokenizer);
-	if (s->db && !keep_log)
-		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	if (s->db)
+		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep_log ? 1 : 0, NULL);
 	sqlite3_close(s->db);
 	s->db = NULL;
 	if (!s->plain)

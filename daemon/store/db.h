@@ -66,7 +66,8 @@ struct store {
  * the caller still runs db_close(), which also unbinds the keys.
  */
 int db_open(struct store *s, bool fresh, const char **ret_what);
-/* Finish all statements and close. ${keep_log}: leave the -wal file as it is (the database was not accepted). */
+/* Finish all statements and close. ${keep_log}: leave the -wal file as it is (the database was not accepted, or nobody
+ * needs it any more). */
 void db_close(struct store *s, bool keep_log);
 /* Read one pragma as an integer: for user_version, application_id and tests. */
 int db_pragma(struct store *s, const char *name, int64_t *ret);
