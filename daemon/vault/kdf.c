@@ -71,7 +71,7 @@ int kdf_calibrate(uint64_t *ret_ops, uint64_t *ret_mem)
 	if (r < 0)
 		return err_trace(r);
 	took = cpu_us() - before;
-	ops = CALIBRATE_OPS * (uint64_t)(CALIBRATE_US / (took > 0 ? took : 1));
+	ops = (uint64_t)(CALIBRATE_OPS * CALIBRATE_US / (took > 0 ? took : 1));
 	if (ops > CALIBRATE_OPS_MAX) {
 		mem *= 2;
 		ops /= 2;
