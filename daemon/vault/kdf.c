@@ -33,6 +33,7 @@ const char *kdf_type_name(enum slot_type type)
 void kdf_direct(const void *secret, size_t len, uint8_t ret_ikm[KDF_KEY])
 {
 	crypto_generichash(ret_ikm, KDF_KEY, secret, len, NULL, 0);
+	secret_wipe_stack();
 }
 
 int kdf_argon2id(const void *secret, size_t len, const uint8_t salt[KDF_SALT], uint64_t ops, uint64_t mem,
@@ -105,9 +106,11 @@ void kdf_kek(enum slot_type type, const uint8_t vault_id[VAULT_ID], const uint8_
 	crypto_generichash_update(&h, salt, KDF_SALT);
 	crypto_generichash_final(&h, ret_kek, KDF_KEY);
 	secret_wipe(&h, sizeof(h));
+	secret_wipe_stack();
 }
 
 void kdf_mac_key(const uint8_t master[KDF_KEY], uint8_t ret_key[KDF_KEY])
 {
 	crypto_kdf_derive_from_key(ret_key, KDF_KEY, 1, "varvemac", master);
+	secret_wipe_stack();
 }

@@ -3,18 +3,17 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <ucontext.h>
 
 #include <cmocka.h>
 #include <sodium.h>
 
 #include "fixture.h"
+#include "residue.h"
 #include "vault/kdf.h"
 #include "vault/recovery.h"
 #include "vault/secret.h"
@@ -693,87 +692,36 @@ TEST(a_place_that_cannot_be_written_is_named)
 	assert_int_equal(vault_create(fx->dir, under, &fx->v, &fx->why), VAULT_E_UNREADABLE);
 }
 
-/* How often the ${len} bytes that are ${masked} ^ 0x5a stand in this process's writable memory. */
-static int copies_in_memory(const uint8_t *masked, size_t len)
+/* The steps of the next test; each runs on a stack of its own. */
+static char *code_text;
+
+static void step_auto(void *userdata)
 {
-	FILE *f = fopen("/proc/self/maps", "re");
-	uintptr_t from, to;
-	char line[512], mode[5];
-	int found = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		/* Not the kernel's pages, nor those that nobody can read. */
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, mode) != 3 || mode[0] != 'r' ||
-		    mode[1] != 'w')
-			continue;
-		for (const volatile uint8_t *p = (const volatile uint8_t *)from; p + len <= (const volatile uint8_t *)to; p++) {
-			size_t n = 0;
-
-			while (n < len && (p[n] ^ 0x5a) == masked[n])
-				n++;
-			found += n == len;
-		}
-	}
-	fclose(f);
-	return found;
-}
-
-static void mask(uint8_t *ret, const void *from, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		ret[i] = ((const uint8_t *)from)[i] ^ 0x5a;
-}
-
-/* Each step of the next test runs on a stack of its own, which then holds what the step left there. */
-static struct {
-	struct fx *fx;
-	char *code;
-	ucontext_t back, step;
-	void (*run)(struct fx *fx);
-	uint8_t stack[256 * 1024];
-} other;
-
-static void on_other(void)
-{
-	other.run(other.fx);
-}
-
-static void run_apart(struct fx *fx, void (*run)(struct fx *fx))
-{
-	other.fx = fx;
-	other.run = run;
-	memset(other.stack, 0, sizeof(other.stack));
-	getcontext(&other.step);
-	other.step.uc_stack.ss_sp = other.stack;
-	other.step.uc_stack.ss_size = sizeof(other.stack);
-	other.step.uc_link = &other.back;
-	makecontext(&other.step, on_other, 0);
-	assert_int_equal(swapcontext(&other.back, &other.step), 0);
-}
-
-static void step_auto(struct fx *fx)
-{
+	struct fx *fx = userdata;
 	assert_int_equal(vault_unlock_auto(fx->v, &fx->why), 0);
 }
 
-static void step_passphrase(struct fx *fx)
+static void step_passphrase(void *userdata)
 {
+	struct fx *fx = userdata;
 	assert_int_equal(fx_unlock(fx, "tide"), 0);
 }
 
-static void step_code(struct fx *fx)
+static void step_code(void *userdata)
 {
-	assert_int_equal(vault_unlock_direct(fx->v, other.code, strlen(other.code), &fx->why), 0);
+	struct fx *fx = userdata;
+	assert_int_equal(vault_unlock_direct(fx->v, code_text, strlen(code_text), &fx->why), 0);
 }
 
-static void step_wrong(struct fx *fx)
+static void step_wrong(void *userdata)
 {
+	struct fx *fx = userdata;
 	assert_int_equal(fx_unlock(fx, "ebb"), VAULT_E_WRONG);
 }
 
-static void step_slots(struct fx *fx)
+static void step_slots(void *userdata)
 {
+	struct fx *fx = userdata;
 	_cleanup_(freep) char *path = xasprintf("%s/x.key", fx->base);
 	char *code = NULL;
 	uint32_t id;
@@ -785,8 +733,9 @@ static void step_slots(struct fx *fx)
 	secret_free(code);
 }
 
-static void step_next(struct fx *fx)
+static void step_next(void *userdata)
 {
+	struct fx *fx = userdata;
 	struct vault_next *n = NULL;
 
 	assert_int_equal(vault_next(fx->v, "archive-2.db", NULL, &n, &fx->why), 0);
@@ -804,8 +753,8 @@ static void collect_slot(struct fx *fx, uint32_t id, const uint8_t ikm[KDF_KEY],
 	uint8_t kek[KDF_KEY];
 
 	kdf_kek(slot->type, fx->v->sc.vault_id, slot->salt, ikm, kek);
-	mask(ret_ikm, ikm, KDF_KEY);
-	mask(ret_kek, kek, KDF_KEY);
+	residue_mask(ret_ikm, ikm, KDF_KEY);
+	residue_mask(ret_kek, kek, KDF_KEY);
 	secret_wipe(kek, sizeof(kek));
 }
 
@@ -817,10 +766,10 @@ static void collect(struct fx *fx, uint8_t needles[N_NEEDLES][32])
 	char *code = NULL;
 	uint32_t id;
 
-	mask(needles[MASTER], fx->v->secrets->master, 32);
-	mask(needles[MAC_KEY], fx->v->secrets->mac_key, 32);
-	mask(needles[DB_KEY], fx->v->secrets->keys.db, 32);
-	mask(needles[FILE_TEXT], text + strlen(text) - 33, 32);
+	residue_mask(needles[MASTER], fx->v->secrets->master, 32);
+	residue_mask(needles[MAC_KEY], fx->v->secrets->mac_key, 32);
+	residue_mask(needles[DB_KEY], fx->v->secrets->keys.db, 32);
+	residue_mask(needles[FILE_TEXT], text + strlen(text) - 33, 32);
 	kdf_direct(text, strlen(text), ikm);
 	collect_slot(fx, 1, ikm, needles[FILE_IKM], needles[FILE_KEK]);
 	secret_wipe(text, strlen(text));
@@ -832,10 +781,10 @@ static void collect(struct fx *fx, uint8_t needles[N_NEEDLES][32])
 	assert_int_equal(recovery_parse(code, strlen(code), secret), 0);
 	kdf_direct(secret, sizeof(secret), ikm);
 	collect_slot(fx, id, ikm, needles[CODE_IKM], needles[CODE_KEK]);
-	mask(needles[CODE], secret, sizeof(secret));
+	residue_mask(needles[CODE], secret, sizeof(secret));
 	secret_wipe(secret, sizeof(secret));
 	secret_wipe(ikm, sizeof(ikm));
-	other.code = code;
+	code_text = code;
 }
 
 static void assert_copies(uint8_t needles[N_NEEDLES][32], const char *when, bool unlocked)
@@ -845,7 +794,7 @@ static void assert_copies(uint8_t needles[N_NEEDLES][32], const char *when, bool
 					     "its KEK" };
 
 	for (int i = 0; i < N_NEEDLES; i++) {
-		int have = copies_in_memory(needles[i], i == CODE ? RECOVERY_SECRET : 32);
+		int have = residue_count(needles[i], i == CODE ? RECOVERY_SECRET : 32);
 
 		if (have != (unlocked && i <= DB_KEY))
 			fail_msg("%s, %s: %d", when, names[i], have);
@@ -856,7 +805,7 @@ static void assert_copies(uint8_t needles[N_NEEDLES][32], const char *when, bool
 TEST(no_copy_of_a_key_stays_in_memory)
 {
 	static const struct {
-		void (*run)(struct fx *fx);
+		void (*run)(void *userdata);
 		const char *name;
 		bool stays;
 	} steps[] = {
@@ -868,18 +817,18 @@ TEST(no_copy_of_a_key_stays_in_memory)
 	uint8_t needles[N_NEEDLES][32];
 
 	fx_create(fx);
-	run_apart(fx, step_next); /* the stack below is used once before it is looked at */
+	residue_run(step_next, fx); /* the stack below is used once before it is looked at */
 	collect(fx, needles);
 	vault_lock(fx->v);
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		run_apart(fx, steps[i].run);
+		residue_run(steps[i].run, fx);
 		assert_copies(needles, steps[i].name, !vault_locked(fx->v));
 		if (!steps[i].stays)
 			vault_lock(fx->v);
 		if (!steps[i].stays)
 			assert_copies(needles, "locked", false);
 	}
-	other.code = secret_free(other.code);
+	code_text = secret_free(code_text);
 }
 
 /* The real parameters: about a second of work, at least two passes over 64 MiB, at most 128 MiB. */
