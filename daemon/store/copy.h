@@ -29,7 +29,9 @@ enum copy_kind { COPY_BACKUP, COPY_SUCCESSOR };
  *   copy_keep()              ${path}
  *
  * Killed before the third, the next start removes it (store/leftover.h). If copy_keep() fails, the caller removes
- * ${path}.keys. A rotation: copy_step() 0, copy_verify_start() ok, vault_switch(), copy_keep(), store_adopt().
+ * ${path}.keys. A rotation: copy_step() 0, copy_verify_start() ok, vault_switch(), copy_keep(), store_adopt(), and only
+ * then vault_next_free(), which has the keys of the old file. If vault_switch() fails with -errno, nobody knows which of
+ * the two files is the archive now: copy_keep() all the same and store_free(); the next store_find() and store_open() see.
  */
 int copy_new(struct store *s, enum copy_kind kind, const char *path, const struct page_keys *keys, struct copy **ret);
 /* Copy for about ${budget_us}: 1 more, 0 the copy is complete and durable, -errno (nothing of it is then left). After

@@ -3,8 +3,10 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -369,6 +371,37 @@ TEST(a_copy_that_is_given_up_leaves_nothing)
 	vault_next_free(n);
 }
 
+/* No space for all of it: nothing is left, and the archive goes on. */
+TEST(a_full_disk_ends_the_copy_alone)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *path = path_of(fx, "backup.varve"), *partial = path_of(fx, "backup.varve.partial");
+	struct rlimit limit;
+	struct vault_next *n;
+	struct copy *c;
+	int r;
+
+	fill(fx, 0, 400, 500);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(vault_next_at(fx->v, path, &n), 0);
+	assert_int_equal(copy_new(fx->s, COPY_BACKUP, path, vault_next_keys(n), &c), 0);
+	assert_int_equal(copy_step(c, 0), 1);
+	limit.rlim_cur = 100000;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	while ((r = copy_step(c, 1000)) > 0)
+		;
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_true(r < 0);
+	assert_int_equal(file_size(partial), -1);
+	assert_int_equal(copy_keep(c), -EBUSY);
+	copy_free(c);
+	vault_next_free(n);
+	put_live(fx, text_in("new", "new"), false);
+	assert_int_equal(count_messages(fx), 401);
+}
+
 static void spoil(const char *path, long page)
 {
 	FILE *f = fopen(path, "r+");
@@ -657,6 +690,7 @@ int main(int argc, char **argv)
 		RUN(what_is_written_between_two_slices_is_in_the_copy),
 		RUN(nothing_that_exists_is_replaced),
 		RUN(a_copy_that_is_given_up_leaves_nothing),
+		RUN(a_full_disk_ends_the_copy_alone),
 		RUN(a_copy_that_is_not_right_is_found),
 		RUN(a_rotation_goes_on_in_the_new_file),
 		RUN(a_successor_that_is_given_up_thaws_the_archive),
