@@ -83,7 +83,6 @@ int error_from_hub(sd_bus_error *error, int r, const char *why)
 		{ HUB_E_WRONG, VARVE_ERROR_WRONG_SECRET, "this secret does not open the archive" },
 		{ HUB_E_BUSY, VARVE_ERROR_BUSY, "something else has to end first" },
 		{ HUB_E_CANCELLED, VARVE_ERROR_CANCELLED, "it was cancelled" },
-		{ HUB_E_UNSUPPORTED, VARVE_ERROR_UNSUPPORTED, "this version cannot do it" },
 	};
 
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include "base/step.h"
 #include "store/db.h"
 #include "store/schema.h"
+#include "store/search.h"
 #include "store/tokenizer.h"
 
 enum {
@@ -328,6 +329,17 @@ int index_watermark(struct store *s, int64_t *ret)
 	if (r < 0)
 		return err_trace(r);
 	*ret = st.upto;
+	return 0;
+}
+
+int search_behind(struct store *s, uint64_t *ret)
+{
+	struct state st;
+	int r = read_state(s, &st);
+
+	if (r < 0)
+		return err_trace(r);
+	*ret = st.top > st.upto ? (uint64_t)(st.top - st.upto) : 0;
 	return 0;
 }
 

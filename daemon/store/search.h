@@ -61,4 +61,6 @@ int search_step(struct search *x, int64_t budget_us);
  */
 int search_hits(struct search *x, search_hit_fn fn, void *userdata, char **ret_cursor);
 struct search *search_free(struct search *x);
+/* How many messages are above the index's watermark, at most (ids, of which some may be gone): cheap, for status. */
+int search_behind(struct store *s, uint64_t *ret);
 DEFINE_CLEANUP(struct search *, search_free);

@@ -9,26 +9,15 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "sync/hub-priv.h"
+#include "sync/diagnosis.h"
+#include "vault/vault.h"
 
 #define DISK_WARN_BYTES (INT64_C(200) * 1024 * 1024) /* a phone's day of photos; varve itself needs 1 kB a message */
 #define BUILD_EPOCH_S 1763769600 /* 2025-11-22: a clock before the software was written is wrong */
 
-struct diagnosis {
-	struct hub *hub;
-	hub_check_fn fn;
-	hub_diagnosed_fn done;
-	void *userdata;
-	int r;
-	sd_event_source *source; /* idle: what takes time */
-};
-
-static void say(struct diagnosis *p, const char *name, const char *result, const char *hint, const char *fmt, ...)
-	_printf_(5, 6);
-
-static void say(struct diagnosis *p, const char *name, const char *result, const char *hint, const char *fmt, ...)
+void diagnosis_say(struct diagnosis *p, const char *name, const char *result, const char *hint, const char *fmt, ...)
 {
-	char text[512];
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -44,17 +33,17 @@ static void check_files(struct hub *h, struct diagnosis *p)
 	struct stat st;
 
 	if (stat(h->data_dir, &st) == 0 && (st.st_mode & 077))
-		say(p, "data-directory", "warn", "chmod 700 that directory", "%s can be read by others", h->data_dir);
+		diagnosis_say(p, "data-directory", "warn", "chmod 700 that directory", "%s can be read by others", h->data_dir);
 	else
-		say(p, "data-directory", "ok", "", "%s is yours alone", h->data_dir);
+		diagnosis_say(p, "data-directory", "ok", "", "%s is yours alone", h->data_dir);
 	if (statvfs(h->data_dir, &fs) == 0) {
 		int64_t left = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 
 		if (left < DISK_WARN_BYTES)
-			say(p, "disk", "warn", "free some space: varve keeps messages unacknowledged when the disk is full",
+			diagnosis_say(p, "disk", "warn", "free some space: varve keeps messages unacknowledged when the disk is full",
 			    "only %lld MB left", (long long)(left / 1000000));
 		else
-			say(p, "disk", "ok", "", "%lld MB left", (long long)(left / 1000000));
+			diagnosis_say(p, "disk", "ok", "", "%lld MB left", (long long)(left / 1000000));
 	}
 }
 
@@ -68,63 +57,121 @@ static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 	engine_status(seat->engine, &s);
 	snprintf(name, sizeof(name), "connection %s", a->jid);
 	if (!a->enabled)
-		say(p, name, "skip", "", "the account is disabled");
+		diagnosis_say(p, name, "skip", "", "the account is disabled");
 	else if (strcmp(s.state, "online") == 0)
-		say(p, name, "ok", "", "online at %s, %s, %s", s.address, s.mechanism,
+		diagnosis_say(p, name, "ok", "", "online at %s, %s, %s", s.address, s.mechanism,
 		    s.resumable ? "resumable" : "not resumable: the server has no stream management");
 	else if (strcmp(s.state, "auth-failed") == 0)
-		say(p, name, "fail", "varvectl account password asks for another and connects", "stopped: %s",
+		diagnosis_say(p, name, "fail", "varvectl account password asks for another and connects", "stopped: %s",
 		    s.reason_text);
 	else
-		say(p, name, "warn", "varvectl account connect tries at once", "%s%s%s", s.state,
+		diagnosis_say(p, name, "warn", "varvectl account connect tries at once", "%s%s%s", s.state,
 		    *s.reason_text ? ": " : "", s.reason_text);
 	snprintf(name, sizeof(name), "archive %s", a->jid);
 	if (strcmp(s.sync_state, "error") == 0)
-		say(p, name, "warn", "varvectl sync now asks again", "the archive does not answer: %s", s.reason_text);
+		diagnosis_say(p, name, "warn", "varvectl sync now asks again", "the archive does not answer: %s", s.reason_text);
 	else if (s.gaps && strcmp(s.sync_state, "paused") == 0)
-		say(p, name, "warn", "varvectl sync resume", "the sync is paused; %u gap%s not filled", s.gaps,
+		diagnosis_say(p, name, "warn", "varvectl sync resume", "the sync is paused; %u gap%s not filled", s.gaps,
 		    s.gaps == 1 ? "" : "s");
 	else if (s.gaps)
-		say(p, name, "warn", "varvectl sync gaps lists them; they are filled while the account is online",
+		diagnosis_say(p, name, "warn", "varvectl sync gaps lists them; they are filled while the account is online",
 		    "%llu messages, %u gap%s not filled yet", (unsigned long long)s.messages, s.gaps,
 		    s.gaps == 1 ? "" : "s");
 	else if (s.lost)
-		say(p, name, "warn", "nothing can be done: the server has dropped these messages",
+		diagnosis_say(p, name, "warn", "nothing can be done: the server has dropped these messages",
 		    "%llu messages, no open gap, %u gaps that can never be filled", (unsigned long long)s.messages, s.lost);
 	else
-		say(p, name, "ok", "", "%llu messages, no gap", (unsigned long long)s.messages);
+		diagnosis_say(p, name, "ok", "", "%llu messages, no gap", (unsigned long long)s.messages);
 }
 
-static void check_archive(struct hub *h, struct diagnosis *p)
+/* Who may open the archive, and who could by mistake. */
+static void check_slots(struct hub *h, struct diagnosis *p)
 {
-	_cleanup_(freep) char *why = NULL;
+	size_t others = 0, n = vault_slot_count(h->vault);
 
-	if (h->state == HUB_LOCKED)
-		say(p, "archive", "skip", "varvectl unlock", "locked: its pages cannot be checked");
-	else if (h->state == HUB_FAILED)
-		say(p, "archive", "fail", "keep a copy of the directory before anything else", "%s", h->why);
-	else if (store_check(h->store, &why) == 0)
-		say(p, "archive", "ok", "", "no damage found in %lld kB", (long long)(store_size(h->store) / 1024));
+	for (size_t i = 0; i < n; i++)
+		others += vault_slot_at(h->vault, i).type != SLOT_KEYFILE;
+	if (others == 0)
+		diagnosis_say(p, "keys", "warn", "varvectl keys add recovery prints a code to keep on paper; varvectl passwd "
+			      "sets a passphrase", "only %s open%s the archive: without %s nobody can read it",
+			      n == 1 ? "a key file" : "key files", n == 1 ? "s" : "", n == 1 ? "it" : "them");
+	else if (n == 1)
+		diagnosis_say(p, "keys", "warn", "varvectl keys add recovery prints a code to keep on paper",
+			      "there is one way to open the archive: without it nobody can read it");
 	else
-		say(p, "archive", "fail", "keep a copy of the directory before anything else", "damaged: %s",
-		    why ? why : "the check could not run");
+		diagnosis_say(p, "keys", "ok", "", "%zu ways to open the archive", n);
+}
+
+static void check_private(struct diagnosis *p, const char *what, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		diagnosis_say(p, what, "warn", "bring it back, or remove its slot: varvectl keys list", "%s: %s", path,
+			      strerror(errno));
+	else if (st.st_mode & 077 || st.st_uid != geteuid())
+		diagnosis_say(p, what, "warn", "make it yours alone: chmod 600", "%s can be read or changed by others", path);
+	else
+		diagnosis_say(p, what, "ok", "", "%s is yours alone", path);
+}
+
+/* What mlock(2) has locked in this process, in kB; -1 if it cannot be known. */
+static long locked_kb(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+	long kb = -1;
+
+	if (!f)
+		return -1;
+	while (kb < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmLck: %ld kB", &kb) != 1)
+			kb = -1;
+	fclose(f);
+	return kb;
+}
+
+static void check_keys(struct hub *h, struct diagnosis *p)
+{
+	_cleanup_(freep) char *sidecar = xasprintf("%s/" VAULT_SIDECAR, h->data_dir);
+
+	if (!h->vault) {
+		diagnosis_say(p, "keys", "fail", "keep a copy of the directory before anything else", "%s", h->why);
+		return;
+	}
+	check_slots(h, p);
+	check_private(p, "key-store", sidecar);
+	for (size_t i = 0; i < vault_slot_count(h->vault); i++) {
+		struct vault_slot s = vault_slot_at(h->vault, i);
+		_cleanup_(freep) char *path = NULL;
+
+		if (s.type != SLOT_KEYFILE)
+			continue;
+		path = *s.path == '/' ? xstrdup(s.path) : xasprintf("%s/%s", h->config_dir, s.path);
+		check_private(p, "key-file", path);
+	}
+	if (!vault_locked(h->vault) && locked_kb() == 0)
+		diagnosis_say(p, "memory-lock", "warn", "set LimitMEMLOCK=1M in varved.service, or ulimit -l 1024",
+			      "keys could be written to swap: no memory can be locked");
+	else
+		diagnosis_say(p, "memory-lock", "ok", "", "keys stay in memory");
 }
 
 static void check_rest(struct hub *h, struct diagnosis *p)
 {
 	if (clock_real_us() / USEC_PER_SEC < BUILD_EPOCH_S)
-		say(p, "clock", "fail", "set the date: certificates cannot be checked", "the clock is years behind");
+		diagnosis_say(p, "clock", "fail", "set the date: certificates cannot be checked", "the clock is years behind");
 	else
-		say(p, "clock", "ok", "", "plausible");
+		diagnosis_say(p, "clock", "ok", "", "plausible");
 	if (access(h->wire_path, X_OK) == 0)
-		say(p, "varve-wire", "ok", "", "%s", h->wire_path);
+		diagnosis_say(p, "varve-wire", "ok", "", "%s", h->wire_path);
 	else
-		say(p, "varve-wire", "fail", "reinstall varve, or set VARVE_WIRE", "%s: %s", h->wire_path,
+		diagnosis_say(p, "varve-wire", "fail", "reinstall varve, or set VARVE_WIRE", "%s: %s", h->wire_path,
 		    strerror(errno));
 	if (h->state != HUB_READY)
-		say(p, "accounts", "skip", "", "not known while the archive is not open");
+		diagnosis_say(p, "accounts", "skip", "", "not known while the archive is not open");
 	else if (h->n_seats == 0)
-		say(p, "accounts", "warn", "varvectl account add JID", "there is no account yet");
+		diagnosis_say(p, "accounts", "warn", "varvectl account add JID", "there is no account yet");
 	for (size_t i = 0; i < hub_account_count(h); i++)
 		check_account(h, h->seats[i], p);
 }
@@ -133,33 +180,22 @@ static struct diagnosis *diagnosis_free(struct diagnosis *p)
 {
 	if (!p)
 		return NULL;
-	sd_event_source_disable_unref(p->source);
+	diagnosis_scan_deinit(p);
 	free(p);
 	return NULL;
 }
 
-/* Say how it ended, and forget it. */
-static void finish(struct hub *h)
+void diagnosis_end(struct diagnosis *p)
 {
-	struct diagnosis p = *h->diagnosis;
+	hub_diagnosed_fn done = p->done;
+	void *userdata = p->userdata;
+	int r = p->r;
 
-	h->diagnosis->source = NULL;
-	h->diagnosis = diagnosis_free(h->diagnosis);
-	sd_event_source_disable_unref(p.source);
-	p.done(p.userdata, p.r);
+	p->hub->diagnosis = diagnosis_free(p);
+	done(userdata, r);
 }
 
-static int on_idle(_unused_ sd_event_source *s, void *userdata)
-{
-	struct hub *h = userdata;
-
-	check_archive(h, h->diagnosis);
-	finish(h);
-	return 0;
-}
-
-int hub_diagnose(struct hub *h, _unused_ bool deep, hub_check_fn fn, hub_diagnosed_fn done, void *userdata,
-		 char **ret_why)
+int hub_diagnose(struct hub *h, bool deep, hub_check_fn fn, hub_diagnosed_fn done, void *userdata, char **ret_why)
 {
 	struct diagnosis *p;
 	int r;
@@ -169,15 +205,14 @@ int hub_diagnose(struct hub *h, _unused_ bool deep, hub_check_fn fn, hub_diagnos
 		return HUB_E_BUSY;
 	}
 	p = h->diagnosis = xnew(struct diagnosis);
-	*p = (struct diagnosis){ .hub = h, .fn = fn, .done = done, .userdata = userdata };
-	r = sd_event_add_defer(h->event, &p->source, on_idle, h);
-	if (r >= 0)
-		r = sd_event_source_set_priority(p->source, SD_EVENT_PRIORITY_IDLE);
+	*p = (struct diagnosis){ .hub = h, .fn = fn, .done = done, .userdata = userdata, .deep = deep };
+	r = diagnosis_scan(p);
 	if (r < 0) {
 		h->diagnosis = diagnosis_free(p);
-		return err_origin(r);
+		return err_trace(r);
 	}
 	check_files(h, p);
+	check_keys(h, p);
 	check_rest(h, p);
 	return 0;
 }
@@ -186,6 +221,14 @@ void hub_diagnose_abandon(struct hub *h, const void *userdata)
 {
 	if (h->diagnosis && h->diagnosis->userdata == userdata)
 		h->diagnosis = diagnosis_free(h->diagnosis);
+}
+
+void hub_diagnose_close(struct hub *h)
+{
+	if (!h->diagnosis)
+		return;
+	diagnosis_say(h->diagnosis, "archive", "skip", "ask again", "it was closed meanwhile");
+	diagnosis_end(h->diagnosis);
 }
 
 void hub_diagnose_free(struct hub *h)

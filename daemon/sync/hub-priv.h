@@ -5,6 +5,7 @@
 #include "sync/engine.h"
 #include "sync/hub.h"
 #include "sync/peer.h"
+#include "vault/vault.h"
 
 /* One account's place: its engine, its wire if it has one, its timers. */
 struct seat {
@@ -13,11 +14,12 @@ struct seat {
 	struct peer *peer;
 	sd_event_source *timers[ENGINE_TIMERS];
 	unsigned int events; /* bits of enum hub_event not told yet */
+	bool stays_off;	     /* parked: its user had disconnected it */
 };
 
 struct hub {
 	sd_event *event;
-	struct vault *vault; /* from the first hub_open() on, if the directory could be read */
+	struct vault *vault; /* NULL: there is no readable sidecar: FAILED */
 	struct store *store; /* open: READY, or on its way from there to LOCKED */
 	enum hub_state state;
 	char *why; /* it is not READY; "" when it is */
@@ -30,7 +32,20 @@ struct hub {
 	size_t n_seats;
 	int64_t *removed;    /* account ids not told yet */
 	size_t n_removed;
-	sd_event_source *defer, *checkpoint;
+	sd_event_source *defer;
+	sd_event_source *upkeep_timer, *upkeep; /* idle: hub-upkeep.c */
+
+	/* keyring.c */
+	struct job *job, *locking; /* at work, or NULL; a lock ends whatever else is */
+	bool rotating;		   /* streams are parked; nothing may be written */
+	unsigned int wrong_tries;
+	int64_t retry_us; /* boot clock: no secret before */
+
+	/* hub_park() */
+	sd_event_source *park, *park_timer;
+	void (*parked)(void *userdata);
+	void *parked_data;
+
 	struct diagnosis *diagnosis; /* at work, or NULL */
 	hub_observer_fn observer;
 	void *observer_data;
@@ -40,6 +55,8 @@ struct hub {
 /* NULL also while the archive is not READY. */
 struct seat *hub_seat(const struct hub *h, int64_t id);
 int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret);
+/* A fresh engine, from what is stored; the wire must be gone. */
+int hub_seat_reset(struct seat *seat);
 void hub_seat_remove(struct hub *h, struct seat *seat);
 struct seat *seat_free(struct seat *seat);
 DEFINE_CLEANUP(struct seat *, seat_free);
@@ -50,14 +67,41 @@ void hub_tell(struct hub *h);
 
 /* hub-store.c */
 int hub_take_directory(struct hub *h, char **ret_why);
+/* Read the sidecar anew: 0, or FAILED with the reason, which is returned as HUB_E_STORAGE. The archive must be closed. */
+int hub_load_keys(struct hub *h);
 /* Open the archive and make the seats: READY, LOCKED or FAILED. Connects them if the hub was started. */
 void hub_open(struct hub *h);
-/* Free the seats, close the archive. The state stays as it is. */
+/* Free the seats, close the archive, once the observer has given back what it made of it. The state stays as it is. */
 void hub_close(struct hub *h);
 /* The only place that assigns h->state. ${why} is copied; "" for READY. */
 void hub_enter(struct hub *h, enum hub_state state, const char *why);
-/* 0 when READY; else HUB_E_LOCKED or HUB_E_STORAGE with words. */
+/* 0 when READY and to be changed; else HUB_E_LOCKED, HUB_E_STORAGE or HUB_E_BUSY (rotating) with words. */
 int hub_check_ready(const struct hub *h, char **ret_why);
 
+/* hub-park.c */
+/*
+ * Leave every stream, sessions resumable, without waiting: ${fn} runs from the loop when no wire is left; those which
+ * take longer than at exit are killed. Until then seats and store stay. A second call replaces the first.
+ */
+int hub_park(struct hub *h, void (*fn)(void *userdata), void *userdata);
+/* Instead of fn, or after it: connect what was connected. */
+void hub_unpark(struct hub *h);
+/* Parked seats get engines that know nothing of the past: they do not dial by themselves. */
+int hub_reset_seats(struct hub *h);
+/* A wire has ended. */
+void hub_park_look(struct hub *h);
+void hub_park_free(struct hub *h);
+
+/* hub-upkeep.c */
+int hub_upkeep_init(struct hub *h);
+void hub_upkeep_free(struct hub *h);
+/* Something was committed, or the archive opened: work for idle time may be due. */
+void hub_upkeep_look(struct hub *h);
+
 /* hub-diagnose.c */
+/* The store closes: what reads it ends, and says so. */
+void hub_diagnose_close(struct hub *h);
 void hub_diagnose_free(struct hub *h);
+
+/* keyring.c */
+void keyring_free(struct hub *h);

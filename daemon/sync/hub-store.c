@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "store/search.h"
 #include "sync/hub-priv.h"
 #include "sync/lock.h"
 
@@ -71,16 +72,32 @@ struct store *hub_store(struct hub *h)
 
 void hub_archive(const struct hub *h, struct hub_archive *ret)
 {
+	uint64_t messages = 0, behind = 0;
+
 	*ret = (struct hub_archive){ .state = h->state, .why = h->why };
-	if (h->state == HUB_READY)
-		ret->bytes = (uint64_t)store_size(h->store);
+	if (h->state != HUB_READY)
+		return;
+	ret->bytes = (uint64_t)store_size(h->store);
+	ret->epoch_key = vault_keys(h->vault)->epoch;
+	for (size_t i = 0; i < h->n_seats; i++) {
+		struct account_status st;
+
+		engine_status(h->seats[i]->engine, &st);
+		messages += st.messages;
+	}
+	if (search_behind(h->store, &behind) == 0)
+		ret->to_index = behind < messages ? behind : messages;
+	ret->indexed = messages - ret->to_index;
 }
 
 int hub_check_ready(const struct hub *h, char **ret_why)
 {
 	switch (h->state) {
 	case HUB_READY:
-		return 0;
+		if (!h->rotating)
+			return 0;
+		*ret_why = xstrdup("the keys are being rotated: wait until that has ended");
+		return HUB_E_BUSY;
 	case HUB_LOCKED:
 		*ret_why = xstrdup("the archive is locked: varvectl unlock");
 		return HUB_E_LOCKED;
@@ -109,35 +126,65 @@ static int add_seats(struct hub *h)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+static void failed(struct hub *h, int r, const char *why)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	if (!why)
+		why = text = xasprintf("the archive in %s does not open: %s", h->data_dir, strerror(-r));
+	log_error("%s", why);
+	hub_enter(h, HUB_FAILED, why);
+}
+
+int hub_load_keys(struct hub *h)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	h->vault = vault_free(h->vault);
+	r = store_find(h->data_dir, h->config_dir, &h->vault, &why);
+	if (r == 0)
+		return 0;
+	failed(h, r, why);
+	return HUB_E_STORAGE;
+}
+
 void hub_open(struct hub *h)
 {
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	r = h->vault ? 0 : store_find(h->data_dir, h->config_dir, &h->vault, &why);
-	if (r == 0)
-		r = store_open(h->vault, &h->store, &why);
+	if (!h->vault && hub_load_keys(h) != 0)
+		return;
+	r = store_open(h->vault, &h->store, &why);
 	if (r == STORE_E_LOCKED) {
+		log_warning("%s", why);
 		hub_enter(h, HUB_LOCKED, why);
 		return;
 	}
-	if (r == 0)
+	if (r == 0) {
+		/* Seats ask hub_seat() for nothing yet; those who are told of them do. */
 		r = add_seats(h);
+		if (r < 0)
+			hub_close(h);
+	}
 	if (r != 0) {
-		if (!why)
-			why = xasprintf("the archive in %s does not open: %s", h->data_dir, strerror(-r));
-		log_error("%s", why);
-		hub_close(h);
-		hub_enter(h, HUB_FAILED, why);
+		failed(h, r, why);
 		return;
 	}
 	hub_enter(h, HUB_READY, "");
+	hub_upkeep_look(h);
 	for (size_t i = 0; h->started && i < h->n_seats; i++)
 		engine_connect(h->seats[i]->engine);
 }
 
 void hub_close(struct hub *h)
 {
+	hub_tell(h);
+	if (h->observer && h->store)
+		h->observer(h->observer_data, HUB_STORE_CLOSES, 0);
+	hub_diagnose_close(h);
+	hub_park_free(h);
 	for (size_t i = 0; i < h->n_seats; i++)
 		seat_free(h->seats[i]);
 	free(h->seats);

@@ -13,10 +13,7 @@
 #include "sync/engine.h"
 #include "sync/hub-priv.h"
 #include "sync/peer.h"
-#include "vault/vault.h"
 
-#define CHECKPOINT_IDLE_US (INT64_C(60) * 1000000) /* after the last change: the log goes into the database */
-#define UPKEEP_SLICE_US (5 * USEC_PER_MSEC)
 #define DRAIN_US (INT64_C(500) * 1000) /* wires say their last <a/> at exit; the session survives without it too */
 
 static void wire_gone(void *userdata, const char *why);
@@ -51,6 +48,7 @@ static void wire_gone(void *userdata, const char *why)
 
 	io_kill(seat);
 	engine_wire_gone(seat->engine, why);
+	hub_park_look(seat->hub);
 }
 
 static int io_send(void *userdata, const struct link_record *r)
@@ -126,9 +124,7 @@ void hub_note(struct hub *h, struct seat *seat, enum hub_event event)
 {
 	seat->events |= 1u << event;
 	if (event == HUB_FEED)
-		sd_event_source_set_time_relative(h->checkpoint, (uint64_t)CHECKPOINT_IDLE_US);
-	if (event == HUB_FEED)
-		sd_event_source_set_enabled(h->checkpoint, SD_EVENT_ONESHOT);
+		hub_upkeep_look(h);
 	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
 }
 
@@ -161,18 +157,6 @@ static int on_defer(_unused_ sd_event_source *s, void *userdata)
 	return 0;
 }
 
-static int on_checkpoint(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata)
-{
-	struct hub *h = userdata;
-
-	/* In slices: more at once would hold up the accounts. */
-	if (h->store && store_upkeep(h->store, UPKEEP_SLICE_US) > 0) {
-		sd_event_source_set_time_relative(h->checkpoint, (uint64_t)UPKEEP_SLICE_US);
-		sd_event_source_set_enabled(h->checkpoint, SD_EVENT_ONESHOT);
-	}
-	return 0;
-}
-
 void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata)
 {
 	h->observer = fn;
@@ -192,14 +176,21 @@ struct seat *seat_free(struct seat *seat)
 	free(seat);
 	return NULL;
 }
-int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
+static int make_engine(struct seat *seat, const struct account *a, struct engine **ret)
 {
-	_cleanup_(seat_freep) struct seat *seat = xnew(struct seat);
+	struct hub *h = seat->hub;
 	struct engine_policy policy = {
 		.horizon_us = h->config.history_us,
 		.page_max = h->config.page,
 		.deadline_us = h->config.deadline_us,
 	};
+
+	return engine_new(h->store, a, &policy, &hub_io, seat, ret);
+}
+
+int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
+{
+	_cleanup_(seat_freep) struct seat *seat = xnew(struct seat);
 	int r;
 
 	seat->hub = h;
@@ -209,12 +200,27 @@ int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
 			return err_origin(r);
 		sd_event_source_set_enabled(seat->timers[i], SD_EVENT_OFF);
 	}
-	r = engine_new(h->store, a, &policy, &hub_io, seat, &seat->engine);
+	r = make_engine(seat, a, &seat->engine);
 	if (r < 0)
 		return err_trace(r);
 	h->seats = xrealloc(h->seats, h->n_seats + 1, sizeof(*h->seats));
 	h->seats[h->n_seats++] = seat;
 	*ret = TAKE_PTR(seat);
+	return 0;
+}
+
+int hub_seat_reset(struct seat *seat)
+{
+	struct engine *fresh;
+	int r;
+
+	r = make_engine(seat, engine_account(seat->engine), &fresh);
+	if (r < 0)
+		return err_trace(r);
+	engine_free(seat->engine);
+	seat->engine = fresh;
+	for (int i = 0; i < ENGINE_TIMERS; i++)
+		sd_event_source_set_enabled(seat->timers[i], SD_EVENT_OFF);
 	return 0;
 }
 
@@ -272,11 +278,9 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 	if (r < 0)
 		return err_origin(r);
 	sd_event_source_set_enabled(h->defer, SD_EVENT_OFF);
-	r = sd_event_add_time_relative(event, &h->checkpoint, CLOCK_MONOTONIC, (uint64_t)CHECKPOINT_IDLE_US,
-				       (uint64_t)USEC_PER_SEC, on_checkpoint, h);
+	r = hub_upkeep_init(h);
 	if (r < 0)
-		return err_origin(r);
-	sd_event_source_set_enabled(h->checkpoint, SD_EVENT_OFF);
+		return err_trace(r);
 	hub_open(h);
 	*ret = TAKE_PTR(h);
 	return 0;
@@ -296,6 +300,7 @@ struct hub *hub_free(struct hub *h)
 		return NULL;
 	h->observer = NULL;
 	hub_diagnose_free(h);
+	keyring_free(h);
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_suspend(h->seats[i]->engine);
 	for (size_t i = 0; i < h->n_seats; i++)
@@ -304,7 +309,7 @@ struct hub *hub_free(struct hub *h)
 	hub_close(h);
 	vault_free(h->vault);
 	sd_event_source_disable_unref(h->defer);
-	sd_event_source_disable_unref(h->checkpoint);
+	hub_upkeep_free(h);
 	sd_event_unref(h->event);
 	free(h->removed);
 	free(h->why);

@@ -81,7 +81,6 @@ enum {
 	HUB_E_WRONG,	     /* this secret opens nothing */
 	HUB_E_BUSY,	     /* something else has to end first */
 	HUB_E_CANCELLED,
-	HUB_E_UNSUPPORTED,
 };
 
 /* ${a}: jid, password and options filled by the caller, who keeps its strings; *ret_id is the new account. */

@@ -101,6 +101,83 @@ def history_args(n=50, conversation=""):
     return V("(sstuua{sv})", conversation, "newest", 0, n, 0, {})
 
 
+class Varved:
+    """The real varved with an archive of N messages and no network to talk to: one disabled account."""
+
+    def __init__(self, messages=0, directory=None, **popen):
+        self.dir = directory or tempfile.mkdtemp(prefix="hub-v", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp")
+        self.data, self.config = (os.path.join(self.dir, name, "varve") for name in ("data", "config"))
+        self.runtime = os.path.join(self.dir, "run")
+        self.popen = popen
+        self.proc = None
+        self.log = os.path.join(self.dir, "log")
+        os.makedirs(self.runtime, mode=0o700, exist_ok=True)
+        self.path = os.path.join(self.runtime, "varve", "bus")
+        self.path_ro = self.path + "-ro"
+        atexit.register(self.close)
+        if messages:
+            subprocess.check_call([os.environ["BUS_DAEMON"], "--seed", self.data, self.config, str(messages)])
+        if "user" in popen:
+            subprocess.check_call(["chown", "-R", popen["user"], self.dir])
+
+    def start(self, **env):
+        assert self.proc is None
+        env = {k: v for k, v in dict(os.environ, **env).items() if not k.startswith(("DBUS_", "NOTIFY_"))}
+        env.update(XDG_DATA_HOME=os.path.dirname(self.data), XDG_CONFIG_HOME=os.path.dirname(self.config),
+                   XDG_RUNTIME_DIR=self.runtime, HOME=self.dir)
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        with open(self.log, "a") as log:
+            self.proc = subprocess.Popen([os.environ["VARVED"]], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                         **self.popen)
+        wait_for(lambda: os.path.exists(self.path) or self.proc.poll() is not None, what="the socket")
+        assert self.proc.poll() is None, self.tail()
+        return self
+
+    def tail(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()[-3000:]
+
+    def stop(self, kill=False):
+        if self.proc is None:
+            return None
+        (self.proc.kill if kill else self.proc.terminate)()
+        status = self.proc.wait(20)
+        self.proc = None
+        return status
+
+    def close(self):
+        self.stop(kill=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def peer(self, path=None):
+        return Gio.DBusConnection.new_for_address_sync("unix:path=" + (path or self.path),
+                                                       Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, None, None)
+
+    def call(self, iface, member, args=None, path=ROOT, timeout_ms=60000):
+        return call(self.peer(), path, iface, member, args, timeout_ms)
+
+    def status(self):
+        return self.call("Manager", "GetStatus", V("(a{sv})", {}))[0]
+
+    def database(self):
+        """The file that the sidecar names."""
+        names = [n for n in os.listdir(self.data) if n.startswith("archive") and n.endswith(".db")]
+        assert len(names) == 1, names
+        return os.path.join(self.data, names[0])
+
+    def bodies(self, account=ACCOUNT):
+        """Of all messages, oldest first."""
+        conn, out, anchor = self.peer(), [], ("oldest", 0)
+        while True:
+            rows, edges, _ = call(conn, account, "Archive", "GetHistory",
+                                  V("(sstuua{sv})", "", *anchor, 0, 400, {"across-gaps": GLib.Variant("b", True)}))
+            out += [r[8] for r in rows[bool(out):]]
+            if edges & 2:
+                return out
+            anchor = ("message", rows[-1][0])
+
+
 class Raw:
     """A D-Bus connection with nothing in between: bytes in, bytes out."""
 

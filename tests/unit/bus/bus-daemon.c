@@ -11,6 +11,8 @@
  *   finish NAME       the keyring call at work ends: ok, wrong, busy
  *   last              answers the last call of the double
  *   quit
+ *
+ * bus-daemon --seed DATA CONFIG N makes an archive for a real varved and ends: one disabled account, N messages.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -225,6 +227,28 @@ static int on_stdin(_unused_ sd_event_source *s, int fd, _unused_ uint32_t reven
 	return 0;
 }
 
+static int seed_archive(struct world *w, char **argv)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	r = store_find(argv[2], argv[3], &w->vault, &why);
+	if (r == 0)
+		r = store_open(w->vault, &w->store, &why);
+	if (r != 0)
+		fprintf(stderr, "%s\n", str_or_empty(why));
+	check(r, "store");
+	w->hub = hub_double_new(w->event, w->store);
+	add_account(w);
+	seed(w, (unsigned int)strtoul(argv[4], NULL, 10));
+	hub_free(w->hub);
+	check(store_checkpoint(w->store), "checkpoint");
+	store_free(w->store);
+	vault_free(w->vault);
+	sd_event_unref(w->event);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(freep) char *data = NULL, *run = NULL, *why = NULL;
@@ -233,6 +257,10 @@ int main(int argc, char **argv)
 
 	log_init("bus-daemon");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc == 5 && strcmp(argv[1], "--seed") == 0) {
+		check(sd_event_default(&w.event) < 0, "event");
+		return seed_archive(&w, argv);
+	}
 	if (argc != 2)
 		return 2;
 	data = xasprintf("%s/data", argv[1]);

@@ -1,0 +1,78 @@
+/*
+ * The store's upkeep in idle time: a slice a turn of the loop, after everything else; no timer when nothing is due.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "store/search.h"
+#include "sync/hub-priv.h"
+
+#define UPKEEP_SLICE_US (INT64_C(5) * 1000)
+#define UPKEEP_AFTER_US (1 * USEC_PER_SEC)  /* after the last commit: not between the stanzas of one burst */
+#define UPKEEP_BEHIND 5000		    /* messages that wait for the index: a long catch-up is no reason to wait longer */
+#define UPKEEP_RETRY_US (60 * USEC_PER_SEC) /* after an error: a full disk is looked at again */
+
+static void arm(struct hub *h, int64_t us)
+{
+	sd_event_source_set_time_relative(h->upkeep_timer, (uint64_t)us);
+	sd_event_source_set_enabled(h->upkeep_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_idle(_unused_ sd_event_source *s, void *userdata)
+{
+	struct hub *h = userdata;
+	int r;
+
+	/* A copy would have to follow every page that is merged. */
+	if (h->state != HUB_READY || h->rotating)
+		return 0;
+	r = store_upkeep(h->store, UPKEEP_SLICE_US);
+	if (r > 0)
+		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+	if (r >= 0)
+		return 0;
+	log_debug("upkeep of the archive: %s", strerror(-r));
+	arm(h, UPKEEP_RETRY_US);
+	return 0;
+}
+
+static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t us, void *userdata)
+{
+	struct hub *h = userdata;
+
+	sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+void hub_upkeep_look(struct hub *h)
+{
+	uint64_t behind = 0;
+
+	if (!h->store || !store_upkeep_due(h->store))
+		return;
+	if (search_behind(h->store, &behind) == 0 && behind > UPKEEP_BEHIND)
+		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+	else
+		arm(h, UPKEEP_AFTER_US);
+}
+
+int hub_upkeep_init(struct hub *h)
+{
+	int r;
+
+	if ((r = sd_event_add_defer(h->event, &h->upkeep, on_idle, h)) < 0 ||
+	    (r = sd_event_source_set_enabled(h->upkeep, SD_EVENT_OFF)) < 0 ||
+	    (r = sd_event_source_set_priority(h->upkeep, SD_EVENT_PRIORITY_IDLE)) < 0 ||
+	    (r = sd_event_add_time(h->event, &h->upkeep_timer, CLOCK_MONOTONIC, 0, 100 * 1000, on_timer, h)) < 0 ||
+	    (r = sd_event_source_set_enabled(h->upkeep_timer, SD_EVENT_OFF)) < 0)
+		return err_origin(r);
+	return 0;
+}
+
+void hub_upkeep_free(struct hub *h)
+{
+	h->upkeep = sd_event_source_disable_unref(h->upkeep);
+	h->upkeep_timer = sd_event_source_disable_unref(h->upkeep_timer);
+}

@@ -1,0 +1,251 @@
+"""An archive that does not open, and one with damage inside: each says what it is, over the bus, and nothing is touched."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+import unittest
+
+from gi.repository import GLib
+
+from busdaemon import ACCOUNT, ROOT, V, Varved, call, error_name, history_args, wait_for
+
+ERROR = "org.varve.Varve1.Error."
+PAGE = 4096
+
+
+def digest(directory):
+    out = {}
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
+        if os.path.isfile(path) and name != "lock":
+            with open(path, "rb") as f:
+                out[name] = hashlib.sha256(f.read()).hexdigest()
+    return out
+
+
+class Case(unittest.TestCase):
+    messages = 700
+    popen = {}
+
+    def setUp(self):
+        self.d = Varved(self.messages, **self.popen)
+        self.keys = os.path.join(self.d.data, "archive.keys")
+
+    def tearDown(self):
+        status = self.d.stop()
+        self.d.close()
+        self.assertIn(status, (0, None))
+
+    def refused(self, iface, member, args, path=ACCOUNT):
+        with self.assertRaises(GLib.Error) as e:
+            self.d.call(iface, member, args, path)
+        self.text = e.exception.message
+        return error_name(e.exception).removeprefix(ERROR)
+
+    def failed(self, *words):
+        """It starts, serves the bus, says why, refuses what needs the archive, and leaves every byte as it was."""
+        before = digest(self.d.data)
+        self.d.start()
+        status = self.d.status()
+        self.assertEqual(status["state"], "failed", status)
+        for word in words:
+            self.assertIn(word, status["state_reason"])
+        for iface, member, args, path in (
+                ("Archive", "GetHistory", history_args(), ACCOUNT),
+                ("Manager", "FindAccount", V("(s)", "me@example.org"), ROOT),
+                ("Manager", "AddAccount", V("(sa{sv})", "a@example.org", {"password": GLib.Variant("s", "p")}), ROOT),
+                ("Manager", "Backup", V("(sa{sv})", self.d.dir + "/copy", {}), ROOT),
+                ("Keyring", "Unlock", V("(aya{sv})", b"", {}), ROOT)):
+            self.assertEqual(self.refused(iface, member, args, path), "Storage", member)
+            self.assertIn(words[0], self.text, member)
+        checks = {c[0]: c for c in self.d.call("Manager", "Diagnose", V("(a{sv})", {}))[0]}
+        self.assertEqual(checks["archive"][1], "fail")
+        self.assertIn(words[0], checks["archive"][2])
+        self.assertEqual(self.d.proc.poll(), None)
+        self.assertEqual(digest(self.d.data), before)
+        return status["state_reason"]
+
+    def opens_again(self):
+        """Without a restart: the disk was repaired."""
+        self.d.call("Keyring", "Unlock", V("(aya{sv})", b"", {}))
+        self.assertEqual(self.d.status()["state"], "ready")
+        self.assertEqual(len(self.d.bodies()), self.messages)
+
+
+class Failed(Case):
+    def test_no_key_store(self):
+        for name in ("archive.keys", "archive.keys.bak"):
+            os.rename(os.path.join(self.d.data, name), os.path.join(self.d.dir, name))
+        self.reason = self.failed("archive.keys")
+        os.rename(os.path.join(self.d.dir, "archive.keys"), self.keys)
+        self.opens_again()
+
+    def test_database_missing(self):
+        path = self.d.database()
+        os.rename(path, path + ".away")
+        self.failed(path, "missing")
+        os.rename(path + ".away", path)
+        self.opens_again()
+
+    def test_database_damaged(self):
+        path = self.d.database()
+        shutil.copy(path, path + ".good")
+        with open(path, "r+b") as f:
+            f.write(os.urandom(PAGE))
+        self.failed(path, "damaged")
+        os.rename(path + ".good", path)
+        self.opens_again()
+
+    def test_key_store_damaged(self):
+        for name in ("archive.keys", "archive.keys.bak"):
+            path = os.path.join(self.d.data, name)
+            shutil.copy(path, os.path.join(self.d.dir, name))
+            with open(path, "r+b") as f:
+                f.truncate(40)
+        self.failed("archive.keys")
+        shutil.copy(os.path.join(self.d.dir, "archive.keys"), self.keys)
+        self.opens_again()
+
+    def test_a_newer_key_store(self):
+        with open(self.keys) as f:
+            text = f.read()
+        newer = text[:text.rindex("check ")].replace("format 1\n", "format 99\n")
+        with open(self.keys, "w") as f:
+            f.write(newer + "check " + hashlib.blake2b(newer.encode(), digest_size=16).hexdigest() + "\n")
+        self.failed("archive.keys", "newer")
+        with open(self.keys, "w") as f:
+            f.write(text)
+        self.opens_again()
+
+    def test_each_reason_is_its_own(self):
+        path = self.d.database()
+        reasons = set()
+        for harm in ("keys", "missing", "damaged"):
+            os.rename(self.d.data, self.d.data + ".spare") if harm == "keys" else shutil.rmtree(self.d.data)
+            shutil.copytree(self.d.data + ".spare", self.d.data)
+            if harm == "keys":
+                os.unlink(self.keys)
+                os.unlink(self.keys + ".bak")
+            elif harm == "missing":
+                os.unlink(path)
+            else:
+                with open(path, "r+b") as f:
+                    f.write(os.urandom(PAGE))
+            self.d.start()
+            reasons.add(self.d.status()["state_reason"])
+            self.d.stop()
+        self.assertEqual(len(reasons), 3, reasons)
+
+
+class ReadOnly(Case):
+    popen = {"user": "nobody"}
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can become another user")
+        super().setUp()
+        subprocess.check_call(["chmod", "755", self.d.dir])
+
+    def test_a_directory_that_cannot_be_written(self):
+        # The peer is another user then: root sees states only.
+        subprocess.check_call(["chmod", "-R", "a-w", self.d.data])
+        subprocess.check_call(["chmod", "u+w", os.path.join(self.d.data)])
+        os.chmod(self.d.database(), 0o444)
+        os.chown(self.d.database(), 0, 0)
+        self.d.start()
+        status = self.d.status()
+        self.assertEqual(status["state"], "failed", status)
+        self.assertIn(self.d.database(), status["state_reason"])
+        self.assertIn("written", status["state_reason"])
+
+
+class Damaged(Case):
+    messages = 5000
+
+    def damage(self, *pages):
+        with open(self.d.database(), "r+b") as f:
+            for page in pages:
+                f.seek((page - 1) * PAGE + 100)
+                f.write(os.urandom(64))
+
+    def diagnose(self, **options):
+        return {c[0]: c for c in self.d.call("Manager", "Diagnose", V("(a{sv})", {k: GLib.Variant("b", v)
+                                                                                  for k, v in options.items()}))[0]}
+
+    def test_doctor_names_the_pages_and_the_rest_is_served(self):
+        total = os.path.getsize(self.d.database()) // PAGE
+        pages = (total // 2, total // 2 + 7, total - 3)
+        self.damage(*pages)
+        self.d.start()
+        self.assertEqual(self.d.status()["state"], "ready")
+        check = self.diagnose()["archive"]
+        self.assertEqual(check[1], "fail")
+        self.assertIn(f"3 of {total} pages", check[2])
+        self.assertEqual(re.findall(r"page ([\d, ]+)", check[2])[-1], ", ".join(map(str, pages)))
+        self.assertIn("varve-salvage", check[3])
+        deep = self.diagnose(deep=True)
+        self.assertNotIn("ok", (deep["archive"][1],))
+        # Some of it can be read, what cannot says so, and the daemon goes on.
+        good = bad = 0
+        conn = self.d.peer()
+        for n in range(1, self.messages, 25):
+            try:
+                good += len(call(conn, ACCOUNT, "Archive", "GetMessages", V("(ata{sv})", list(range(n, n + 25)), {}))[0])
+            except GLib.Error as e:
+                self.assertEqual(error_name(e), ERROR + "Storage")
+                self.assertIn("damaged", e.message)
+                bad += 1
+        self.assertGreater(good, self.messages // 2)
+        self.assertEqual(self.refused("Manager", "Backup", V("(sa{sv})", self.d.dir + "/copy.db", {}), ROOT), "Storage")
+        self.assertIn("damaged", self.text)
+        self.assertEqual([n for n in os.listdir(self.d.dir) if n.startswith("copy")], [])
+        self.assertEqual(self.d.status()["state"], "ready")
+
+    def test_a_sound_archive(self):
+        self.d.start()
+        checks = self.diagnose(deep=True)
+        self.assertEqual((checks["archive"][1], checks["archive-deep"][1]), ("ok", "ok"), checks)
+        self.assertEqual(checks["keys"][1], "warn")
+        self.assertIn("recovery", checks["keys"][3])
+        self.assertEqual([checks[n][1] for n in ("key-store", "key-file", "memory-lock")], ["ok"] * 3)
+        self.assertEqual([n for n in os.listdir(self.d.data) if "check" in n], [])
+        self.d.call("Keyring", "AddSlot", V("(saya{sv})", "recovery", b"", {}))
+        self.assertEqual(self.diagnose()["keys"][1], "ok")
+        os.chmod(self.keys, 0o644)
+        self.assertEqual(self.diagnose()["key-store"][1], "warn")
+        self.d.call("Keyring", "Lock", V("(a{sv})", {}))
+        self.assertEqual(self.diagnose()["archive"][1], "skip")
+
+    def test_nobody_waits_for_a_diagnosis(self):
+        self.d.start()
+        conn = self.d.peer()
+        ends = []
+        for _ in range(2):
+            self.d.peer().call(None, ROOT, "org.varve.Varve1.Manager", "Diagnose", V("(a{sv})", {"deep": GLib.Variant("b", True)}),
+                               None, 0, 60000, None, lambda c, r: ends.append(self.finish(c, r)))
+        waits = []
+        context = GLib.MainContext.default()
+        while len(ends) < 2:
+            context.iteration(False)
+            begin = time.monotonic()
+            call(conn, ACCOUNT, "Archive", "GetHistory", history_args(1))
+            waits.append((time.monotonic() - begin) * 1000)
+        waits.sort()
+        print(f"{len(waits)} GetHistory during a diagnosis: p50 {waits[len(waits) // 2]:.1f} ms, "
+              f"p99 {waits[int(len(waits) * 0.99)]:.1f} ms")
+        self.assertEqual(sorted(ends), ["", ERROR + "Busy"])
+        self.assertLess(waits[int(len(waits) * 0.99)], 50)
+
+    def finish(self, conn, result):
+        try:
+            conn.call_finish(result)
+            return ""
+        except GLib.Error as e:
+            return error_name(e)
+
+
+if __name__ == "__main__":
+    unittest.main()
