@@ -34,7 +34,7 @@ enum {
 	WINDOW_MAX = 1 << 24,
 	TAIL_IDS = 1024,      /* ids of the tail in one statement */
 	GUARD_OPS = 250,      /* of SQLite's machine between two looks at the clock */
-	RESTARTS_MAX = 8,     /* sort keys of many rows moved under the search; then it goes on as it is */
+	RESTARTS_MAX = 16,     /* sort keys of many rows moved under the search; then it goes on as it is */
 };
 
 struct position {
@@ -431,6 +431,7 @@ struct hits {
 	void *userdata;
 	size_t bytes, n;
 	bool cut;
+	int r; /* of ${fn} */
 };
 
 static int on_row(void *userdata, const struct message_row *row)
@@ -453,7 +454,8 @@ static int on_row(void *userdata, const struct message_row *row)
 	}
 	h->bytes += size;
 	h->n++;
-	return h->fn(h->userdata, row, ranges, n);
+	h->r = h->fn(h->userdata, row, ranges, n);
+	return h->r;
 }
 
 int search_hits(struct search *x, search_hit_fn fn, void *userdata, char **ret_cursor)
@@ -465,7 +467,7 @@ int search_hits(struct search *x, search_hit_fn fn, void *userdata, char **ret_c
 
 	for (i = 0; i < n; i++) {
 		r = row_emit(x->s, x->account, x->found[i].id, on_row, &h);
-		if (r != 0 && r != READ_E_NO_MESSAGE)
+		if (r < 0 || h.r != 0)
 			return r;
 		if (h.cut)
 			break;
