@@ -53,17 +53,22 @@ static int quick_check(sqlite3 *db, char **ret_text)
 	return db_errno(code);
 }
 
+/* Before anything is prepared: newer versions of SQLite read the schema for any statement, which the VFS refuses in
+ * normal locking. */
+static int settle(sqlite3 *db)
+{
+	return db_errno(sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
+					 "PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-4000",
+				     NULL, NULL, NULL));
+}
+
 static int check_trees(sqlite3 *db, int64_t messages, int64_t newest, char **ret_bad)
 {
 	_cleanup_(freep) char *text = NULL;
 	int64_t rows = 0, entries = 0, last = 0;
 	int r;
 
-	r = db_errno(sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
-				      "PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-4000",
-				  NULL, NULL, NULL));
-	if (r == 0)
-		r = quick_check(db, &text);
+	r = quick_check(db, &text);
 	if (r == 0 && strcmp(str_or_empty(text), "ok") != 0) {
 		*ret_bad = xasprintf("its tables are not sound: %s", str_or_empty(text));
 		return 0;
@@ -103,6 +108,8 @@ int copy_check(const char *path, const struct page_keys *keys, int64_t messages,
 	code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
 			       SQLITE_OPEN_EXRESCODE, VAULT_VFS);
 	r = db_errno(code);
+	if (r == 0)
+		r = settle(db);
 	/* Newer versions of SQLite look into the search index too. */
 	if (r == 0)
 		r = tokenizer_register(db);
