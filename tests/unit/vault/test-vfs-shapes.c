@@ -64,7 +64,7 @@ static const int64_t offsets[] = { 0,
 				   -4096 };
 
 /* Three good units in the file: pages, frames, or a header and two records. */
-static void prepare(struct place *p, int type)
+static void prepare(const struct place *p, int type)
 {
 	static const uint8_t wal_header[WAL_HEADER] = { 0x37, 0x7f, 6, 0x82, 0, 0x2d, 0xe2, 0x18, 0, 0, 0x10, 0,
 							0,    0,    0, 0,    1, 2,    3,    4,    5, 6, 7,    8 };
