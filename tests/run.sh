@@ -3,8 +3,8 @@
 # The last line is `N passed, N failed`; the exit status is 0 when nothing failed.
 #
 #   --all         also the stories marked slow
-#   --sanitize    also with a newer SQLite than Debian's, and a build with ASan and UBSan: unit and engine suites and
-#                 one full story (what .ci/run does)
+#   --sanitize    also with a newer SQLite than Debian's, the fuzz targets for some seconds each, and a build with ASan
+#                 and UBSan: unit and engine suites and one full story (what .ci/run does)
 #   --fast        no stories
 #   --no-install  install nothing
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -103,6 +103,19 @@ newer_sqlite() {
 	logs="$logs $WORK/newer-sqlite.json"
 }
 
+# fuzz SECONDS: every target with libFuzzer
+fuzz() {
+	say "fuzz targets, $1 s each (build-fuzz)"
+	sh "$HERE/fuzz/run.sh" "$1" >"$WORK/fuzz.log" 2>&1
+	status=$?
+	grep -v ' passed, ' "$WORK/fuzz.log"
+	[ $status != 77 ] || { skipped=$((skipped + 1)); return; }
+	sed -n -e 's/^fuzz-[a-z]*:.*nothing found$/{"result":"OK"}/p' -e 's/^fuzz-[a-z]*: FAILED$/{"result":"FAIL"}/p' \
+		"$WORK/fuzz.log" >"$WORK/fuzz.json"
+	[ -s "$WORK/fuzz.json" ] || { broken=$((broken + 1)); return; }
+	logs="$logs $WORK/fuzz.json"
+}
+
 # stories DIR NAME ARGS...: pytest
 stories() {
 	dir=$1 name=$2
@@ -123,13 +136,14 @@ stories() {
 
 if [ -n "$install" ]; then
 	say "packages"
-	install_packages "$WORK/apt.log" $PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST || { broken=1; finish; }
+	install_packages "$WORK/apt.log" $PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST ${sanitize:+$PACKAGES_FUZZ} || { broken=1; finish; }
 	echo "all there"
 fi
 
 if build build -Dtests=true; then
 	suites build all
 	[ -z "$sanitize" ] || newer_sqlite build
+	[ -z "$sanitize" ] || fuzz 15
 	[ -z "$stories" ] || stories build story $slow "$HERE/lib" "$HERE/story" "$HERE/hostile"
 fi
 
