@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
+#include "store/index.h"
 #include "store/tokenizer.h"
 #include "vault/vfs.h"
 
@@ -422,7 +423,7 @@ const char *col_t(struct stmt *q, int i)
 
 int store_begin(struct store *s)
 {
-	int code;
+	int code, r;
 
 	if (s->in_tx) {
 		log_error("a transaction inside of a transaction");
@@ -430,6 +431,9 @@ int store_begin(struct store *s)
 	}
 	if (s->frozen)
 		return err_origin(-EBUSY);
+	r = index_forget_words(s);
+	if (r < 0)
+		return err_trace(r);
 	code = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (code != SQLITE_OK)
 		return db_fail(s, code);
@@ -460,9 +464,11 @@ int store_commit(struct store *s)
 
 void store_rollback(struct store *s)
 {
+	s->index.stale = s->index.stale || s->tx_error < 0 || sqlite3_get_autocommit(s->db);
 	/* SQLite may have rolled back already: then there is nothing to undo. */
 	if (!sqlite3_get_autocommit(s->db))
 		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	s->in_tx = false;
 	s->tx_error = 0;
+	(void)index_forget_words(s);
 }

@@ -38,6 +38,7 @@ struct index_pace {
 	bool merge_idle;  /* the last merge step found nothing to do, and nothing was written since */
 	int64_t walk_rows; /* rows that a search reads one by one before it asks the index */
 	bool damaged;	  /* FTS5 said so; index_step() then begins anew */
+	bool stale;	  /* FTS5 may hold words of a transaction that failed: index_forget_words() comes first */
 	int64_t worst_us, worst_cpu_us; /* longest transaction, for the bench */
 };
 

@@ -370,10 +370,31 @@ int index_open(struct store *s)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int index_forget_words(struct store *s)
+{
+	int code;
+
+	if (!s->index.stale)
+		return 0;
+	code = sqlite3_exec(s->db, "BEGIN IMMEDIATE; INSERT INTO fts(rowid, body) VALUES(-1, 'x')", NULL, NULL, NULL);
+	/* What counts is that it began and that we roll it back; not that FTS5 could take the word (it may be damaged). */
+	if (!sqlite3_get_autocommit(s->db))
+		code = sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	else if (code == SQLITE_OK)
+		code = SQLITE_IOERR;
+	if (code != SQLITE_OK)
+		return err_origin(db_errno(code));
+	s->index.stale = false;
+	return 0;
+}
+
 int index_check(struct store *s)
 {
-	int code = sqlite3_exec(s->db, "INSERT INTO fts(fts, rank) VALUES('integrity-check', 1)", NULL, NULL, NULL);
+	int code, r = index_forget_words(s);
 
+	if (r < 0)
+		return err_trace(r);
+	code = sqlite3_exec(s->db, "INSERT INTO fts(fts, rank) VALUES('integrity-check', 1)", NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		return 0;
 	log_debug("search index: %d: %s", code, sqlite3_errmsg(s->db));

@@ -31,5 +31,13 @@ int index_edits(struct store *s, int64_t *ret);
 /* FTS5's own integrity check, also against the messages; reads everything. STORE_E_DAMAGED: index_rebuild() repairs it
  * alone (never the messages). */
 int index_check(struct store *s);
+/*
+ * After a transaction that failed: make FTS5 forget it too. When an I/O error in one of FTS5's own statements rolls
+ * the transaction back, FTS5 is told in the middle of its work, goes on collecting words in memory, and the next COMMIT
+ * or a look-up writes them: an index that differs from the messages, for good (seen with SQLite 3.40.1 and 3.54.1). A
+ * write of the index that is begun and rolled back discards what it holds. Part of store_rollback(), and tried again
+ * before the next use if that failed. 0, also if nothing failed; -errno: the index may not be used and nothing written.
+ */
+int index_forget_words(struct store *s);
 /* Forget the index and begin anew at watermark 0, in the background. */
 int index_rebuild(struct store *s);

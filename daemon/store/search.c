@@ -381,7 +381,9 @@ static int scan(struct search *x)
 	int64_t upto;
 	int r;
 
-	r = plan_step(&x->plan, x->s, x->slice_end);
+	r = index_forget_words(x->s);
+	if (r == 0)
+		r = plan_step(&x->plan, x->s, x->slice_end);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : 0;
 	r = index_watermark(x->s, &upto);

@@ -33,6 +33,7 @@ const char *kdf_type_name(enum slot_type type)
 void kdf_direct(const void *secret, size_t len, uint8_t ret_ikm[KDF_KEY])
 {
 	crypto_generichash(ret_ikm, KDF_KEY, secret, len, NULL, 0);
+	secret_wipe_stack();
 }
 
 int kdf_argon2id(const void *secret, size_t len, const uint8_t salt[KDF_SALT], uint64_t ops, uint64_t mem,
@@ -71,7 +72,7 @@ int kdf_calibrate(uint64_t *ret_ops, uint64_t *ret_mem)
 	if (r < 0)
 		return err_trace(r);
 	took = cpu_us() - before;
-	ops = CALIBRATE_OPS * (uint64_t)(CALIBRATE_US / (took > 0 ? took : 1));
+	ops = (uint64_t)(CALIBRATE_OPS * CALIBRATE_US / (took > 0 ? took : 1));
 	if (ops > CALIBRATE_OPS_MAX) {
 		mem *= 2;
 		ops /= 2;
@@ -105,9 +106,11 @@ void kdf_kek(enum slot_type type, const uint8_t vault_id[VAULT_ID], const uint8_
 	crypto_generichash_update(&h, salt, KDF_SALT);
 	crypto_generichash_final(&h, ret_kek, KDF_KEY);
 	secret_wipe(&h, sizeof(h));
+	secret_wipe_stack();
 }
 
 void kdf_mac_key(const uint8_t master[KDF_KEY], uint8_t ret_key[KDF_KEY])
 {
 	crypto_kdf_derive_from_key(ret_key, KDF_KEY, 1, "varvemac", master);
+	secret_wipe_stack();
 }

@@ -7,6 +7,9 @@
 
 #include "base/log.h"
 
+/* Bytes: more than BLAKE2b, ChaCha20 and Poly1305 use together. */
+enum { SECRET_STACK = 8192 };
+
 void *secret_alloc(size_t size)
 {
 	static bool warned;
@@ -38,4 +41,9 @@ void *secret_free(void *p)
 void secret_wipe(void *p, size_t size)
 {
 	sodium_memzero(p, size);
+}
+
+void secret_wipe_stack(void)
+{
+	sodium_stackzero(SECRET_STACK);
 }

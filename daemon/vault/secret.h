@@ -20,3 +20,5 @@ static inline void secret_freep(void *p)
 }
 /* Wipe ${size} bytes on the stack or in a buffer; never optimised away. */
 void secret_wipe(void *p, size_t size);
+/* Wipe what functions that have returned left on the stack: libsodium 1.0.18 leaves the output of BLAKE2b there. */
+void secret_wipe_stack(void);

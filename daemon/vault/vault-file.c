@@ -39,6 +39,9 @@ static int cannot_open(const char *path, int error, char **ret_why)
 	case EACCES:
 	case EPERM:
 		return unreadable(path, "cannot be opened: check its owner and mode", ret_why);
+	case EIO:
+		*ret_why = xasprintf("%s cannot be read (%s)", path, strerror(error));
+		return VAULT_E_DAMAGED;
 	default:
 		return err_origin(-error);
 	}

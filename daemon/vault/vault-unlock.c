@@ -19,6 +19,7 @@ struct vault_secrets *vault_secrets_new(const uint8_t master[PAGE_KEY], const st
 	memcpy(s->master, master, PAGE_KEY);
 	kdf_mac_key(master, s->mac_key);
 	page_keys_derive(&s->keys, master, sc->file_id, sc->epoch);
+	secret_wipe_stack();
 	return s;
 }
 

@@ -124,8 +124,8 @@ int work_forget_index(const struct work *w, sqlite3 *db)
 		return SQLITE_OK;
 	code = work_exec(db, "BEGIN IMMEDIATE; INSERT INTO f(rowid, body) VALUES(-1, 'x')");
 	if (!sqlite3_get_autocommit(db))
-		(void)work_exec(db, "ROLLBACK");
-	return code;
+		return work_exec(db, "ROLLBACK");
+	return code == SQLITE_OK ? SQLITE_IOERR : code;
 }
 
 static const char *row_wrong(sqlite3_stmt *st, bool fts, struct content *ret)

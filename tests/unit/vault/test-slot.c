@@ -12,6 +12,9 @@
 #include <sodium.h>
 
 #include "fixture.h"
+#include "residue.h"
+#include "vault/recovery.h"
+#include "vault/secret.h"
 #include "vault/slot.h"
 
 static const uint8_t vault_id[VAULT_ID] = { 7 }, master[PAGE_KEY] = { 1, 2, 3 }, ikm[KDF_KEY] = { 9, 8, 7 };
@@ -186,6 +189,84 @@ TEST(a_new_key_file_replaces_nothing)
 	assert_string_equal(before, after);
 }
 
+/* What the functions of the next test are given and give; wiped before one looks. */
+static struct {
+	struct sidecar_slot slot;
+	const char *path;
+	uint8_t out[KDF_KEY];
+	char code[RECOVERY_TEXT];
+} work;
+
+static void step_seal(void *userdata _unused_)
+{
+	slot_seal(&work.slot, vault_id, ikm, master);
+}
+
+static void step_open(void *userdata _unused_)
+{
+	slot_open(&work.slot, vault_id, ikm, work.out);
+}
+
+static void step_kek(void *userdata _unused_)
+{
+	kdf_kek(SLOT_KEYFILE, vault_id, work.slot.salt, ikm, work.out);
+}
+
+static void step_read(void *userdata)
+{
+	struct fx *fx = userdata;
+
+	slot_read_keyfile("/", work.path, work.out, &fx->why);
+}
+
+static void step_parse(void *userdata _unused_)
+{
+	recovery_parse(work.code, strlen(work.code), work.out);
+}
+
+static void step_print(void *userdata _unused_)
+{
+	recovery_print(ikm, work.code);
+}
+
+/* On the stack of each by itself: together, one wipes by chance what another forgot. */
+TEST(no_function_leaves_a_secret_behind)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *path = xasprintf("%s/k", fx->base), *text = NULL;
+	/* IKM and MASTER are constants of this file, in memory that is not writable. */
+	enum { IKM, KEK, MASTER, FILE_TEXT, FILE_IKM, N };
+	uint8_t needles[N][32], kek[KDF_KEY];
+	void (*const steps[])(void *userdata) = { step_seal, step_open, step_kek, step_read, step_print, step_parse };
+
+	assert_int_equal(slot_make_keyfile(path, "01020304", &fx->why), 0);
+	work.path = path;
+	work.slot = (struct sidecar_slot){ .id = 1, .type = SLOT_KEYFILE };
+	slot_salt(&work.slot);
+	kdf_kek(SLOT_KEYFILE, vault_id, work.slot.salt, ikm, kek);
+	residue_mask(needles[KEK], kek, 32);
+	residue_mask(needles[IKM], ikm, 16); /* as much as a recovery code has */
+	residue_mask(needles[MASTER], master, 32);
+	text = file_text(path, NULL);
+	residue_mask(needles[FILE_TEXT], text + strlen(text) - 33, 32);
+	kdf_direct(text, strlen(text), kek);
+	residue_mask(needles[FILE_IKM], kek, 32);
+	secret_wipe(text, strlen(text));
+	secret_wipe(kek, sizeof(kek));
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		residue_run(steps[i], fx);
+		if (steps[i] != step_print)
+			secret_wipe(work.code, sizeof(work.code));
+		secret_wipe(work.out, sizeof(work.out));
+		for (int n = 0; n < N; n++) {
+			int have = residue_count(needles[n], n == IKM ? 16 : 32);
+
+			if (have)
+				fail_msg("step %zu, needle %d: %d", i, n, have);
+		}
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
@@ -197,6 +278,7 @@ int main(void)
 		T(parameters_of_a_stranger_are_bounded),
 		T(which_files_are_a_key),
 		T(a_new_key_file_replaces_nothing),
+		T(no_function_leaves_a_secret_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
