@@ -289,9 +289,6 @@ static void rotate_checked(struct job *j)
 
 static void rotate_step(struct job *j)
 {
-	/* A passphrase that is no slot's is not made one by the way. */
-	if (!keyring_has_passphrase(j->hub, NULL))
-		j->old = secret_free(j->old);
 	keyring_check_passphrase(j, rotate_checked);
 }
 

@@ -70,8 +70,7 @@ int keyring_check_open(const struct hub *h, char **ret_why);
 /* HUB_E_BUSY while wrong secrets have to wait. */
 int keyring_check_wait(const struct hub *h, char **ret_why);
 void keyring_note_try(struct hub *h, bool right);
-/* A passphrase slot, or NULL. */
-bool keyring_has_passphrase(const struct hub *h, uint32_t *ret_id);
+bool keyring_has_passphrase(const struct hub *h);
 /* Check j->old against the passphrase slots in a child; ${then} follows if it is right, else the job ends. */
 void keyring_check_passphrase(struct job *j, job_step_fn then);
 

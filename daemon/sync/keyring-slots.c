@@ -158,15 +158,23 @@ static int drop_keyfiles(struct vault *v, char **ret_why)
 	return 0;
 }
 
+/* A changed passphrase keeps its name. */
+static char *slot_label(const struct vault *v, uint32_t id)
+{
+	for (size_t i = 0; i < vault_slot_count(v); i++)
+		if (vault_slot_at(v, i).id == id)
+			return xstrdup(vault_slot_at(v, i).label);
+	return xstrdup("");
+}
+
 static void passwd_derived(struct job *j)
 {
 	_cleanup_(freep) char *why = NULL;
 	struct vault *v = j->hub->vault;
-	uint32_t replace = 0;
 	int r;
 
-	keyring_has_passphrase(j->hub, &replace);
-	r = vault_passphrase_finish(v, j->child, "", replace, &j->answer.id, &why);
+	/* Of several passphrases the one that was given as the old one. */
+	r = vault_passphrase_finish(v, j->child, j->label, j->id, &j->answer.id, &why);
 	if (r == 0 && j->drop_keyfile)
 		r = drop_keyfiles(v, &why);
 	job_end_vault(j, r, why);
@@ -178,6 +186,8 @@ static void passwd_checked(struct job *j)
 	struct child *child;
 	int r;
 
+	j->id = j->old ? vault_derived_slot(j->hub->vault) : 0;
+	j->label = slot_label(j->hub->vault, j->id);
 	r = vault_passphrase_start(j->hub->vault, j->secret->bytes, j->secret->len, &child, &why);
 	if (r == 0)
 		job_child(j, child, passwd_derived);

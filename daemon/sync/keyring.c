@@ -129,6 +129,8 @@ static int vault_outcome(int r)
 		return HUB_E_LIMIT;
 	case VAULT_E_LAST_SLOT:
 		return HUB_E_EXISTS;
+	case VAULT_E_UNREADABLE:
+		return HUB_E_INVALID;
 	case VAULT_E_NO_SLOT:
 	case -ENOENT:
 		return HUB_E_NOT_FOUND;
@@ -236,17 +238,11 @@ int keyring_check_open(const struct hub *h, char **ret_why)
 	return HUB_E_STORAGE;
 }
 
-bool keyring_has_passphrase(const struct hub *h, uint32_t *ret_id)
+bool keyring_has_passphrase(const struct hub *h)
 {
-	for (size_t i = 0; i < vault_slot_count(h->vault); i++) {
-		struct vault_slot s = vault_slot_at(h->vault, i);
-
-		if (s.type != SLOT_PASSPHRASE)
-			continue;
-		if (ret_id)
-			*ret_id = s.id;
-		return true;
-	}
+	for (size_t i = 0; i < vault_slot_count(h->vault); i++)
+		if (vault_slot_at(h->vault, i).type == SLOT_PASSPHRASE)
+			return true;
 	return false;
 }
 
@@ -270,7 +266,8 @@ void keyring_check_passphrase(struct job *j, job_step_fn then)
 	int r;
 
 	j->then = then;
-	if (!keyring_has_passphrase(j->hub, NULL)) {
+	if (!keyring_has_passphrase(j->hub)) {
+		j->old = secret_free(j->old); /* what is no slot's is not made one by the way */
 		then(j);
 		return;
 	}

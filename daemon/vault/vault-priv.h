@@ -20,6 +20,7 @@ struct vault {
 	bool read_only; /* vault_load_file() */
 	struct sidecar sc;
 	struct vault_secrets *secrets; /* NULL while locked */
+	uint32_t derived; /* vault_derived_slot() */
 };
 
 /* Room for what an operation derives, in locked memory: secret_alloc(), _cleanup_(secret_freep). */

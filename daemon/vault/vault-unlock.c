@@ -224,12 +224,20 @@ int vault_unlock_derived(struct vault *v, struct child *done, char **ret_why)
 	size_t len = 0;
 	int r = child_finish(done, d, sizeof(*d), &len);
 
+	v->derived = 0;
 	if (r < 0)
 		return err_trace(r);
 	/* The slot may have gone while the child computed. */
 	slot = len == sizeof(*d) ? sidecar_find(&v->sc, d->slot) : NULL;
-	if (slot && slot->type == SLOT_PASSPHRASE && slot_open(slot, v->sc.vault_id, d->ikm, x->master))
+	if (slot && slot->type == SLOT_PASSPHRASE && slot_open(slot, v->sc.vault_id, d->ikm, x->master)) {
+		v->derived = slot->id;
 		return vault_accept(v, x->master, ret_why);
+	}
 	*ret_why = xstrdup("the passphrase is wrong");
 	return VAULT_E_WRONG;
+}
+
+uint32_t vault_derived_slot(const struct vault *v)
+{
+	return v->derived;
 }

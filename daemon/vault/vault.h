@@ -100,6 +100,9 @@ int vault_unlock_direct(struct vault *v, const void *secret, size_t len, char **
  * caller's. -ENOMEM: the memory that the slot asks for is not to be had; -EPIPE: the child was killed, likely for it. */
 int vault_derive_start(const struct vault *v, const void *secret, size_t len, struct child **ret);
 int vault_unlock_derived(struct vault *v, struct child *done, char **ret_why);
+/* The passphrase slot that the last vault_unlock_derived() opened, 0 if it opened none: the one that a change of this
+ * passphrase replaces. */
+uint32_t vault_derived_slot(const struct vault *v);
 /* Whether ${secret} has the form of a recovery code, with or without a typing error: then vault_unlock_direct() is tried
  * first, and the passphrase after it if that is WRONG (a passphrase may look like one). */
 bool vault_is_recovery_code(const void *secret, size_t len);

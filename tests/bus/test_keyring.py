@@ -117,6 +117,20 @@ class Keys(Case):
         self.unlock(b"second one")
         self.check_ready()
 
+    def test_of_several_passphrases_the_old_one_is_replaced(self):
+        for word in (b"mine", b"yours"):
+            self.keyring("AddSlot", "(saya{sv})", "passphrase", word, {"label": GLib.Variant("s", word.decode())})
+        self.passwd(b"yours", b"ours")
+        labels = sorted(s[2] for s in self.keyring("ListSlots", "(a{sv})", {})[0] if s[1] == "passphrase")
+        self.assertEqual(labels, ["mine", "yours"])
+        self.lock()
+        self.unlock(b"mine")
+        self.lock()
+        self.unlock(b"ours")
+        self.lock()
+        self.assertEqual(self.refused("Keyring", "Unlock", V("(aya{sv})", b"yours", {})), "WrongSecret")
+        self.unlock()
+
     def test_recovery_code_and_key_file_open_it(self):
         code = self.keyring("AddSlot", "(saya{sv})", "recovery", b"", {"label": GLib.Variant("s", "paper")})[1]
         path = os.path.join(self.d.dir, "stick.key")
@@ -136,6 +150,20 @@ class Keys(Case):
         self.assertIn(path, self.text)
         self.unlock(code.encode())
         self.assertEqual(self.refused("Keyring", "RemoveSlot", V("(ua{sv})", 99, {})), "NotFound")
+
+    def test_slots_that_cannot_be(self):
+        world = os.path.join(self.d.dir, "world.key")
+        with open(world, "wb") as f:
+            f.write(b"k" * 40)
+        os.chmod(world, 0o644)
+        for kind, options, want in (("keyfile", {"path": world}, "org.freedesktop.DBus.Error.InvalidArgs"),
+                                    ("keyfile", {"path": "/nowhere/at/all"}, "org.freedesktop.DBus.Error.InvalidArgs"),
+                                    ("credential", {"name": "none"}, "org.freedesktop.DBus.Error.InvalidArgs")):
+            options = {k: GLib.Variant("s", v) for k, v in options.items()}
+            self.assertEqual(self.refused("Keyring", "AddSlot", V("(saya{sv})", kind, b"", options)), want, self.d.tail())
+        self.assertEqual(self.refused("Keyring", "Unlock", V("(aya{sv})", b"x" * 2000, {})),
+                         "org.freedesktop.DBus.Error.InvalidArgs")
+        self.assertEqual(list(self.slots()), ["keyfile"])
 
     def test_the_last_slot_stays(self):
         (slot,) = self.slots().values()
