@@ -647,6 +647,45 @@ TEST(writes_between_slices_and_pages_lose_nothing)
 	assert_true(serial > 50);
 }
 
+/* A plan names words of the index; what upkeep brings into it later may be others. */
+static void check_words_that_come_later(struct fx *fx, bool by_correction)
+{
+	struct search_query q = { .account = fx->account, .text = "zeb" };
+	_cleanup_(search_freep) struct search *x = NULL;
+	_cleanup_(freep) char *cursor = NULL;
+	struct message m = text_in("", "zebra");
+	struct result res = { 0 };
+	int r;
+
+	put_live(fx, text_in("first", by_correction ? "plain" : "zebu"), false);
+	put_text(fx, "zebu");
+	index_all(fx);
+	m.replace_id = "first";
+	put_live(fx, by_correction ? m : text_in("second", "zebra"), false);
+	for (int i = 0; i < 30; i++)
+		put_text(fx, "other");
+	fx->s->index.walk_rows = 0;
+	assert_int_equal(search_new(fx->s, &q, &x), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(search_step(x, 1), 1);
+	index_all(fx);
+	while ((r = search_step(x, 1)) > 0)
+		;
+	assert_int_equal(r, 0);
+	assert_int_equal(search_hits(x, on_result, &res, &cursor), 0);
+	assert_int_equal(res.n, by_correction ? 2 : 3);
+}
+
+TEST(words_that_are_indexed_during_a_search_are_found)
+{
+	check_words_that_come_later(*state, false);
+}
+
+TEST(words_that_a_correction_brought_are_found_while_it_is_indexed)
+{
+	check_words_that_come_later(*state, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -655,6 +694,8 @@ int main(void)
 		RUN(a_long_text_has_its_first_ranges_only),
 		RUN(limits_of_a_query),
 		RUN(filters),
+		RUN(words_that_are_indexed_during_a_search_are_found),
+		RUN(words_that_a_correction_brought_are_found_while_it_is_indexed),
 		RUN(random_archives_match_the_oracle),
 		RUN(writes_between_slices_and_pages_lose_nothing),
 	};
