@@ -132,6 +132,12 @@ demo say "$DEMO" "Are you there?" "I am testing this new daemon." || die "$FRIEN
 wait_for_messages $((MESSAGES + 2))
 ctl history "$FRIEND@$DOMAIN" -n 2
 
+step "Found as soon as it is there; and on the disk nobody can read it"
+ctl search new daemon
+typed "grep -r 'new daemon' $XDG_DATA_HOME $XDG_CONFIG_HOME"
+grep -r "new daemon" "$XDG_DATA_HOME" "$XDG_CONFIG_HOME" && die "the archive can be read"
+echo "  not a word: the archive is encrypted (README.md says what that protects)"
+
 step "kill -9, and $FRIEND writes on"
 typed kill -9 "$varved"
 kill -9 "$varved"
@@ -169,6 +175,7 @@ if [ -n "$keep" ]; then
   varvectl status                         varvectl doctor
   varvectl ls                             varvectl monitor
   varvectl history $FRIEND@$DOMAIN        varvectl sync gaps
+  varvectl search train                   varvectl keys
   busctl --address=unix:path=$XDG_RUNTIME_DIR/varve/bus tree org.varve.Varve1
 
   and let $FRIEND write:
