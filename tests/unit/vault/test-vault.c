@@ -831,6 +831,46 @@ TEST(no_copy_of_a_key_stays_in_memory)
 	code_text = secret_free(code_text);
 }
 
+/* The same file and secrets as in tests/golden/read_keys1.py. */
+TEST(format_1_opens_for_ever)
+{
+	static const uint8_t master[PAGE_KEY] = { 0x98, 0x11, 0xaf, 0x51, 0xff, 0xe6, 0xe4, 0x71, 0x0b, 0xc4, 0xd2,
+						0x34, 0xb7, 0xe2, 0x50, 0x02, 0xc0, 0xe7, 0xdb, 0x66, 0x46, 0x68,
+						0x25, 0x90, 0x40, 0x9c, 0x84, 0xed, 0xa3, 0x80, 0x2d, 0x9c };
+	struct fx *fx = *state;
+	const char *golden = getenv("VARVE_GOLDEN");
+	_cleanup_(freep) char *from = NULL, *key_from = NULL, *text = NULL, *key_text = NULL;
+	_cleanup_(freep) char *sidecar = fx_path(fx, "archive.keys"), *key = NULL, *cred = NULL;
+
+	if (!golden)
+		skip();
+	from = xasprintf("%s/keys1/archive.keys", golden);
+	key_from = xasprintf("%s/keys1/archive-c5d419a6.key", golden);
+	text = file_text(from, NULL);
+	key_text = file_text(key_from, NULL);
+	assert_int_equal(mkdir(fx->dir, 0700), 0);
+	assert_int_equal(mkdir(fx->config, 0700), 0);
+	file_put(sidecar, text, strlen(text));
+	key = xasprintf("%s/archive-c5d419a6.key", fx->config);
+	file_put(key, key_text, strlen(key_text));
+	fx_open(fx);
+	assert_memory_equal(fx->v->secrets->master, master, sizeof(master));
+	assert_int_equal(vault_slot_count(fx->v), 4);
+	assert_string_equal(vault_slot_at(fx->v, 1).label, "Gezeiten \"low\"");
+	vault_lock(fx->v);
+	assert_int_equal(fx_unlock(fx, "low tide"), 0);
+	vault_lock(fx->v);
+	assert_int_equal(vault_unlock_direct(fx->v, "7j29 5tjv gy4d nb3a b8dx 6ir5 f2y7", 34, &fx->why), 0);
+	vault_lock(fx->v);
+	unlink(key);
+	cred = xasprintf("%s/varve", fx->config);
+	file_put(cred, "0123456789abcdef0123456789abcdef", 32);
+	setenv("CREDENTIALS_DIRECTORY", fx->config, 1);
+	assert_int_equal(vault_unlock_auto(fx->v, &fx->why), 0);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_memory_equal(fx->v->secrets->master, master, sizeof(master));
+}
+
 /* The real parameters: about a second of work, at least two passes over 64 MiB, at most 128 MiB. */
 TEST(the_passphrase_costs_a_second)
 {
@@ -869,6 +909,7 @@ int main(void)
 		T(a_backup_opens_with_the_same_secrets),
 		T(a_full_disk_or_a_directory_that_is_closed_changes_nothing),
 		T(a_place_that_cannot_be_written_is_named),
+		T(format_1_opens_for_ever),
 		T(no_copy_of_a_key_stays_in_memory),
 		T(the_passphrase_costs_a_second),
 	};
