@@ -6,6 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whether that can be done: AddressSanitizer has memory of its own that must not be touched. */
+#ifdef __SANITIZE_ADDRESS__
+#define RESIDUE_WORKS 0
+#else
+#define RESIDUE_WORKS 1
+#endif
+
 /* Run ${run} on another stack, which keeps what it left there until the next call. */
 void residue_run(void (*run)(void *userdata), void *userdata);
 /* A needle must not itself be found: it is kept masked. */

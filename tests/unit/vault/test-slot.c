@@ -233,12 +233,15 @@ static void step_print(void *userdata _unused_)
 TEST(no_function_leaves_a_secret_behind)
 {
 	struct fx *fx = *state;
-	_cleanup_(freep) char *path = xasprintf("%s/k", fx->base), *text = NULL;
+	_cleanup_(freep) char *path = NULL, *text = NULL;
 	/* IKM and MASTER are constants of this file, in memory that is not writable. */
 	enum { IKM, KEK, MASTER, FILE_TEXT, FILE_IKM, N };
 	uint8_t needles[N][32], kek[KDF_KEY];
 	void (*const steps[])(void *userdata) = { step_seal, step_open, step_kek, step_read, step_print, step_parse };
 
+	if (!RESIDUE_WORKS)
+		skip();
+	path = xasprintf("%s/k", fx->base);
 	assert_int_equal(slot_make_keyfile(path, "01020304", &fx->why), 0);
 	work.path = path;
 	work.slot = (struct sidecar_slot){ .id = 1, .type = SLOT_KEYFILE };

@@ -63,13 +63,19 @@ static int act(struct fx *fx, enum action action)
 static int run_other(int action, const char *base)
 {
 	struct fx fx = { 0 };
+	int r;
 
 	log_set_level(LOG_LEVEL_ERROR);
 	kdf_set_for_tests(1, 8192);
 	snprintf(fx.base, sizeof(fx.base), "%s", base);
 	fx.dir = xasprintf("%s/data", base);
 	fx.config = xasprintf("%s/config", base);
-	return act(&fx, (enum action)action) == 0 ? 0 : 1;
+	r = act(&fx, (enum action)action);
+	vault_free(fx.v);
+	free(fx.dir);
+	free(fx.config);
+	free(fx.why);
+	return r == 0 ? 0 : 1;
 }
 
 /* Run ${action} and die at step ${n}: whether it came so far. */

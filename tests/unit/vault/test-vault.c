@@ -816,6 +816,8 @@ TEST(no_copy_of_a_key_stays_in_memory)
 	struct fx *fx = *state;
 	uint8_t needles[N_NEEDLES][32];
 
+	if (!RESIDUE_WORKS)
+		skip();
 	fx_create(fx);
 	residue_run(step_next, fx); /* the stack below is used once before it is looked at */
 	collect(fx, needles);
