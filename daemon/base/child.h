@@ -16,8 +16,8 @@
 
 enum { CHILD_ANSWER_MAX = 4096 }; /* bytes: fits one pipe buffer, so the child never waits for a reader */
 
-/* In the child: fill ${answer} (CHILD_ANSWER_MAX bytes) and *ret_len. 0 or -errno. What ${userdata} points to is a copy:
- * the parent may free it as soon as child_start() has returned. */
+/* In the child: fill ${answer} (CHILD_ANSWER_MAX bytes) and *ret_len. 0 or -errno. What ${userdata} points to is a
+ * copy: the parent may free it as soon as child_start() has returned. */
 typedef int (*child_fn)(void *userdata, void *answer, size_t *ret_len);
 
 struct child;
@@ -26,9 +26,9 @@ int child_start(child_fn fn, void *userdata, struct child **ret);
 /* Readable when the answer is there or the child is gone; watch it for EPOLLIN. Stays the child's. */
 int child_fd(const struct child *c);
 /*
- * The answer, when child_fd() is readable (waits otherwise): 0 and up to ${size} bytes in ${buf}, what fn returned if it
- * was negative, -EPIPE if the child died without an answer (killed for want of memory, say), -EPROTO if the answer does
- * not fit. Once.
+ * The answer, when child_fd() is readable (waits otherwise): 0 and up to ${size} bytes in ${buf}, what fn returned if
+ * it was negative, -EPIPE if the child died without an answer (killed for want of memory, say), -EPROTO if the answer
+ * does not fit. Once.
  */
 int child_finish(struct child *c, void *buf, size_t size, size_t *ret_len);
 /* Kill, if it still runs, and reap. */

@@ -33,8 +33,9 @@ void kdf_direct(const void *secret, size_t len, uint8_t ret_ikm[KDF_KEY]);
 int kdf_argon2id(const void *secret, size_t len, const uint8_t salt[KDF_SALT], uint64_t ops, uint64_t mem,
 		 uint8_t ret_ikm[KDF_KEY]);
 /*
- * Parameters that take about a second here: 64 MiB and as many passes as fit, at least two; 128 MiB and half the passes
- * where that would be more than 32. More memory than that wakes the OOM killer on a phone of 2 GB. Measures: in a child.
+ * Parameters that take about a second here: 64 MiB and as many passes as fit, at least two; 128 MiB and half the
+ * passes where that would be more than 32. More memory than that wakes the OOM killer on a phone of 2 GB. Measures: in
+ * a child.
  */
 int kdf_calibrate(uint64_t *ret_ops, uint64_t *ret_mem);
 /* Tests only: kdf_calibrate() gives these at once. 0, 0: measure again. */

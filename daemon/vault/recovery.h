@@ -1,10 +1,10 @@
 /*
  * The printable recovery code: 128 random bits that a person writes down and types in again.
  *
- * 28 characters of Crockford's alphabet (no I, L, O, U) in seven groups of four: 128 bits and a CRC of 12 bits over them
- * (x^12+x^11+x^3+x^2+x+1, register all ones at first), most significant bit first. Every wrong character and every
- * two neighbours that changed places are found for sure, other slips in 4095 of 4096 cases, so that a typing error is
- * not taken for a wrong code. Pure. Private to vault/.
+ * 28 characters of Crockford's alphabet (no I, L, O, U) in seven groups of four: 128 bits and a CRC of 12 bits over
+ * them (x^12+x^11+x^3+x^2+x+1, register all ones at first), most significant bit first. Every wrong character and
+ * every two neighbours that changed places are found for sure, other slips in 4095 of 4096 cases, so that a typing
+ * error is not taken for a wrong code. Pure. Private to vault/.
  */
 #pragma once
 

@@ -2,10 +2,10 @@
  * The text of archive.keys, format 1 (docs/store.md, "Keys", describes each line). Pure: text in, struct out and back.
  * There is exactly one text for a struct: the parser accepts nothing that the printer would not have written.
  *
- * Two seals end it. "mac": BLAKE2b-256 of all before it under a key from the master key, against alteration, checked once
- * the master key is known. "check": BLAKE2b-128 of all before it without a key, so that damage is told from a wrong
- * passphrase before anybody types one. The first line and the last keep their form in every later format, so that a newer
- * file is told from a damaged one.
+ * Two seals end it. "mac": BLAKE2b-256 of all before it under a key from the master key, against alteration, checked
+ * once the master key is known. "check": BLAKE2b-128 of all before it without a key, so that damage is told from a
+ * wrong passphrase before anybody types one. The first line and the last keep their form in every later format, so
+ * that a newer file is told from a damaged one.
  *
  * Nothing in it is secret but for the wrapped keys, which are useless without a slot's secret. Private to vault/,
  * varve-salvage and the fuzzer.

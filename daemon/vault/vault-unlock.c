@@ -24,8 +24,8 @@ struct vault_secrets *vault_secrets_new(const uint8_t master[PAGE_KEY], const st
 }
 
 /*
- * Whatever happened before, from now on the copy is what the sidecar is: it must not keep a slot alive that was removed,
- * nor name the file before a rotation. Only now, because only a MAC that is right tells which of two is good.
+ * Whatever happened before, from now on the copy is what the sidecar is: it must not keep a slot alive that was
+ * removed, nor name the file before a rotation. Only now, because only a MAC that is right tells which of two is good.
  */
 static void update_bak(struct vault *v)
 {

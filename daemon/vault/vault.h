@@ -62,8 +62,8 @@ struct vault_slot {
  * A torn or missing sidecar with a good .bak is repaired from it and logged (the torn one is kept, as .damaged).
  */
 int vault_load(const char *dir, const char *config_dir, struct vault **ret, char **ret_why);
-/* Read the sidecar at ${path}, a backup's say, for reading only: nothing on the disk changes, ever; what would write gives
- * -EROFS. Its database is beside it. The same outcomes. */
+/* Read the sidecar at ${path}, a backup's say, for reading only: nothing on the disk changes, ever; what would write
+ * gives -EROFS. Its database is beside it. The same outcomes. */
 int vault_load_file(const char *path, const char *config_dir, struct vault **ret, char **ret_why);
 /*
  * A new vault for a new archive: master key, file id, a key file of its own in ${config_dir} (O_EXCL, 0600,
@@ -96,20 +96,22 @@ int vault_unlock_auto(struct vault *v, char **ret_why);
  * 0, VAULT_E_WRONG, VAULT_E_FORGED. */
 int vault_unlock_direct(struct vault *v, const void *secret, size_t len, char **ret_why);
 /* Passphrase, in two steps: try it on every passphrase slot in a child (a second each), then open. ${secret} is not
- * needed after vault_derive_start(), which gives VAULT_E_WRONG at once if there is no passphrase slot. ${done} stays the
- * caller's. -ENOMEM: the memory that the slot asks for is not to be had; -EPIPE: the child was killed, likely for it. */
+ * needed after vault_derive_start(), which gives VAULT_E_WRONG at once if there is no passphrase slot. ${done} stays
+ * the caller's. -ENOMEM: the memory that the slot asks for is not to be had; -EPIPE: the child was killed, likely for
+ * it. */
 int vault_derive_start(const struct vault *v, const void *secret, size_t len, struct child **ret);
 int vault_unlock_derived(struct vault *v, struct child *done, char **ret_why);
 /* The passphrase slot that the last vault_unlock_derived() opened, 0 if it opened none: the one that a change of this
  * passphrase replaces. */
 uint32_t vault_derived_slot(const struct vault *v);
-/* Whether ${secret} has the form of a recovery code, with or without a typing error: then vault_unlock_direct() is tried
- * first, and the passphrase after it if that is WRONG (a passphrase may look like one). */
+/* Whether ${secret} has the form of a recovery code, with or without a typing error: then vault_unlock_direct() is
+ * tried first, and the passphrase after it if that is WRONG (a passphrase may look like one). */
 bool vault_is_recovery_code(const void *secret, size_t len);
 
 /*
- * Slots. Every change rewraps only. When it returns 0 it is durable, in the sidecar and in the .bak, so that a secret that
- * was removed opens neither. After -errno the vault is as before. All but the list need unlocked (-ENOKEY).
+ * Slots. Every change rewraps only. When it returns 0 it is durable, in the sidecar and in the .bak, so that a secret
+ * that was removed opens neither; should the second name be what fails, a warning says so and the next unlock tries
+ * again. After -errno the vault is as before. All but the list need unlocked (-ENOKEY).
  * Labels and paths are UTF-8 without control characters (VAULT_E_LIMIT).
  */
 size_t vault_slot_count(const struct vault *v);
@@ -127,10 +129,10 @@ int vault_passphrase_start(const struct vault *v, const void *secret, size_t len
 int vault_passphrase_finish(struct vault *v, struct child *done, const char *label, uint32_t replace, uint32_t *ret_id,
 			    char **ret_why);
 /*
- * LAST_SLOT: no passphrase, recovery code, or key file or credential that opens the archive now would be left. NO_SLOT.
- * The key file that vault_create() made is unlinked after sidecar and .bak are durable, because with an older copy of the
- * sidecar it would still open the archive; so it does for a backup that was made before. A file at a path which the user
- * gave stays.
+ * LAST_SLOT: no passphrase, recovery code, or key file or credential that opens the archive now would be left.
+ * NO_SLOT. The key file that vault_create() made is unlinked after sidecar and .bak are durable, because with an older
+ * copy of the sidecar it would still open the archive; so it does for a backup that was made before. A file at a path
+ * which the user gave stays.
  */
 int vault_remove_slot(struct vault *v, uint32_t id, char **ret_why);
 
@@ -139,20 +141,20 @@ int vault_remove_slot(struct vault *v, uint32_t id, char **ret_why);
  *
  * vault_next(), rotation: a file ${name} in the directory of ${v} with a new master key, file id and epoch + 1. A slot
  * wraps the master key, so it goes on only where its secret is at hand: key files and credentials that can be read
- * now, and the passphrase in ${passphrase} (from vault_passphrase_start(), stays the caller's; NULL: none). The others end
- * with the old master key, which is what a rotation is for; vault_next_dropped() counts them, so that the user can be told
- * to make them anew. VAULT_E_LAST_SLOT: none would be left. A slot that was added between vault_next() and vault_switch()
- * is lost: the caller does one such job at a time.
+ * now, and the passphrase in ${passphrase} (from vault_passphrase_start(), stays the caller's; NULL: none). The others
+ * end with the old master key, which is what a rotation is for; vault_next_dropped() counts them, so that the user can
+ * be told to make them anew. VAULT_E_LAST_SLOT: none would be left. A slot that was added between vault_next() and
+ * vault_switch() is lost: the caller does one such job at a time.
  *
- * vault_switch(): the sidecar names the next file: the commit point. ${v} then has the next keys (at the same address as
- * vault_next_keys() gave), and ${n} has the old ones, which stay valid for the old file until vault_next_free(). The caller
- * unlinks the old file. After -errno ${v} is as before, but what the disk says is known only at the next vault_load():
- * the caller keeps BOTH files.
+ * vault_switch(): the sidecar names the next file: the commit point. ${v} then has the next keys (at the same address
+ * as vault_next_keys() gave), and ${n} has the old ones, which stay valid for the old file until vault_next_free().
+ * The caller unlinks the old file. After -errno ${v} is as before, but what the disk says is known only at the next
+ * vault_load(): the caller keeps BOTH files.
  *
  * vault_next_at(), backup: an absolute ${path} anywhere; the same master key and slots, another file id, so that the
  * same secrets open it. -EINVAL: not absolute, or its last part is no name that a sidecar can hold (starts with a dot,
- * control characters, not UTF-8, over 255 bytes). vault_next_write(): its own sidecar ${path}.keys (state ready); -EEXIST
- * rather than replace.
+ * control characters, not UTF-8, over 255 bytes). vault_next_write(): its own sidecar ${path}.keys (state ready);
+ * -EEXIST rather than replace.
  */
 struct vault_next;
 int vault_next(const struct vault *v, const char *name, struct child *passphrase, struct vault_next **ret,

@@ -84,7 +84,8 @@ TEST(the_same_key_is_wrapped_differently_each_time)
 	assert_memory_not_equal(a.wrapped, b.wrapped, sizeof(a.wrapped));
 }
 
-/* Python: blake2b(key=ikm, "varve slot 1 TYPE\0" + vault id + salt), blake2b(secret), blake2b(key=master, salt=1, person). */
+/* Python: blake2b(key=ikm, "varve slot 1 TYPE\0" + vault id + salt), blake2b(secret), blake2b(key=master, salt=1,
+ * person). */
 TEST(derivations_are_those_of_the_document)
 {
 	static const struct {

@@ -745,9 +745,12 @@ static void step_next(void *userdata)
 }
 
 /* The needles of the next test; those up to DB_KEY are in memory, once, while unlocked. */
-enum needle { MASTER, MAC_KEY, DB_KEY, FILE_TEXT, FILE_IKM, FILE_KEK, CODE, CODE_IKM, CODE_KEK, PASS_IKM, PASS_KEK, N_NEEDLES };
+enum needle {
+	MASTER, MAC_KEY, DB_KEY, FILE_TEXT, FILE_IKM, FILE_KEK, CODE, CODE_IKM, CODE_KEK, PASS_IKM, PASS_KEK, N_NEEDLES
+};
 
-static void collect_slot(struct fx *fx, uint32_t id, const uint8_t ikm[KDF_KEY], uint8_t ret_ikm[32], uint8_t ret_kek[32])
+static void collect_slot(struct fx *fx, uint32_t id, const uint8_t ikm[KDF_KEY], uint8_t ret_ikm[32],
+			 uint8_t ret_kek[32])
 {
 	const struct sidecar_slot *slot = sidecar_find(&fx->v->sc, id);
 	uint8_t kek[KDF_KEY];
