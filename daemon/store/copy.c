@@ -18,8 +18,8 @@
 
 /*
  * COPY_FLUSH_PAGES: this many pages further, the kernel is told to begin writing, so that the fsync at the end finds
- * little left (8 MB: a fraction of a second on eMMC). COPY_SLICE_*: pages in one call of SQLite: the first slice, before
- * anything was measured, and the largest.
+ * little left (8 MB: a fraction of a second on eMMC). COPY_SLICE_*: pages in one call of SQLite: the first slice,
+ * before anything was measured, and the largest.
  */
 enum { COPY_FLUSH_PAGES = 2048, COPY_SLICE_FIRST = 16, COPY_SLICE_MAX = 4096 };
 

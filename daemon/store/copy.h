@@ -30,8 +30,9 @@ enum copy_kind { COPY_BACKUP, COPY_SUCCESSOR };
  *
  * Killed before the third, the next start removes it (store/leftover.h). If copy_keep() fails, the caller removes
  * ${path}.keys. A rotation: copy_step() 0, copy_verify_start() ok, vault_switch(), copy_keep(), store_adopt(), and only
- * then vault_next_free(), which has the keys of the old file. If vault_switch() fails with -errno, nobody knows which of
- * the two files is the archive now: copy_keep() all the same and store_free(); the next store_find() and store_open() see.
+ * then vault_next_free(), which has the keys of the old file. If vault_switch() fails with -errno, nobody knows which
+ * of the two files is the archive now: copy_keep() all the same and store_free(); the next store_find() and
+ * store_open() see.
  */
 int copy_new(struct store *s, enum copy_kind kind, const char *path, const struct page_keys *keys, struct copy **ret);
 /* Copy for about ${budget_us}: 1 more, 0 the copy is complete and durable, -errno (nothing of it is then left). After
@@ -40,7 +41,8 @@ int copy_step(struct copy *c, int64_t budget_us);
 /* 0 ... 100, for people. */
 unsigned int copy_percent(const struct copy *c);
 /* After 0: check it from the disk in a child: every page authenticates, SQLite finds its trees sound, table and index
- * have the same number of messages, and the newest is the one that the archive had when the last page was copied. child_finish() gives 0 with no bytes, or one sentence of what is wrong. */
+ * have the same number of messages, and the newest is the one that the archive had when the last page was copied.
+ * child_finish() gives 0 with no bytes, or one sentence of what is wrong. */
 int copy_verify_start(const struct copy *c, struct child **ret);
 /* It is one: takes its name, durably. -EEXIST: somebody else took it meanwhile. Without this copy_free() removes it. */
 int copy_keep(struct copy *c);

@@ -72,6 +72,10 @@ int db_open(struct store *s, bool fresh, const char **ret_what);
 void db_close(struct store *s, bool keep_log);
 /* Read one pragma as an integer: for user_version, application_id and tests. */
 int db_pragma(struct store *s, const char *name, int64_t *ret);
+/* The first column of ${sql}'s first row as text into ${buf}, "" if there is none. */
+int db_text(struct store *s, const char *sql, char *buf, size_t size);
+/* A failure of the connection as -errno, remembered so that a half-done transaction can never be committed. */
+int db_fail(struct store *s, int code);
 /* Run SQL that has no parameters and no rows: schema and migrations. */
 int db_exec(struct store *s, const char *sql);
 /* SQLite's (extended) result code as -errno: FULL -ENOSPC, IOERR -EIO, READONLY -EROFS, CORRUPT, NOTADB and IOERR_DATA

@@ -1,6 +1,6 @@
 /*
- * Copies that a kill cut off. Before the first byte of a copy is written, the archive itself remembers its name, so that
- * the next start removes exactly what varve made and nothing that a user put there. Private to store/.
+ * Copies that a kill cut off. Before the first byte of a copy is written, the archive itself remembers its name, so
+ * that the next start removes exactly what varve made and nothing that a user put there. Private to store/.
  *
  *   meta 'successor', 'predecessor'  file names of a rotation. The copy carries them too: opened under the first name
  *                                    the rotation is done and the predecessor goes; under the second, the successor.

@@ -26,8 +26,8 @@ enum {
 };
 
 /*
- * Keys of the archive in ${dir} (made with mode 0700 if missing): vault_load(), or vault_create() in a directory without
- * an archive. Outcomes as above but for LOCKED and ENGINE: a locked vault is 0. The caller holds the lock of the
+ * Keys of the archive in ${dir} (made with mode 0700 if missing): vault_load(), or vault_create() in a directory
+ * without an archive. Outcomes as above but for LOCKED and ENGINE: a locked vault is 0. The caller holds the lock of the
  * directory (sync/lock.h).
  */
 int store_find(const char *dir, const char *config_dir, struct vault **ret, char **ret_why);

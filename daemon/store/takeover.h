@@ -1,5 +1,6 @@
 /*
- * A plain archive of varve 0.1 becomes an encrypted one, at the first start of a varve that encrypts. Private to store/.
+ * A plain archive of varve 0.1 becomes an encrypted one, at the first start of a varve that encrypts. Private to
+ * store/.
  *
  *   archive.db plain                     copied page by page to archive.db.new under the keys, verified
  *   archive.db renamed to archive.db.plain-0.1, its log wiped before

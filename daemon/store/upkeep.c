@@ -13,8 +13,8 @@
 /* Rows in the first transaction of a purge, before anything was measured; and at least, so that it ends. */
 enum { UPKEEP_ROWS_FIRST = 100, UPKEEP_ROWS_MIN = 10 };
 
-/* Pages that this connection wrote to the log since the checkpoint that upkeep made; more than are in it if SQLite's own
- * checkpoint (wal_autocheckpoint) came between. */
+/* Pages that this connection wrote to the log since the checkpoint that upkeep made; more than are in it if SQLite's
+ * own checkpoint (wal_autocheckpoint) came between. */
 static int log_frames(struct store *s)
 {
 	int written = 0, highest = 0;
