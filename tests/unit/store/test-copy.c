@@ -404,12 +404,16 @@ TEST(a_full_disk_ends_the_copy_alone)
 
 static void spoil(const char *path, long page)
 {
+	long at = (page - 1) * 4096 + 77;
 	FILE *f = fopen(path, "r+");
+	int c;
 
 	assert_non_null(f);
-	fseek(f, (page - 1) * 4096 + 77, SEEK_SET);
-	fputc(fgetc(f) ^ 1, f);
-	fclose(f);
+	assert_int_equal(fseek(f, at, SEEK_SET), 0);
+	c = fgetc(f);
+	assert_int_equal(fseek(f, at, SEEK_SET), 0);
+	assert_int_equal(fputc(c ^ 1, f), c ^ 1);
+	assert_int_equal(fclose(f), 0);
 }
 
 TEST(a_copy_that_is_not_right_is_found)
