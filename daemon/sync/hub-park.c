@@ -80,8 +80,8 @@ void hub_park_free(struct hub *h)
 void hub_unpark(struct hub *h)
 {
 	hub_park_free(h);
-	/* Whoever locks parks them again at once. */
-	for (size_t i = 0; !h->locking && i < hub_account_count(h); i++)
+	/* Whoever locks or leaves parks them again at once. */
+	for (size_t i = 0; h->started && !h->locking && i < hub_account_count(h); i++)
 		if (!h->seats[i]->stays_off)
 			engine_connect(h->seats[i]->engine);
 }

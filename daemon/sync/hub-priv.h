@@ -103,5 +103,5 @@ void hub_upkeep_look(struct hub *h);
 void hub_diagnose_close(struct hub *h);
 void hub_diagnose_free(struct hub *h);
 
-/* keyring.c */
+/* keyring-job.c */
 void keyring_free(struct hub *h);

@@ -299,6 +299,7 @@ struct hub *hub_free(struct hub *h)
 	if (!h)
 		return NULL;
 	h->observer = NULL;
+	h->started = false;
 	hub_diagnose_free(h);
 	keyring_free(h);
 	for (size_t i = 0; i < h->n_seats; i++)

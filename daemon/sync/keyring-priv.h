@@ -1,6 +1,6 @@
 /*
- * The keyring's inside: one job at a time, shared by keyring.c (the job, unlock, lock), keyring-slots.c and
- * keyring-copy.c. Nobody else includes this.
+ * The keyring's inside: one job at a time, shared by keyring-job.c, keyring.c (wrong secrets, unlock, lock),
+ * keyring-slots.c and keyring-copy.c. Nobody else includes this.
  *
  * A job is a chain of steps. Each step runs from the loop and ends by one of: job_idle() (run this next, but let all
  * others go first), job_child() (run this when the child has answered), hub_park(), or job_end().
@@ -54,6 +54,8 @@ struct job {
 /* HUB_E_BUSY with words when another is at work. ${first} runs from the loop, when the caller has filled the rest. */
 int job_new(struct hub *h, const char *name, keyring_done_fn fn, void *userdata, job_step_fn first, struct job **ret,
 	    char **ret_why);
+/* The same without asking who is at work, and without being it: for a lock. */
+int job_make(struct hub *h, const char *name, keyring_done_fn fn, void *userdata, job_step_fn first, struct job **ret);
 /* Run this next, when nothing else is to be done. */
 void job_idle(struct job *j, job_step_fn step);
 /* Takes the child. */

@@ -214,6 +214,37 @@ class Keys(Case):
             self.assertLess(waits[int(len(waits) * 0.99)], 50)
         self.check_ready()
 
+    def memory(self, needle):
+        """How often it stands in the daemon's memory."""
+        found = 0
+        with open(f"/proc/{self.d.proc.pid}/maps") as maps, open(f"/proc/{self.d.proc.pid}/mem", "rb") as mem:
+            for line in maps:
+                area, mode = line.split()[:2]
+                if not mode.startswith("rw"):
+                    continue
+                start, end = (int(n, 16) for n in area.split("-"))
+                try:
+                    mem.seek(start)
+                    found += mem.read(end - start).count(needle)
+                except OSError:
+                    pass
+        return found
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may look into its memory")
+    def test_no_secret_stays_in_memory(self):
+        secret, wrong = b"Quixotic-Zebra-4711", b"Jovial-Walrus-0815"
+        self.passwd(b"", secret)
+        self.lock()
+        self.assertEqual(self.refused("Keyring", "Unlock", V("(aya{sv})", wrong, {})), "WrongSecret")
+        self.unlock(secret)
+        # Refused before anybody looks at it.
+        with self.assertRaises(GLib.Error):
+            call(self.d.peer(self.d.path_ro), ROOT, "Keyring", "Unlock", V("(aya{sv})", wrong, {}))
+        code = self.keyring("AddSlot", "(saya{sv})", "recovery", b"", {})[1].encode()
+        # A connection takes its last message along when it goes.
+        wait_for(lambda: not any(self.memory(s) for s in (secret, wrong, code)), what="no secret in memory")
+        self.assertGreater(self.memory(b"me@example.org"), 0, "it would have been found")
+
     def test_lock_ends_what_is_at_work(self):
         c = Raw(self.d.path)
         serial = c.send(ROOT, "Keyring", "ChangeSecret", V("(ayaya{sv})", b"", b"too late", {}))
@@ -370,8 +401,10 @@ class Big(Case):
         serial = c.send(ROOT, "Keyring", "Rotate", V("(aya{sv})", b"", {}))
         waits, names, done = [], [], []
         thread = threading.Thread(target=lambda: done.append(c.reply(serial)))
+        searching = threading.Thread(target=self.search_until, args=(done, answers := []))
         begin = time.monotonic()
         thread.start()
+        searching.start()
         while not done:
             at = time.monotonic()
             m = other.reply(other.send(ACCOUNT, "Archive", "GetHistory", history_args(5)))
@@ -379,6 +412,8 @@ class Big(Case):
             assert m.get_message_type() == Gio.DBusMessageType.METHOD_RETURN, m.get_error_name()
             names.append(other.reply(other.send(ACCOUNT, "Account", "Disconnect", V("(a{sv})", {}))).get_error_name())
         thread.join()
+        searching.join()
+        self.assertEqual(set(answers), {(0, "")}, "searches at work when the file is exchanged begin anew")
         waits.sort()
         print(f"rotation of {self.messages} messages took {(time.monotonic() - begin) * 1000:.0f} ms; {len(waits)} GetHistory "
               f"meanwhile: p50 {waits[len(waits) // 2]:.2f} ms, p99 {waits[int(len(waits) * 0.99)]:.1f} ms, max {waits[-1]:.1f} ms")
@@ -386,6 +421,13 @@ class Big(Case):
         self.assertIn(ERROR + "Busy", names)
         self.assertLess(waits[int(len(waits) * 0.99)], 50)
         self.check_ready()
+
+    def search_until(self, done, answers):
+        c = Raw(self.d.path)
+        while not done or not answers:
+            m = c.reply(c.send(ACCOUNT, "Archive", "Search", V("(ssua{sv})", "message -1 -2 -3 -4 -5 -6 -7 -8 -9 -0", "", 5, {})))
+            hits, cursor = m.get_body().unpack() if not m.get_error_name() else (m.get_error_name(), "")
+            answers.append((len(hits) if isinstance(hits, list) else hits, cursor))
 
     def test_the_index_catches_up_in_idle_time(self):
         self.assertGreater(self.d.status()["archive"]["indexed"] + self.d.status()["archive"]["to_index"], 0)

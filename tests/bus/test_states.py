@@ -210,7 +210,9 @@ class Damaged(Case):
         self.assertEqual((checks["archive"][1], checks["archive-deep"][1]), ("ok", "ok"), checks)
         self.assertEqual(checks["keys"][1], "warn")
         self.assertIn("recovery", checks["keys"][3])
-        self.assertEqual([checks[n][1] for n in ("key-store", "key-file", "memory-lock")], ["ok"] * 3)
+        self.assertEqual([checks[n][1] for n in ("key-store", "key-file")], ["ok"] * 2)
+        if not os.environ.get("BUS_SANITIZED"):     # which makes mlock(2) do nothing
+            self.assertEqual(checks["memory-lock"][1], "ok")
         self.assertEqual([n for n in os.listdir(self.d.data) if "check" in n], [])
         self.d.call("Keyring", "AddSlot", V("(saya{sv})", "recovery", b"", {}))
         self.assertEqual(self.diagnose()["keys"][1], "ok")
