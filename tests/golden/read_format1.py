@@ -1,8 +1,7 @@
 """read_format1.py: reads an archive of format 1, from docs/store.md, section "Format 1", alone.
 
-    read_format1.py --test-vectors docs/store.md     the vectors in that text
-    read_format1.py --compare DB PLAIN               decrypt DB and its -wal with the golden keys; the pages of the
-                                                     database as SQLite sees them must be those of PLAIN
+    read_format1.py --test-vectors docs/store.md           the vectors in that text
+    read_format1.py --golden tests/golden/format1.db       decrypt with the golden keys; it must hold what was put in
     read_format1.py MASTER_HEX FILE_ID_HEX EPOCH DB OUT    decrypt into a plain SQLite database
 
 The AEAD is libsodium's by ctypes; everything else is Python's own.
@@ -13,8 +12,10 @@ import ctypes.util
 import hashlib
 import os
 import re
+import sqlite3
 import struct
 import sys
+import tempfile
 
 PAGE, BODY, FRAME = 4096, 4048, 4120
 sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
@@ -147,19 +148,26 @@ def test_vectors(text):
     return not missing
 
 
-def compare(path, plain):
-    with open(plain, "rb") as f:
-        same = read_database(Keys(bytes([1]) * 32, bytes([1]) * 16, 1), path) == f.read()
-    print("%s is %s" % (path, "as it should be" if same else "NOT what was put in"))
-    return same
+def golden(path):
+    with tempfile.TemporaryDirectory() as scratch:
+        out = os.path.join(scratch, "plain.db")
+        with open(out, "wb") as f:
+            f.write(read_database(Keys(bytes([1]) * 32, bytes([1]) * 16, 1), path))
+        db = sqlite3.connect(out)
+        rows = db.execute("SELECT id, body FROM golden ORDER BY id").fetchall()
+        sound = db.execute("PRAGMA integrity_check").fetchall()
+        db.close()
+    want = [(n, "%d: Grüße aus 東京 🎉 " % n + "varve " * 40) for n in range(1, 41)]
+    print("%d rows, %s" % (len(rows), "as they should be" if rows == want else "NOT as they should be"), sound)
+    return rows == want and sound == [("ok",)]
 
 
 def main(argv):
     if argv[1] == "--test-vectors":
         with open(argv[2], encoding="utf-8") as f:
             return 0 if test_vectors(f.read()) else 1
-    if argv[1] == "--compare":
-        return 0 if compare(*argv[2:4]) else 1
+    if argv[1] == "--golden":
+        return 0 if golden(argv[2]) else 1
     with open(argv[5], "xb") as f:
         f.write(read_database(Keys(bytes.fromhex(argv[1]), bytes.fromhex(argv[2]), int(argv[3])), argv[4]))
     return 0

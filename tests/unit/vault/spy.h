@@ -6,7 +6,16 @@
 
 #include "vfs-fixture.h"
 
-enum spy_kind { SPY_DB, SPY_WAL, SPY_JOURNAL, SPY_TEMP_DB, SPY_TRANSIENT, SPY_TEMP_JOURNAL, SPY_STATEMENT, SPY_KINDS };
+enum spy_kind {
+	SPY_DB,
+	SPY_WAL,
+	SPY_JOURNAL,
+	SPY_TEMP_DB,
+	SPY_TRANSIENT,
+	SPY_TEMP_JOURNAL,
+	SPY_STATEMENT,
+	SPY_KINDS
+};
 
 struct spy {
 	unsigned writes[SPY_KINDS];

@@ -64,7 +64,7 @@ static const int64_t offsets[] = { 0,
 				   -4096 };
 
 /* Three good units in the file: pages, frames, or a header and two records. */
-static void prepare(const struct place *p, int type)
+static void prepare(struct place *p, int type)
 {
 	static const uint8_t wal_header[WAL_HEADER] = { 0x37, 0x7f, 6, 0x82, 0, 0x2d, 0xe2, 0x18, 0, 0, 0x10, 0,
 							0,    0,    0, 0,    1, 2,    3,    4,    5, 6, 7,    8 };
@@ -209,6 +209,21 @@ TEST(any_part_of_a_page_reads_right)
 				assert_memory_equal(got, page + at, sizes[s]);
 			}
 		}
+	raw_close(f);
+}
+
+/* A made-up header would fix SQLite's page size: facts/db.md section 1.2. */
+TEST(an_empty_file_is_no_database)
+{
+	struct place *p = *state;
+	sqlite3_file *f = raw_open(p, SQLITE_OPEN_MAIN_DB);
+	uint8_t got[DB_HEADER], zero[DB_HEADER] = { 0 };
+
+	memset(got, 1, sizeof(got));
+	assert_int_equal(raw_read(f, got, DB_HEADER, 0), SQLITE_IOERR_SHORT_READ);
+	assert_memory_equal(got, zero, DB_HEADER);
+	assert_int_equal(raw_read(f, got, 16, 24), SQLITE_IOERR_SHORT_READ);
+	assert_int_equal(raw_read(f, got, 16, 0), SQLITE_NOTADB);
 	raw_close(f);
 }
 
@@ -522,6 +537,7 @@ int main(void)
 		RUN(odd_writes_to_the_log),
 		RUN(odd_writes_to_the_journal),
 		RUN(any_part_of_a_page_reads_right),
+		RUN(an_empty_file_is_no_database),
 		RUN(any_part_of_a_frame_reads_right),
 		RUN(a_frame_is_patched),
 		RUN(a_header_without_its_page_is_refused),

@@ -141,13 +141,33 @@ TEST(the_backup_api_changes_the_keys)
 	db_close(db);
 }
 
+/* The target opens with a rollback journal of its own. */
+TEST(vacuum_into_changes_the_keys)
+{
+	struct place *p = *state;
+	struct page_keys other = keys_make(2, 2);
+	const char *path = place_path(p, "b.db");
+	_cleanup_(freep) char *sql = xasprintf("VACUUM INTO '%s'", path);
+	sqlite3 *db = db_open(p->path, "WAL");
+
+	db_fill(db, 500, 400);
+	assert_int_equal(vfs_bind(path, &other), 0);
+	db_exec(db, sql);
+	db_close(db);
+	db = db_open(path, "WAL");
+	assert_int_equal(db_int(db, "SELECT count(*) FROM t"), 500);
+	assert_true(db_sound(db));
+	db_close(db);
+	vfs_unbind(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(a_database_comes_back),           RUN(a_log_is_recovered),
 		RUN(wal_needs_exclusive_locking),     RUN(only_a_bound_path_opens),
 		RUN(a_binding_follows_symlinks),      RUN(bindings_have_an_end),
-		RUN(the_backup_api_changes_the_keys),
+		RUN(the_backup_api_changes_the_keys), RUN(vacuum_into_changes_the_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,8 @@ int place_teardown(void **state)
 	_cleanup_(freep) char *cmd = xasprintf("rm -rf %s", p->dir);
 
 	vfs_unbind(p->path);
+	for (size_t i = 0; i < p->count; i++)
+		free(p->paths[i]);
 	assert_int_equal(system(cmd), 0);
 	free(p);
 	return 0;
@@ -172,17 +174,20 @@ bool file_holds(const char *path, const void *what, size_t size)
 	return memmem(data, n, what, size) != NULL;
 }
 
-const char *place_path(const struct place *p, const char *name)
+const char *place_path(struct place *p, const char *name)
 {
-	static char ring[8][160];
-	static unsigned next;
-	char *s = ring[next++ % 8];
+	char *path = xasprintf("%s/%s", p->dir, name);
 
-	snprintf(s, sizeof(ring[0]), "%s/%s", p->dir, name);
-	return s;
+	for (size_t i = 0; i < p->count; i++)
+		if (strcmp(p->paths[i], path) == 0) {
+			free(path);
+			return p->paths[i];
+		}
+	assert_true(p->count < ARRAY_SIZE(p->paths));
+	return p->paths[p->count++] = path;
 }
 
-const char *raw_path(const struct place *p, int type)
+const char *raw_path(struct place *p, int type)
 {
 	return place_path(p, type == SQLITE_OPEN_MAIN_DB        ? "a.db"
 			     : type == SQLITE_OPEN_WAL          ? "a.db-wal"
@@ -190,26 +195,31 @@ const char *raw_path(const struct place *p, int type)
 								: "a.tmp");
 }
 
-sqlite3_file *raw_open(const struct place *p, int type)
+sqlite3_file *raw_open(struct place *p, int type)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find(VAULT_VFS);
-	sqlite3_file *f = xcalloc(1, (size_t)vfs->szOsFile);
 	/* With the terminators around it that SQLite gives to names (sqlite3_create_filename). */
 	const char *name = sqlite3_create_filename(raw_path(p, type), "", "", 0, NULL);
+	sqlite3_file *f = xcalloc(1, (size_t)vfs->szOsFile + sizeof(name));
 	int flags;
 
+	/* The name must live as long as the file: behind it. */
+	memcpy((char *)f + vfs->szOsFile, &name, sizeof(name));
 	/* SQLite gives log and journal the mode of the database. */
 	if (access(p->path, F_OK) != 0)
 		file_write(p->path, "", 0);
 	assert_int_equal(vfs->xOpen(vfs, name, f, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | type, &flags),
 			 SQLITE_OK);
-	sqlite3_free_filename(name);
 	return f;
 }
 
 void raw_close(sqlite3_file *f)
 {
+	const char *name;
+
+	memcpy(&name, (char *)f + sqlite3_vfs_find(VAULT_VFS)->szOsFile, sizeof(name));
 	f->pMethods->xClose(f);
+	sqlite3_free_filename(name);
 	free(f);
 }
 

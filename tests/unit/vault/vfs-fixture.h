@@ -24,6 +24,8 @@ struct place {
 	char dir[64];
 	char path[96]; /* dir/a.db, bound to keys of master 1 */
 	struct page_keys keys;
+	char *paths[32]; /* of place_path() */
+	size_t count;
 };
 
 #define TEST(name) static void name(void **state)
@@ -59,11 +61,11 @@ void file_patch(const char *path, size_t at, const void *data, size_t size);
 void file_copy(const char *from, const char *to);
 size_t file_size(const char *path);
 bool file_holds(const char *path, const void *what, size_t size);
-/* ${place}/${name}; valid until eight more calls. */
-const char *place_path(const struct place *p, const char *name);
+/* ${place}/${name}; valid as long as the place. */
+const char *place_path(struct place *p, const char *name);
 
 /* One file of the VFS by itself, as SQLite's pager holds it. ${type}: SQLITE_OPEN_WAL ...; a.db gives the name. */
-sqlite3_file *raw_open(const struct place *p, int type);
+sqlite3_file *raw_open(struct place *p, int type);
 void raw_close(sqlite3_file *f);
 static inline int raw_read(sqlite3_file *f, void *buf, int amt, int64_t off)
 {
@@ -74,6 +76,6 @@ static inline int raw_write(sqlite3_file *f, const void *buf, int amt, int64_t o
 	return f->pMethods->xWrite(f, buf, amt, off);
 }
 /* The file behind raw_open(type), also of a temporary one. */
-const char *raw_path(const struct place *p, int type);
+const char *raw_path(struct place *p, int type);
 /* A page of MARKER as SQLite would write it: reserve zero; number 1 with its header. */
 void page_fill(uint8_t page[PAGE_SIZE], uint32_t pgno);
