@@ -19,7 +19,7 @@
 /*
  * pending_refs: 10,000 are some 5 MB; a contact who sends corrections of nothing pushes out others' at worst.
  * tombstones: facts/ipc.md section 3.6. purge_rows: some 15 ms here.
- * log_frames: 800 kB, a few milliseconds of copying.
+ * log_frames: 800 kB to copy in one piece.
  */
 const struct store_limits store_limits_default = {
 	.pending_refs = 10000, .tombstones = 100000, .purge_rows = 1000, .log_frames = 200,
