@@ -267,6 +267,35 @@ TEST(a_torn_end_of_the_log_loses_its_transaction_only)
 	end(&b, &g);
 }
 
+/*
+ * A frame goes bad, varved starts again, and SQLite takes the log up to there and writes on over the rest. What it has
+ * not yet written over still authenticates, commits included, but is no part of the archive.
+ */
+TEST(frames_that_a_crash_left_behind_stay_away)
+{
+	struct fx *fx = *state;
+	struct bench b = begin(fx, 20);
+	_cleanup_(freep) char *path = xstrdup(vault_path(fx->v)), *log = xasprintf("%s-wal", path);
+	int64_t frames = (file_size(b.files.log) - WAL_HEADER) / FRAME_SIZE;
+	size_t all = b.sql.n;
+	struct got g;
+
+	flip(b.files.log, WAL_HEADER + frames / 2 * FRAME_SIZE + FRAME_HEADER + 100);
+	fx_close(fx);
+	assert_int_equal(rename(b.files.db, path), 0);
+	assert_int_equal(rename(b.files.log, log), 0);
+	fx_reopen(fx);
+	put_live(fx, text_in("after", "after"), false);
+	rows_deinit(&b.sql);
+	b.sql = rows_of(fx->s->db);
+	assert_true(b.sql.n < all);
+	copy_files(fx, &b.files);
+	g = salvage(fx, &b.files);
+	assert_true(g.counts.log.unfinished > 0);
+	assert_salvaged(&g, &b.sql);
+	end(&b, &g);
+}
+
 TEST(the_header_of_the_log_damaged)
 {
 	struct fx *fx = *state;
@@ -344,6 +373,7 @@ int main(void)
 		RUN(the_end_of_the_file_is_missing),
 		RUN(one_frame_of_the_log_damaged),
 		RUN(a_torn_end_of_the_log_loses_its_transaction_only),
+		RUN(frames_that_a_crash_left_behind_stay_away),
 		RUN(the_header_of_the_log_damaged),
 		RUN(rows_of_a_removed_account_stay_away),
 		RUN(deleted_rows_stay_away),
