@@ -222,32 +222,70 @@ TEST(the_end_of_the_file_is_missing)
 	end(&b, &g);
 }
 
-/* Every frame of the log in turn: nothing invented, every row that was not written by that frame is there. */
+/* Ids go up, and each is a message that there is, in a state not newer than its last. */
+static void assert_nothing_invented(const struct got *g, const struct rows *sql)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < g->rows.n; i++, at++) {
+		while (at < sql->n && sql->list[at].id < g->rows.list[i].id)
+			at++;
+		assert_true(at < sql->n && sql->list[at].id == g->rows.list[i].id);
+		assert_true(g->rows.list[i].mod <= sql->list[at].mod);
+		assert_string_equal(g->rows.list[i].sender, sql->list[at].sender);
+	}
+}
+
+/* Many frames of the log in turn: the others are used, and what was there before the log is there. */
+static void damage_frames(struct fx *fx, struct bench *b, size_t before)
+{
+	int64_t frames = (file_size(b->files.log) - WAL_HEADER) / FRAME_SIZE;
+
+	for (int64_t i = 0; i < frames; i += 1 + frames / 60) {
+		struct got g;
+
+		copy_files(fx, &b->files);
+		flip(b->files.log, WAL_HEADER + i * FRAME_SIZE + FRAME_HEADER + 100);
+		g = salvage(fx, &b->files);
+		if (i < frames / 2) { /* commits follow */
+			assert_int_equal(g.counts.log.bad, 1);
+			assert_int_equal(g.counts.log.good, frames - 1);
+		}
+		assert_nothing_invented(&g, &b->sql);
+		assert_true(g.rows.n >= before);
+		got_deinit(&g);
+	}
+}
+
 TEST(one_frame_of_the_log_damaged)
 {
 	struct fx *fx = *state;
 	struct bench b = begin(fx, 25);
-	int64_t frames = (file_size(b.files.log) - WAL_HEADER) / FRAME_SIZE;
 
-	for (int64_t i = 0; i < frames; i += 1 + frames / 60) {
-		struct got g;
-		size_t at = 0;
+	damage_frames(fx, &b, b.sql.n - 25);
+	rows_deinit(&b.sql);
+	remove_files(&b.files);
+}
 
-		copy_files(fx, &b.files);
-		flip(b.files.log, WAL_HEADER + i * FRAME_SIZE + FRAME_HEADER + 100);
-		g = salvage(fx, &b.files);
-		for (size_t j = 0; j < g.rows.n; j++) {
-			while (at < b.sql.n && b.sql.list[at].id < g.rows.list[j].id)
-				at++;
-			assert_true(at < b.sql.n && b.sql.list[at].id == g.rows.list[j].id);
-			assert_true(g.rows.list[j].mod <= b.sql.list[at].mod);
-			assert_string_equal(g.rows.list[j].sender, b.sql.list[at].sender);
-			at++;
-		}
-		/* What was there before the log is there. */
-		assert_true(g.rows.n >= b.sql.n - 25);
-		got_deinit(&g);
+/* Rows that grow move to other pages: when one of these is older than the rest, a row is on two. */
+TEST(rows_on_two_pages_come_back_once)
+{
+	struct fx *fx = *state;
+	struct bench b = begin(fx, 0);
+
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(db_exec(fx->s, "UPDATE msg SET error_text = hex(zeroblob(300)), mod = mod + 100000 WHERE id % 3 = 1"), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	for (int i = 0; i < 60; i++) {
+		char id[32];
+
+		snprintf(id, sizeof(id), "late-%d", i);
+		put_live(fx, text_in(id, id), false);
 	}
+	rows_deinit(&b.sql);
+	b.sql = rows_of(fx->s->db);
+	copy_files(fx, &b.files);
+	damage_frames(fx, &b, b.sql.n - 40); /* a page holds fewer */
 	rows_deinit(&b.sql);
 	remove_files(&b.files);
 }
@@ -372,6 +410,7 @@ int main(void)
 		RUN(a_lost_overflow_page_cuts_its_message),
 		RUN(the_end_of_the_file_is_missing),
 		RUN(one_frame_of_the_log_damaged),
+		RUN(rows_on_two_pages_come_back_once),
 		RUN(a_torn_end_of_the_log_loses_its_transaction_only),
 		RUN(frames_that_a_crash_left_behind_stay_away),
 		RUN(the_header_of_the_log_damaged),
