@@ -9,7 +9,7 @@
 
 #include "vault/vault.h"
 
-enum { MESSAGES = 600 };
+enum { MESSAGES = 450 };
 
 struct bench {
 	struct rows sql;
@@ -115,14 +115,14 @@ TEST(one_page_of_messages_damaged)
 	end(&b, &g);
 }
 
-/* 30 histories of twenty pages that can be any. */
+/* 15 histories of twenty pages that can be any. */
 TEST(twenty_random_pages_damaged)
 {
 	struct fx *fx = *state;
 	struct bench b = begin(fx, 0);
 	uint64_t seed = 1;
 
-	for (int round = 0; round < 30; round++) {
+	for (int round = 0; round < 15; round++) {
 		uint32_t bad[20];
 		struct got g;
 
@@ -241,7 +241,7 @@ static void damage_frames(struct fx *fx, struct bench *b, size_t before)
 {
 	int64_t frames = (file_size(b->files.log) - WAL_HEADER) / FRAME_SIZE;
 
-	for (int64_t i = 0; i < frames; i += 1 + frames / 60) {
+	for (int64_t i = 0; i < frames; i += i < frames / 5 ? 1 : 1 + frames / 20) {
 		struct got g;
 
 		copy_files(fx, &b->files);
