@@ -306,6 +306,7 @@ int cmd_keys_rotate(struct ctl *c)
 {
 	_cleanup_(slots_deinit) struct slots slots = { 0 };
 	_cleanup_(json_freep) struct json *j = NULL;
+	_cleanup_(freep) char *text = NULL;
 	char *passphrase = NULL;
 	uint32_t dropped = 0;
 	int r = ctl_ready(c);
@@ -326,9 +327,12 @@ int cmd_keys_rotate(struct ctl *c)
 		json_object_end(j);
 	} else if (!c->quiet) {
 		puts("The archive has a new master key.");
-		if (dropped)
-			printf("%u key%s could not be carried over and %s gone: varvectl keys list, keys add recovery\n",
-			       dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are");
+		if (dropped) {
+			text = xasprintf("%u key%s could not be carried over and %s gone: see varvectl keys, and make a new "
+					 "recovery code: varvectl keys add recovery",
+					 dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are");
+			term_put(stdout, COLOR_OFF, text, 0, 4);
+		}
 	}
 	return EXIT_OK;
 }

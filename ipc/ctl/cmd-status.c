@@ -58,18 +58,6 @@ static int view_get(struct ctl *c, struct view *ret)
 	return EXIT_OK;
 }
 
-/* What is wrong with the archive itself, as a sentence (the caller frees), or NULL. */
-static char *store_problem(const struct view *v)
-{
-	const char *reason = value_str(v->status, "state_reason");
-
-	if (is_failed(v))
-		return xasprintf("the archive could not be opened%s%s", *reason ? ": " : "", reason);
-	if (value_true(v->status, "locked"))
-		return xasprintf("the archive is locked%s%s", *reason ? ": " : "", reason);
-	return NULL;
-}
-
 static void put_json(FILE *f, enum json_mode mode, const struct view *v)
 {
 	static const char *const archive_keys[] = { "bytes", "epoch_key", "indexed", "to_index", NULL };
@@ -94,7 +82,7 @@ static void put_json(FILE *f, enum json_mode mode, const struct view *v)
 static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 {
 	_cleanup_(freep) char *version = text_clean(value_str(v->status, "version"), false);
-	_cleanup_(freep) char *problem = store_problem(v), *clean = problem ? text_clean(problem, false) : NULL;
+	_cleanup_(freep) char *problem = ctl_archive_problem(v->status), *clean = problem ? text_clean(problem, false) : NULL;
 	const char *next = is_failed(v) ? "varvectl doctor" : "varvectl unlock";
 	int64_t to_index = value_int(value_get(v->status, "archive"), "to_index");
 
@@ -121,7 +109,7 @@ static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 static int check(struct ctl *c, const struct view *v)
 {
 	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF && !c->quiet ? json_new(stdout, c->json) : NULL;
-	_cleanup_(freep) char *store = store_problem(v), *store_clean = store ? text_clean(store, false) : NULL;
+	_cleanup_(freep) char *store = ctl_archive_problem(v->status), *store_clean = store ? text_clean(store, false) : NULL;
 	bool wrong = store;
 
 	if (j) {

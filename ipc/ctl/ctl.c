@@ -76,17 +76,30 @@ int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const
 	return code;
 }
 
+char *ctl_archive_problem(const struct value *status)
+{
+	const char *reason = value_str(status, "state_reason");
+	bool failed = strcmp(value_str(status, "state"), "failed") == 0;
+	bool sentence = *reason >= 'A' && *reason <= 'Z';
+
+	if (!failed && !value_true(status, "locked"))
+		return NULL;
+	return xasprintf("the archive %s%s%s", failed ? "could not be opened" : "is locked",
+			 !*reason   ? ""
+			 : sentence ? ". "
+				    : ": ",
+			 reason);
+}
+
 int ctl_opened(struct ctl *c, const struct value *status)
 {
-	const char *state = value_str(status, "state"), *reason = value_str(status, "state_reason");
+	_cleanup_(freep) char *problem = ctl_archive_problem(status);
 
-	if (strcmp(state, "failed") == 0)
-		return ctl_fail_as(c, EXIT_FAIL, VARVE_ERROR_STORAGE, "varvectl doctor",
-				   "the archive could not be opened%s%s", *reason ? ": " : "", reason);
-	if (!value_true(status, "locked"))
+	if (!problem)
 		return EXIT_OK;
-	return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_LOCKED, "varvectl unlock", "the archive is locked%s%s",
-			   *reason ? ": " : "", reason);
+	if (strcmp(value_str(status, "state"), "failed") == 0)
+		return ctl_fail_as(c, EXIT_FAIL, VARVE_ERROR_STORAGE, "varvectl doctor", "%s", problem);
+	return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_LOCKED, "varvectl unlock", "%s", problem);
 }
 
 int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r)

@@ -70,6 +70,8 @@ int ctl_send_long(struct ctl *c, sd_bus_message *m, uint64_t timeout_us, ctl_tic
 /* Connect, and is the archive open, by GetStatus? EXIT_OK; or the exit code after having said that it is locked or failed. */
 struct value;
 int ctl_ready(struct ctl *c);
+/* What is wrong with the archive itself by that answer, in words (the caller frees); NULL: it is open. */
+char *ctl_archive_problem(const struct value *status);
 /* The same for an answer that is here already. */
 int ctl_opened(struct ctl *c, const struct value *status);
 

@@ -36,16 +36,6 @@ static void say(const struct offline *o, const char *check, const char *result, 
 	o->fn(o->userdata, check, result, text, hint);
 }
 
-/* As varved does: $XDG_... when it is absolute (XDG base directory specification), else below $HOME. */
-static char *base_dir(const char *variable, const char *fallback)
-{
-	const char *value = getenv(variable), *home = getenv("HOME");
-
-	if (value && *value == '/')
-		return xasprintf("%s/varve", value);
-	return xasprintf("%s/%s/varve", home ? home : "", fallback);
-}
-
 static char *runtime_dir(void)
 {
 	const char *value = getenv("XDG_RUNTIME_DIR");
@@ -284,8 +274,8 @@ void offline_checks(offline_fn fn, void *userdata)
 	struct offline o = {
 		.fn = fn,
 		.userdata = userdata,
-		.data = base_dir("XDG_DATA_HOME", ".local/share"),
-		.config = base_dir("XDG_CONFIG_HOME", ".config"),
+		.data = xdg_dir("XDG_DATA_HOME", ".local/share"),
+		.config = xdg_dir("XDG_CONFIG_HOME", ".config"),
 		.runtime = runtime_dir(),
 	};
 

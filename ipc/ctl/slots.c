@@ -110,6 +110,24 @@ static int read_slots(sd_bus_message *m, struct slots *s)
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+/* A key file that varve chose has a path from the configuration directory; people and scripts want the whole one. */
+static void complete_path(struct slot *s)
+{
+	_cleanup_(freep) char *dir = NULL;
+	char *whole;
+
+	if (strcmp(s->type, SLOT_KEYFILE) != 0 || !*s->path || *s->path == '/')
+		return;
+	dir = xdg_dir("XDG_CONFIG_HOME", ".config");
+	whole = xasprintf("%s/%s", dir, s->path);
+	if (access(whole, F_OK) == 0) {
+		free(s->path);
+		s->path = whole;
+	} else { /* varved runs with other directories, or the file is gone: the name is all that is known */
+		free(whole);
+	}
+}
+
 int slots_get(struct ctl *c, struct slots *ret)
 {
 	_cleanup_(unrefp) sd_bus_message *reply = NULL;
@@ -120,8 +138,11 @@ int slots_get(struct ctl *c, struct slots *ret)
 	if (r != EXIT_OK)
 		return r;
 	*ret = (struct slots){ 0 };
-	if (read_slots(reply, ret) >= 0)
+	if (read_slots(reply, ret) >= 0) {
+		for (size_t i = 0; i < ret->n; i++)
+			complete_path(&ret->slot[i]);
 		return EXIT_OK;
+	}
 	slots_deinit(ret);
 	return ctl_bad_reply(c, "ListSlots");
 }

@@ -75,6 +75,15 @@ int path_absolute(const char *path, char **ret)
 	return 0;
 }
 
+char *xdg_dir(const char *variable, const char *fallback)
+{
+	const char *value = getenv(variable), *home = getenv("HOME");
+
+	if (value && *value == '/')
+		return xasprintf("%s/varve", value);
+	return xasprintf("%s/%s/varve", home ? home : "", fallback);
+}
+
 int parse_u64(const char *s, uint64_t *ret)
 {
 	uint64_t v = 0;

@@ -33,6 +33,12 @@ char *str_fold(const char *s);
 int path_absolute(const char *path, char **ret);
 
 /*
+ * "varve" below $VARIABLE when that is absolute (XDG base directory specification), else below $HOME/${fallback}; as
+ * varved does.
+ */
+char *xdg_dir(const char *variable, const char *fallback);
+
+/*
  * Parse a decimal number; 0, or -EINVAL for anything else than digits, -ERANGE beyond uint64_t.
  */
 int parse_u64(const char *s, uint64_t *ret);

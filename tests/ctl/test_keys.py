@@ -257,6 +257,22 @@ def test_keys_list(fake, ctl):
     assert len(ctl.rows("keys", "list", "-j")) == 1, "also while it is locked"
 
 
+def test_the_path_of_a_key_file_that_varve_made_is_whole(fake, ctl, tmp_path):
+    config = tmp_path / "config/varve"
+    os.makedirs(config)
+    (config / "archive-aaaa.key").touch()
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": str(tmp_path)}
+
+    assert json.loads(ctl("keys", "list", "-j", env=env))["path"] == str(config / "archive-aaaa.key")
+    assert "~/config/varve/archive-aaaa.key" in ctl("keys", "list", env=env)
+
+
+def test_a_reason_that_is_a_sentence_stays_one(fake, ctl):
+    fake.state, fake.state_reason = "locked", "It was locked by its user: varvectl unlock opens it."
+    out = " ".join(ctl("status").split())
+    assert "the archive is locked. It was locked by its user: varvectl unlock opens it." in out and out.count("varvectl unlock") == 1
+
+
 def test_keys_add_each_kind(fake, ctl, tmp_path):
     out = ctl("keys", "add", "recovery", "--label=on paper")
     assert "\n    ABCDE-FGHIJ-KLMNO-PQRST\n" in out and "paper" in out and "not shown again" in " ".join(out.split())

@@ -32,7 +32,7 @@ def leaks(markers, *directories):
 class Traffic:
     """The other party writes without pause while the body of the `with` runs; `sent` are the bodies."""
 
-    def __init__(self, server, sender, to, stem="traffic", pause=0.01):
+    def __init__(self, server, sender, to, stem="traffic", pause=0.03):
         self.server, self.sender, self.to, self.stem, self.pause = server, sender, to, stem, pause
         self.sent, self.error = [], None
         self._end = threading.Event()
