@@ -105,8 +105,7 @@ int copy_check(const char *path, const struct page_keys *keys, int64_t messages,
 	if (r < 0)
 		return err_trace(r);
 	/* Not for reading only: a database in WAL mode then wants to make its log. */
-	code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
-			       SQLITE_OPEN_EXRESCODE, VAULT_VFS);
+	code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, VAULT_VFS);
 	r = db_errno(code);
 	if (r == 0)
 		r = settle(db);

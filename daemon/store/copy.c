@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -51,12 +52,12 @@ static int db_failed(struct copy *c, int code, const char *what)
 
 static int absent(const char *path)
 {
-	enum disk_kind kind;
-	int r = disk_kind(path, &kind);
+	struct stat st;
 
-	if (r < 0)
-		return err_trace(r);
-	return kind == DISK_NONE ? 0 : err_origin(-EEXIST);
+	/* Not opened: it may be the archive itself, whose locks would go with the descriptor (store/disk.h). */
+	if (lstat(path, &st) == 0)
+		return err_origin(-EEXIST);
+	return errno == ENOENT ? 0 : err_origin(-errno);
 }
 
 /*
@@ -69,8 +70,7 @@ static int open_copy(struct copy *c)
 	int reserve = PAGE_RESERVE, code;
 
 	code = sqlite3_open_v2(c->partial, &c->db,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-				       SQLITE_OPEN_NOFOLLOW,
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
 			       VAULT_VFS);
 	if (code == SQLITE_OK)
 		code = sqlite3_file_control(c->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve);

@@ -234,7 +234,20 @@ const char *col_t(struct stmt *q, int i)
 	return str_or_empty((const char *)sqlite3_column_text(q->st, i));
 }
 
-int store_begin(struct store *s)
+int db_durable(struct store *s)
+{
+	int r;
+
+	if (!s->relaxed)
+		return 0;
+	r = db_exec(s, "PRAGMA synchronous=FULL");
+	if (r < 0)
+		return err_trace(r);
+	s->relaxed = false;
+	return 0;
+}
+
+static int begin(struct store *s)
 {
 	int code, r;
 
@@ -253,6 +266,26 @@ int store_begin(struct store *s)
 	s->in_tx = true;
 	s->tx_error = 0;
 	return 0;
+}
+
+int store_begin(struct store *s)
+{
+	int r = s->in_tx ? 0 : db_durable(s);
+
+	if (r == 0)
+		r = begin(s);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int store_begin_relaxed(struct store *s)
+{
+	int r;
+
+	s->relaxed = true;
+	r = db_exec(s, "PRAGMA synchronous=NORMAL");
+	if (r == 0)
+		r = begin(s);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 int store_commit(struct store *s)

@@ -50,6 +50,7 @@ struct store {
 	bool plain;   /* for benches and tests that compare with plain SQLite; store_open() never sets it */
 	char *epoch;
 	bool in_tx;
+	bool relaxed; /* commits may be waiting for no disk: only those of store_begin_relaxed() may */
 	bool copying; /* there is a struct copy */
 	bool frozen;  /* a successor is complete: what were written now would be missing from it (store/copy.h) */
 	int tx_error; /* first failure inside the transaction: it can then only be rolled back */
@@ -83,6 +84,13 @@ int db_exec(struct store *s, const char *sql);
 int db_errno(int code);
 /* Make the cipher VFS known, if it is not yet, and bind ${path} to ${keys}. 0, -ENOMEM, -ENOSPC. */
 int db_bind(const char *path, const struct page_keys *keys);
+/*
+ * store_begin() for a transaction that need not outlive a power cut: its commit does not wait for the disk. The caller
+ * ends it with store_commit() or store_rollback() as any other, and then asks for db_durable(). Should that fail, or
+ * this, no store_begin() succeeds before the disk is waited for again: an ack must not follow such a commit.
+ */
+int store_begin_relaxed(struct store *s);
+int db_durable(struct store *s);
 /* The first column of ${sql}'s first row on any connection as a number, 0 if there is none; -errno. */
 int db_number(sqlite3 *db, const char *sql, int64_t *ret);
 

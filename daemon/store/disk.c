@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/step.h"
 #include "store/schema.h"
@@ -99,6 +100,15 @@ int disk_kind(const char *path, enum disk_kind *ret)
 	else
 		*ret = DISK_FOREIGN;
 	return 0;
+}
+
+bool disk_is_sealed(const char *path)
+{
+	static const uint8_t magic[8] = "varve\0\0\1"; /* docs/store.md, Layouts */
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	uint8_t head[sizeof(magic)];
+
+	return fd >= 0 && read(fd, head, sizeof(head)) == sizeof(head) && memcmp(head, magic, sizeof(magic)) == 0;
 }
 
 int disk_sync_dir(const char *path)
@@ -192,7 +202,11 @@ int disk_wipe(const char *path)
 		return errno == ENOENT ? 0 : err_origin(-errno);
 	if (fstat(fd, &st) < 0)
 		return err_origin(-errno);
-	r = write_zeros(fd, st.st_size);
+	/* A backup made with hard links (cp -l, rsync --link-dest) is the same file: not ours to destroy. */
+	if (st.st_nlink > 1)
+		log_warning("%s is in clear and has other names (hard links), which keep its content: only this one is removed",
+			    path);
+	r = st.st_nlink > 1 ? 0 : write_zeros(fd, st.st_size);
 	if (r == 0)
 		r = disk_remove(path);
 	return r < 0 ? err_trace(r) : 0;

@@ -26,6 +26,9 @@ enum disk_kind { DISK_NONE, DISK_EMPTY, DISK_PLAIN, DISK_FOREIGN, DISK_OTHER };
  * anything else (an encrypted one, garbage). */
 int disk_kind(const char *path, enum disk_kind *ret);
 
+/* Whether ${path} begins as an encrypted database does; what cannot be read does not. */
+bool disk_is_sealed(const char *path);
+
 /* fsync of the directory that ${path} is in. */
 int disk_sync_dir(const char *path);
 /* fsync of a file. */
@@ -36,5 +39,5 @@ int disk_rename(const char *from, const char *to, bool replace);
 int disk_remove(const char *path);
 /* A database file with its -wal and -journal. */
 int disk_remove_db(const char *path);
-/* Overwrite with zeros once, then remove. What flash storage keeps of it is beyond us. */
+/* Overwrite with zeros once, unless it has other names (hard links), then remove. What flash storage keeps of it is beyond us. */
 int disk_wipe(const char *path);

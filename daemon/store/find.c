@@ -11,7 +11,7 @@
 #include "store/why.h"
 #include "vault/vault.h"
 
-/* A database in ${dir} that is not empty: archive.db, or what a rotation made of it. */
+/* A database in ${dir} that is not empty: archive.db, what a rotation made of it, or a restored backup under its name. */
 static int find_database(const char *dir, char **ret)
 {
 	DIR *d = opendir(dir);
@@ -25,9 +25,12 @@ static int find_database(const char *dir, char **ret)
 	while (r == 0 && !*ret && (e = readdir(d))) {
 		_cleanup_(freep) char *path = NULL;
 
-		if (fnmatch("archive*.db", e->d_name, 0) != 0)
-			continue;
 		path = xasprintf("%s/%s", dir, e->d_name);
+		if (fnmatch("archive*.db", e->d_name, 0) != 0) {
+			if (disk_is_sealed(path))
+				*ret = TAKE_PTR(path);
+			continue;
+		}
 		r = disk_size(path, &size);
 		if (r == 0 && size > 0)
 			*ret = TAKE_PTR(path);

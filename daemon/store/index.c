@@ -87,10 +87,8 @@ static int64_t clock_cpu_us(void)
  */
 static int begin(struct store *s)
 {
-	int r = db_exec(s, "PRAGMA synchronous=NORMAL");
+	int r = store_begin_relaxed(s);
 
-	if (r == 0)
-		r = store_begin(s);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -103,7 +101,7 @@ static int finish(struct store *s, int r, const char *what)
 		store_rollback(s);
 	else
 		r = store_commit(s);
-	full = db_exec(s, "PRAGMA synchronous=FULL");
+	full = db_durable(s);
 	if (r == 0)
 		r = full;
 	if (r < 0)

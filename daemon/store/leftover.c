@@ -1,11 +1,14 @@
 #include "store/leftover.h"
 
+#include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "store/disk.h"
+#include "vault/vault.h"
 
 char *leftover_partial(const char *path)
 {
@@ -83,6 +86,27 @@ int leftover_note_successor(struct store *s, const char *path)
 		    (const char *[2]){ basename(next), basename(now) });
 }
 
+/* A file of ours under the name that we noted: nothing in it yet, no first page yet, or one that is sealed. Another
+ * file may be there by now: the note outlives the backup. */
+static bool is_partial(const char *path)
+{
+	static const uint8_t none[16];
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	uint8_t head[sizeof(none)];
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+
+	return n == 0 || (n == sizeof(head) && memcmp(head, none, sizeof(none)) == 0) || disk_is_sealed(path);
+}
+
+/* A sidecar whose text a power cut kept from the disk. It can be read: disk_kind() did. */
+static bool is_torn(const char *path)
+{
+	_cleanup_(vault_freep) struct vault *v = NULL;
+	_cleanup_(freep) char *why = NULL;
+
+	return vault_load_file(path, "/", &v, &why) == VAULT_E_DAMAGED;
+}
+
 /* The sidecar is written when the copy is complete and verified: with it only the last rename is missing. */
 static int clean_backup(const char *path)
 {
@@ -95,8 +119,14 @@ static int clean_backup(const char *path)
 		r = disk_kind(sidecar, &keys);
 	if (r < 0)
 		return err_trace(r);
-	if (have == DISK_NONE)
+	if (have == DISK_NONE || !is_partial(partial))
 		return 0;
+	if (keys != DISK_NONE && is_torn(sidecar)) {
+		r = disk_remove(sidecar);
+		if (r < 0)
+			return err_trace(r);
+		keys = DISK_NONE;
+	}
 	if (keys == DISK_NONE) {
 		log_info("archive: a backup that was cut off is removed");
 		return disk_remove_db(partial);

@@ -34,14 +34,15 @@ static void names_deinit(struct names *n)
 static struct names names_of(struct vault *v)
 {
 	_cleanup_(freep) char *dir = xstrdup(vault_path(v));
-	const char *db = vault_path(v);
+	const char *db = vault_path(v), *parent = dirname(dir);
 
 	return (struct names){
 		.db = xstrdup(db),
 		.wal = xasprintf("%s-wal", db),
 		.made = xasprintf("%s.new", db),
-		.old = xasprintf("%s.plain-0.1", db),
-		.marker = xasprintf("%s/" TAKEOVER_MARKER, dirname(dir)),
+		/* Of that name also after a rotation, should it still be there. */
+		.old = xasprintf("%s/" VAULT_DATABASE ".plain-0.1", parent),
+		.marker = xasprintf("%s/" TAKEOVER_MARKER, parent),
 	};
 }
 
@@ -173,7 +174,7 @@ static int convert(const struct names *n, const struct page_keys *keys, const ch
 	int code, r;
 
 	code = sqlite3_open_v2(n->db, &db,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_URI |
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI |
 				       SQLITE_OPEN_EXRESCODE,
 			       NULL);
 	if (code == SQLITE_OK)
@@ -200,12 +201,14 @@ static int switch_files(const struct names *n)
 
 static int run(const struct names *n, const struct page_keys *keys, const char **ret_what)
 {
-	enum disk_kind now, old;
+	enum disk_kind now, old, marker;
 	int r;
 
 	r = disk_kind(n->db, &now);
 	if (r == 0)
 		r = disk_kind(n->old, &old);
+	if (r == 0)
+		r = disk_kind(n->marker, &marker);
 	if (r < 0)
 		return err_trace(r);
 	/* Killed between the two renames: back, and once more. */
@@ -214,6 +217,15 @@ static int run(const struct names *n, const struct page_keys *keys, const char *
 		if (r < 0)
 			return err_trace(r);
 		now = DISK_PLAIN;
+	}
+	/* The sidecar was made for an archive that could not be taken over then (no space, say) and is not here now. */
+	if (now == DISK_NONE && marker != DISK_NONE) {
+		*ret_what = TAKEOVER_MARKER;
+		return STORE_E_MISSING;
+	}
+	if (now == DISK_EMPTY && (marker != DISK_NONE || old != DISK_NONE)) {
+		*ret_what = "it is empty, but an archive was here before";
+		return STORE_E_DAMAGED;
 	}
 	if (now == DISK_FOREIGN) {
 		*ret_what = "its contents are not those of a varve archive";

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -257,6 +258,14 @@ static int begin(struct vfs_file *f)
 	return rc;
 }
 
+/* Something that somebody put in the place of a file: opening a FIFO would wait for ever. */
+static bool is_special(const char *name)
+{
+	struct stat st;
+
+	return name && lstat(name, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {
 	sqlite3_vfs *lower = lower_vfs(vfs);
@@ -268,6 +277,10 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
 	if (!f->kind) {
 		log_error("SQLite opens a file that no key is bound to (%s, flags 0x%x): refused",
 			  name ? name : "without a name", (unsigned)flags);
+		return SQLITE_CANTOPEN;
+	}
+	if (is_special(name)) {
+		log_error("%s is not a regular file: refused", name);
 		return SQLITE_CANTOPEN;
 	}
 	rc = lower->xOpen(lower, name, vfs_lower(f), flags, ret_flags);
