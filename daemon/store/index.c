@@ -17,6 +17,7 @@ enum {
 	ROWS_MIN = 50,	    /* a batch */
 	ROWS_FIRST = 200,
 	ROWS_MAX = 1000,    /* facts/db.md section 3: a transaction is at most that many messages */
+	BYTES_MAX = 65536,  /* of text in a batch, or one message: 50 ms here if every word of it is another one */
 	PAGES_MIN = 4,	    /* a merge step, in pages of the index that it writes */
 	PAGES_FIRST = 16,
 	PAGES_MAX = 256,
@@ -119,13 +120,23 @@ static void adapt(int64_t *size, int64_t us, int64_t budget_us, int64_t min, int
 		*size = *size * 3 / 2 < max ? *size * 3 / 2 : max;
 }
 
-static int last_of_batch(struct store *s, int64_t upto, int64_t rows, int64_t *ret)
+/* The last id of a batch that begins above ${from}, by ${id} (ids and sizes of their texts); ${from} if there is none. A
+ * contact chooses how long messages are, so rows alone do not bound a transaction. */
+static int last_of_batch(struct store *s, enum sql id, int64_t from, int64_t *ret)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_INDEX_BATCH);
+	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
+	int64_t bytes = 0;
+	int r = 1;
 
-	put_i(&q, upto);
-	put_i(&q, rows);
-	return db_int(&q, upto, ret);
+	*ret = from;
+	put_i(&q, from);
+	put_i(&q, s->index.rows);
+	while (bytes < BYTES_MAX && (r = db_row(&q)) > 0) {
+		bytes += col_i(&q, 1);
+		if (*ret == from || bytes <= BYTES_MAX)
+			*ret = col_i(&q, 0);
+	}
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int add_rows(struct store *s, const struct state *st)
@@ -133,7 +144,7 @@ static int add_rows(struct store *s, const struct state *st)
 	int64_t last = st->upto;
 	int r;
 
-	r = last_of_batch(s, st->upto, s->index.rows, &last);
+	r = last_of_batch(s, SQL_INDEX_BATCH, st->upto, &last);
 	if (r == 0)
 		r = begin(s);
 	if (r < 0)
@@ -145,14 +156,6 @@ static int add_rows(struct store *s, const struct state *st)
 	return finish(s, r, "index.batch");
 }
 
-static int last_dirty(struct store *s, int64_t *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_INDEX_DIRTY);
-
-	put_i(&q, s->index.rows);
-	return db_int(&q, 0, ret);
-}
-
 /* Take the next changed and deleted texts out of the index, and the new ones in. */
 static int take_changes(struct store *s)
 {
@@ -160,7 +163,7 @@ static int take_changes(struct store *s)
 	int64_t last = 0;
 	int r;
 
-	r = last_dirty(s, &last);
+	r = last_of_batch(s, SQL_INDEX_DIRTY, 0, &last);
 	if (r == 0)
 		r = begin(s);
 	if (r < 0)

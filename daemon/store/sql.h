@@ -198,10 +198,11 @@
 	/* index.c */                                                                                              \
 	S(INDEX_STATE, "SELECT upto, tokenizer, edits, erasing, erased, clearing,"                                 \
 		       " coalesce((SELECT max(id) FROM msg), 0), EXISTS(SELECT 1 FROM fts_dirty) FROM fts_state")  \
-	S(INDEX_BATCH, "SELECT max(id) FROM (SELECT id FROM msg WHERE id>?1 ORDER BY id LIMIT ?2)")                \
+	S(INDEX_BATCH, "SELECT id, length(CAST(body AS BLOB)) FROM msg WHERE id>?1 ORDER BY id LIMIT ?2")          \
 	S(INDEX_ADD, "INSERT INTO fts(rowid, body) SELECT id, body FROM msg WHERE id>?1 AND id<=?2"                \
 		     " AND body IS NOT NULL ORDER BY id")                                                          \
-	S(INDEX_DIRTY, "SELECT max(id) FROM (SELECT id FROM fts_dirty ORDER BY id LIMIT ?1)")                      \
+	S(INDEX_DIRTY, "SELECT d.id, ifnull(length(CAST(d.body AS BLOB)), 0) + ifnull(length(CAST(m.body AS BLOB)), 0)" \
+		       " FROM fts_dirty d LEFT JOIN msg m ON m.id=d.id WHERE d.id>?1 ORDER BY d.id LIMIT ?2")      \
 	S(INDEX_DELETE, "INSERT INTO fts(fts, rowid, body) SELECT 'delete', id, body FROM fts_dirty WHERE id<=?1"  \
 			" AND body IS NOT NULL ORDER BY id")                                                       \
 	S(INDEX_INSERT, "INSERT INTO fts(rowid, body) SELECT m.id, m.body FROM fts_dirty d JOIN msg m ON m.id=d.id" \

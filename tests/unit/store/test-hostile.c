@@ -249,6 +249,31 @@ TEST(what_is_planted_in_the_place_of_the_log_is_refused)
 	}
 }
 
+/* A contact who sends long messages does not choose how long a transaction of the index is. */
+TEST(a_batch_of_the_index_is_bounded_in_bytes)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *body = xcalloc(1, 30001);
+	int64_t before, after = 0;
+	int r;
+
+	memset(body, 'x', 30000);
+	for (int i = 0; i < 9; i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "l%d", i);
+		put_live(fx, text_in(id, body), false);
+	}
+	do {
+		before = after;
+		r = index_step(fx->s, 1);
+		assert_int_equal(index_watermark(fx->s, &after), 0);
+		assert_true(after - before <= 2);
+	} while (r > 0);
+	assert_int_equal(r, 0);
+	assert_int_equal(after, 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +287,7 @@ int main(void)
 		RUN(no_new_archive_beside_a_restored_one_without_keys),
 		RUN(the_directory_may_be_reached_by_a_symlink),
 		RUN(what_is_planted_in_the_place_of_the_log_is_refused),
+		RUN(a_batch_of_the_index_is_bounded_in_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
