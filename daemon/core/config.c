@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/lanes.h"
 
 static bool number(const char *s, const char *unit, int64_t min, int64_t max, int64_t *ret)
 {
@@ -50,6 +51,16 @@ static bool set_page(struct config *c, const char *value)
 	return true;
 }
 
+static bool set_lanes(struct config *c, const char *value)
+{
+	int64_t n;
+
+	if (!number(value, "", 1, LANES_MAX, &n))
+		return false;
+	c->lanes = (unsigned int)n;
+	return true;
+}
+
 static bool set_deadline(struct config *c, const char *value)
 {
 	int64_t s;
@@ -87,13 +98,14 @@ static const struct config_key {
 } keys[] = {
 	{ "sync", "history", "all, or a number of days such as \"365 days\"", set_history },
 	{ "sync", "page", "a number from 10 to 250", set_page },
+	{ "sync", "lanes", "a number from 1 to 16", set_lanes },
 	{ "network", "deadline", "seconds, 1 to 300", set_deadline },
 	{ "log", "level", "error, warning, info or debug", set_level },
 };
 
 void config_init(struct config *c)
 {
-	*c = (struct config){ .page = 250, .deadline_us = 15 * USEC_PER_SEC };
+	*c = (struct config){ .page = 250, .lanes = LANES_MAX, .deadline_us = 15 * USEC_PER_SEC };
 }
 
 struct parse {

@@ -94,13 +94,15 @@ static int64_t page_floor(const struct cover_page *page)
 
 /*
  * Does a run of pages that reaches down to ${page} include the end of the older span ${s}? By id, or because the run
- * goes strictly below that end: the run has no holes, so the end would have been in it, had the server still got it.
+ * goes below that end: the run has no holes, so the end would have been in it, had the server still got it. A single
+ * stamp is no proof of that, for the server's clock may have stepped back; one beyond the margin is, and so is any
+ * when the answer was complete.
  */
-static bool meets_older(const struct cover_page *page, const struct span *s)
+static bool meets_older(const struct cover_page *page, const struct span *s, bool complete)
 {
 	if (page->n == 0 || s->flags & SPAN_EMPTY)
 		return false;
-	return cover_page_has(page, s->last.id) || page_floor(page) < s->last.us;
+	return cover_page_has(page, s->last.id) || page_floor(page) < s->last.us - (complete ? 0 : COVER_MARGIN_US);
 }
 
 /* Span ${i} swallows the one before it; ${page}, if any, is the run that met it. */
@@ -113,15 +115,15 @@ static void join_older(struct cover *c, size_t i, const struct cover_page *page)
 	s->flags |= o->flags & (SPAN_START | SPAN_LOST);
 	/* The page may reach below all of the older span; an empty archive has no ends to take over. */
 	if (!(o->flags & SPAN_EMPTY) &&
-	    !(page && (cover_page_has(page, o->first.id) || page_floor(page) < o->first.us)))
+	    !(page && (cover_page_has(page, o->first.id) || page_floor(page) < o->first.us - COVER_MARGIN_US)))
 		set_edge(&s->first, o->first.id, o->first.us);
 	remove_at(c, i - 1);
 }
 
 /* A page may reach below several spans at once: they all join. Returns the new index. */
-static size_t join_met(struct cover *c, size_t i, const struct cover_page *page)
+static size_t join_met(struct cover *c, size_t i, const struct cover_page *page, bool complete)
 {
-	while (i > 0 && meets_older(page, &c->spans[i - 1])) {
+	while (i > 0 && meets_older(page, &c->spans[i - 1], complete)) {
 		join_older(c, i, page);
 		i--;
 	}
@@ -175,7 +177,7 @@ size_t cover_newest(struct cover *c, const struct cover_page *page, bool complet
 		clear_live(c);
 	i = run ? c->n - 1 : c->n;
 	insert_at(c, i, page->items[0].id, page->items[0].us, end->id, end->us, run ? 0 : SPAN_LIVE);
-	i = join_met(c, i, page);
+	i = join_met(c, i, page, complete);
 	if (complete && i > 0) {
 		size_t n = c->n;
 
@@ -218,10 +220,26 @@ size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bo
 		insert_below_run(c, i, page);
 	else if (!by_time || s->first.us == 0 || page_floor(page) <= s->first.us)
 		set_edge(&s->first, page->items[0].id, page->items[0].us);
-	joined = join_met(c, i, page);
+	joined = join_met(c, i, page, complete);
 	if (joined < i)
 		*ret_met = true;
 	return joined;
+}
+
+size_t cover_cut(struct cover *c, const struct cover_item *item)
+{
+	for (size_t i = c->n; item->us && i-- > 0;) {
+		struct gap g;
+
+		if (!cover_gap(c, i, &g) || g.state == GAP_LOST || c->spans[i].flags & SPAN_RUN || g.before_us == 0 ||
+		    item->us >= g.before_us - COVER_MARGIN_US)
+			continue;
+		if (i > 0 && item->us <= c->spans[i - 1].last.us + COVER_MARGIN_US)
+			continue;
+		insert_at(c, i, item->id, item->us, item->id, item->us, 0);
+		return i;
+	}
+	return SIZE_MAX;
 }
 
 void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us)

@@ -5,7 +5,8 @@
  * id to its last id is stored. What lies between two spans, and before the first one unless it is flagged
  * SPAN_START, is a gap. Archive ids are opaque and unordered (XEP-0313 section 4.1): spans are only ever joined by
  * meeting the same id, by a page that was asked for exactly there, or by a page whose stamps reach strictly beyond a
- * boundary; never by comparing ids, and never by equal stamps (Prosody's have one-second resolution).
+ * boundary (by COVER_MARGIN_US, unless nothing older exists within what was asked); never by comparing ids, and never by
+ * equal stamps (Prosody's have one-second resolution).
  *
  *     past gap        gap             gap
  *   ...........[=====]......[========]....[==) LIVE: live messages extend it
@@ -26,6 +27,12 @@
 #include <stdint.h>
 
 #include "core/message.h"
+
+/*
+ * How far archive order and archive stamps may disagree: the stamps are the server's clock, which may step back (NTP
+ * after a power cut); Dino uses five minutes since 2021. Whoever concludes a place from a stamp keeps this distance.
+ */
+#define COVER_MARGIN_US (INT64_C(300) * 1000000)
 
 /* One end of a span or one message of a page: an archive id and the archive's stamp (us since the epoch). */
 struct edge {
@@ -107,6 +114,14 @@ size_t cover_newest(struct cover *c, const struct cover_page *page, bool complet
  */
 size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete, bool by_time,
 		    bool *ret_met);
+
+/*
+ * Cut a gap: ${item}, one message from the middle of the archive, becomes a span of its own, so that both halves can
+ * be fetched at the same time. A single message has no holes. Its stamp says which gap it lies in, so it must keep
+ * COVER_MARGIN_US from the spans on both sides (the archive's beginning has no stamp). Gaps that are lost, and those
+ * at a run, are not cut. Returns its index, or SIZE_MAX: it lies in no such gap, nothing changed.
+ */
+size_t cover_cut(struct cover *c, const struct cover_item *item);
 
 /*
  * The last answer for the gap before span ${i} was complete and did not meet the previous span: the server has

@@ -2,7 +2,8 @@
  * What to ask the archive next: a value computed from coverage and what is already being asked. Pure.
  *
  * Order: where the archive ends (metadata, else the newest page), so that a screen is useful at once; then gaps,
- * newest first; then the past, down to the horizon.
+ * newest first; then the past, down to the horizon. With more than one lane, gaps that are worth it are cut in two,
+ * so that each half can be paged on its own.
  */
 #pragma once
 
@@ -12,33 +13,53 @@
 
 #include "core/cover.h"
 
-/*
- * How far below a boundary's stamp a query bounded by time begins. Archive stamps are the server's clock, which may
- * step back (NTP after a power cut); Dino uses five minutes since 2021. Costs nothing as long as the boundary's id is
- * met, because paging stops there.
- */
-#define PLAN_MARGIN_US (INT64_C(300) * 1000000)
+/* How far below a boundary's stamp a query bounded by time begins. Costs nothing as long as the boundary's id is met,
+ * because paging stops there. */
+#define PLAN_MARGIN_US COVER_MARGIN_US
+#define PLAN_CUT_PAGES 4 /* a gap is cut when it seems to hold so many pages: half of them are worth a question */
 
 enum plan_step {
-	PLAN_DONE,	/* nothing is missing */
+	PLAN_DONE,	/* nothing is missing, or all of it is being asked for */
 	PLAN_META,	/* ask where the archive begins and ends */
 	PLAN_NEWEST,	/* the newest page */
 	PLAN_BEFORE,	/* the page before span ${span} */
+	PLAN_CUT,	/* one message from the middle of the gap before span ${span}: the newest at or before end_us */
+};
+
+/* A question that is on its way. */
+struct plan_busy {
+	enum plan_step step;
+	const char *id; /* PLAN_BEFORE: first id of the span; PLAN_CUT: id below the gap, "" = the past */
 };
 
 struct plan_policy {
-	bool metadata_known;	/* this stream's answer is in */
-	int64_t horizon_us;	/* do not go into the past below this stamp; 0 = all */
-	bool by_time;		/* the boundary id was refused (item-not-found): bound by its stamp instead (B5) */
+	bool metadata_known;	 /* this stream's answer is in */
+	int64_t horizon_us;	 /* do not go into the past below this stamp; 0 = all */
+	const char *by_time_id;	 /* this boundary id was refused (item-not-found): bound by its stamp instead (B5);
+				  * NULL = none */
+	const struct plan_busy *busy;
+	size_t n_busy;
+	unsigned int lanes;	 /* questions at a time; 0 means 1 */
+	/* for cuts: */
+	int64_t start_us;	 /* stamp of the oldest message that the server has, 0 = unknown */
+	int64_t us_per_message;	 /* what pages have shown, 0 = unknown: nothing is cut */
+	uint32_t page;		 /* messages in a page */
+	const char *floor_id;	 /* the gap above this id ("" = the past) is empty up to floor_us; NULL = nothing is
+				  * known */
+	int64_t floor_us;
 };
 
 struct plan {
 	enum plan_step step;
-	size_t span;		/* PLAN_BEFORE */
+	size_t span;		/* PLAN_BEFORE, PLAN_CUT */
 	const char *cursor;	/* id to page back from; "" = from the end of the window; a view into the cover */
+	const char *below_id;	/* PLAN_CUT: id below the gap, "" = the past; a view */
 	int64_t start_us;	/* lower bound, 0 = none */
 	int64_t end_us;		/* upper bound, 0 = none */
+	bool by_time;
 };
 
 /* The next thing to ask. ${c} must outlive the result. */
 struct plan plan_next(const struct cover *c, const struct plan_policy *policy);
+/* Whether nothing is missing, asked for or not. */
+bool plan_is_done(const struct cover *c, const struct plan_policy *policy);

@@ -294,3 +294,27 @@ int archive_put_page(struct store *s, int64_t account, int64_t archive, const ch
 	r = end(&p, r);
 	return r < 0 ? err_trace(r) : 0;
 }
+
+int archive_gap_is_clean(struct store *s, int64_t archive, const char *below_id, const char *above_id, bool *ret)
+{
+	struct put p = { .s = s, .archive = archive };
+	struct aid below, above;
+	int64_t next = INT64_MIN;
+	int r;
+
+	r = aid_get(&p, below_id, &below);
+	if (r == 0)
+		r = aid_get(&p, above_id, &above);
+	if (r < 0)
+		return err_trace(r);
+	*ret = above.known && above.placed && (!*below_id || (below.known && below.placed));
+	if (*ret) {
+		_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_AID_BELOW);
+
+		put_i(&q, archive);
+		put_i(&q, above.key);
+		r = db_int(&q, INT64_MIN, &next);
+		*ret = next == (*below_id ? below.key : INT64_MIN);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}

@@ -67,3 +67,9 @@ int archive_put_page(struct store *s, int64_t account, int64_t archive, const ch
 
 /* Messages stored for this account. */
 int archive_count(struct store *s, int64_t account, uint64_t *ret);
+
+/*
+ * Whether nothing has a final place between these two archive ids ("" = before everything): no page can then be told
+ * from its stamps to stand on the wrong side of it. Messages that a lost session delivered live have such places.
+ */
+int archive_gap_is_clean(struct store *s, int64_t archive, const char *below_id, const char *above_id, bool *ret);

@@ -1,50 +1,74 @@
 /*
- * What to ask the archive, and what its answers mean. One question at a time; core/plan.h decides which, from
- * coverage alone. The next question leaves before the last answer is committed, so that the round trip and the
- * fsync overlap; should the commit fail, the question is withdrawn.
+ * What to ask the archive, and when. core/plan.h decides what, from coverage as it will be when every page that has come
+ * is stored; core/lanes.h decides how many at a time. So the round trip, the server's work and our fsync overlap.
  */
-#include "sync/engine-priv.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "link/link.h"
+#include "sync/engine-priv.h"
 
-static void query_deinit(struct query *q)
-{
-	for (size_t i = 0; i < q->n; i++)
-		free(q->items[i]);
-	free(q->items);
-	free(q->numbers);
-	free(q->above_id);
-	free(q->cursor);
-	*q = (struct query){ 0 };
-}
+#define DENSITY_MESSAGES 2000 /* how dense the archive is: about so many of the last messages say so */
 
-/* What came of a question is not kept: its stanzas have no effect, so they may be acknowledged. */
-static void skip_numbers(struct engine *e, const struct query *q)
+/* Its stanzas have no effect, so they may be acknowledged. */
+static void discard(struct engine *e, struct query *q)
 {
 	for (size_t i = 0; i < q->n; i++)
 		commit_skip(e, q->numbers[i]);
+	commit_skip(e, q->fin_n);
+	e->page_bytes -= q->bytes;
+	query_free(q);
+}
+
+static void arm_deadline(struct engine *e)
+{
+	int64_t first = 0;
+
+	for (const struct query *q = e->asked; q; q = q->next)
+		if (first == 0 || q->deadline_us < first)
+			first = q->deadline_us;
+	engine_arm(e, TIMER_QUERY, first ? first - e->io->boot_us(e->userdata) : -1);
 }
 
 /* Forget the question; late answers have an unknown number. */
-static void query_drop(struct engine *e)
+static void withdraw(struct engine *e, struct query *q)
 {
-	skip_numbers(e, &e->query);
-	query_deinit(&e->query);
+	discard(e, query_take(&e->asked, q->id));
+	arm_deadline(e);
+}
+
+void catchup_drop_all(struct engine *e)
+{
+	while (e->asked)
+		discard(e, query_take(&e->asked, e->asked->id));
+	while (e->whole)
+		discard(e, query_take(&e->whole, e->whole->id));
 	engine_arm(e, TIMER_QUERY, -1);
+	engine_arm(e, TIMER_STORE, -1);
+}
+
+static void forget_bounds(struct engine *e)
+{
+	str_set(&e->by_time_id, NULL);
+	str_set(&e->time_cursor, NULL);
+	e->window_pages = 0;
 }
 
 void catchup_stream_begins(struct engine *e)
 {
-	query_drop(e);
+	catchup_drop_all(e);
+	forget_bounds(e);
+	lanes_init(&e->lanes, e->policy.lanes ? e->policy.lanes : LANES_MAX);
+	str_set(&e->floor_id, NULL);
+	e->no_cuts = false;
+	e->seen_us = 0;
+	e->page_given = 0;
+	e->seen_n = 0;
+	e->slice = e->slice ? e->slice : SLICE_FIRST;
 	e->page_max = e->policy.page_max;
 	e->metadata_known = false;
-	e->by_time = false;
-	str_set(&e->time_cursor, NULL);
 	e->stalls = 0;
 	e->sync_error = false;
 	e->sync_wait_us = 0;
@@ -53,80 +77,153 @@ void catchup_stream_begins(struct engine *e)
 
 void catchup_stream_ends(struct engine *e)
 {
-	query_drop(e);
+	pages_flush(e);
+	catchup_drop_all(e);
 	engine_arm(e, TIMER_SYNC, -1);
 }
 
-static struct plan next_plan(const struct engine *e, const struct cover *cover)
+/* ---- asking ---- */
+
+static struct plan_policy policy_of(const struct engine *e, struct plan_busy busy[LANES_MAX])
 {
-	struct plan_policy policy = {
+	struct plan_policy p = {
 		.metadata_known = e->metadata_known,
-		.by_time = e->by_time,
+		.by_time_id = e->by_time_id,
+		.busy = busy,
+		.lanes = e->by_time_id ? 1 : e->lanes.n,
+		.start_us = e->meta_start_us,
+		.us_per_message = e->no_cuts || e->seen_n == 0 ? 0 : e->seen_us / (int64_t)e->seen_n + 1,
+		.page = e->page_given ? e->page_given : e->page_max,
+		.floor_id = e->floor_id,
+		.floor_us = e->floor_us,
 	};
-	struct plan p;
 
 	if (e->policy.horizon_us)
-		policy.horizon_us = e->io->real_us(e->userdata) - e->policy.horizon_us;
-	p = plan_next(cover, &policy);
-	if (p.step == PLAN_BEFORE && e->by_time && e->time_cursor)
-		p.cursor = e->time_cursor;
+		p.horizon_us = e->io->real_us(e->userdata) - e->policy.horizon_us;
+	for (const struct query *q = e->asked; q && p.n_busy < LANES_MAX; q = q->next)
+		busy[p.n_busy++] = (struct plan_busy){ q->step, q->step == PLAN_CUT ? q->below_id : q->above_id };
 	return p;
 }
 
-void catchup_prove(struct engine *e)
+static uint32_t messages_to_ask(const struct engine *e, const struct plan *p)
 {
-	struct cover cover = { 0 };
+	uint32_t share = LANES_MESSAGES_MAX / (e->lanes.n ? e->lanes.n : 1);
 
-	/* The commit may ask a question by itself; the drop must come after it. */
-	if (e->paused || e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
-		return;
-	query_drop(e);
-	e->unproven = 0;
-	e->metadata_known = false;
-	cover_copy(&cover, &e->cover);
-	cover_session_lost(&cover);
-	commit_cover(e, &cover);
-	cover_deinit(&cover);
-	catchup_go(e);
+	if (p->step == PLAN_CUT)
+		return 1;
+	if (p->step == PLAN_NEWEST)
+		return e->page_max < NEWEST_PAGE ? e->page_max : NEWEST_PAGE;
+	return e->page_max < share ? e->page_max : share;
 }
 
-/* Send the question that ${cover} asks for. */
-static void ask(struct engine *e, const struct cover *cover)
+static void send_question(struct engine *e, const struct plan *p, const struct query *q)
 {
-	struct plan p = next_plan(e, cover);
 	struct link_record rec;
 	int r;
 
-	if (p.step == PLAN_DONE)
-		return;
-	link_record_init(&rec, p.step == PLAN_META ? LINK_META_QUERY : LINK_QUERY);
-	e->query = (struct query){ .id = ++e->next_query, .step = p.step, .span = p.span, .by_time = e->by_time };
-	if (p.step == PLAN_META) {
-		rec.meta_query.query = e->query.id;
+	link_record_init(&rec, p->step == PLAN_META ? LINK_META_QUERY : LINK_QUERY);
+	if (p->step == PLAN_META) {
+		rec.meta_query.query = q->id;
 	} else {
-		rec.query.query = e->query.id;
+		rec.query.query = q->id;
 		rec.query.backward = true;
-		rec.query.cursor = p.cursor;
-		rec.query.start_us = p.start_us;
-		rec.query.end_us = p.end_us;
-		rec.query.max = e->page_max;
+		rec.query.cursor = p->cursor;
+		rec.query.start_us = p->start_us;
+		rec.query.end_us = p->end_us;
+		rec.query.max = messages_to_ask(e, p);
 	}
-	e->query.cursor = xstrdup(p.cursor);
-	if (p.step == PLAN_BEFORE) {
-		e->query.above_id = xstrdup(cover->spans[p.span].first.id);
-		e->query.above_us = cover->spans[p.span].first.us;
-		e->query.run = cover->spans[p.span].flags & SPAN_RUN;
-	}
-	engine_arm(e, TIMER_QUERY, QUERY_DEADLINE_US);
 	r = e->io->send(e->userdata, &rec);
 	if (r < 0)
 		log_debug("%s: question not sent: %s", e->account.jid, strerror(-r));
 }
 
+/*
+ * A cut is placed by its stamp alone. Where a lost session left messages at places of its own, that could be the wrong
+ * side of them: such a gap is filled from above, in one lane.
+ */
+static bool may_cut(struct engine *e, const char *below_id)
+{
+	const struct cover *c = &e->cover;
+	bool clean = true;
+	size_t i = 0;
+
+	/* The gap as it is stored now; what is expected above it has no place yet. The answer is checked again. */
+	while (*below_id && i < c->n && strcmp(c->spans[i].last.id, below_id) != 0)
+		i++;
+	if (*below_id)
+		i++;
+	if (i >= c->n)
+		return true;
+	if (archive_gap_is_clean(e->store, e->archive, below_id, c->spans[i].first.id, &clean) >= 0 && clean)
+		return true;
+	str_set(&e->floor_id, below_id);
+	e->floor_us = INT64_MAX;
+	return false;
+}
+
+/* Send the next question that ${cover} asks for. False if there is none. */
+static bool ask(struct engine *e, const struct cover *cover)
+{
+	struct plan_busy busy[LANES_MAX];
+	struct plan_policy policy = policy_of(e, busy);
+	struct plan p = plan_next(cover, &policy);
+	struct query *q;
+
+	if (p.step == PLAN_DONE || (p.step == PLAN_CUT && !may_cut(e, p.below_id)))
+		return false;
+	if (p.by_time && e->time_cursor)
+		p.cursor = e->time_cursor;
+	q = query_new(++e->next_query, &p, cover);
+	q->asked_us = e->io->boot_us(e->userdata);
+	q->deadline_us = q->asked_us + QUERY_DEADLINE_US;
+	query_push(&e->asked, q);
+	send_question(e, &p, q);
+	return true;
+}
+
+/* The gap whose boundary the archive did not know is closed, or begins elsewhere. */
+static bool bounds_are_stale(const struct engine *e, const struct cover *c)
+{
+	for (size_t i = 0; e->by_time_id && i < c->n; i++)
+		if (strcmp(c->spans[i].first.id, e->by_time_id) == 0)
+			return false;
+	return e->by_time_id;
+}
+
+static void ask_all(struct engine *e)
+{
+	_cleanup_(cover_deinit) struct cover expected = { 0 };
+
+	if (bounds_are_stale(e, &e->cover))
+		forget_bounds(e);
+	/* What has come and is not stored is memory: no more than one page a lane. */
+	if (query_count(e->whole) > e->lanes.n || !pages_expected(e, &expected))
+		return;
+	while (query_count(e->asked) < e->lanes.n && ask(e, &expected))
+		;
+	if (query_count(e->asked) < e->lanes.n)
+		lanes_idle(&e->lanes);
+	arm_deadline(e);
+}
+
 bool catchup_done(const struct engine *e)
 {
-	return e->ready && !e->query.id && !e->sync_error &&
-	       (e->session.archive == ARCHIVE_NONE || next_plan(e, &e->cover).step == PLAN_DONE);
+	struct plan_busy busy[LANES_MAX];
+	struct plan_policy policy = policy_of(e, busy);
+
+	return e->ready && !e->asked && !e->whole && !e->sync_error &&
+	       (e->session.archive == ARCHIVE_NONE || plan_is_done(&e->cover, &policy));
+}
+
+bool catchup_fetching(const struct engine *e, const struct span *s)
+{
+	const struct query *lists[] = { e->asked, e->whole };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (const struct query *q = lists[i]; q; q = q->next)
+			if (q->step == PLAN_BEFORE && strcmp(q->above_id, s->first.id) == 0)
+				return true;
+	return false;
 }
 
 static void note_done(struct engine *e)
@@ -140,33 +237,50 @@ static void note_done(struct engine *e)
 		 cover_count_gaps(&e->cover, true));
 }
 
+void catchup_prove(struct engine *e)
+{
+	_cleanup_(cover_deinit) struct cover cover = { 0 };
+
+	/* The commit may ask a question by itself; the drop must come after it. */
+	if (e->paused || e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
+		return;
+	catchup_drop_all(e);
+	e->unproven = 0;
+	e->metadata_known = false;
+	cover_copy(&cover, &e->cover);
+	cover_session_lost(&cover);
+	commit_cover(e, &cover);
+	catchup_go(e);
+}
+
 void catchup_go(struct engine *e)
 {
-	if (!e->ready || e->query.id || e->paused || e->store_failing || e->sync_error ||
-	    e->session.archive == ARCHIVE_NONE) {
+	if (!e->ready || e->paused || e->store_failing || e->sync_error || e->session.archive == ARCHIVE_NONE) {
 		note_done(e);
 		return;
 	}
-	if (e->unproven >= PROVE_EVERY && cover_count_gaps(&e->cover, false) == 0) {
+	if (!e->asked && !e->whole && e->unproven >= PROVE_EVERY && cover_count_gaps(&e->cover, false) == 0) {
 		catchup_prove(e);
 		return;
 	}
-	ask(e, &e->cover);
+	ask_all(e);
 	note_done(e);
 	e->io->event(e->userdata, HUB_SYNC);
 }
 
+/* ---- trouble ---- */
+
 /* The archive does not answer usefully: leave it alone for a while. The gap stays open and visible. */
 static void give_up_for_now(struct engine *e, const char *why)
 {
-	query_drop(e);
+	catchup_drop_all(e);
+	forget_bounds(e);
+	lanes_trouble(&e->lanes);
 	e->sync_wait_us = e->sync_wait_us ? e->sync_wait_us * 2 : SYNC_RETRY_US;
 	if (e->sync_wait_us > SYNC_RETRY_CAP_US)
 		e->sync_wait_us = SYNC_RETRY_CAP_US;
 	e->sync_error = true;
 	e->stalls = 0;
-	e->by_time = false;
-	str_set(&e->time_cursor, NULL);
 	log_warning("%s: the server's archive does not answer (%s); next try in %lld s", LOG_JID(e->account.jid), why,
 		    (long long)(e->sync_wait_us / 1000000));
 	engine_set_reason(e, "Remote", why);
@@ -174,221 +288,169 @@ static void give_up_for_now(struct engine *e, const char *why)
 	e->io->event(e->userdata, HUB_SYNC);
 }
 
-/* A page is more than we hold in memory: ask for less at a time. */
-static void too_much(struct engine *e)
+/* More than we hold in memory: ask for less at a time. */
+static void too_much(struct engine *e, struct query *q)
 {
-	if (e->page_max <= PAGE_LEAST || e->query.n >= PAGE_ITEMS_MAX) {
+	if (e->page_max <= PAGE_LEAST || q->n >= PAGE_ITEMS_MAX) {
 		give_up_for_now(e, "it sends more than it was asked for");
 		return;
 	}
 	e->page_max = e->page_max / 4 > PAGE_LEAST ? e->page_max / 4 : PAGE_LEAST;
 	log_debug("%s: big messages: pages of %u from here on", e->account.jid, e->page_max);
-	query_drop(e);
+	lanes_trouble(&e->lanes);
+	withdraw(e, q);
 	catchup_go(e);
 }
 
-void catchup_item(struct engine *e, const struct message *m)
+/* So an archive that answers nonsense costs a few questions, never a loop. */
+void catchup_stalled(struct engine *e, struct query *q)
 {
-	struct query *q = &e->query;
+	_cleanup_(freep) char *above = xstrdup(q->above_id);
+	bool run = q->run, by_time = q->by_time;
 
-	if (!q->id || m->query != q->id || q->step == PLAN_META) {
-		commit_skip(e, m->n);
-		return;
-	}
-	q->bytes += message_size(m);
-	if (q->n >= PAGE_ITEMS_MAX || q->bytes > PAGE_BYTES_MAX) {
-		commit_skip(e, m->n);
-		too_much(e);
-		return;
-	}
-	if (q->n == q->cap) {
-		q->cap = q->cap ? q->cap * 2 : 64;
-		q->items = xrealloc(q->items, q->cap, sizeof(*q->items));
-		q->numbers = xrealloc(q->numbers, q->cap, sizeof(*q->numbers));
-	}
-	q->items[q->n] = message_copy(m);
-	q->numbers[q->n++] = e->counted ? m->n : 0;
-}
-
-/* The page as coverage sees it. Ends that had no message inside are in RSM's first and last alone. */
-static struct cover_item *cover_items(const struct query *q, const struct link_fin *f, size_t *ret_n)
-{
-	struct cover_item *items = xnewn(struct cover_item, q->n + 2);
-	size_t n = 0;
-
-	if (*f->first && (q->n == 0 || strcmp(q->items[0]->archive_id, f->first) != 0))
-		items[n++] = (struct cover_item){ f->first, q->n ? q->items[0]->archive_us : 0 };
-	for (size_t i = 0; i < q->n; i++)
-		items[n++] = (struct cover_item){ q->items[i]->archive_id, q->items[i]->archive_us };
-	if (*f->last && (n == 0 || strcmp(items[n - 1].id, f->last) != 0))
-		items[n++] = (struct cover_item){ f->last, n ? items[n - 1].us : 0 };
-	*ret_n = n;
-	return items;
-}
-
-/*
- * An answer that did not move anything and is not the end: ask once more by time instead of by id, then give up for a
- * while. So an archive that answers nonsense costs a few questions, never a loop (A14).
- */
-static void stalled(struct engine *e)
-{
+	discard(e, q);
 	if (++e->stalls >= STALLS_MAX) {
 		give_up_for_now(e, "its answers lead nowhere");
 		return;
 	}
-	if (e->query.run) {
-		query_drop(e);
+	catchup_drop_all(e);
+	if (run) {
 		catchup_prove(e);
 		return;
 	}
-	query_drop(e);
-	e->by_time = !e->by_time;
-	e->window_pages = 0;
-	str_set(&e->time_cursor, NULL);
+	forget_bounds(e);
+	if (!by_time)
+		str_set(&e->by_time_id, above);
 	catchup_go(e);
 }
 
-/* What the answer does to coverage. Returns false if nothing moved. */
-static bool apply_page(struct engine *e, const struct query *q, struct cover *cover, const struct cover_page *page,
-		       bool complete, size_t *ret_span)
+void catchup_failed(struct engine *e, const struct link_query_failed *f)
 {
-	size_t spans = cover->n;
-	size_t span;
-	bool met;
+	struct query *q = query_find(e->asked, f->query);
+	bool unknown_id = strcmp(f->condition, "item-not-found") == 0;
 
-	if (q->step == PLAN_NEWEST) {
-		*ret_span = cover_newest(cover, page, complete, e->io->real_us(e->userdata));
-		return page->n > 0 || complete;
+	commit_skip(e, f->n);
+	if (!q)
+		return;
+	log_debug("%s: archive refused: %s", e->account.jid, f->condition);
+	if (q->step == PLAN_BEFORE && !q->by_time && unknown_id && q->run) {
+		/* A live message that the archive does not know any more: look at its newest page instead. */
+		withdraw(e, q);
+		catchup_prove(e);
+	} else if (q->step == PLAN_BEFORE && !q->by_time && unknown_id) {
+		/* The boundary has expired at the server: its stamp still says where it was (B1, B5). */
+		if (!e->by_time_id)
+			str_set(&e->by_time_id, q->above_id);
+		withdraw(e, q);
+		catchup_go(e);
+	} else if (q->step == PLAN_META) {
+		/* A convenience: without it what is lost is only recorded more cautiously. */
+		withdraw(e, q);
+		e->metadata_known = true;
+		e->meta_start_us = e->meta_end_us = 0;
+		catchup_go(e);
+	} else if (q->step == PLAN_CUT) {
+		withdraw(e, q);
+		e->no_cuts = true;
+		catchup_go(e);
+	} else if (e->lanes.n > 1) {
+		/* Perhaps only too many at a time. */
+		withdraw(e, q);
+		lanes_trouble(&e->lanes);
+		catchup_go(e);
+	} else {
+		give_up_for_now(e, *f->text ? f->text : f->condition);
 	}
-	/* "Before X" with X in it, or with the newest that we hold: the server did not read the question (A14). */
-	if (!q->by_time && (cover_page_has(page, q->above_id) || cover_page_has(page, cover->spans[q->span].last.id)))
-		return false;
-	span = cover_before(cover, q->span, page, complete, q->by_time, &met);
-	if (complete && !met) {
-		spans = cover->n;
-		cover_exhausted(cover, span, e->meta_start_us);
-		span -= spans - cover->n;
-		if (cover->spans[span].flags & SPAN_LOST)
-			log_info("%s: a gap cannot be filled any more: the server has dropped it",
-				 LOG_JID(e->account.jid));
+}
+
+void catchup_timeout(struct engine *e)
+{
+	int64_t now = e->io->boot_us(e->userdata);
+	bool late = false;
+
+	for (struct query *q = e->asked, *next; q; q = next) {
+		next = q->next;
+		if (q->deadline_us > now)
+			continue;
+		late = true;
+		discard(e, query_take(&e->asked, q->id));
 	}
-	*ret_span = span;
-	return complete || (met && q->span > 0) || cover->n != spans || strcmp(cover->spans[span].first.id, q->above_id) != 0;
+	arm_deadline(e);
+	if (!late)
+		return;
+	lanes_trouble(&e->lanes);
+	if (++e->stalls >= STALLS_MAX)
+		give_up_for_now(e, "no answer in time");
+	else
+		catchup_go(e);
 }
 
-/* A page asked for by time that lies wholly above the boundary: go on down the window. */
-static bool above_boundary(const struct query *q, const struct cover_page *page, bool complete)
+/* ---- answers ---- */
+
+void catchup_item(struct engine *e, const struct message *m)
 {
-	return q->by_time && !complete && page->n && q->above_us && page->items[0].us > q->above_us &&
-	       strcmp(page->items[0].id, q->cursor) != 0;
-}
+	struct query *q = query_find(e->asked, m->query);
+	size_t size = message_size(m);
 
-/*
- * A result over a limit of the wire may have lost its stamp: it gets its neighbour's, so that its place and its time
- * are about right. Coverage has been computed without.
- */
-static void fill_stamps(struct query *q)
-{
-	int64_t us = 0;
-
-	for (size_t i = q->n; i-- > 0; us = q->items[i]->archive_us)
-		if (q->items[i]->archive_us == 0)
-			q->items[i]->archive_us = us;
-	for (size_t i = 1; i < q->n; i++)
-		if (q->items[i]->archive_us == 0)
-			q->items[i]->archive_us = q->items[i - 1]->archive_us;
-}
-
-static void note_progress(struct engine *e, const struct cover_page *page, bool in_window)
-{
-	e->stalls = 0;
-	e->sync_wait_us = 0;
-	e->by_time = in_window;
-	e->window_pages = in_window ? e->window_pages + 1 : 0;
-	str_set(&e->time_cursor, in_window ? page->items[0].id : NULL);
-}
-
-/* The page is whole: store it with its coverage. The next question leaves before the fsync. */
-static void store_page(struct engine *e, uint32_t fin_n, struct cover *cover, size_t span, const char *above_id)
-{
-	_cleanup_(freep) char *below = xstrdup(span > 0 && span < cover->n ? cover->spans[span - 1].last.id : "");
-	struct query q = e->query;
-	bool joined = cover->n < e->cover.n;
-	size_t new_ids = 0;
-
-	fill_stamps(&q);
-	e->query = (struct query){ 0 };
-	engine_arm(e, TIMER_QUERY, -1);
-	if (!e->paused)
-		ask(e, cover);
-	if (commit_page(e, &q, fin_n, below, above_id, cover, &new_ids) < 0) {
-		skip_numbers(e, &q);
-		commit_skip(e, fin_n);
-		query_drop(e);
+	if (!q || q->step == PLAN_META) {
+		commit_skip(e, m->n);
+		return;
 	}
-	e->barren_pages = new_ids || joined ? 0 : e->barren_pages + 1;
-	query_deinit(&q);
+	if (q->n >= PAGE_ITEMS_MAX || e->page_bytes + size > PAGE_BYTES_MAX) {
+		commit_skip(e, m->n);
+		too_much(e, q);
+		return;
+	}
+	query_add(q, m, e->counted ? m->n : 0);
+	e->page_bytes += size;
+}
+
+static void note_density(struct engine *e, const struct query *q)
+{
+	int64_t first = q->n ? q->stamps[0] : 0, last = q->n ? q->stamps[q->n - 1] : 0;
+
+	if (q->step == PLAN_BEFORE && !q->complete && q->n)
+		e->page_given = (uint32_t)q->n;
+	if (q->n < 2 || q->by_time || first == 0 || last < first)
+		return;
+	if (e->seen_n > DENSITY_MESSAGES) {
+		e->seen_n /= 2;
+		e->seen_us /= 2;
+	}
+	e->seen_us += last - first;
+	e->seen_n += q->n - 1;
 }
 
 void catchup_fin(struct engine *e, const struct link_fin *f)
 {
-	struct query *q = &e->query;
-	_cleanup_(freep) struct cover_item *items = NULL;
-	_cleanup_(freep) char *above = NULL;
-	struct cover cover = { 0 };
-	struct cover_page page = { 0 };
-	size_t span = 0;
-	bool in_window;
+	struct query *q = query_find(e->asked, f->query);
+	int64_t now = e->io->boot_us(e->userdata);
 
-	if (!q->id || f->query != q->id || q->step == PLAN_META) {
+	if (!q || q->step == PLAN_META) {
 		commit_skip(e, f->n);
 		return;
 	}
-	/* Live messages that came before this answer must be in the coverage that it is joined to. */
-	if (commit_now(e) < 0) {
-		commit_skip(e, f->n);
-		query_drop(e);
-		return;
-	}
-	/* Coverage changed under the question (never while one is asked, as far as we know): ask anew. */
-	if (q->step == PLAN_BEFORE && (q->span >= e->cover.n || strcmp(e->cover.spans[q->span].first.id, q->above_id) != 0)) {
-		commit_skip(e, f->n);
-		query_drop(e);
-		catchup_go(e);
-		return;
-	}
-	items = cover_items(q, f, &page.n);
-	page.items = items;
-	cover_copy(&cover, &e->cover);
-	if (q->step == PLAN_BEFORE)
-		above = xstrdup(q->by_time && *q->cursor ? q->cursor : q->above_id);
-	else if (q->step == PLAN_NEWEST && cover_is_live(&cover))
-		above = xstrdup(cover.spans[cover.n - 1].first.id);
-	in_window = above_boundary(q, &page, f->complete);
-	if ((!apply_page(e, q, &cover, &page, f->complete, &span) && !in_window) ||
-	    e->window_pages > WINDOW_PAGES_MAX || e->barren_pages > BARREN_PAGES_MAX) {
-		cover_deinit(&cover);
-		commit_skip(e, f->n);
-		e->barren_pages = 0;
-		stalled(e);
-		return;
-	}
-	note_progress(e, &page, in_window);
-	store_page(e, f->n, &cover, span, str_or_empty(above));
-	cover_deinit(&cover);
-	note_done(e);
-	e->io->event(e->userdata, HUB_SYNC);
+	query_take(&e->asked, q->id);
+	query_finish(q, f);
+	query_push(&e->whole, q);
+	arm_deadline(e);
+	if (q->step != PLAN_CUT)
+		lanes_page(&e->lanes, now, (unsigned int)q->n, now - q->asked_us);
+	note_density(e, q);
+	engine_arm(e, TIMER_STORE, 0);
+	catchup_go(e);
 }
 
 void catchup_meta(struct engine *e, const struct link_meta *m)
 {
-	struct cover cover = { 0 };
+	_cleanup_(cover_deinit) struct cover cover = { 0 };
+	struct query *q = query_find(e->asked, m->query);
 	bool changed = false;
 
 	commit_skip(e, m->n);
-	if (!e->query.id || m->query != e->query.id || e->query.step != PLAN_META)
+	if (!q || q->step != PLAN_META)
 		return;
-	query_drop(e);
+	withdraw(e, q);
 	e->metadata_known = true;
 	e->meta_start_us = m->empty ? 0 : m->start_us;
 	e->meta_end_us = m->empty ? 0 : m->end_us;
@@ -404,54 +466,7 @@ void catchup_meta(struct engine *e, const struct link_meta *m)
 			changed = cover_confirm_end(&cover, m->end_id);
 		}
 	}
-	if (changed && commit_cover(e, &cover) < 0) {
-		cover_deinit(&cover);
+	if (changed && commit_cover(e, &cover) < 0)
 		return;
-	}
-	cover_deinit(&cover);
 	catchup_go(e);
-}
-
-void catchup_failed(struct engine *e, const struct link_query_failed *f)
-{
-	bool by_id = e->query.step == PLAN_BEFORE && !e->query.by_time;
-
-	commit_skip(e, f->n);
-	if (!e->query.id || f->query != e->query.id)
-		return;
-	log_debug("%s: archive refused: %s", e->account.jid, f->condition);
-	if (by_id && strcmp(f->condition, "item-not-found") == 0) {
-		/* A live message that the archive does not know any more: look at its newest page instead. */
-		if (e->query.run) {
-			query_drop(e);
-			catchup_prove(e);
-			return;
-		}
-		/* The boundary has expired at the server: its stamp still says where it was (B1, B5). */
-		query_drop(e);
-		e->by_time = true;
-		str_set(&e->time_cursor, NULL);
-		catchup_go(e);
-		return;
-	}
-	if (e->query.step == PLAN_META) {
-		/* A convenience: without it what is lost is only recorded more cautiously. */
-		query_drop(e);
-		e->metadata_known = true;
-		e->meta_start_us = e->meta_end_us = 0;
-		catchup_go(e);
-		return;
-	}
-	give_up_for_now(e, *f->text ? f->text : f->condition);
-}
-
-void catchup_timeout(struct engine *e)
-{
-	if (!e->query.id)
-		return;
-	query_drop(e);
-	if (++e->stalls >= STALLS_MAX)
-		give_up_for_now(e, "no answer in time");
-	else
-		catchup_go(e);
 }

@@ -336,30 +336,31 @@ int commit_now(struct engine *e)
 	return 0;
 }
 
-int commit_page(struct engine *e, const struct query *q, uint32_t fin_n, const char *below_id, const char *above_id,
+int commit_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids)
 {
-	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
+	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n - from + 1);
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
+	size_t n = q->n - from;
 	int r;
 
 	r = store_begin(e->store);
 	if (r >= 0)
 		r = archive_put_page(e->store, e->account.id, e->archive, e->account.jid,
-				     (const struct message *const *)q->items, q->n, below_id, above_id, false,
+				     (const struct message *const *)q->items + from, n, below_id, above_id, false,
 				     e->io->real_us(e->userdata), out);
 	if (r >= 0) {
 		*ret_new_ids = 0;
-		for (size_t i = 0; i < q->n; i++) {
+		for (size_t i = 0; i < n; i++) {
 			new_messages += out[i].result == PUT_NEW;
 			*ret_new_ids += out[i].aid_is_new;
 		}
-		for (size_t i = 0; e->counted && i < q->n; i++)
+		for (size_t i = from; e->counted && i < q->n; i++)
 			if (q->numbers[i])
 				ackline_done(&line, q->numbers[i]);
-		if (e->counted && fin_n)
-			ackline_done(&line, fin_n);
+		if (e->counted && from == 0 && q->fin_n)
+			ackline_done(&line, q->fin_n);
 		r = commit_finish(e, &line, cover);
 	}
 	if (r < 0)
@@ -367,7 +368,7 @@ int commit_page(struct engine *e, const struct query *q, uint32_t fin_n, const c
 	step("page.commit");
 	e->messages += new_messages;
 	commit_succeeded(e);
-	if (q->n)
+	if (n)
 		e->io->event(e->userdata, HUB_FEED);
 	return 0;
 }

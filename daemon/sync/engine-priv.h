@@ -8,9 +8,11 @@
 #include "core/ackline.h"
 #include "core/backoff.h"
 #include "core/cover.h"
+#include "core/lanes.h"
 #include "core/plan.h"
 #include "store/archive.h"
 #include "sync/engine.h"
+#include "sync/query.h"
 
 #define COMMIT_DELAY_US (INT64_C(50) * 1000) /* group commit: nobody sees 50 ms, an fsync costs 5 to 20 on eMMC */
 #define LAZY_COMMIT_US (INT64_C(5) * 1000000) /* stanzas without effect (presence, answers): only h moves */
@@ -24,30 +26,21 @@
 #define SYNC_RETRY_CAP_US (INT64_C(600) * 1000000)
 #define STALLS_MAX 2			      /* answers without progress before giving up for a while (A14) */
 #define PROVE_EVERY 100 /* live messages until a page proves them: one question more, and a new session re-reads few */
-#define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
-#define BARREN_PAGES_MAX 50 /* pages in a row with nothing new before a pause: re-reading 12,000 is not a loop */
 #define GRANT_STEP 1000			      /* outbound numbers reserved at a time */
 #define PENDING_BYTES_MAX (16u << 20)	      /* live records in memory while the store refuses; the server keeps the rest */
-#define PAGE_BYTES_MAX (32u << 20)	      /* a page in memory; 250 ordinary messages are 300 kB */
+#define PAGE_BYTES_MAX (32u << 20)	      /* pages in memory; 250 ordinary messages are 300 kB */
+#define NEWEST_PAGE 50	   /* messages: a screen of the newest, without waiting for more */
+/* Messages asked for in all lanes together: below the 2000 stanzas that the wire takes in uncommitted, with room for
+ * what arrives live between them. */
+#define LANES_MESSAGES_MAX 1000
+#define SLICE_US (INT64_C(10) * 1000)	      /* a page is stored in slices of so long: a call of an app waits for one */
+#define SLICE_FIRST 50			      /* messages, as long as nothing is measured */
+#define SLICE_LEAST 25			      /* messages; less makes the fsync the whole cost */
+#define FLUSH_SLICES_MAX 8		      /* of pages that are whole, when the stream ends: tens of ms */
 #define PAGE_LEAST 10			      /* messages; 10 of the largest fit into PAGE_BYTES_MAX ten times */
 #define PAGE_ITEMS_MAX 1000		      /* a server that sends more than was asked for is cut off */
 
 enum engine_state { ENGINE_OFF, ENGINE_WAIT, ENGINE_DIAL, ENGINE_AUTH, ENGINE_BIND, ENGINE_ONLINE, ENGINE_REFUSED, ENGINE_STATES };
-
-/* A question to the archive that is not answered yet, and the page as far as it has come in. */
-struct query {
-	uint32_t id; /* 0 = none */
-	enum plan_step step;
-	size_t span;	 /* PLAN_BEFORE */
-	char *above_id;	 /* PLAN_BEFORE: first id of that span when asked; owned */
-	int64_t above_us; /* ... and its stamp */
-	char *cursor;	 /* what was asked from; owned */
-	bool by_time;
-	bool run;	 /* that span was a run of live messages */
-	struct message **items; /* owned copies, as they came */
-	uint32_t *numbers;	/* their stanza numbers */
-	size_t n, cap, bytes;
-};
 
 /* A roster item as received, owned. */
 struct roster_entry {
@@ -97,14 +90,24 @@ struct engine {
 	int64_t archive;	/* rowid of the account's own archive */
 	struct cover cover;	/* as committed */
 	bool ready;
-	struct query query;
+	struct query *asked;	/* questions on their way */
+	struct query *whole;	/* answers, being stored in the order they came */
+	size_t page_bytes;	/* in both */
 	uint32_t next_query;
+	struct lanes lanes;
+	size_t slice;		/* messages to store at a time */
 	bool metadata_known;
 	unsigned int unproven;	/* live messages claimed since the archive was last asked */
 	int64_t meta_start_us, meta_end_us;
-	bool by_time;
-	char *time_cursor;	/* by_time: where the last page began; owned */
+	char *by_time_id;	/* the boundary that the archive does not know: first id of the span above; NULL = none */
+	char *time_cursor;	/* by_time_id: where the last page began; owned */
+	char *floor_id;		/* the gap above this id was found empty up to floor_us; owned, NULL = none */
+	int64_t floor_us;
+	bool no_cuts;		/* a cut was refused on this stream */
+	int64_t seen_us;	/* archive time that pages spanned lately, and their messages: how dense it is */
+	uint64_t seen_n;
 	uint32_t page_max;	/* policy's, or less when messages are big */
+	uint32_t page_given;	/* messages in the last full page: the server may give fewer than was asked for */
 	unsigned int stalls, window_pages, barren_pages;
 	int64_t sync_wait_us;	/* 0 = no error */
 	bool sync_error;
@@ -136,10 +139,11 @@ void commit_soon(struct engine *e);
 /* Commit everything pending now. 0, or -errno with everything kept for a later try. */
 int commit_now(struct engine *e);
 /*
- * The page that ${q} received, its coverage and the session row, in one transaction. ${cover} becomes the engine's
- * when it succeeds (and is left empty). Numbers of the query's stanzas and ${fin_n} become durable.
+ * The messages [from, n) of ${q}, the coverage that they prove and the session row, in one transaction. ${cover}
+ * becomes the engine's when it succeeds (and is left empty). The numbers of these stanzas become durable, with from 0
+ * that of the answer too. *ret_new_ids: archive ids that were not known.
  */
-int commit_page(struct engine *e, const struct query *q, uint32_t fin_n, const char *below_id, const char *above_id,
+int commit_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids);
 /*
  * The last lines of every transaction: coverage (if not NULL), the session row with ${line}'s h, the commit, and only
@@ -159,16 +163,32 @@ int commit_cover(struct engine *e, struct cover *cover);
 /* Same meaning as ackline_seen() on the committed line; kills the wire when the number is impossible. */
 bool commit_repeated(struct engine *e, uint32_t n);
 
-/* catchup.c */
+/* catchup.c: what to ask, when, and what comes of it */
 void catchup_stream_begins(struct engine *e);
 void catchup_stream_ends(struct engine *e);
 /* What live delivery claimed is to be proven: forget the run, ask from the last page on. */
 void catchup_prove(struct engine *e);
-/* Ask the next thing, if there is one and nothing is being asked. */
+/* Ask the next things, as many as may be asked. */
 void catchup_go(struct engine *e);
 void catchup_item(struct engine *e, const struct message *m);
 void catchup_fin(struct engine *e, const struct link_fin *f);
 void catchup_meta(struct engine *e, const struct link_meta *m);
 void catchup_failed(struct engine *e, const struct link_query_failed *f);
 void catchup_timeout(struct engine *e);
+/* Nothing is missing, asked for or waiting to be stored. */
 bool catchup_done(const struct engine *e);
+/* The gap before this span is being fetched. */
+bool catchup_fetching(const struct engine *e, const struct span *s);
+/* Drop every question and every page that is not stored: their stanzas have no effect. */
+void catchup_drop_all(struct engine *e);
+/* An answer moved nothing: ask once more in another way, then leave the archive alone for a while (A14). Takes ${q},
+ * which is on no list. */
+void catchup_stalled(struct engine *e, struct query *q);
+
+/* pages.c: pages that are whole become part of the archive */
+/* Store the next slice of the oldest page; TIMER_STORE. */
+void pages_store(struct engine *e);
+/* The stream ends: store what is whole, as far as it does not take long. */
+void pages_flush(struct engine *e);
+/* What coverage will be when all whole pages are stored. False: one of them needs to be looked at first. */
+bool pages_expected(const struct engine *e, struct cover *ret);

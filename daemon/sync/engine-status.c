@@ -11,11 +11,15 @@ const struct account *engine_account(const struct engine *e)
 	return &e->account;
 }
 
-const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive, size_t *ret_fetching)
+const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive)
 {
 	*ret_archive = e->archive;
-	*ret_fetching = e->query.id && e->query.step == PLAN_BEFORE ? e->query.span : SIZE_MAX;
 	return &e->cover;
+}
+
+bool engine_fetching(const struct engine *e, size_t i)
+{
+	return i < e->cover.n && catchup_fetching(e, &e->cover.spans[i]);
 }
 
 void engine_archive_ends(const struct engine *e, int64_t *ret_start_us, int64_t *ret_end_us)
@@ -47,21 +51,32 @@ static const char *account_state(const struct engine *e)
 	return "offline";
 }
 
+/* The most urgent thing that is being asked: gaps come before the past. */
+static const char *phase(const struct engine *e)
+{
+	const struct query *q = e->asked ? e->asked : e->whole;
+
+	if (!q)
+		return "";
+	if (q->step == PLAN_META || q->step == PLAN_NEWEST)
+		return q->step == PLAN_META ? "metadata" : "newest";
+	for (size_t i = 1; i < e->cover.n; i++)
+		if (engine_fetching(e, i))
+			return "gap";
+	return "past";
+}
+
 static void sync_status(const struct engine *e, struct account_status *ret)
 {
-	bool past = e->query.step == PLAN_BEFORE && e->query.span == 0;
-
 	ret->sync_phase = "";
 	ret->sync_state = "idle";
 	if (e->paused) {
 		ret->sync_state = "paused";
 	} else if (e->sync_error || e->store_failing) {
 		ret->sync_state = "error";
-	} else if (e->query.id) {
-		ret->sync_state = past ? "backfilling" : "catching-up";
-		ret->sync_phase = e->query.step == PLAN_META ? "metadata" :
-				  e->query.step == PLAN_NEWEST ? "newest" :
-				  past ? "past" : "gap";
+	} else if (e->asked || e->whole) {
+		ret->sync_phase = phase(e);
+		ret->sync_state = strcmp(ret->sync_phase, "past") == 0 ? "backfilling" : "catching-up";
 	} else if (e->state == ENGINE_ONLINE && !e->ready) {
 		ret->sync_state = "catching-up";
 	}

@@ -104,6 +104,8 @@ struct engine *engine_free(struct engine *e)
 	free(e->address);
 	free(e->mechanism);
 	free(e->time_cursor);
+	free(e->by_time_id);
+	free(e->floor_id);
 	free(e);
 	return NULL;
 }
@@ -340,6 +342,9 @@ void engine_timer(struct engine *e, enum engine_timer which)
 		break;
 	case TIMER_QUERY:
 		catchup_timeout(e);
+		break;
+	case TIMER_STORE:
+		pages_store(e);
 		break;
 	case TIMER_SYNC:
 		e->sync_error = false;

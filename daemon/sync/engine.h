@@ -30,6 +30,7 @@ enum engine_timer {
 	TIMER_DEADLINE, /* the wire must have reached the next phase by then, or it is killed */
 	TIMER_COMMIT,	/* group commit of live messages */
 	TIMER_QUERY,	/* an archive answer is due */
+	TIMER_STORE,	/* store the next slice of a page: at once, but after whatever else waits in the loop */
 	TIMER_SYNC,	/* try the archive, or the store, again after an error */
 	ENGINE_TIMERS
 };
@@ -54,6 +55,8 @@ struct engine_io {
 struct engine_policy {
 	int64_t horizon_us; /* how far back in time history is kept in sync, as a length; 0 = all */
 	uint32_t page_max;  /* messages to ask for in a page */
+	unsigned int lanes;  /* pages to ask for at a time, at most; 0 = LANES_MAX */
+	uint32_t slice;	     /* messages to store at a time, at most; 0 = as many as SLICE_US allows */
 	int64_t deadline_us; /* for each step of a connect: TCP, TLS, features, authentication ... */
 };
 
@@ -84,5 +87,7 @@ void engine_timer(struct engine *e, enum engine_timer which);
 
 const struct account *engine_account(const struct engine *e);
 void engine_status(const struct engine *e, struct account_status *ret);
-const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive, size_t *ret_fetching);
+const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive);
+/* Whether the gap before span ${i} is being fetched. */
+bool engine_fetching(const struct engine *e, size_t i);
 void engine_archive_ends(const struct engine *e, int64_t *ret_start_us, int64_t *ret_end_us);

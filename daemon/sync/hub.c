@@ -182,6 +182,7 @@ static int make_engine(struct seat *seat, const struct account *a, struct engine
 	struct engine_policy policy = {
 		.horizon_us = h->config.history_us,
 		.page_max = h->config.page,
+		.lanes = h->config.lanes,
 		.deadline_us = h->config.deadline_us,
 	};
 
@@ -354,7 +355,13 @@ const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_arch
 {
 	struct seat *seat = hub_seat(h, id);
 
-	return seat ? engine_cover(seat->engine, ret_archive, ret_fetching) : NULL;
+	const struct cover *c = seat ? engine_cover(seat->engine, ret_archive) : NULL;
+
+	*ret_fetching = SIZE_MAX;
+	for (size_t i = c ? c->n : 0; i-- > 0 && *ret_fetching == SIZE_MAX;)
+		if (engine_fetching(seat->engine, i))
+			*ret_fetching = i;
+	return c;
 }
 
 void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us)

@@ -98,9 +98,11 @@ static struct sim_stanza *push(struct sim *s, enum sim_kind kind)
 
 	if (s->q_head == s->q_tail)
 		s->q_head = s->q_tail = s->q_next = 0;
-	assert_true(s->q_tail < SIM_QUEUE_MAX);
+	if (s->q_tail >= SIM_QUEUE_MAX)
+		fail_msg("seed %u: the engine asks without end (%d questions)", s->seed, s->queries);
 	z = &s->queue[s->q_tail++];
-	*z = (struct sim_stanza){ .n = ++s->counter, .kind = kind, .wire = s->wires, .first = -1, .last = -1 };
+	*z = (struct sim_stanza){ .n = ++s->counter, .kind = kind, .wire = s->wires, .first = -1, .last = -1,
+				   .ready_us = s->boot_us + s->delay_us };
 	return z;
 }
 
@@ -114,6 +116,8 @@ static int add(struct sim *s, const char *peer, bool out, const char *body, int6
 	snprintf(m->peer, sizeof(m->peer), "%s", peer);
 	snprintf(m->body, sizeof(m->body), "%s", body);
 	m->out = out;
+	if (s->jitter_us)
+		us -= rand_r(&s->dice) % s->jitter_us;
 	m->us = us - us % s->resolution_us;
 	return s->n++;
 }
@@ -155,12 +159,21 @@ static void fail_query(struct sim *s, uint32_t query)
 	push(s, SIM_FAILED)->query = query;
 }
 
+static bool in_window(const struct sim *s, const struct link_query *q, int i)
+{
+	return (!q->start_us || s->archive[i].us >= q->start_us) && (!q->end_us || s->archive[i].us <= q->end_us);
+}
+
 static void answer_page(struct sim *s, const struct link_query *q)
 {
-	int top = s->n - 1, low = s->expired, from, max = (int)(q->max < s->page_cap ? q->max : s->page_cap);
+	int top = s->n - 1, low = s->expired, n = 0, max = (int)(q->max < s->page_cap ? q->max : s->page_cap);
+	int found[SIM_PAGE_MAX];
 	struct sim_stanza *z;
+	bool more = false;
 
 	s->queries++;
+	if ((int)query_count(s->engine->asked) > s->lanes_seen)
+		s->lanes_seen = (int)query_count(s->engine->asked);
 	if (s->empty_fins) {
 		push(s, SIM_FIN)->query = q->query;
 		return;
@@ -177,31 +190,37 @@ static void answer_page(struct sim *s, const struct link_query *q)
 	}
 	if (s->never_complete)
 		top = s->n - 1;
-	while (q->start_us && low < s->n && s->archive[low].us < q->start_us)
-		low++;
-	while (q->end_us && top >= low && s->archive[top].us > q->end_us)
-		top--;
-	from = top - max + 1 > low ? top - max + 1 : low;
-	for (int i = from; i <= top; i++) {
+	/* Newest first: those in the window, each by its own stamp, for the server's clock may have stepped back. */
+	for (int i = top; i >= low && n < max; i--)
+		if (in_window(s, q, i))
+			found[n++] = i;
+	for (int i = n ? found[n - 1] - 1 : top; i >= low && !more; i--)
+		more = in_window(s, q, i);
+	for (int i = n; i-- > 0;) {
 		z = push(s, SIM_RESULT);
 		z->query = q->query;
-		z->message = i;
+		z->message = found[i];
 	}
 	z = push(s, SIM_FIN);
 	z->query = q->query;
-	z->complete = from <= low && !s->never_complete;
-	if (top >= from) {
-		z->first = from;
-		z->last = top;
-		z->results = top - from + 1;
+	z->complete = !more && !s->never_complete;
+	if (n) {
+		z->first = found[n - 1];
+		z->last = found[0];
+		z->results = n;
 	}
 }
 
-static bool fin_delivered(const struct sim *s, uint32_t query)
+/* The engine holds this stanza in memory alone. */
+static bool in_memory(const struct sim *s, const struct sim_stanza *z)
 {
-	for (int i = s->q_head; i < s->q_next; i++)
-		if (s->queue[i].kind == SIM_FIN && s->queue[i].query == query)
-			return true;
+	const struct query *lists[] = { s->engine->asked, s->engine->whole };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (const struct query *q = lists[i]; q; q = q->next)
+			for (size_t k = 0; q->id == z->query && k < q->n; k++)
+				if (q->numbers[k] == z->n)
+					return true;
 	return false;
 }
 
@@ -213,9 +232,9 @@ static void acknowledge(struct sim *s, uint32_t n)
 	while (s->q_head < s->q_tail && (int32_t)(n - s->queue[s->q_head].n) >= 0) {
 		const struct sim_stanza *z = &s->queue[s->q_head];
 
-		if (z->kind == SIM_RESULT && z->wire == s->wires &&
-		    z->query == s->engine->query.id && !fin_delivered(s, z->query))
-			fail_msg("seed %u: a result was acknowledged before its page was whole", s->seed);
+		if (z->kind == SIM_RESULT && z->wire == s->wires && in_memory(s, z) &&
+		    sim_count(s, s->archive[z->message].body) != 1)
+			fail_msg("seed %u: a result was acknowledged before it was stored", s->seed);
 		if (z->kind == SIM_LIVE && sim_count(s, s->archive[z->message].body) != 1)
 			fail_msg("seed %u: acknowledged but not stored once: %s", s->seed, s->archive[z->message].body);
 		s->q_head++;
@@ -303,6 +322,11 @@ static void announce(struct sim *s)
 	say(s, &r);
 	if (!s->wire)
 		return;
+	s->engine->policy.slice = s->slice;
+	if (s->force_lanes) {
+		s->engine->lanes.n = (unsigned int)s->force_lanes;
+		s->engine->lanes.hold = 1000000;
+	}
 	link_record_init(&r, LINK_READY);
 	r.ready.archive = ARCHIVE_EXTENDED;
 	r.ready.stanza_ids = !s->no_stanza_ids;
@@ -380,7 +404,8 @@ bool sim_step(struct sim *s)
 		announce(s);
 		return true;
 	}
-	if (!s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW)
+	if (!s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW ||
+	    s->queue[s->q_next].ready_us > s->boot_us)
 		return false;
 	z = s->queue[s->q_next++];
 	deliver(s, &z);
@@ -399,6 +424,15 @@ static int next_timer(const struct sim *s)
 	return best;
 }
 
+/* When the stanza that is on its way arrives; 0 = none is. */
+static int64_t next_ready(const struct sim *s)
+{
+	if (!s->wire || s->mute || !s->attached || s->q_next >= s->q_tail ||
+	    s->queue[s->q_next].ready_us <= s->boot_us)
+		return 0;
+	return s->queue[s->q_next].ready_us;
+}
+
 void sim_run(struct sim *s, int64_t us)
 {
 	int64_t until = s->boot_us + us;
@@ -409,6 +443,10 @@ void sim_run(struct sim *s, int64_t us)
 		/* A timer that is due goes first: commits fall into the middle of pages. */
 		if ((t < 0 || s->timers[t] > s->boot_us) && s->boot_us <= until && sim_step(s)) {
 			s->boot_us += s->stanza_us;
+			continue;
+		}
+		if (next_ready(s) && next_ready(s) <= until && (t < 0 || s->timers[t] > next_ready(s))) {
+			s->boot_us = next_ready(s);
 			continue;
 		}
 		if (t < 0 || s->timers[t] > until)
@@ -454,7 +492,9 @@ void sim_forget_session(struct sim *s)
 
 static void open_store(struct sim *s)
 {
-	struct engine_policy policy = { .page_max = 250, .deadline_us = 15 * SIM_SEC };
+	struct engine_policy policy = {
+		.page_max = 250, .deadline_us = 15 * SIM_SEC, .lanes = (unsigned int)s->lanes, .slice = s->slice,
+	};
 	_cleanup_(freep) struct account *list = NULL;
 	_cleanup_(freep) char *why = NULL;
 	size_t n = 0;
@@ -611,8 +651,7 @@ int sim_count(struct sim *s, const char *body)
 void sim_expect_honest(struct sim *s)
 {
 	int64_t archive, us, msg;
-	size_t fetching;
-	const struct cover *c = engine_cover(s->engine, &archive, &fetching);
+	const struct cover *c = engine_cover(s->engine, &archive);
 
 	assert_true(cover_valid(c));
 	for (size_t i = 0; i < c->n; i++) {

@@ -13,6 +13,7 @@
 #define SIM_MESSAGES_MAX 4096
 #define SIM_QUEUE_MAX 16384
 #define SIM_SEC INT64_C(1000000)
+#define SIM_PAGE_MAX 1000
 
 struct sim_message {
 	char id[24];   /* archive id */
@@ -28,6 +29,7 @@ enum sim_kind { SIM_LIVE, SIM_RESULT, SIM_FIN, SIM_META, SIM_FAILED, SIM_NOISE }
 /* A stanza on the stream, kept by the server until it is acknowledged. */
 struct sim_stanza {
 	uint32_t n;
+	int64_t ready_us;   /* not before */
 	enum sim_kind kind;
 	unsigned int wire;  /* the wire that asked; answers to another wire make no record */
 	uint32_t query;
@@ -52,6 +54,11 @@ struct sim {
 	int stampless;	       /* every so many results have lost their stamp; 0 = none */
 	bool session_lost;     /* resume is refused */
 	bool mute;	       /* the wire comes up and nothing ever follows */
+	int64_t jitter_us;     /* the archive's stamps step back by up to so much */
+	int lanes;	       /* policy: questions at a time; 0 = as many as the engine wants */
+	int force_lanes;       /* so many from the first page on, whatever was measured; 0 = not */
+	uint32_t slice;	       /* policy: messages stored at a time; 0 = a page */
+	int64_t delay_us;      /* from a question to the first stanza of its answer */
 	int64_t skew_us;       /* the phone's clock against the server's */
 
 	/* the server */
@@ -65,6 +72,7 @@ struct sim {
 	int sessions;
 	bool attached;	       /* a stream carries the session */
 	int queries;	       /* asked, in all */
+	int lanes_seen;	       /* most of them at a time */
 
 	/* the wire and the world */
 	bool wire;

@@ -56,6 +56,70 @@ static void first_sync_of_2000(void **state)
 	assert_in_range(s->queries, 40, 42);
 }
 
+/* Sync ${n} messages over a link with 200 ms of round trip; how long it takes. */
+static int64_t sync_time(struct sim *s, int n, int lanes)
+{
+	int64_t began;
+
+	s->lanes = lanes;
+	s->delay_us = 200000;
+	s->stanza_us = 20;
+	sim_fill(s, n, 7, 60 * SIM_SEC);
+	sim_restart(s);
+	began = s->boot_us;
+	engine_connect(s->engine);
+	for (struct account_status st = { 0 }; !st.caught_up; engine_status(s->engine, &st)) {
+		sim_run(s, SIM_SEC / 20);
+		assert_true(s->boot_us - began < 600 * SIM_SEC);
+	}
+	sim_expect_all(s, 0);
+	return s->boot_us - began;
+}
+
+/* The same archive with one lane and with as many as help: the same rows in the same order (sim_expect_all). */
+static void lanes_fill_a_long_link(void **state)
+{
+	struct sim *s = *state, *one = xnew(struct sim);
+	int64_t took, took_one;
+
+	sim_init(one, 1);
+	took_one = sync_time(one, 4000, 1);
+	assert_int_equal(one->lanes_seen, 1);
+	took = sync_time(s, 4000, 0);
+	assert_true(s->lanes_seen > 8);
+	/* 80 round trips against some 6 of growing and 74 / 16. */
+	assert_true(took * 3 < took_one);
+	/* Cuts and seams cost little: a message more for each cut, a page for each seam. */
+	assert_true(s->queries < one->queries * 3 / 2);
+	sim_deinit(one);
+	free(one);
+}
+
+/* A page is stored in slices, with what it proves; killed between two, the rest is fetched again. */
+static void a_page_is_stored_in_slices(void **state)
+{
+	struct sim *s = *state;
+	int64_t archive;
+
+	s->page_cap = 250;
+	s->slice = 30;
+	sim_fill(s, 400, 3, 60 * SIM_SEC);
+	sim_restart(s);
+	engine_connect(s->engine);
+	/* The newest 50 are stored whole; of the next page the first slice. */
+	while (s->engine->messages < 80)
+		if (!sim_step(s))
+			sim_run(s, 1);
+	assert_int_equal(s->engine->messages, 80);
+	assert_string_equal(engine_cover(s->engine, &archive)->spans[0].first.id, "a320");
+	sim_expect_honest(s);
+	sim_kill(s);
+	assert_string_equal(engine_cover(s->engine, &archive)->spans[0].first.id, "a320");
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
 static void an_empty_account_is_in_sync_at_once(void **state)
 {
 	struct sim *s = *state;
@@ -773,6 +837,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(first_sync_of_2000),
+		T(lanes_fill_a_long_link),
+		T(a_page_is_stored_in_slices),
 		T(an_empty_account_is_in_sync_at_once),
 		T(A1_kill_during_catch_up_with_live_traffic),
 		T(A2_a_server_that_caps_pages),

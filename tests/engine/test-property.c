@@ -104,7 +104,11 @@ static void run(unsigned int seed)
 	s->no_metadata = pick(&dice, 5) == 0;
 	s->stampless = pick(&dice, 3) ? 0 : 1 + pick(&dice, 9);
 	s->page_cap = (uint32_t)(5 + pick(&dice, 50));
-	for (int i = pick(&dice, 150); i > 0; i--) {
+	s->jitter_us = pick(&dice, 3) ? 0 : 120 * SIM_SEC;
+	s->force_lanes = pick(&dice, 3) ? 1 + pick(&dice, 16) : 0;
+	s->slice = pick(&dice, 2) ? 0 : 1 + (uint32_t)pick(&dice, 40);
+	s->delay_us = pick(&dice, 2) ? 0 : (int64_t)pick(&dice, 300) * 1000;
+	for (int i = pick(&dice, pick(&dice, 4) ? 150 : 600); i > 0; i--) {
 		char body[32];
 
 		snprintf(body, sizeof(body), "m%d", serial++);

@@ -33,6 +33,7 @@ static void mistakes_name_line_key_and_what_is_allowed(_unused_ void **state)
 		const char *text, *says;
 	} rows[] = {
 		{ "[sync]\npage = 5\n", "10 to 250" },
+		{ "[sync]\nlanes = 17\n", "1 to 16" },
 		{ "[sync]\nhistory = some\n", "number of days" },
 		{ "[sync]\nhistory = 30\n", "number of days" },
 		{ "[sync]\nhsitory = all\n", "no such key" },

@@ -14,6 +14,7 @@
 #include "core/plan.h"
 
 #define SEC INT64_C(1000000)
+#define MARGIN (2 * COVER_MARGIN_US) /* stamps so far apart prove their order */
 #define T0 (INT64_C(1700000000) * SEC)
 
 static size_t before(struct cover *c, size_t i, const struct cover_page *p, bool complete, bool by_time)
@@ -270,15 +271,63 @@ static void A17_an_empty_archive_is_remembered(_unused_ void **state)
 	cover_deinit(&c);
 }
 
+/* One message from the middle of a gap is a span of its own, where its stamp says; near a span it may be anywhere. */
+static void a_cut_stands_in_its_gap(_unused_ void **state)
+{
+	const struct cover_item low = { "b", T0 + 2 * MARGIN }, high = { "d", T0 + 7 * MARGIN };
+	const struct cover_item near_old = { "x", T0 + MARGIN + COVER_MARGIN_US }, held = { "x", T0 + SEC },
+				near_new = { "x", T0 + 10 * MARGIN - COVER_MARGIN_US }, none = { "x", 0 },
+				newer = { "x", T0 + 12 * MARGIN };
+	const struct cover_item *const refused[] = { &near_old, &held, &near_new, &none, &newer };
+	struct cover c = { 0 };
+
+	cover_load(&c, "a", T0, "a", T0 + MARGIN, SPAN_START);
+	cover_load(&c, "e", T0 + 10 * MARGIN, "f", T0 + 11 * MARGIN, SPAN_LIVE);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		assert_int_equal(cover_cut(&c, refused[i]), SIZE_MAX);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(cover_cut(&c, &high), 1);
+	assert_int_equal(cover_cut(&c, &low), 1);
+	assert_int_equal(c.n, 4);
+	assert_string_equal(c.spans[1].last.id, "b");
+	assert_string_equal(c.spans[2].first.id, "d");
+	assert_int_equal(cover_count_gaps(&c, false), 3);
+	assert_true(cover_valid(&c));
+	/* A lost gap stays lost. */
+	c.spans[3].flags |= SPAN_LOST;
+	assert_int_equal(cover_cut(&c, &(struct cover_item){ "y", T0 + 8 * MARGIN + SEC }), SIZE_MAX);
+	cover_deinit(&c);
+}
+
+/* The server's clock stepped back a minute after "5": a page that begins there has not passed the older span's end. */
+static void a_single_stamp_below_an_end_is_no_meeting(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "5", T0 - 60 * SEC }, { "6", T0 + SEC } };
+	const struct cover_page p = page(items, 2);
+	struct cover c = { 0 };
+	bool met;
+
+	cover_load(&c, "1", T0 - MARGIN, "2", T0, SPAN_START);
+	cover_load(&c, "7", T0 + 2 * SEC, "8", T0 + 2 * SEC, SPAN_LIVE);
+	cover_before(&c, 1, &p, false, false, &met);
+	assert_false(met);
+	assert_int_equal(c.n, 2);
+	/* When nothing older exists down to a margin below that end, it has. */
+	cover_before(&c, 1, &(struct cover_page){ items, 1 }, true, false, &met);
+	assert_true(met);
+	assert_int_equal(c.n, 1);
+	cover_deinit(&c);
+}
+
 /* A newest page that reaches below several spans joins them all and keeps the lowest beginning. */
 static void a_page_may_swallow_whole_spans(_unused_ void **state)
 {
 	struct cover c = { 0 };
-	const struct cover_item items[] = { { "2", T0 + 2 * SEC }, { "5", T0 + 5 * SEC }, { "9", T0 + 9 * SEC } };
+	const struct cover_item items[] = { { "2", T0 + 2 * MARGIN }, { "5", T0 + 5 * MARGIN }, { "9", T0 + 9 * MARGIN } };
 	const struct cover_page p = page(items, 3);
 
-	cover_load(&c, "5", T0 + 5 * SEC, "5", T0 + 5 * SEC, 0);
-	cover_load(&c, "8", T0 + 8 * SEC, "8", T0 + 8 * SEC, 0);
+	cover_load(&c, "5", T0 + 5 * MARGIN, "5", T0 + 5 * MARGIN, 0);
+	cover_load(&c, "8", T0 + 8 * MARGIN, "8", T0 + 8 * MARGIN, 0);
 	cover_newest(&c, &p, false, T0);
 	assert_int_equal(c.n, 1);
 	assert_string_equal(c.spans[0].last.id, "9");
@@ -412,6 +461,8 @@ static void coverage_never_claims_what_is_not_stored(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cut_stands_in_its_gap),
+		cmocka_unit_test(a_single_stamp_below_an_end_is_no_meeting),
 		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
 		cmocka_unit_test(a_page_that_meets_the_older_span_joins),
 		cmocka_unit_test(equal_stamps_do_not_join),

@@ -69,7 +69,7 @@ static void D4_nothing_is_asked_when_nothing_is_missing(_unused_ void **state)
 static void B5_by_time_when_the_boundary_is_unknown_to_the_server(_unused_ void **state)
 {
 	struct cover c = { 0 };
-	const struct plan_policy by_time = { .metadata_known = true, .by_time = true };
+	const struct plan_policy by_time = { .metadata_known = true, .by_time_id = "5" };
 	struct plan next;
 
 	cover_load(&c, "1", T0, "2", T0 + 1000 * SEC, SPAN_START);
@@ -92,9 +92,95 @@ static void the_horizon_ends_the_past(_unused_ void **state)
 	cover_deinit(&c);
 }
 
+/* What one lane would do one after the other, several do at the same time. */
+static void a_long_gap_is_cut_in_the_middle(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct plan_busy busy[4] = { { PLAN_BEFORE, "5" } };
+	struct plan_policy policy = {
+		.metadata_known = true, .busy = busy, .n_busy = 1, .lanes = 4, .us_per_message = SEC, .page = 50,
+	};
+	struct plan next;
+
+	cover_load(&c, "1", T0, "2", T0 + 1000 * SEC, SPAN_START);
+	cover_load(&c, "5", T0 + 9000 * SEC, "6", T0 + 9500 * SEC, SPAN_LIVE);
+	next = plan_next(&c, &policy);
+	assert_int_equal(next.step, PLAN_CUT);
+	assert_int_equal(next.span, 1);
+	assert_string_equal(next.below_id, "2");
+	assert_int_equal(next.end_us, T0 + 5000 * SEC);
+	/* One cut of a gap at a time. */
+	busy[1] = (struct plan_busy){ PLAN_CUT, "2" };
+	policy.n_busy = 2;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	/* The lower half was empty: the middle of the upper one. */
+	policy.n_busy = 1;
+	policy.floor_id = "2";
+	policy.floor_us = T0 + 5000 * SEC;
+	assert_int_equal(plan_next(&c, &policy).end_us, T0 + 7000 * SEC);
+	/* One lane never cuts, and nothing is cut that a few pages will fill. */
+	policy.lanes = 1;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	policy.lanes = 4;
+	policy.us_per_message = 100 * SEC;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	cover_deinit(&c);
+}
+
+static void the_past_is_cut_above_its_beginning_or_the_horizon(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct plan_busy busy[] = { { PLAN_BEFORE, "5" } };
+	struct plan_policy policy = {
+		.metadata_known = true, .busy = busy, .n_busy = 1, .lanes = 2, .us_per_message = SEC, .page = 50,
+	};
+
+	cover_load(&c, "5", T0 + 9000 * SEC, "6", T0 + 9500 * SEC, SPAN_LIVE);
+	/* Where the archive begins is not known. */
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	policy.start_us = T0 - 1000 * SEC;
+	assert_int_equal(plan_next(&c, &policy).end_us, T0 + 4000 * SEC);
+	policy.horizon_us = T0 + 1000 * SEC;
+	assert_int_equal(plan_next(&c, &policy).end_us, T0 + 5000 * SEC);
+	cover_deinit(&c);
+}
+
+/* Both halves of a cut gap are asked for, the newer one first; and nothing beside a question that decides all. */
+static void every_gap_has_its_lane(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct plan_busy busy[2] = { { PLAN_BEFORE, "5" } };
+	struct plan_policy policy = { .metadata_known = true, .busy = busy, .n_busy = 0, .lanes = 2 };
+
+	cover_load(&c, "1", T0, "2", T0 + 1000 * SEC, SPAN_START);
+	cover_load(&c, "3", T0 + 4000 * SEC, "3", T0 + 4000 * SEC, 0);
+	cover_load(&c, "5", T0 + 9000 * SEC, "6", T0 + 9500 * SEC, SPAN_LIVE);
+	assert_string_equal(plan_next(&c, &policy).cursor, "5");
+	policy.n_busy = 1;
+	assert_string_equal(plan_next(&c, &policy).cursor, "3");
+	busy[1] = (struct plan_busy){ PLAN_BEFORE, "3" };
+	policy.n_busy = 2;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	assert_false(plan_is_done(&c, &policy));
+	/* The newest page waits for the others, and they for it. */
+	c.spans[2].flags = 0;
+	policy.n_busy = 1;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	policy.n_busy = 0;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_NEWEST);
+	c.spans[2].flags = SPAN_LIVE;
+	busy[0] = (struct plan_busy){ PLAN_NEWEST, "" };
+	policy.n_busy = 1;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	cover_deinit(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_gap_is_cut_in_the_middle),
+		cmocka_unit_test(the_past_is_cut_above_its_beginning_or_the_horizon),
+		cmocka_unit_test(every_gap_has_its_lane),
 		cmocka_unit_test(a_first_login_asks_metadata_then_the_newest_page_then_the_past),
 		cmocka_unit_test(gaps_come_newest_first_and_before_the_past),
 		cmocka_unit_test(D4_nothing_is_asked_when_nothing_is_missing),

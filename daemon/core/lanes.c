@@ -1,0 +1,104 @@
+#include "core/lanes.h"
+
+#define PAGES_LEAST 3	 /* of one measurement; and two rounds of every lane: answers come in bursts */
+#define GAIN_PERCENT 30	 /* twice the lanes must bring so much more: a server at its limit brings nothing */
+#define LOSS_PERCENT 70	 /* less than this of the old rate: somebody else needs the link or the server */
+#define SLOW_FACTOR 3	 /* pages take so much longer than they did: the server is busy */
+#define HOLD 16		 /* measurements between two attempts to use more */
+
+static void restart(struct lanes *l)
+{
+	l->pages = 0;
+	l->messages = 0;
+	l->page_us = 0;
+	l->start_us = 0;
+}
+
+static void use(struct lanes *l, unsigned int n)
+{
+	l->settle = n > l->n ? n : l->n;
+	l->n = n;
+}
+
+void lanes_init(struct lanes *l, unsigned int max)
+{
+	*l = (struct lanes){ .n = 1, .max = max < 1 ? 1 : max > LANES_MAX ? LANES_MAX : max };
+}
+
+void lanes_idle(struct lanes *l)
+{
+	restart(l);
+}
+
+void lanes_trouble(struct lanes *l)
+{
+	*l = (struct lanes){ .n = 1, .max = l->max, .hold = HOLD };
+}
+
+/* Was using more than ${before} worth it? */
+static void judge_trial(struct lanes *l, uint64_t rate, int64_t page_us)
+{
+	uint64_t more = l->n - l->before;
+
+	if (rate * 100 >= l->rate * (100 + GAIN_PERCENT * more / l->before)) {
+		l->before = 0;
+		l->rate = rate;
+		l->base_page_us = page_us;
+	} else {
+		use(l, l->before);
+		l->before = 0;
+		l->hold = HOLD;
+	}
+}
+
+/* Does the number still work as well as it did? */
+static void judge_hold(struct lanes *l, uint64_t rate, int64_t page_us)
+{
+	bool slow = l->base_page_us && page_us > l->base_page_us * SLOW_FACTOR;
+	bool poor = rate * 100 < l->rate * LOSS_PERCENT;
+
+	if (slow && poor && l->n > 1) {
+		use(l, l->n / 2);
+		l->hold = HOLD;
+		return;
+	}
+	if (l->hold)
+		l->hold--;
+	/* Slowly, so that a decline in small steps is seen too. */
+	l->rate = l->rate ? (3 * l->rate + rate) / 4 : rate;
+	if (l->base_page_us == 0)
+		l->base_page_us = page_us;
+}
+
+void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t page_us)
+{
+	uint64_t rate;
+
+	if (l->settle) {
+		l->settle--;
+		return;
+	}
+	/* The page before starts the clock. */
+	if (l->start_us == 0) {
+		l->start_us = now_us;
+		return;
+	}
+	l->pages++;
+	l->messages += messages;
+	l->page_us += page_us;
+	if (l->pages < PAGES_LEAST || l->pages < 2 * l->n || now_us <= l->start_us)
+		return;
+	rate = l->messages * UINT64_C(1000000) / (uint64_t)(now_us - l->start_us);
+	page_us = l->page_us / l->pages;
+	restart(l);
+	l->start_us = now_us;
+	if (l->before)
+		judge_trial(l, rate, page_us);
+	else
+		judge_hold(l, rate, page_us);
+	if (l->before == 0 && l->hold == 0 && l->n < l->max) {
+		l->before = l->n;
+		use(l, l->n * 2 < l->max ? l->n * 2 : l->max);
+		l->start_us = 0;
+	}
+}

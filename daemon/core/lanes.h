@@ -1,0 +1,34 @@
+/*
+ * How many archive pages to ask for at a time. One page a round trip wastes a link with a long delay: 50 messages per
+ * 200 ms are 250 a second whatever the bandwidth. The number adapts like a congestion window: it doubles while the rate
+ * of messages grows with it, goes back when it does not, and tries again later. So it is one where the server, the
+ * disk or the bandwidth is the bottleneck, and never more than the policy's maximum. Pure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LANES_MAX 16 /* polite: a server works on so many requests of one account at most */
+
+struct lanes {
+	unsigned int n;	  /* pages to keep in flight */
+	unsigned int max;
+	/* the measurement under way: pages and messages since start_us with n lanes all in use */
+	unsigned int settle; /* pages to let go by first: asked for with fewer lanes */
+	unsigned int pages;
+	uint64_t messages;
+	int64_t start_us, page_us; /* page_us: time of pages from question to answer, summed up */
+	unsigned int before;	   /* n is a trial: it was this many, which brought rate; 0 = it is none */
+	uint64_t rate;		   /* messages a second; 0 = not measured */
+	int64_t base_page_us;	   /* mean time of a page when the number was settled on */
+	unsigned int hold;	   /* measurements to go until more are tried */
+};
+
+void lanes_init(struct lanes *l, unsigned int max);
+/* A page of ${messages} came at ${now_us} (boot clock), ${page_us} after it was asked for. */
+void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t page_us);
+/* Not all lanes are in use, because there is nothing more to ask: what is being measured says nothing. */
+void lanes_idle(struct lanes *l);
+/* The server refused or did not answer in time: one lane for a while. */
+void lanes_trouble(struct lanes *l);

@@ -1,0 +1,279 @@
+/*
+ * Pages that are whole become part of the archive: what an answer does to coverage, and the commit. A long page is
+ * stored in slices, newest first, each with the coverage that it proves, so that a call of an app never waits for more
+ * than a slice; it is the same as if the server had sent smaller pages. Pages are stored in the order they came, and
+ * the next questions have left before.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "sync/engine-priv.h"
+
+#define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
+#define BARREN_PAGES_MAX 50 /* pages in a row with nothing new before a pause: re-reading 12,000 is not a loop */
+
+enum answer {
+	ANSWER_MOVED,  /* coverage grew, or knows better */
+	ANSWER_STUCK,  /* it did not, and more would have to be there: the server did not read the question */
+	ANSWER_GONE,   /* the span that it was asked for is not there any more */
+	ANSWER_NO_CUT, /* the middle of the gap is empty, too near to its ends, or no place for a cut */
+};
+
+/* What the messages from ${from} on do to a cover. */
+struct effect {
+	size_t span;  /* that holds them now */
+	bool met;     /* no gap left below it */
+};
+
+static size_t span_named(const struct cover *c, const char *first_id)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->spans[i].first.id, first_id) == 0)
+			return i;
+	return SIZE_MAX;
+}
+
+static enum answer apply_before(const struct engine *e, const struct query *q, size_t from, struct cover *cover,
+				const struct cover_page *page, struct effect *ret)
+{
+	size_t i = span_named(cover, q->above_id), spans = cover->n;
+	bool complete = q->complete && from == 0;
+
+	/* Asked with a lower bound that is no gap's any more: "complete" would be taken for the archive's beginning. */
+	if (i == SIZE_MAX || (i == 0 && q->start_us))
+		return ANSWER_GONE;
+	/* "Before X" with X in it, or with the newest that we hold: the server did not read the question (A14). */
+	if (!q->by_time && !q->sliced &&
+	    (cover_page_has(page, q->above_id) || cover_page_has(page, cover->spans[i].last.id)))
+		return ANSWER_STUCK;
+	ret->span = cover_before(cover, i, page, complete, q->by_time, &ret->met);
+	if (complete && !ret->met) {
+		size_t n = cover->n;
+
+		cover_exhausted(cover, ret->span, e->meta_start_us);
+		ret->span -= n - cover->n;
+	}
+	return complete || (ret->met && i > 0) || cover->n != spans ||
+			       strcmp(cover->spans[ret->span].first.id, q->above_id) != 0
+		       ? ANSWER_MOVED
+		       : ANSWER_STUCK;
+}
+
+static enum answer apply(const struct engine *e, const struct query *q, size_t from, struct cover *cover,
+			 const struct cover_page *page, struct effect *ret)
+{
+	*ret = (struct effect){ 0 };
+	switch (q->step) {
+	case PLAN_NEWEST:
+		ret->span = cover_newest(cover, page, q->complete, e->io->real_us(e->userdata));
+		ret->met = true;
+		return page->n > 0 || q->complete ? ANSWER_MOVED : ANSWER_STUCK;
+	case PLAN_CUT:
+		ret->met = true;
+		ret->span = page->n == 1 && q->n == 1 ? cover_cut(cover, &page->items[0]) : SIZE_MAX;
+		return ret->span == SIZE_MAX ? ANSWER_NO_CUT : ANSWER_MOVED;
+	default:
+		return apply_before(e, q, from, cover, page, ret);
+	}
+}
+
+/* A page asked for by time that lies wholly above the boundary: go on down the window. */
+static bool above_boundary(const struct query *q, const struct cover_page *page)
+{
+	return q->by_time && !q->complete && page->n && q->above_us && page->items[0].us > q->above_us &&
+	       strcmp(page->items[0].id, q->cursor) != 0;
+}
+
+bool pages_expected(const struct engine *e, struct cover *ret)
+{
+	cover_copy(ret, &e->cover);
+	for (const struct query *q = e->whole; q; q = q->next) {
+		_cleanup_(freep) struct cover_item *items = NULL;
+		struct cover_page page = query_page(q, 0, &items);
+		struct effect effect;
+		enum answer a = q->by_time ? ANSWER_STUCK : apply(e, q, 0, ret, &page, &effect);
+
+		if (a == ANSWER_STUCK)
+			return false;
+	}
+	return true;
+}
+
+/* ---- storing ---- */
+
+static void note_progress(struct engine *e, const struct query *q, const struct cover_page *page, bool in_window)
+{
+	e->stalls = 0;
+	e->sync_wait_us = 0;
+	if (!q->by_time)
+		return;
+	e->window_pages = in_window ? e->window_pages + 1 : 0;
+	str_set(&e->time_cursor, in_window ? page->items[0].id : NULL);
+	if (!in_window)
+		str_set(&e->by_time_id, NULL);
+}
+
+/* How many messages fit into SLICE_US, from how long the last ones took. */
+static void measure(struct engine *e, size_t n, int64_t took_us)
+{
+	size_t fit = took_us > 0 ? (size_t)(SLICE_US * (int64_t)n / took_us) : PAGE_ITEMS_MAX;
+
+	if (n < SLICE_LEAST)
+		return;
+	/* One slow fsync says little: half of the way at a time. */
+	fit = (e->slice + fit) / 2;
+	e->slice = fit < SLICE_LEAST ? SLICE_LEAST : fit > PAGE_ITEMS_MAX ? PAGE_ITEMS_MAX : fit;
+}
+
+static size_t slice_begin(const struct engine *e, const struct query *q)
+{
+	size_t n = e->policy.slice ? e->policy.slice : e->slice;
+
+	return q->step == PLAN_BEFORE && !q->by_time && !q->run && q->n > n ? q->n - n : 0;
+}
+
+/* The place that the messages lie below: the span above, or what was last stored of the page. */
+static char *id_above(const struct query *q, const struct cover *before, const struct cover *after, size_t span)
+{
+	if (q->step == PLAN_BEFORE)
+		return xstrdup(q->by_time && *q->cursor ? q->cursor : q->above_id);
+	if (q->step == PLAN_NEWEST && cover_is_live(before))
+		return xstrdup(before->spans[before->n - 1].first.id);
+	if (q->step == PLAN_CUT)
+		return xstrdup(after->spans[span + 1].first.id);
+	return xstrdup("");
+}
+
+/* The oldest page has been dealt with. */
+static void finish(struct engine *e)
+{
+	struct query *q = query_take(&e->whole, e->whole->id);
+
+	e->page_bytes -= q->bytes;
+	query_free(q);
+}
+
+/* What is left of the oldest page is not kept: its stanzas have no effect. */
+static void drop_rest(struct engine *e)
+{
+	struct query *q = e->whole;
+
+	for (size_t i = 0; i < q->n; i++)
+		commit_skip(e, q->numbers[i]);
+	commit_skip(e, q->fin_n);
+	finish(e);
+}
+
+static bool cut_is_clean(struct engine *e, const struct cover *cover, size_t i)
+{
+	bool clean = false;
+
+	return archive_gap_is_clean(e->store, e->archive, i > 0 ? cover->spans[i - 1].last.id : "",
+				    cover->spans[i + 1].first.id, &clean) >= 0 && clean;
+}
+
+/* The middle of the gap holds nothing that could be used: look above it the next time. */
+static void note_floor(struct engine *e, const struct query *q)
+{
+	str_set(&e->floor_id, q->below_id);
+	e->floor_us = q->end_us;
+}
+
+static bool store_slice(struct engine *e, struct query *q, size_t from, struct cover *cover, const struct effect *f)
+{
+	_cleanup_(freep) char *below = NULL, *above = id_above(q, &e->cover, cover, f->span);
+	int64_t began = e->io->boot_us(e->userdata);
+	size_t n = q->n - from, new_ids = 0, spans = e->cover.n;
+
+	below = xstrdup(f->span > 0 && f->span < cover->n ? cover->spans[f->span - 1].last.id : "");
+	if (f->span < cover->n && cover->spans[f->span].flags & SPAN_LOST && q->complete && from == 0)
+		log_info("%s: a gap cannot be filled any more: the server has dropped it", LOG_JID(e->account.jid));
+	if (commit_page(e, q, from, below, above, cover, &new_ids) < 0) {
+		catchup_drop_all(e);
+		return false;
+	}
+	measure(e, n, e->io->boot_us(e->userdata) - began);
+	if (q->step != PLAN_CUT)
+		e->barren_pages = new_ids || e->cover.n < spans ? 0 : e->barren_pages + 1;
+	return true;
+}
+
+/* The next slice of the oldest page. False: nothing more can be done now. */
+static bool store_next(struct engine *e)
+{
+	_cleanup_(freep) struct cover_item *items = NULL;
+	_cleanup_(freep) struct cover_item *all = NULL;
+	_cleanup_(cover_deinit) struct cover cover = { 0 };
+	struct query *q = e->whole;
+	struct cover_page page;
+	struct effect effect;
+	bool in_window, done;
+	enum answer answer;
+	size_t from;
+
+	/* Live messages that came before this answer must be in the coverage that it is joined to. */
+	if (commit_now(e) < 0) {
+		catchup_drop_all(e);
+		return false;
+	}
+	from = slice_begin(e, q);
+	/* Whether the server read the question is seen from the page as a whole. */
+	page = query_page(q, 0, &all);
+	cover_copy(&cover, &e->cover);
+	in_window = above_boundary(q, &page);
+	answer = apply(e, q, 0, &cover, &page, &effect);
+	if (from && answer == ANSWER_MOVED) {
+		cover_copy(&cover, &e->cover);
+		page = query_page(q, from, &items);
+		answer = apply(e, q, from, &cover, &page, &effect);
+	}
+	if (answer == ANSWER_MOVED && q->step == PLAN_CUT && !cut_is_clean(e, &cover, effect.span))
+		answer = ANSWER_NO_CUT;
+	if (answer == ANSWER_STUCK && in_window)
+		answer = ANSWER_MOVED;
+	if (answer == ANSWER_MOVED && (e->window_pages > WINDOW_PAGES_MAX || e->barren_pages > BARREN_PAGES_MAX))
+		answer = ANSWER_STUCK;
+	if (answer == ANSWER_STUCK) {
+		e->barren_pages = 0;
+		catchup_stalled(e, query_take(&e->whole, q->id));
+		return true;
+	}
+	if (answer == ANSWER_NO_CUT)
+		note_floor(e, q);
+	if (answer != ANSWER_MOVED) {
+		drop_rest(e);
+		return true;
+	}
+	if (from == 0)
+		note_progress(e, q, &page, in_window);
+	done = from == 0;
+	if (!store_slice(e, q, from, &cover, &effect))
+		return false;
+	if (done) {
+		finish(e);
+		return true;
+	}
+	e->page_bytes -= q->bytes;
+	query_cut_at(q, from);
+	e->page_bytes += q->bytes;
+	/* It has met the older span: the rest is held already. */
+	if (effect.met)
+		drop_rest(e);
+	return true;
+}
+
+void pages_store(struct engine *e)
+{
+	if (e->whole)
+		store_next(e);
+	engine_arm(e, TIMER_STORE, e->whole && !e->store_failing ? 0 : -1);
+	catchup_go(e);
+	e->io->event(e->userdata, HUB_SYNC);
+}
+
+void pages_flush(struct engine *e)
+{
+	for (int i = 0; i < FLUSH_SLICES_MAX && e->whole && store_next(e); i++)
+		;
+	engine_arm(e, TIMER_STORE, -1);
+}

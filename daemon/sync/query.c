@@ -1,0 +1,138 @@
+#include "sync/query.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+struct query *query_new(uint32_t id, const struct plan *p, const struct cover *cover)
+{
+	struct query *q = xnew(struct query);
+	const struct span *s = p->step == PLAN_BEFORE ? &cover->spans[p->span] : NULL;
+
+	q->id = id;
+	q->step = p->step;
+	q->by_time = p->by_time;
+	q->cursor = xstrdup(p->cursor);
+	q->start_us = p->start_us;
+	q->end_us = p->end_us;
+	q->below_id = xstrdup(p->below_id);
+	q->above_id = xstrdup(s ? s->first.id : "");
+	q->above_us = s ? s->first.us : 0;
+	q->run = s && s->flags & SPAN_RUN;
+	return q;
+}
+
+struct query *query_free(struct query *q)
+{
+	if (!q)
+		return NULL;
+	for (size_t i = 0; i < q->n; i++)
+		free(q->items[i]);
+	free(q->items);
+	free(q->numbers);
+	free(q->stamps);
+	free(q->above_id);
+	free(q->below_id);
+	free(q->cursor);
+	free(q->first);
+	free(q->last);
+	free(q);
+	return NULL;
+}
+
+void query_add(struct query *q, const struct message *m, uint32_t n)
+{
+	if (q->n == q->cap) {
+		q->cap = q->cap ? q->cap * 2 : 64;
+		q->items = xrealloc(q->items, q->cap, sizeof(*q->items));
+		q->numbers = xrealloc(q->numbers, q->cap, sizeof(*q->numbers));
+		q->stamps = xrealloc(q->stamps, q->cap, sizeof(*q->stamps));
+	}
+	q->items[q->n] = message_copy(m);
+	q->stamps[q->n] = m->archive_us;
+	q->numbers[q->n++] = n;
+	q->bytes += message_size(m);
+}
+
+static void fill_stamps(struct query *q)
+{
+	int64_t us = 0;
+
+	for (size_t i = q->n; i-- > 0; us = q->items[i]->archive_us)
+		if (q->items[i]->archive_us == 0)
+			q->items[i]->archive_us = us;
+	for (size_t i = 1; i < q->n; i++)
+		if (q->items[i]->archive_us == 0)
+			q->items[i]->archive_us = q->items[i - 1]->archive_us;
+}
+
+void query_finish(struct query *q, const struct link_fin *f)
+{
+	q->complete = f->complete;
+	q->fin_n = f->n;
+	q->first = xstrdup(f->first);
+	q->last = xstrdup(f->last);
+	fill_stamps(q);
+}
+
+struct cover_page query_page(const struct query *q, size_t from, struct cover_item **ret_items)
+{
+	struct cover_item *items = xnewn(struct cover_item, q->n - from + 2);
+	size_t n = 0;
+
+	if (from == 0 && *q->first && (q->n == 0 || strcmp(q->items[0]->archive_id, q->first) != 0))
+		items[n++] = (struct cover_item){ q->first, q->n ? q->stamps[0] : 0 };
+	for (size_t i = from; i < q->n; i++)
+		items[n++] = (struct cover_item){ q->items[i]->archive_id, q->stamps[i] };
+	if (!q->sliced && *q->last && (n == 0 || strcmp(items[n - 1].id, q->last) != 0))
+		items[n++] = (struct cover_item){ q->last, n ? items[n - 1].us : 0 };
+	*ret_items = items;
+	return (struct cover_page){ items, n };
+}
+
+void query_cut_at(struct query *q, size_t from)
+{
+	if (from < q->n)
+		str_set(&q->above_id, q->items[from]->archive_id);
+	q->sliced = true;
+	while (q->n > from) {
+		q->bytes -= message_size(q->items[q->n - 1]);
+		free(q->items[--q->n]);
+	}
+}
+
+void query_push(struct query **list, struct query *q)
+{
+	while (*list)
+		list = &(*list)->next;
+	q->next = NULL;
+	*list = q;
+}
+
+struct query *query_find(struct query *list, uint32_t id)
+{
+	while (list && list->id != id)
+		list = list->next;
+	return list;
+}
+
+struct query *query_take(struct query **list, uint32_t id)
+{
+	struct query *q;
+
+	while (*list && (*list)->id != id)
+		list = &(*list)->next;
+	q = *list;
+	if (q)
+		*list = q->next;
+	return q;
+}
+
+size_t query_count(const struct query *list)
+{
+	size_t n = 0;
+
+	for (; list; list = list->next)
+		n++;
+	return n;
+}

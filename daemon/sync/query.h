@@ -1,0 +1,62 @@
+/*
+ * A question to the archive: what was asked, the page as far as it has come in, and, once it is whole, how much of it
+ * is still to be stored. Owned by a list of the engine: asked (on their way) or whole (in the order they came).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/cover.h"
+#include "core/message.h"
+#include "core/plan.h"
+#include "link/vocab.h"
+
+struct query {
+	struct query *next;
+	uint32_t id;
+	enum plan_step step;
+	char *above_id;	  /* PLAN_BEFORE: first id of the span when asked; later the first id already stored of the page */
+	int64_t above_us; /* ... and its stamp when asked */
+	char *below_id;	  /* PLAN_CUT: id below the gap, "" = the past */
+	char *cursor;	  /* what was asked from */
+	int64_t start_us, end_us; /* bounds that were asked with */
+	bool by_time;
+	bool run;	  /* that span was a run of live messages */
+	int64_t asked_us; /* boot clock */
+	int64_t deadline_us;
+	struct message **items; /* owned copies, as they came */
+	uint32_t *numbers;	/* their stanza numbers */
+	int64_t *stamps;	/* of the items as they came, 0 = none: what coverage may believe */
+	size_t n, cap, bytes;
+	/* the answer */
+	bool complete;
+	uint32_t fin_n;
+	char *first, *last; /* RSM's ends */
+	bool sliced;	    /* some of it is stored */
+};
+
+/* What ${p} asks; ${cover} is what it was made from. */
+struct query *query_new(uint32_t id, const struct plan *p, const struct cover *cover);
+struct query *query_free(struct query *q);
+/* Append a copy of ${m}, which counts as stanza ${n} (0 = not counted). */
+void query_add(struct query *q, const struct message *m, uint32_t n);
+/*
+ * The answer is whole. A result over a limit of the wire may have lost its stamp: the item gets its neighbour's, so
+ * that its place and its time are about right; coverage goes on without.
+ */
+void query_finish(struct query *q, const struct link_fin *f);
+/*
+ * The messages [from, n) as coverage sees them; with from 0 the ends that had no message inside, which are in RSM's
+ * first and last alone, are part of it. ${items} is the caller's to free, its ids are views.
+ */
+struct cover_page query_page(const struct query *q, size_t from, struct cover_item **ret_items);
+/* The newest messages from ${from} on are dealt with: free them; the page above now begins with the first of them. */
+void query_cut_at(struct query *q, size_t from);
+
+/* Lists. take: unlink and return the one with this id, NULL if there is none. */
+void query_push(struct query **list, struct query *q); /* at the end */
+struct query *query_find(struct query *list, uint32_t id);
+struct query *query_take(struct query **list, uint32_t id);
+size_t query_count(const struct query *list);

@@ -1,0 +1,162 @@
+/* core/lanes: how many pages at a time, against a model of a link and a server. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "core/lanes.h"
+
+#define MS INT64_C(1000)
+#define PAGE 50
+
+/*
+ * A server that works on one page at a time for ${work_us}, behind a link with a round trip of ${rtt_us}. Pages are
+ * asked for as soon as there is a lane. Runs ${pages}; returns how long it took.
+ */
+struct model {
+	int64_t rtt_us, work_us, now_us, free_us;
+	int64_t asked[LANES_MAX], due[LANES_MAX];
+	unsigned int flying;
+};
+
+static void ask(struct model *m)
+{
+	int64_t arrives = m->now_us + m->rtt_us / 2;
+
+	m->free_us = (m->free_us > arrives ? m->free_us : arrives) + m->work_us;
+	m->asked[m->flying] = m->now_us;
+	m->due[m->flying++] = m->free_us + m->rtt_us / 2;
+}
+
+static int64_t drive(struct model *m, struct lanes *l, unsigned int pages)
+{
+	int64_t began = m->now_us;
+
+	for (unsigned int done = 0; done < pages; done++) {
+		int64_t asked;
+
+		while (m->flying < l->n)
+			ask(m);
+		m->now_us = m->due[0];
+		asked = m->asked[0];
+		m->flying--;
+		for (unsigned int i = 0; i < m->flying; i++) {
+			m->due[i] = m->due[i + 1];
+			m->asked[i] = m->asked[i + 1];
+		}
+		lanes_page(l, m->now_us, PAGE, m->now_us - asked);
+	}
+	return m->now_us - began;
+}
+
+static void a_long_link_is_filled(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 1 * MS, .now_us = 1 };
+	struct lanes l;
+	int64_t took;
+
+	lanes_init(&l, LANES_MAX);
+	assert_int_equal(l.n, 1);
+	took = drive(&m, &l, 400);
+	assert_int_equal(l.n, LANES_MAX);
+	/* One lane takes 400 round trips; growing costs a few. */
+	assert_true(took * 8 < 400 * 201 * MS);
+}
+
+static void one_lane_where_the_server_is_the_bottleneck(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 1 * MS, .work_us = 20 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	drive(&m, &l, 20);
+	assert_int_equal(l.n, 1);
+	/* It is tried again now and then, and is one again. */
+	drive(&m, &l, 500);
+	assert_true(l.n <= 2);
+}
+
+static void as_many_as_the_server_can_serve(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 100 * MS, .work_us = 25 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	drive(&m, &l, 60);
+	/* 5 fill it: 4 are too few to be worth less than half, 8 bring little more. */
+	assert_in_range(l.n, 4, 8);
+}
+
+static void a_server_that_slows_down_is_left_alone(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 1 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	drive(&m, &l, 200);
+	assert_int_equal(l.n, LANES_MAX);
+	m.work_us = 100 * MS;
+	drive(&m, &l, 400);
+	assert_true(l.n <= 8);
+}
+
+static void trouble_means_one_for_a_while(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 1 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	drive(&m, &l, 200);
+	lanes_trouble(&l);
+	assert_int_equal(l.n, 1);
+	m.flying = 0;
+	drive(&m, &l, 10);
+	assert_int_equal(l.n, 1);
+	drive(&m, &l, 200);
+	assert_true(l.n > 1);
+}
+
+static void the_maximum_is_kept(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 1 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, 5);
+	drive(&m, &l, 200);
+	assert_int_equal(l.n, 5);
+	lanes_init(&l, 0);
+	assert_int_equal(l.max, 1);
+	lanes_init(&l, 1000);
+	assert_int_equal(l.max, LANES_MAX);
+}
+
+/* What is measured while there was nothing more to ask decides nothing. */
+static void idle_lanes_are_no_measurement(_unused_ void **state)
+{
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	for (int i = 1; i < 100; i++) {
+		lanes_page(&l, i * 100 * MS, PAGE, 100 * MS);
+		lanes_idle(&l);
+	}
+	assert_int_equal(l.n, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_link_is_filled),
+		cmocka_unit_test(one_lane_where_the_server_is_the_bottleneck),
+		cmocka_unit_test(as_many_as_the_server_can_serve),
+		cmocka_unit_test(a_server_that_slows_down_is_left_alone),
+		cmocka_unit_test(trouble_means_one_for_a_while),
+		cmocka_unit_test(the_maximum_is_kept),
+		cmocka_unit_test(idle_lanes_are_no_measurement),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
