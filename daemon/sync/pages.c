@@ -22,7 +22,8 @@ enum answer {
 /* What the messages from ${from} on do to a cover. */
 struct effect {
 	size_t span;  /* that holds them now */
-	bool met;     /* no gap left below it */
+	bool met;     /* no gap left below it, or none was there */
+	bool joined;  /* it has met a span below: what is older is held */
 };
 
 static size_t span_named(const struct cover *c, const char *first_id)
@@ -47,13 +48,14 @@ static enum answer apply_before(const struct engine *e, const struct query *q, s
 	    (cover_page_has(page, q->above_id) || cover_page_has(page, cover->spans[i].last.id)))
 		return ANSWER_STUCK;
 	ret->span = cover_before(cover, i, page, complete, q->by_time, &ret->met);
+	ret->joined = ret->met && i > 0;
 	if (complete && !ret->met) {
 		size_t n = cover->n;
 
 		cover_exhausted(cover, ret->span, e->meta_start_us);
 		ret->span -= n - cover->n;
 	}
-	return complete || (ret->met && i > 0) || cover->n != spans ||
+	return complete || ret->joined || cover->n != spans ||
 			       strcmp(cover->spans[ret->span].first.id, q->above_id) != 0
 		       ? ANSWER_MOVED
 		       : ANSWER_STUCK;
@@ -256,8 +258,7 @@ static bool store_next(struct engine *e)
 	e->page_bytes -= q->bytes;
 	query_cut_at(q, from);
 	e->page_bytes += q->bytes;
-	/* It has met the older span: the rest is held already. */
-	if (effect.met)
+	if (effect.joined)
 		drop_rest(e);
 	return true;
 }

@@ -562,6 +562,7 @@ void sim_kill(struct sim *s)
 	detach(s);
 	e->wire = false;
 	e->counted = false;
+	catchup_drop_all(e);
 	engine_free(e);
 	store_free(s->store);
 	s->vault = vault_free(s->vault);
