@@ -102,6 +102,8 @@ static bool meets_older(const struct cover_page *page, const struct span *s, boo
 {
 	if (page->n == 0 || s->flags & SPAN_EMPTY)
 		return false;
+	if (page->start_us && s->last.us && s->last.us < page->start_us + COVER_MARGIN_US)
+		return false;
 	return cover_page_has(page, s->last.id) || page_floor(page) < s->last.us - (complete ? 0 : COVER_MARGIN_US);
 }
 
@@ -115,7 +117,7 @@ static void join_older(struct cover *c, size_t i, const struct cover_page *page)
 	s->flags |= o->flags & (SPAN_START | SPAN_LOST);
 	/* The page may reach below all of the older span; an empty archive has no ends to take over. */
 	if (!(o->flags & SPAN_EMPTY) &&
-	    !(page && (cover_page_has(page, o->first.id) || page_floor(page) < o->first.us - COVER_MARGIN_US)))
+	    !(page && !page->start_us && (cover_page_has(page, o->first.id) || page_floor(page) < o->first.us - COVER_MARGIN_US)))
 		set_edge(&s->first, o->first.id, o->first.us);
 	remove_at(c, i - 1);
 }

@@ -67,11 +67,16 @@ struct cover_item {
 	int64_t us; /* 0 = unknown */
 };
 
-/* A page: a run of the archive without holes, oldest first. first_id/last_id of RSM are its ends when results had
- * no message inside; they must then be part of ${items}. */
+/*
+ * A page: a run of the archive without holes, oldest first. first_id/last_id of RSM are its ends when results had
+ * no message inside; they must then be part of ${items}. One that was asked with a lower bound in time is without holes
+ * only down to COVER_MARGIN_US above that bound, which is the end of the span below: further down, messages of a clock
+ * that had stepped back are left out.
+ */
 struct cover_page {
 	const struct cover_item *items;
 	size_t n;
+	int64_t start_us; /* the lower bound, 0 = none */
 };
 
 /* ${id} is one of the page's messages. */

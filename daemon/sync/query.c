@@ -87,7 +87,7 @@ struct cover_page query_page(const struct query *q, size_t from, struct cover_it
 	if (!q->sliced && *q->last && (n == 0 || strcmp(items[n - 1].id, q->last) != 0))
 		items[n++] = (struct cover_item){ q->last, n ? items[n - 1].us : 0 };
 	*ret_items = items;
-	return (struct cover_page){ items, n };
+	return (struct cover_page){ items, n, q->start_us };
 }
 
 void query_cut_at(struct query *q, size_t from)

@@ -319,6 +319,25 @@ static void a_single_stamp_below_an_end_is_no_meeting(_unused_ void **state)
 	cover_deinit(&c);
 }
 
+/* Asked from a margin below "5" on, the page left "4" out, whose stamp had stepped back: it says nothing below "5". */
+static void a_page_bounded_by_time_claims_nothing_below_the_end_it_met(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "3", T0 - 290 * SEC }, { "5", T0 }, { "6", T0 + SEC } };
+	const struct cover_page p = { items, 3, T0 - COVER_MARGIN_US };
+	struct cover c = { 0 };
+	bool met;
+
+	cover_load(&c, "1", T0 - 2 * MARGIN, "3", T0 - 290 * SEC, SPAN_START);
+	cover_load(&c, "5", T0, "5", T0, 0);
+	cover_load(&c, "7", T0 + 2 * SEC, "8", T0 + 2 * SEC, SPAN_LIVE);
+	assert_int_equal(cover_before(&c, 2, &p, true, false, &met), 1);
+	assert_true(met);
+	assert_int_equal(c.n, 2);
+	assert_string_equal(c.spans[1].first.id, "5");
+	assert_int_equal(cover_count_gaps(&c, false), 1);
+	cover_deinit(&c);
+}
+
 /* A newest page that reaches below several spans joins them all and keeps the lowest beginning. */
 static void a_page_may_swallow_whole_spans(_unused_ void **state)
 {
@@ -461,6 +480,7 @@ static void coverage_never_claims_what_is_not_stored(_unused_ void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page_bounded_by_time_claims_nothing_below_the_end_it_met),
 		cmocka_unit_test(a_cut_stands_in_its_gap),
 		cmocka_unit_test(a_single_stamp_below_an_end_is_no_meeting),
 		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
