@@ -236,7 +236,8 @@ size_t cover_cut(struct cover *c, const struct cover_item *item)
 		if (!cover_gap(c, i, &g) || g.state == GAP_LOST || c->spans[i].flags & SPAN_RUN || g.before_us == 0 ||
 		    item->us >= g.before_us - COVER_MARGIN_US)
 			continue;
-		if (i > 0 && item->us <= c->spans[i - 1].last.us + COVER_MARGIN_US)
+		/* An unknown stamp would be below everything. */
+		if (i > 0 && (c->spans[i - 1].last.us == 0 || item->us <= c->spans[i - 1].last.us + COVER_MARGIN_US))
 			continue;
 		insert_at(c, i, item->id, item->us, item->id, item->us, 0);
 		return i;

@@ -293,6 +293,10 @@ static void a_cut_stands_in_its_gap(_unused_ void **state)
 	assert_string_equal(c.spans[2].first.id, "d");
 	assert_int_equal(cover_count_gaps(&c, false), 3);
 	assert_true(cover_valid(&c));
+	/* Above an end without a stamp it could be anywhere. */
+	c.spans[2].last.us = 0;
+	assert_int_equal(cover_cut(&c, &(struct cover_item){ "y", T0 + 8 * MARGIN + SEC }), SIZE_MAX);
+	c.spans[2].last.us = T0 + 7 * MARGIN;
 	/* A lost gap stays lost. */
 	c.spans[3].flags |= SPAN_LOST;
 	assert_int_equal(cover_cut(&c, &(struct cover_item){ "y", T0 + 8 * MARGIN + SEC }), SIZE_MAX);
