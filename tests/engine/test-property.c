@@ -3,7 +3,8 @@
  * operation coverage claims only what is stored and what was acknowledged is durable (checked by the simulator);
  * when the faults stop, everything converges to the server's archive, exactly once and in its order.
  *
- * VARVE_SEQUENCES=N runs N histories (default 150); VARVE_SEED=N runs that one alone. A failure names the seed.
+ * VARVE_SEQUENCES=N runs N histories (default 150) from seed VARVE_FIRST (1) on; VARVE_SEED=N runs that one alone. A
+ * failure names the seed.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -135,14 +136,14 @@ static void run(unsigned int seed)
 
 static void any_history_converges(_unused_ void **state)
 {
-	const char *one = getenv("VARVE_SEED"), *many = getenv("VARVE_SEQUENCES");
-	unsigned int n = many ? (unsigned int)atoi(many) : 150;
+	const char *one = getenv("VARVE_SEED"), *many = getenv("VARVE_SEQUENCES"), *from = getenv("VARVE_FIRST");
+	unsigned int n = many ? (unsigned int)atoi(many) : 150, first = from ? (unsigned int)atoi(from) : 1;
 
 	if (one) {
 		run((unsigned int)atoi(one));
 		return;
 	}
-	for (unsigned int seed = 1; seed <= n; seed++)
+	for (unsigned int seed = first; seed < first + n; seed++)
 		run(seed);
 }
 

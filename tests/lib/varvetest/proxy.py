@@ -84,13 +84,28 @@ class Proxy:
             self._tasks.discard(asyncio.current_task())
 
     async def _pump(self, reader, writer, to_client):
+        """A long link, not a narrow one: what is on its way does not wait for what went before."""
+        way = asyncio.Queue(256)        # (when it arrives, bytes)
+        arrivals = asyncio.ensure_future(self._deliver(way, writer, to_client))
+        try:
+            while not arrivals.done():
+                data = await reader.read(65536)
+                await way.put((asyncio.get_running_loop().time() + self.delay, data))
+                if not data:
+                    break
+            await arrivals
+        finally:
+            arrivals.cancel()
+
+    async def _deliver(self, way, writer, to_client):
         passed = 0
         while True:
-            data = await reader.read(65536)
+            due, data = await way.get()
+            wait = due - asyncio.get_running_loop().time()
+            if wait > 0:
+                await asyncio.sleep(wait)
             if not data:
                 break
-            if self.delay:
-                await asyncio.sleep(self.delay)
             if self.blackhole:
                 continue
             if to_client:

@@ -1,0 +1,38 @@
+"""
+Lanes (docs/decisions/0007): on a link with a long delay several pages are on their way at a time, and the archive is
+byte for byte what one lane fetches.
+"""
+
+import os
+import time
+
+from varvetest import daemon, proxy, seed
+
+DELAY = 0.1     # seconds, each way
+
+
+def first_sync(tmp_path, name, server, user, lanes, delay=DELAY):
+    """Seconds of a first sync over the long link, and the export."""
+    varved = daemon.Varved(tmp_path / name)
+    os.makedirs(os.path.join(varved.config, "varve"), mode=0o700, exist_ok=True)
+    with open(os.path.join(varved.config, "varve", "varve.conf"), "w") as f:
+        f.write(f"[sync]\npage = 50\nlanes = {lanes}\n")
+    with proxy.Proxy(server.tls_port) as link, varved:
+        link.delay = delay
+        begin = time.monotonic()
+        varved.add_account(server, user, port=link.port)
+        varved.wait_sync(timeout=300)
+        took = time.monotonic() - begin
+        daemon.assert_same(varved, server, user)
+        return took, [{k: v for k, v in row.items() if k not in ("id", "mod")} for row in varved.export()]
+
+
+def test_lanes_are_faster_and_exact(tmp_path, server):
+    server.add_user("lane")
+    server.seed_archive("lane", seed.history(3000, domain=server.domain))
+    one, rows_of_one = first_sync(tmp_path, "one", server, "lane", 1)
+    many, rows = first_sync(tmp_path, "many", server, "lane", 16)
+    print(f"{server.domain}: one lane {one:.1f} s, up to sixteen {many:.1f} s")
+    assert rows == rows_of_one
+    # 60 round trips of 200 ms against some 20; the connect is in both.
+    assert many * 1.7 < one
