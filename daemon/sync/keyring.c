@@ -1,5 +1,6 @@
 #include "sync/keyring.h"
 
+#include <malloc.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -223,7 +224,10 @@ static void lock_parked(void *userdata)
 	struct job *j = userdata;
 	struct hub *h = j->hub;
 
+	/* Pages of the cache, texts, passwords: what is freed now is overwritten (mallopt(3)); all the time would cost. */
+	mallopt(M_PERTURB, 0xa5);
 	hub_close(h);
+	mallopt(M_PERTURB, 0);
 	if (h->vault)
 		vault_lock(h->vault);
 	log_info("the archive is locked");

@@ -245,6 +245,20 @@ class Keys(Case):
         wait_for(lambda: not any(self.memory(s) for s in (secret, wrong, code)), what="no secret in memory")
         self.assertGreater(self.memory(b"me@example.org"), 0, "it would have been found")
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root may look into its memory")
+    @unittest.skipIf(os.environ.get("BUS_SANITIZED"), "a sanitizer keeps what is freed")
+    def test_no_password_stays_in_memory_when_locked(self):
+        password = b"Tr0mpetenk4fer"
+        self.d.call("Manager", "AddAccount", V("(sa{sv})", "eve@e.example", {
+            "password": GLib.Variant("s", password.decode()), "enabled": GLib.Variant("b", False)}))
+        # In the page cache, as long as the archive is open.
+        self.assertGreater(self.memory(password), 0)
+        self.lock()
+        # The connection takes its last message along when it goes.
+        wait_for(lambda: not self.memory(password), what="no password in memory")
+        self.unlock()
+        self.assertEqual(self.state(), "ready")
+
     def test_lock_ends_what_is_at_work(self):
         c = Raw(self.d.path)
         serial = c.send(ROOT, "Keyring", "ChangeSecret", V("(ayaya{sv})", b"", b"too late", {}))
