@@ -77,15 +77,15 @@ static size_t span_at(const struct cover *c, int64_t us)
 static bool is_fetching(struct hub *hub, int64_t account, const struct page *p, uint32_t edges)
 {
 	int64_t archive;
-	size_t fetching = SIZE_MAX;
-	const struct cover *c = hub_cover(hub, account, &archive, &fetching);
+	const struct cover *c = hub_cover(hub, account, &archive);
 
-	if (!c || fetching >= c->n || !(edges & (EDGE_GAP_OLDER | EDGE_GAP_NEWER)))
+	if (!c || !(edges & (EDGE_GAP_OLDER | EDGE_GAP_NEWER)))
 		return false;
-	if (p->n == 0)
-		return true;
-	return (edges & EDGE_GAP_OLDER && fetching == span_at(c, p->oldest_us)) ||
-	       (edges & EDGE_GAP_NEWER && fetching == span_at(c, p->newest_us) + 1);
+	for (size_t i = 0; p->n == 0 && i < c->n; i++)
+		if (hub_fetching(hub, account, i))
+			return true;
+	return p->n && ((edges & EDGE_GAP_OLDER && hub_fetching(hub, account, span_at(c, p->oldest_us))) ||
+			(edges & EDGE_GAP_NEWER && hub_fetching(hub, account, span_at(c, p->newest_us) + 1)));
 }
 
 static int read_anchor(const char *anchor, uint64_t value, struct history_query *q, sd_bus_error *error)

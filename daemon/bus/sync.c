@@ -67,14 +67,14 @@ static int64_t edge_time(struct store *s, int64_t archive, const char *aid, int6
 	return own_us > 0 ? own_us : us;
 }
 
-static const char *gap_state(const struct gap *g, size_t fetching)
+static const char *gap_state(const struct gap *g, bool fetching)
 {
 	if (g->state == GAP_LOST)
 		return "lost";
-	return g->span == fetching ? "fetching" : "open";
+	return fetching ? "fetching" : "open";
 }
 
-static int append_gap(sd_bus_message *m, struct store *s, int64_t archive, const struct gap *g, size_t fetching)
+static int append_gap(sd_bus_message *m, struct store *s, int64_t archive, const struct gap *g, bool fetching)
 {
 	int64_t after_msg, before_msg;
 	int64_t after_us = edge_time(s, archive, str_or_empty(g->after_id), g->after_us, &after_msg);
@@ -98,8 +98,7 @@ static int append_gap(sd_bus_message *m, struct store *s, int64_t archive, const
 static int append_gaps(sd_bus_message *m, struct hub *hub, int64_t account, uint64_t from, uint32_t limit, bool *ret_more)
 {
 	int64_t archive = 0;
-	size_t fetching = SIZE_MAX;
-	const struct cover *cover = hub_cover(hub, account, &archive, &fetching);
+	const struct cover *cover = hub_cover(hub, account, &archive);
 	struct account_status st;
 	uint32_t n = 0;
 	struct gap g;
@@ -113,7 +112,7 @@ static int append_gaps(sd_bus_message *m, struct hub *hub, int64_t account, uint
 			*ret_more = true;
 			return 0;
 		}
-		r = append_gap(m, hub_store(hub), archive, &g, fetching);
+		r = append_gap(m, hub_store(hub), archive, &g, hub_fetching(hub, account, i));
 		if (r < 0)
 			return r;
 	}
@@ -124,7 +123,7 @@ static int append_gaps(sd_bus_message *m, struct hub *hub, int64_t account, uint
 		*ret_more = true;
 		return 0;
 	}
-	return append_gap(m, hub_store(hub), archive, &g, fetching);
+	return append_gap(m, hub_store(hub), archive, &g, false);
 }
 
 static int list_gaps(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
@@ -183,8 +182,8 @@ static int append_span(sd_bus_message *m, struct store *s, int64_t archive, cons
 static int append_own_archive(sd_bus_message *m, struct hub *hub, int64_t account, const char *jid)
 {
 	int64_t archive = 0, start_us = 0, end_us = 0;
-	size_t fetching = SIZE_MAX, n, skip;
-	const struct cover *cover = hub_cover(hub, account, &archive, &fetching);
+	size_t n, skip;
+	const struct cover *cover = hub_cover(hub, account, &archive);
 	int r;
 
 	n = cover ? cover->n : 0;
@@ -198,7 +197,7 @@ static int append_own_archive(sd_bus_message *m, struct hub *hub, int64_t accoun
 	for (size_t i = skip; i < n; i++) {
 		const struct span *run = i + 1 < n && cover->spans[i + 1].flags & SPAN_NEXT ? &cover->spans[i + 1] : NULL;
 
-		r = append_span(m, hub_store(hub), archive, &cover->spans[i], run, i == fetching);
+		r = append_span(m, hub_store(hub), archive, &cover->spans[i], run, hub_fetching(hub, account, i));
 		i += run ? 1 : 0;
 		if (r < 0)
 			return r;

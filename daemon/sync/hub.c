@@ -351,17 +351,18 @@ int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
 	return 0;
 }
 
-const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive, size_t *ret_fetching)
+const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive)
 {
 	struct seat *seat = hub_seat(h, id);
 
-	const struct cover *c = seat ? engine_cover(seat->engine, ret_archive) : NULL;
+	return seat ? engine_cover(seat->engine, ret_archive) : NULL;
+}
 
-	*ret_fetching = SIZE_MAX;
-	for (size_t i = c ? c->n : 0; i-- > 0 && *ret_fetching == SIZE_MAX;)
-		if (engine_fetching(seat->engine, i))
-			*ret_fetching = i;
-	return c;
+bool hub_fetching(const struct hub *h, int64_t id, size_t i)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	return seat && engine_fetching(seat->engine, i);
 }
 
 void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us)

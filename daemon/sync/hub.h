@@ -123,9 +123,10 @@ struct account_status {
 /* done/total: seconds of archive time covered and to cover, from the server's metadata: never a server-side count. */
 int hub_status(const struct hub *h, int64_t id, struct account_status *ret);
 
-/* The cover of the account's own archive (a view) and its rowid; ${fetching}: index of the span whose gap is being
- * fetched, or SIZE_MAX. */
-const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive, size_t *ret_fetching);
+/* The cover of the account's own archive (a view) and its rowid. */
+const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive);
+/* Whether the gap before span ${i} of that cover is being fetched. */
+bool hub_fetching(const struct hub *h, int64_t id, size_t i);
 /* Stamps of the server archive's ends as last told by it, 0 = unknown. */
 void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us);
 

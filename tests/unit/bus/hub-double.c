@@ -336,15 +336,21 @@ int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
 	return 0;
 }
 
-const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive, size_t *ret_fetching)
+const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive)
 {
 	const struct seat *s = seat_of(h, id);
 
 	if (!s)
 		return NULL;
 	*ret_archive = s->archive;
-	*ret_fetching = s->fetching;
 	return &s->cover;
+}
+
+bool hub_fetching(const struct hub *h, int64_t id, size_t i)
+{
+	const struct seat *s = seat_of(h, id);
+
+	return s && s->fetching == i;
 }
 
 void hub_archive_ends(const struct hub *h, int64_t id, int64_t *ret_start_us, int64_t *ret_end_us)
