@@ -253,7 +253,8 @@ int takeover_finish(struct vault *v)
 	_cleanup_(names_deinit) struct names n = names_of(v);
 	int r;
 
-	r = disk_wipe(n.old);
+	/* A sealed one is a backup that somebody calls so. */
+	r = disk_is_sealed(n.old) ? 0 : disk_wipe(n.old);
 	if (r == 0)
 		r = disk_remove(n.marker);
 	return r < 0 ? err_trace(r) : 0;

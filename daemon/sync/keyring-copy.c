@@ -151,8 +151,8 @@ static void backup_step(struct job *j)
 
 	r = vault_next_at(j->hub->vault, j->path, &j->next);
 	if (r == -EINVAL)
-		job_end(j, HUB_E_INVALID, "a backup needs a file name that does not begin with a dot and has no control "
-			"characters");
+		job_end(j, HUB_E_INVALID, "a backup needs a file name that does not begin with a dot or with " VAULT_SIDECAR " and "
+			"has no control characters");
 	else if (r < 0)
 		job_end_vault(j, r, NULL);
 	else

@@ -148,7 +148,9 @@ int vault_next_at(const struct vault *v, const char *path, struct vault_next **r
 
 	if (!v->secrets)
 		return err_origin(-ENOKEY);
-	if (*path != '/' || !sidecar_name_ok(slash + 1))
+	/* As for a rotation: in the directory of an archive such names are the vault's, which removes some of them. */
+	if (*path != '/' || !sidecar_name_ok(slash + 1) ||
+	    strncmp(slash + 1, VAULT_SIDECAR, strlen(VAULT_SIDECAR)) == 0)
 		return err_origin(-EINVAL);
 	sidecar_copy(&n->sc, &v->sc);
 	str_set(&n->sc.database, slash + 1);

@@ -153,7 +153,7 @@ int vault_remove_slot(struct vault *v, uint32_t id, char **ret_why);
  *
  * vault_next_at(), backup: an absolute ${path} anywhere; the same master key and slots, another file id, so that the
  * same secrets open it. -EINVAL: not absolute, or its last part is no name that a sidecar can hold (starts with a dot,
- * control characters, not UTF-8, over 255 bytes). vault_next_write(): its own sidecar ${path}.keys (state ready);
+ * control characters, not UTF-8, over 255 bytes) or begins with "archive.keys". vault_next_write(): its own sidecar ${path}.keys (state ready);
  * -EEXIST rather than replace.
  */
 struct vault_next;

@@ -274,6 +274,21 @@ TEST(a_batch_of_the_index_is_bounded_in_bytes)
 	assert_int_equal(after, 9);
 }
 
+/* Names that varve gives, and removes, are taken by nobody else. */
+TEST(a_backup_may_have_the_name_of_a_file_on_its_way_out)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *from = path_of(fx, "b.db"), *to = path_of(fx, "archive.db.plain-0.1");
+	_cleanup_(freep) char *damaged = path_of(fx, "archive.keys.damaged");
+	struct vault_next *n;
+
+	back_up(fx);
+	assert_int_equal(rename(from, to), 0);
+	fx_reopen(fx);
+	assert_true(file_size(to) > 0);
+	assert_int_equal(vault_next_at(fx->v, damaged, &n), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +303,7 @@ int main(void)
 		RUN(the_directory_may_be_reached_by_a_symlink),
 		RUN(what_is_planted_in_the_place_of_the_log_is_refused),
 		RUN(a_batch_of_the_index_is_bounded_in_bytes),
+		RUN(a_backup_may_have_the_name_of_a_file_on_its_way_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
