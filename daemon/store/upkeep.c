@@ -9,6 +9,7 @@
 #include "store/db.h"
 #include "store/index.h"
 #include "store/purge.h"
+#include "vault/vfs.h"
 
 /* Rows in the first transaction of a purge, before anything was measured; and at least, so that it ends. */
 enum { UPKEEP_ROWS_FIRST = 100, UPKEEP_ROWS_MIN = 10 };
@@ -37,6 +38,7 @@ static int checkpoint(struct store *s)
 	if (code != SQLITE_OK)
 		return err_origin(db_errno(code));
 	s->log_seen += log_frames(s);
+	vfs_trim(s->db);
 	step("store.checkpoint-idle");
 	return 0;
 }

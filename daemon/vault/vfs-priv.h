@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "vault/vfs.h"
+#include "vault/wal-cache.h"
 
 struct vfs_file;
 
@@ -19,6 +20,8 @@ struct vfs_kind {
 	int (*size)(struct vfs_file *f, int64_t *ret);
 	/* Before a sync: nothing of ours may be left in memory. NULL: nothing ever is. */
 	int (*settle)(struct vfs_file *f);
+	/* Give back memory that holds no more than the file does. NULL: there is none. */
+	void (*trim)(struct vfs_file *f);
 };
 
 extern const struct vfs_kind vfs_db, vfs_wal, vfs_journal, vfs_temp;
@@ -27,6 +30,7 @@ struct vfs_wal_state {
 	uint8_t salts[WAL_SALTS]; /* of the WAL's header, while salts_known */
 	bool salts_known;
 	uint32_t good; /* frames up to here are known to authenticate in this generation */
+	struct wal_cache *cache; /* of this generation, what this handle wrote; NULL: nothing */
 	uint32_t pending; /* frame whose header waits for its page; 0: none */
 	uint8_t header[FRAME_HEADER]; /* the pending one */
 	uint8_t sealed[FRAME_SIZE];

@@ -5,6 +5,9 @@
  * What is bound are the salts of the log's own header: walEncodeFrame() writes zero salts and checksums into frames
  * while it owes checksums (iReCksum), and patches them at commit. The frame's own first 16 bytes are bound as they are
  * on the disk; patching them seals the frame anew.
+ *
+ * Pages that this handle wrote stay in memory for the checkpoint (vault/wal-cache.h). Only reads of a page are served
+ * from there: whole frames are read by recovery, and recovery is about what is on the disk.
  */
 #include <string.h>
 
@@ -27,12 +30,15 @@ static uint32_t frame_of(int64_t off)
 	return off < WAL_HEADER ? 0 : (uint32_t)((off - WAL_HEADER) / FRAME_SIZE) + 1;
 }
 
+/* What is on the disk from ${frame} on is no longer what it was. */
 static void forget_from(struct vfs_wal_state *w, uint32_t frame)
 {
+	wal_cache_forget_from(w->cache, frame);
 	if (w->good >= frame)
 		w->good = frame - 1;
 }
 
+/* ${frame} authenticates. */
 static void remember(struct vfs_wal_state *w, uint32_t frame)
 {
 	if (w->good < frame)
@@ -91,11 +97,13 @@ static int seal_frame(struct vfs_file *f, uint32_t frame, const uint8_t *header,
 		return vfs_refuse(f, "content of a frame", FRAME_SIZE, frame_at(frame));
 	rc = vfs_lower_write(f, w->sealed, FRAME_SIZE, frame_at(frame));
 	/* After a failed write anything may be there: no promise about what follows. */
-	if (rc == SQLITE_OK)
-		remember(w, frame);
-	else
+	if (rc != SQLITE_OK) {
 		forget_from(w, frame);
-	return rc;
+		return rc;
+	}
+	remember(w, frame);
+	wal_cache_put(&w->cache, frame, page);
+	return SQLITE_OK;
 }
 
 /*
@@ -124,6 +132,7 @@ static int read_whole(struct vfs_file *f, uint32_t frame, uint8_t *buf)
 static int wal_read(struct vfs_file *f, void *buf, int amt, int64_t off)
 {
 	uint32_t frame = frame_of(off);
+	const uint8_t *page;
 	int64_t at;
 	int rc = wal_settle(f);
 
@@ -141,6 +150,11 @@ static int wal_read(struct vfs_file *f, void *buf, int amt, int64_t off)
 		return vfs_refuse(f, "read", amt, off);
 	if (amt == FRAME_SIZE)
 		return read_whole(f, frame, buf);
+	page = at == FRAME_HEADER && amt == PAGE_SIZE ? wal_cache_get(f->wal.cache, frame) : NULL;
+	if (page) {
+		memcpy(buf, page, PAGE_SIZE);
+		return SQLITE_OK;
+	}
 	rc = open_frame(f, frame, f->wal.plain);
 	if (rc == SQLITE_IOERR_DATA)
 		log_error("frame %u of the archive's log does not authenticate", frame);
@@ -159,7 +173,7 @@ static int write_header(struct vfs_file *f, const uint8_t *buf)
 
 	if (memcmp(buf, wal_magic, sizeof(wal_magic)) != 0 || memcmp(buf + 8, page_size, sizeof(page_size)) != 0)
 		return vfs_refuse(f, "content of the header", WAL_HEADER, 0);
-	f->wal.good = 0;
+	forget_from(&f->wal, 1);
 	f->wal.salts_known = false;
 	rc = vfs_lower_write(f, buf, WAL_HEADER, 0);
 	if (rc != SQLITE_OK)
@@ -240,6 +254,11 @@ static int wal_write(struct vfs_file *f, const void *buf, int amt, int64_t off)
 	return vfs_refuse(f, "write", amt, off);
 }
 
+static void wal_trim(struct vfs_file *f)
+{
+	f->wal.cache = wal_cache_free(f->wal.cache);
+}
+
 static int wal_truncate(struct vfs_file *f, int64_t size)
 {
 	int rc = wal_settle(f);
@@ -250,6 +269,8 @@ static int wal_truncate(struct vfs_file *f, int64_t size)
 	if (size < WAL_HEADER)
 		f->wal.salts_known = false;
 	forget_from(&f->wal, size < WAL_HEADER ? 1 : frame_of(size));
+	if (size == 0)
+		wal_trim(f);
 	return vfs_lower_truncate(f, size);
 }
 
@@ -260,4 +281,4 @@ static int wal_size(struct vfs_file *f, int64_t *ret)
 	return rc == SQLITE_OK ? vfs_lower_size(f, ret) : rc;
 }
 
-const struct vfs_kind vfs_wal = { "log", wal_read, wal_write, wal_truncate, wal_size, wal_settle };
+const struct vfs_kind vfs_wal = { "log", wal_read, wal_write, wal_truncate, wal_size, wal_settle, wal_trim };

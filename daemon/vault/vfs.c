@@ -78,6 +78,8 @@ static int io_close(sqlite3_file *file)
 	int rc = f->kind != &vfs_temp && f->kind->settle ? f->kind->settle(f) : SQLITE_OK;
 	int closed = vfs_lower(f)->pMethods->xClose(vfs_lower(f));
 
+	if (f->kind->trim)
+		f->kind->trim(f);
 	secret_wipe(f, sizeof(*f));
 	return rc != SQLITE_OK ? rc : closed;
 }
@@ -370,6 +372,18 @@ int vfs_register(const char *lower)
 		.xGetLastError = vfs_last_error,
 	};
 	return sqlite3_vfs_register(&self.vfs, 0) == SQLITE_OK ? 0 : err_origin(-ENOMEM);
+}
+
+void vfs_trim(sqlite3 *db)
+{
+	sqlite3_file *file = NULL;
+	int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+
+	/* No log, or none of ours: a plain database. */
+	if (rc != SQLITE_OK || !file || file->pMethods != &io_methods)
+		return;
+	if (file_of(file)->kind->trim)
+		file_of(file)->kind->trim(file_of(file));
 }
 
 static struct binding *find(const char *path)

@@ -25,6 +25,12 @@ int vfs_register(const char *lower);
 int vfs_bind(const char *path, const struct page_keys *keys);
 void vfs_unbind(const char *path);
 
+/*
+ * Give back what memory the log of ${db} takes (4 MB at most, vault/wal-cache.h): for who is idle and has made a
+ * checkpoint, after which none of it will be read again. Right at any time and for any connection, only then of use.
+ */
+void vfs_trim(sqlite3 *db);
+
 /* Why the last operation on this connection's files failed, for messages to the user: 0, or the page number (main
  * database) that did not authenticate. Cleared by reading. */
 uint32_t vfs_damaged_page(void);

@@ -20,6 +20,15 @@ MUTANTS = {
     # Frames are bound to the salts of the log they are in, not of the one before.
     "stale-salts": ("vfs-wal.c", "\tmemcpy(f->wal.salts, buf + 16, WAL_SALTS);\n\tf->wal.salts_known = true;\n",
                     "\tf->wal.salts_known = true;\n"),
+    # Pages of the log that are kept in memory, and the four ways in which they stop being what is on the disk. These
+    # are for tests/unit/vault/test-vfs-cache.c: no crash shows them.
+    "cache-reset": ("vfs-wal.c", "\tforget_from(&f->wal, 1);\n\tf->wal.salts_known = false;\n",
+                    "\tf->wal.good = 0;\n\tf->wal.salts_known = false;\n"),
+    "cache-overwrite": ("vfs-wal.c", "\twal_cache_put(&w->cache, frame, page);\n",
+                        "\tif (!wal_cache_get(w->cache, frame))\n\t\twal_cache_put(&w->cache, frame, page);\n"),
+    "cache-failed": ("vfs-wal.c", "\t\tforget_from(w, frame);\n\t\treturn rc;\n",
+                     "\t\tif (w->good >= frame)\n\t\t\tw->good = frame - 1;\n\t\treturn rc;\n"),
+    "cache-truncate": ("vfs-wal.c", "\tforget_from(&f->wal, size < WAL_HEADER ? 1 : frame_of(size));\n", ""),
     # Without powersafe overwrite SQLite pads the log and splits pages around the sync: shapes that are refused.
     "no-powersafe": ("vfs.c", ") | SQLITE_IOCAP_POWERSAFE_OVERWRITE;\n", ");\n"),
     # A sync that never reaches the disk.

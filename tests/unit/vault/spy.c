@@ -32,6 +32,7 @@ static int spy_close(sqlite3_file *f)
 
 static int spy_read(sqlite3_file *f, void *buf, int amt, sqlite3_int64 off)
 {
+	self.seen.reads[((struct spy_file *)f)->kind]++;
 	return below(f)->pMethods->xRead(below(f), buf, amt, off);
 }
 

@@ -1,6 +1,6 @@
 /*
  * A VFS below the cipher VFS that looks at everything which is written: what reaches the disk, of temporary files too,
- * which nobody can open afterwards.
+ * which nobody can open afterwards. It counts reads.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ enum spy_kind {
 };
 
 struct spy {
-	unsigned writes[SPY_KINDS];
+	unsigned reads[SPY_KINDS], writes[SPY_KINDS];
 	uint64_t bytes[SPY_KINDS];
 	unsigned leaks[SPY_KINDS]; /* writes that held one of the needles */
 };
