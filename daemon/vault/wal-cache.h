@@ -17,8 +17,8 @@ enum { WAL_CACHE_FRAMES = 1024 };
 
 struct wal_cache;
 
-/* Frame ${frame} (from 1) is now ${page} on the disk, all of it. *${c} is made when it is NULL; if there is no memory it
- * stays NULL and the page is not kept. */
+/* Frame ${frame} (from 1) is now ${page} on the disk, all of it. *${c} is made when it is NULL; if there is no memory
+ * it stays NULL and the page is not kept. */
 void wal_cache_put(struct wal_cache **c, uint32_t frame, const uint8_t page[PAGE_SIZE]);
 /* The page in frame ${frame}, valid until the next call; NULL: not here. NULL has none. */
 const uint8_t *wal_cache_get(const struct wal_cache *c, uint32_t frame);

@@ -255,6 +255,28 @@ TEST(the_cache_is_never_other_than_the_disk)
 	assert_int_equal(dirty, 0);
 }
 
+/* Any part of a frame whose page is in memory. */
+TEST(parts_of_a_frame_are_right_too)
+{
+	static const int starts[] = { 0, 1, 8, 16, 23, FRAME_HEADER, 25, 100 },
+			 sizes[] = { 1, 8, 100, 4000, PAGE_SIZE };
+	struct shadow s = { .p = *state, .f = raw_open(*state, SQLITE_OPEN_WAL) };
+	uint8_t want[FRAME_SIZE], got[FRAME_SIZE];
+
+	do_reset(&s);
+	do_frame(&s, 1, false);
+	memcpy(want, s.frames[1].header, FRAME_HEADER);
+	page_of(want + FRAME_HEADER, s.frames[1].seed);
+	for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(sizes); j++) {
+			if (starts[i] + sizes[j] > FRAME_SIZE)
+				continue;
+			assert_int_equal(raw_read(s.f, got, sizes[j], WAL_HEADER + starts[i]), SQLITE_OK);
+			assert_memory_equal(got, want + starts[i], sizes[j]);
+		}
+	raw_close(s.f);
+}
+
 /* A log of more frames than are kept: the newest are, all are right. */
 TEST(a_log_may_be_longer_than_the_cache)
 {
@@ -327,9 +349,9 @@ TEST(there_may_be_nothing_to_give_back)
 	db_exec(db, "CREATE TABLE t(x)");
 	vfs_trim(db);
 	db_close(db);
-	assert_int_equal(sqlite3_open_v2(place_path(p, "plain.db"), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-					 "spy"),
-			 SQLITE_OK);
+	assert_int_equal(
+		sqlite3_open_v2(place_path(p, "plain.db"), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "spy"),
+		SQLITE_OK);
 	vfs_trim(db);
 	db_exec(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(x)");
 	vfs_trim(db);
@@ -341,7 +363,8 @@ TEST(there_may_be_nothing_to_give_back)
 TEST(damage_below_the_cache)
 {
 	struct place *p = *state;
-	const char *wal = place_path(p, "a.db-wal"), *db_copy = place_path(p, "b.db"), *keep = place_path(p, "b.db-wal");
+	const char *wal = place_path(p, "a.db-wal"), *db_copy = place_path(p, "b.db"),
+		   *keep = place_path(p, "b.db-wal");
 	uint8_t bad[8] = "damaged", got[FRAME_SIZE];
 	sqlite3 *db = db_open(p->path, "WAL");
 	sqlite3_file *f;
@@ -383,11 +406,9 @@ TEST(damage_below_the_cache)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(the_cache_is_never_other_than_the_disk),
-		RUN(a_log_may_be_longer_than_the_cache),
-		RUN(a_checkpoint_reads_nothing_that_was_written),
-		RUN(there_may_be_nothing_to_give_back),
-		RUN(damage_below_the_cache),
+		RUN(the_cache_is_never_other_than_the_disk), RUN(parts_of_a_frame_are_right_too),
+		RUN(a_log_may_be_longer_than_the_cache),     RUN(a_checkpoint_reads_nothing_that_was_written),
+		RUN(there_may_be_nothing_to_give_back),      RUN(damage_below_the_cache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
