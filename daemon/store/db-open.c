@@ -155,7 +155,7 @@ int db_open(struct store *s, bool fresh, const char **ret_what)
 		if (r < 0)
 			return err_trace(r);
 	}
-	/* Not NOFOLLOW: SQLite means every directory of the path by it. That the file itself is no symlink was seen before. */
+	/* Not NOFOLLOW, which SQLite means for every directory above too. The file itself was seen to be no symlink. */
 	code = sqlite3_open_v2(s->path, &s->db,
 			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
 			       s->plain ? NULL : VAULT_VFS);

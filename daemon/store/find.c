@@ -11,7 +11,7 @@
 #include "store/why.h"
 #include "vault/vault.h"
 
-/* A database in ${dir} that is not empty: archive.db, what a rotation made of it, or a restored backup under its name. */
+/* A database in ${dir} that is not empty: archive.db, what a rotation made of it, or a restored backup. */
 static int find_database(const char *dir, char **ret)
 {
 	DIR *d = opendir(dir);

@@ -120,8 +120,8 @@ static void adapt(int64_t *size, int64_t us, int64_t budget_us, int64_t min, int
 		*size = *size * 3 / 2 < max ? *size * 3 / 2 : max;
 }
 
-/* The last id of a batch that begins above ${from}, by ${id} (ids and sizes of their texts); ${from} if there is none. A
- * contact chooses how long messages are, so rows alone do not bound a transaction. */
+/* The last id of a batch that begins above ${from}, by ${id} (ids and sizes of their texts); ${from} if there is none.
+ * A contact chooses how long messages are, so rows alone do not bound a transaction. */
 static int last_of_batch(struct store *s, enum sql id, int64_t from, int64_t *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, id);

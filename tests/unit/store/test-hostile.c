@@ -177,7 +177,8 @@ TEST(a_plain_archive_that_is_gone_when_it_is_to_be_taken_over_is_missed)
 TEST(the_plain_file_is_wiped_after_a_rotation_too)
 {
 	struct fx *fx = *state;
-	_cleanup_(freep) char *old = path_of(fx, "archive.db.plain-0.1"), *next = path_of(fx, "archive-2.db"), *why = NULL;
+	_cleanup_(freep) char *old = path_of(fx, "archive.db.plain-0.1"), *next = path_of(fx, "archive-2.db");
+	_cleanup_(freep) char *why = NULL;
 	struct vault_next *n;
 	struct copy *c;
 
