@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "store/index.h"
+#include "store/index-mend.h"
 #include "store/tokenizer.h"
 #include "vault/vfs.h"
 
@@ -185,6 +186,7 @@ void db_close(struct store *s, bool keep_log)
 	for (size_t i = 0; i < SQL_N; i++)
 		sqlite3_finalize(s->stmts[i]);
 	memset(s->stmts, 0, sizeof(s->stmts));
+	s->index.mend = mend_free(s->index.mend);
 	s->tokenizer = tokenizer_free(s->tokenizer);
 	if (s->db)
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep_log ? 1 : 0, NULL);

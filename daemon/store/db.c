@@ -53,6 +53,8 @@ int db_fail(struct store *s, int code)
 	/* FTS5 is the only virtual table there is. */
 	if (code == SQLITE_CORRUPT_VTAB)
 		s->index.damaged = true;
+	if (code == SQLITE_IOERR_DATA || (code & 0xff) == SQLITE_CORRUPT)
+		s->index.unread = true;
 	if (s->in_tx && s->tx_error == 0)
 		s->tx_error = r;
 	return err_origin(r);
@@ -119,6 +121,9 @@ struct stmt db_use(struct store *s, enum sql id)
 
 	if (!s->stmts[id]) {
 		code = sqlite3_prepare_v3(s->db, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[id], NULL);
+		/* Our SQL is right: an FTS5 table that cannot be connected, because its settings are damaged. */
+		if (code == SQLITE_ERROR)
+			s->index.unread = true;
 		if (code != SQLITE_OK)
 			q.r = db_fail(s, code);
 	}

@@ -38,6 +38,15 @@ struct index_pace {
 	bool merge_idle;  /* the last merge step found nothing to do, and nothing was written since */
 	int64_t walk_rows; /* rows that a search reads one by one before it asks the index */
 	bool damaged;	  /* FTS5 said so; index_step() then begins anew */
+	bool unread;	  /* the last failure may be a damaged page: of the index, or of the messages that it reads */
+	bool hard;	  /* it cannot be emptied row by row: index-mend.h */
+	struct mend *mend;
+	int64_t retry_us;   /* CLOCK_BOOTTIME: not before; of a repair that failed, or would be the next one too soon */
+	int64_t rebuild_us; /* no rebuild for damage before */
+	int rebuilds;	    /* for damage, since the store was opened */
+	const char *trouble; /* why it waits for retry_us, a literal; NULL: it does not */
+	int64_t samples;    /* left of the pass that index_sample() is in */
+	int64_t sampled_us; /* when that pass ended */
 	bool stale;	  /* FTS5 may hold words of a transaction that failed: index_forget_words() comes first */
 	int64_t worst_us, worst_cpu_us; /* longest transaction, for the bench */
 };
@@ -93,6 +102,10 @@ int store_begin_relaxed(struct store *s);
 int db_durable(struct store *s);
 /* The first column of ${sql}'s first row on any connection as a number, 0 if there is none; -errno. */
 int db_number(sqlite3 *db, const char *sql, int64_t *ret);
+
+/* SQLite's quick_check of everything: *ret_text (caller frees) is the first thing that is wrong, or NULL; -errno. Pages
+ * that nothing uses are not wrong. */
+int db_quick_check(sqlite3 *db, char **ret_text);
 
 /* One use of a prepared statement. Parameters are put in the order of their numbers; the first failure sticks. */
 struct stmt {

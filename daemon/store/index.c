@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
-#include "store/db.h"
+#include "store/index-priv.h"
 #include "store/schema.h"
 #include "store/search.h"
 #include "store/tokenizer.h"
@@ -24,33 +24,43 @@ enum {
 	CLEAR_ROWS = 128,   /* rows of about a page each that a step of emptying deletes: all are overwritten */
 };
 
-struct state {
-	int64_t upto, tokenizer, edits, erasing, erased;
-	bool clearing;
-	int64_t top; /* greatest message id */
-	bool dirty;
-};
-
-static int read_state(struct store *s, struct state *ret)
+int index_read_state(struct store *s, struct index_state *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_INDEX_STATE);
 	int r = db_row(&q);
 
-	if (r < 0)
-		return err_trace(r);
+	/* Its page was lost, and the process before the row was written again. */
 	if (r == 0)
-		return err_origin(-EBADMSG);
-	*ret = (struct state){
+		s->index.unread = true;
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : err_origin(-EBADMSG);
+	*ret = (struct index_state){
 		.upto = col_i(&q, 0),
 		.tokenizer = col_i(&q, 1),
 		.edits = col_i(&q, 2),
 		.erasing = col_i(&q, 3),
 		.erased = col_i(&q, 4),
 		.clearing = col_i(&q, 5) != 0,
-		.top = col_i(&q, 6),
-		.dirty = col_i(&q, 7) != 0,
 	};
 	return 0;
+}
+
+static int read_number(struct store *s, enum sql id, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
+
+	return db_int(&q, 0, ret);
+}
+
+int index_read_waiting(struct store *s, struct index_state *st)
+{
+	int64_t dirty = 0;
+	int r = read_number(s, SQL_SEARCH_TOP, &st->top);
+
+	if (r == 0)
+		r = read_number(s, SQL_INDEX_WAITS, &dirty);
+	st->dirty = dirty != 0;
+	return r < 0 ? err_trace(r) : 0;
 }
 
 /* Run ${id} with at most two numbers; the caller has a transaction open. */
@@ -82,19 +92,14 @@ static int64_t clock_cpu_us(void)
 	return (int64_t)t.tv_sec * USEC_PER_SEC + t.tv_nsec / 1000;
 }
 
-/*
- * Begin a transaction that need not outlive a power cut, because it is only the index and carries its watermark: it
- * does not wait for the disk, and the next message's commit makes it durable with its own (facts/db.md section 7).
- */
-static int begin(struct store *s)
+int index_begin(struct store *s)
 {
 	int r = store_begin_relaxed(s);
 
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* End the transaction according to ${r}. */
-static int finish(struct store *s, int r, const char *what)
+int index_finish(struct store *s, int r, const char *what)
 {
 	int full;
 
@@ -139,21 +144,21 @@ static int last_of_batch(struct store *s, enum sql id, int64_t from, int64_t *re
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static int add_rows(struct store *s, const struct state *st)
+static int add_rows(struct store *s, const struct index_state *st)
 {
 	int64_t last = st->upto;
 	int r;
 
 	r = last_of_batch(s, SQL_INDEX_BATCH, st->upto, &last);
 	if (r == 0)
-		r = begin(s);
+		r = index_begin(s);
 	if (r < 0)
 		return err_trace(r);
 	r = run(s, SQL_INDEX_ADD, 2, st->upto, last);
 	if (r == 0)
 		r = run(s, SQL_INDEX_UPTO, 1, last, 0);
 	s->index.merge_idle = false;
-	return finish(s, r, "index.batch");
+	return index_finish(s, r, "index.batch");
 }
 
 /* Take the next changed and deleted texts out of the index, and the new ones in. */
@@ -165,7 +170,7 @@ static int take_changes(struct store *s)
 
 	r = last_of_batch(s, SQL_INDEX_DIRTY, 0, &last);
 	if (r == 0)
-		r = begin(s);
+		r = index_begin(s);
 	if (r < 0)
 		return err_trace(r);
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
@@ -173,7 +178,7 @@ static int take_changes(struct store *s)
 	if (r == 0)
 		r = run(s, SQL_INDEX_EDITED, 0, 0, 0);
 	s->index.merge_idle = false;
-	return finish(s, r, "index.changes");
+	return index_finish(s, r, "index.changes");
 }
 
 /*
@@ -183,7 +188,7 @@ static int take_changes(struct store *s)
 static int merge(struct store *s, int64_t pages, bool begin_erase, bool *ret_any)
 {
 	int64_t before = sqlite3_total_changes64(s->db);
-	int r = begin(s);
+	int r = index_begin(s);
 
 	if (r < 0)
 		return err_trace(r);
@@ -191,17 +196,17 @@ static int merge(struct store *s, int64_t pages, bool begin_erase, bool *ret_any
 	*ret_any = sqlite3_total_changes64(s->db) - before >= 2;
 	if (r == 0 && begin_erase)
 		r = run(s, SQL_INDEX_ERASING, 0, 0, 0);
-	return finish(s, r, "index.merge");
+	return index_finish(s, r, "index.merge");
 }
 
 /* Nothing is left to merge: what the job began with is gone, also from the log. */
 static int end_erase(struct store *s)
 {
-	int r = begin(s);
+	int r = index_begin(s);
 
 	if (r < 0)
 		return err_trace(r);
-	r = finish(s, run(s, SQL_INDEX_ERASED, 0, 0, 0), "index.erased");
+	r = index_finish(s, run(s, SQL_INDEX_ERASED, 0, 0, 0), "index.erased");
 	if (r < 0)
 		return err_trace(r);
 	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
@@ -237,65 +242,112 @@ static int clear_some(struct store *s, int64_t *ret_rows)
 static int clear(struct store *s)
 {
 	int64_t rows = 0;
-	int r = begin(s);
+	int r = index_begin(s);
 
 	if (r < 0)
 		return err_trace(r);
 	r = clear_some(s, &rows);
 	if (r == 0 && rows < CLEAR_ROWS) {
-		r = db_exec(s, "DROP TABLE fts_term; DROP TABLE fts;" SCHEMA_INDEX);
+		r = run(s, SQL_INDEX_CLEAN, 1, INT64_MAX, 0);
+		if (r == 0)
+			r = db_exec(s, "DROP TABLE fts_term; DROP TABLE fts;" SCHEMA_INDEX);
 		if (r == 0)
 			r = run(s, SQL_INDEX_CLEARED, 0, 0, 0);
 	}
 	s->index.merge_idle = false;
-	return finish(s, r, "index.clear");
+	return index_finish(s, r, "index.clear");
+}
+
+static void measure(struct store *s, int64_t us, int64_t cpu_us)
+{
+	if (us > s->index.worst_us)
+		s->index.worst_us = us;
+	if (cpu_us > s->index.worst_cpu_us)
+		s->index.worst_cpu_us = cpu_us;
+}
+
+/* The index is being emptied, or must be: 1 done, 0 not now. */
+static int start_over(struct store *s, const struct index_state *st, int64_t budget_us)
+{
+	int r;
+
+	/* A copy would not follow what is written below SQLite. */
+	if (st->clearing && s->index.hard && s->copying)
+		return 0;
+	if (!st->clearing && !repair_begin(s))
+		return 0;
+	if (!st->clearing)
+		r = index_rebuild(s);
+	else if (s->index.hard)
+		r = repair_mend(s, budget_us);
+	else
+		r = clear(s);
+	return r < 0 ? err_trace(r) : 1;
+}
+
+/* *ret_size: the size that is to be adapted to the time that this took, or NULL. */
+static int one(struct store *s, const struct index_state *st, int64_t **ret_size)
+{
+	bool any = true;
+	int r;
+
+	*ret_size = NULL;
+	if (!s->index.merge_idle) {
+		*ret_size = &s->index.pages;
+		r = merge(s, s->index.pages, false, &any);
+		s->index.merge_idle = r == 0 && !any;
+	} else if (st->dirty) {
+		*ret_size = &s->index.rows;
+		r = take_changes(s);
+	} else if (st->upto < st->top) {
+		*ret_size = &s->index.rows;
+		r = add_rows(s, st);
+	} else if (st->erasing > st->erased) {
+		r = end_erase(s);
+	} else if (st->edits > st->erased) {
+		r = merge(s, -s->index.pages, true, &any);
+		s->index.merge_idle = false;
+	} else if (sample_due(s, st->upto)) {
+		r = sample_step(s, st->upto);
+	} else {
+		return 0;
+	}
+	return r < 0 ? err_trace(r) : 1;
 }
 
 /* One transaction of work: 1 done, 0 there is none. */
 static int work(struct store *s, int64_t budget_us)
 {
-	int64_t began = clock_boot_us(), began_cpu = clock_cpu_us(), us;
-	bool any = true, merged = false;
-	struct state st;
-	int r = read_state(s, &st);
+	int64_t began = clock_boot_us(), began_cpu = clock_cpu_us(), us, *size = NULL;
+	struct index_state st;
+	bool known;
+	int r;
 
-	if (r < 0)
-		return err_trace(r);
-	if (s->index.damaged) {
-		r = index_rebuild(s);
-	} else if (st.clearing) {
-		r = clear(s);
-	} else if (!s->index.merge_idle) {
-		r = merge(s, s->index.pages, false, &any);
-		s->index.merge_idle = r == 0 && !any;
-		merged = true;
-	} else if (st.dirty) {
-		r = take_changes(s);
-	} else if (st.upto < st.top) {
-		r = add_rows(s, &st);
-	} else if (st.erasing > st.erased) {
-		r = end_erase(s);
-	} else if (st.edits > st.erased) {
-		r = merge(s, -s->index.pages, true, &any);
-		s->index.merge_idle = false;
-	} else {
+	if (repair_waits(s))
 		return 0;
+	s->index.unread = false;
+	r = index_read_state(s, &st);
+	known = r == 0;
+	if (r == 0 && (s->index.damaged || st.clearing)) {
+		r = start_over(s, &st, budget_us);
+	} else if (r == 0) {
+		r = index_read_waiting(s, &st);
+		if (r == 0)
+			r = one(s, &st, &size);
 	}
-	/* FTS5 found its own tables damaged: they are made anew. */
-	if (r < 0 && s->index.damaged && !st.clearing)
-		return 1;
-	if (r < 0)
-		return err_trace(r);
-	us = clock_boot_us() - began;
-	if (us > s->index.worst_us)
-		s->index.worst_us = us;
+	if (r < 0) {
+		r = repair_judge(s, known ? &st : NULL, r);
+		return r < 0 ? err_trace(r) : 1;
+	}
+	if (r == 0)
+		return 0;
+	s->index.trouble = NULL;
 	us = clock_cpu_us() - began_cpu;
-	if (us > s->index.worst_cpu_us)
-		s->index.worst_cpu_us = us;
-	if (merged)
-		adapt(&s->index.pages, us, budget_us, PAGES_MIN, PAGES_MAX);
-	else if ((st.dirty || st.upto < st.top) && !st.clearing)
-		adapt(&s->index.rows, us, budget_us, ROWS_MIN, ROWS_MAX);
+	measure(s, clock_boot_us() - began, us);
+	if (size == &s->index.pages)
+		adapt(size, us, budget_us, PAGES_MIN, PAGES_MAX);
+	else if (size)
+		adapt(size, us, budget_us, ROWS_MIN, ROWS_MAX);
 	return 1;
 }
 
@@ -316,16 +368,25 @@ int index_step(struct store *s, int64_t budget_us)
 
 bool index_due(struct store *s)
 {
-	struct state st;
+	struct index_state st;
 
-	return read_state(s, &st) == 0 && (s->index.damaged || st.clearing || st.dirty || st.upto < st.top ||
-					   st.edits > st.erased);
+	if (repair_waits(s))
+		return false;
+	s->index.unread = false;
+	/* Upkeep finds out what is damaged. */
+	if (index_read_state(s, &st) < 0)
+		return s->index.unread;
+	if (st.clearing || s->index.damaged)
+		return !(s->copying && s->index.hard);
+	if (index_read_waiting(s, &st) < 0)
+		return s->index.unread;
+	return st.dirty || st.upto < st.top || st.edits > st.erased || sample_due(s, st.upto);
 }
 
 int index_watermark(struct store *s, int64_t *ret)
 {
-	struct state st;
-	int r = read_state(s, &st);
+	struct index_state st;
+	int r = index_read_state(s, &st);
 
 	if (r < 0)
 		return err_trace(r);
@@ -335,9 +396,11 @@ int index_watermark(struct store *s, int64_t *ret)
 
 int search_behind(struct store *s, uint64_t *ret)
 {
-	struct state st;
-	int r = read_state(s, &st);
+	struct index_state st;
+	int r = index_read_state(s, &st);
 
+	if (r == 0)
+		r = index_read_waiting(s, &st);
 	if (r < 0)
 		return err_trace(r);
 	*ret = st.top > st.upto ? (uint64_t)(st.top - st.upto) : 0;
@@ -346,8 +409,8 @@ int search_behind(struct store *s, uint64_t *ret)
 
 int index_edits(struct store *s, int64_t *ret)
 {
-	struct state st;
-	int r = read_state(s, &st);
+	struct index_state st;
+	int r = index_read_state(s, &st);
 
 	if (r < 0)
 		return err_trace(r);
@@ -357,11 +420,18 @@ int index_edits(struct store *s, int64_t *ret)
 
 int index_open(struct store *s)
 {
-	struct state st;
+	struct index_state st;
 	int r;
 
-	s->index = (struct index_pace){ .rows = ROWS_FIRST, .pages = PAGES_FIRST, .walk_rows = SEARCH_WALK_ROWS };
-	r = read_state(s, &st);
+	s->index = (struct index_pace){ .rows = ROWS_FIRST, .pages = PAGES_FIRST, .walk_rows = SEARCH_WALK_ROWS,
+					.samples = INDEX_SAMPLES };
+	r = index_read_state(s, &st);
+	/* The archive opens whatever its index is like. */
+	if (r < 0 && s->index.unread) {
+		r = repair_state(s);
+		if (r == 0)
+			r = index_read_state(s, &st);
+	}
 	if (r < 0)
 		return err_trace(r);
 	if (st.tokenizer == TOKENIZER_VERSION)
@@ -383,6 +453,11 @@ int index_forget_words(struct store *s)
 		code = sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	else if (code == SQLITE_OK)
 		code = SQLITE_IOERR;
+	/* A page of the index cannot be read: FTS5 was told of the rollback before it took a word, and nobody asks it now. */
+	if (db_errno(code) == -EBADMSG) {
+		s->index.damaged = true;
+		code = SQLITE_OK;
+	}
 	if (code != SQLITE_OK)
 		return err_origin(db_errno(code));
 	s->index.stale = false;
@@ -404,16 +479,13 @@ int index_check(struct store *s)
 
 int index_rebuild(struct store *s)
 {
-	int r = begin(s);
+	int r = index_begin(s);
 
 	if (r < 0)
 		return err_trace(r);
 	if (s->index.damaged)
 		log_warning("archive: the search index is damaged and is made anew; no message is affected");
-	r = run(s, SQL_INDEX_FORGET, 1, TOKENIZER_VERSION, 0);
-	if (r == 0)
-		r = run(s, SQL_INDEX_CLEAN, 1, INT64_MAX, 0);
-	r = finish(s, r, "index.forget");
+	r = index_finish(s, run(s, SQL_INDEX_FORGET, 1, TOKENIZER_VERSION, 0), "index.forget");
 	if (r < 0)
 		return err_trace(r);
 	s->index.damaged = false;

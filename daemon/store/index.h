@@ -39,5 +39,7 @@ int index_check(struct store *s);
  * before the next use if that failed. 0, also if nothing failed; -errno: the index may not be used and nothing written.
  */
 int index_forget_words(struct store *s);
+/* Why the index waits with its work: a sentence (a literal), or NULL. For status. */
+const char *index_trouble(const struct store *s);
 /* Forget the index and begin anew at watermark 0, in the background. */
 int index_rebuild(struct store *s);

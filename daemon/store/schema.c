@@ -189,7 +189,7 @@ static const char schema_v2[] =
 	" edits INTEGER NOT NULL, erasing INTEGER NOT NULL, erased INTEGER NOT NULL, clearing INTEGER NOT NULL"
 	") STRICT;"
 	"INSERT INTO fts_state VALUES(0, 0, 1, 0, 0, 0, 0);"
-	"CREATE TABLE fts_dirty(id INTEGER PRIMARY KEY, body TEXT) STRICT;"
+	SCHEMA_DIRTY
 	"CREATE VIEW fts_source(id, body) AS"
 	" SELECT id, body FROM msg WHERE id <= (SELECT upto FROM fts_state) AND id NOT IN (SELECT id FROM fts_dirty)"
 	" UNION ALL SELECT id, body FROM fts_dirty;"

@@ -17,6 +17,9 @@
 	"INSERT INTO fts(fts, rank) VALUES('automerge', 0);"                                                       \
 	"CREATE VIRTUAL TABLE fts_term USING fts5vocab('fts', 'instance');"
 
+/* What changed in messages that are indexed, with the text that the index still has. */
+#define SCHEMA_DIRTY "CREATE TABLE fts_dirty(id INTEGER PRIMARY KEY, body TEXT) STRICT;"
+
 /*
  * Bring the database to SCHEMA_VERSION: everything for a fresh one, else the migrations that are missing, all in one
  * transaction each. Returns 0, STORE_E_NEWER, STORE_E_DAMAGED (not ours), or -errno.

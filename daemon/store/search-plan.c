@@ -127,7 +127,10 @@ int plan_step(struct search_plan *p, struct store *s, int64_t until_us)
 	while (p->at < p->terms->n && !p->useless && !s->index.damaged) {
 		const struct term *term = p->terms->terms[p->at++];
 
+		s->index.unread = false;
 		r = term->exclude ? 0 : add_term(p, s, term);
+		/* It reads nothing but the index. */
+		s->index.damaged = s->index.damaged || (r < 0 && s->index.unread);
 		if (r < 0 && !s->index.damaged)
 			return err_trace(r);
 		if (p->at < p->terms->n && clock_boot_us() >= until_us)

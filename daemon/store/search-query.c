@@ -304,7 +304,7 @@ int query_ranges(struct tokenizer *t, const struct query_terms *q, const char *b
 	return 0;
 }
 
-static void add_string(struct buf *to, const char *s, size_t len)
+void query_string(const char *s, size_t len, struct buf *to)
 {
 	buf_adds(to, "\"");
 	for (size_t i = 0; i < len; i++)
@@ -319,6 +319,6 @@ void query_phrase(const struct term *term, const char *last, size_t last_len, st
 
 		if (i)
 			buf_adds(to, " + ");
-		add_string(to, other ? last : term->tokens[i].text, other ? last_len : term->tokens[i].len);
+		query_string(other ? last : term->tokens[i].text, other ? last_len : term->tokens[i].len, to);
 	}
 }

@@ -41,6 +41,8 @@ int query_match(struct tokenizer *t, const struct query_terms *q, const char *bo
 int query_ranges(struct tokenizer *t, const struct query_terms *q, const char *body, bool *ret,
 		 struct search_range ranges[SEARCH_RANGES_MAX], size_t *ret_n);
 
+/* A token as a string of a MATCH expression. */
+void query_string(const char *s, size_t len, struct buf *to);
 /*
  * A MATCH expression for the tokens as they are: "a" + "b". With ${last}, that is the last one instead of its own.
  */

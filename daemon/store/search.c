@@ -223,13 +223,15 @@ static int guard(void *userdata)
 
 enum { ROW_NONE = 0, ROW_HERE = 1, ROW_TOO_LONG = 2 };
 
-/* The next row under the guard. */
-static int next_row(struct search *x, struct stmt *q)
+/* The next row under the guard. ${index}: of a statement that reads nothing but the index. */
+static int next_row(struct search *x, struct stmt *q, bool index)
 {
 	int code, r;
 
-	if (q->r < 0)
+	if (q->r < 0) {
+		x->s->index.damaged = x->s->index.damaged || (index && x->s->index.unread);
 		return err_trace(q->r);
+	}
 	if (!x->bare)
 		sqlite3_progress_handler(x->s->db, GUARD_OPS, guard, x);
 	code = sqlite3_step(q->st);
@@ -240,7 +242,7 @@ static int next_row(struct search *x, struct stmt *q)
 		return ROW_NONE;
 	if ((code & 0xff) == SQLITE_INTERRUPT)
 		return ROW_TOO_LONG;
-	if (code == SQLITE_CORRUPT_VTAB)
+	if (code == SQLITE_CORRUPT_VTAB || (index && db_errno(code) == -EBADMSG))
 		x->s->index.damaged = true;
 	r = db_errno(code);
 	log_debug("search: %d: %s", code, sqlite3_errmsg(x->s->db));
@@ -255,7 +257,7 @@ static int walk(struct search *x)
 	put_i(&q, x->conv ? x->conv : x->account);
 	put_i(&q, x->at.key);
 	put_i(&q, x->at.id);
-	while ((r = next_row(x, &q)) == ROW_HERE) {
+	while ((r = next_row(x, &q, false)) == ROW_HERE) {
 		x->at = (struct position){ col_i(&q, 1), col_i(&q, 0) };
 		r = consider(x, &q);
 		if (r < 0)
@@ -294,15 +296,28 @@ static int end_walk(struct search *x)
 	return 0;
 }
 
-/* Read the rows that ${q} proposes, down to id ${last}. */
-static int scan_rows(struct search *x, struct stmt *q, int64_t last)
+/* A statement of its own, so that it is known whether the index or the message could not be read. */
+static int consider_id(struct search *x, int64_t id)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(x->s, SQL_SEARCH_ROW);
+	int r;
+
+	put_i(&q, id);
+	r = db_row(&q);
+	if (r > 0)
+		r = consider(x, &q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Read the rows that ${q} proposes, down to id ${last}. ${index}: by their ids, out of the index. */
+static int scan_rows(struct search *x, struct stmt *q, int64_t last, bool index)
 {
 	int r;
 
-	while ((r = next_row(x, q)) == ROW_HERE) {
+	while ((r = next_row(x, q, index)) == ROW_HERE) {
 		int64_t id = col_i(q, 0);
 
-		r = consider(x, q);
+		r = index ? consider_id(x, id) : consider(x, q);
 		if (r < 0)
 			return err_trace(r);
 		x->next = id - 1;
@@ -325,7 +340,7 @@ static int scan_tail(struct search *x, int64_t upto)
 
 	put_i(&q, last);
 	put_i(&q, x->next);
-	r = scan_rows(x, &q, last);
+	r = scan_rows(x, &q, last, false);
 	if (r == ROW_TOO_LONG)
 		x->bare = true;
 	return r < 0 ? err_trace(r) : 0;
@@ -339,8 +354,8 @@ static int scan_dirty(struct search *x, int64_t last)
 
 	put_i(&q, last);
 	put_i(&q, x->next);
-	while ((r = next_row(x, &q)) == ROW_HERE) {
-		r = consider(x, &q);
+	while ((r = next_row(x, &q, true)) == ROW_HERE) {
+		r = consider_id(x, col_i(&q, 0));
 		if (r < 0)
 			return err_trace(r);
 		if (over(x) && x->window > WINDOW_MIN)
@@ -363,7 +378,8 @@ static int scan_index(struct search *x)
 	if (r == ROW_NONE && x->plan.nothing)
 		x->next = last - 1;
 	else if (r == ROW_NONE)
-		r = scan_rows(x, &q, last);
+		r = scan_rows(x, &q, last, true);
+	/* Once more, without it. */
 	if (r < 0 && x->s->index.damaged)
 		return 0;
 	if (r == ROW_TOO_LONG && x->window == WINDOW_MIN)
@@ -381,6 +397,7 @@ static int scan(struct search *x)
 	int64_t upto;
 	int r;
 
+	x->s->index.unread = false;
 	r = index_forget_words(x->s);
 	if (r == 0)
 		r = plan_step(&x->plan, x->s, x->slice_end);

@@ -196,8 +196,15 @@
 	S(FIND_STANZA, "SELECT m.id FROM archive v JOIN aid a ON a.archive=v.id JOIN msg m ON m.id=a.msg"          \
 		       " WHERE v.account=?1 AND a.id=?2 AND m.conv=?3 LIMIT 1")                                    \
 	/* index.c */                                                                                              \
-	S(INDEX_STATE, "SELECT upto, tokenizer, edits, erasing, erased, clearing,"                                 \
-		       " coalesce((SELECT max(id) FROM msg), 0), EXISTS(SELECT 1 FROM fts_dirty) FROM fts_state")  \
+	S(INDEX_STATE, "SELECT upto, tokenizer, edits, erasing, erased, clearing FROM fts_state")                  \
+	S(INDEX_WAITS, "SELECT EXISTS(SELECT 1 FROM fts_dirty)")                                                   \
+	/* index-repair.c: do the messages read that the index would take in next? */                              \
+	S(INDEX_PROBE_NEXT, "SELECT sum(length(body)) FROM (SELECT body FROM msg WHERE id>?1 ORDER BY id LIMIT ?2)") \
+	S(INDEX_PROBE_DIRTY, "SELECT sum(length(body)) FROM fts_dirty")                                            \
+	S(INDEX_PROBE_CHANGED, "SELECT sum(length(m.body)) FROM fts_dirty d JOIN msg m ON m.id=d.id")              \
+	S(INDEX_SAMPLE, "SELECT id, body FROM msg WHERE id<=?1 AND body IS NOT NULL"                               \
+			" AND id NOT IN (SELECT id FROM fts_dirty) ORDER BY id DESC LIMIT 1")                      \
+	S(INDEX_HAS, "SELECT 1 FROM fts WHERE fts MATCH ?1 AND rowid=?2")                                          \
 	S(INDEX_BATCH, "SELECT id, length(CAST(body AS BLOB)) FROM msg WHERE id>?1 ORDER BY id LIMIT ?2")          \
 	S(INDEX_ADD, "INSERT INTO fts(rowid, body) SELECT id, body FROM msg WHERE id>?1 AND id<=?2"                \
 		     " AND body IS NOT NULL ORDER BY id")                                                          \
@@ -217,10 +224,9 @@
 	S(INDEX_CLEARED, "UPDATE fts_state SET clearing=0, erased=erasing")                                        \
 	/* search.c: newest first */                                                                               \
 	S(SEARCH_TERMS, "SELECT term FROM fts_term WHERE term>=?1 ORDER BY term LIMIT 1")                          \
-	S(SEARCH_INDEX, "SELECT " SQL_FOUND_COLUMNS " FROM fts CROSS JOIN msg m ON m.id=fts.rowid"                 \
-			" WHERE fts MATCH ?1 AND fts.rowid BETWEEN ?2 AND ?3 ORDER BY fts.rowid DESC")             \
-	S(SEARCH_DIRTY, "SELECT " SQL_FOUND_COLUMNS " FROM fts_dirty d CROSS JOIN msg m ON m.id=d.id"              \
-			" WHERE d.id BETWEEN ?1 AND ?2")                                                           \
+	S(SEARCH_INDEX, "SELECT rowid FROM fts WHERE fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC") \
+	S(SEARCH_DIRTY, "SELECT id FROM fts_dirty WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC")                    \
+	S(SEARCH_ROW, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.id=?1")                                     \
 	S(SEARCH_TAIL, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.id BETWEEN ?1 AND ?2 ORDER BY m.id DESC")  \
 	S(SEARCH_CONV, "SELECT " SQL_FOUND_COLUMNS " FROM msg m WHERE m.conv=?1 AND (m.key, m.id) < (?2, ?3)"      \
 		       " ORDER BY m.key DESC, m.id DESC")                                                          \

@@ -202,21 +202,13 @@ int store_checkpoint(struct store *s)
 
 int store_check(struct store *s, char **ret_why)
 {
-	sqlite3_stmt *st = NULL;
-	int code;
+	_cleanup_(freep) char *text = NULL;
+	int r = db_quick_check(s->db, &text);
 
 	*ret_why = NULL;
-	code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_step(st);
-	if (code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
-		(void)why_outcome(STORE_E_DAMAGED, s->path, (const char *)sqlite3_column_text(st, 0), ret_why);
-	sqlite3_finalize(st);
-	if (*ret_why)
-		return STORE_E_DAMAGED;
-	if (code == SQLITE_ROW)
-		return 0;
-	return why_errno(db_errno(code), s->path, ret_why);
+	if (text)
+		return why_outcome(STORE_E_DAMAGED, s->path, text, ret_why);
+	return r < 0 ? why_errno(r, s->path, ret_why) : 0;
 }
 
 const char *store_epoch(const struct store *s)

@@ -281,7 +281,8 @@ TEST(an_index_of_another_tokenizer_is_made_anew_in_steps)
 	while (index_step(fx->s, 1) > 0) {
 		steps++;
 		assert_int_equal(hits(fx, "word1234"), 1);
-		if (steps % 5 == 0)
+		/* Each start asks the index for some samples. */
+		if (steps % 5 == 0 && steps < 60)
 			fx_reopen(fx);
 	}
 	assert_true(steps > 4);
