@@ -303,17 +303,27 @@ static void damage(struct fx *fx, const char *sql)
 	fx_reopen(fx);
 }
 
+/*
+ * Leaves that hold something else. FTS5 believes a leaf whose second number, where its words end (0x0e95), is inside of
+ * it: what randomblob() writes is such a one now and then, and this test must not depend on that.
+ */
+#define LEAVES(head)                                                                                           \
+	"UPDATE fts_data SET block=CAST(x'" head "' || replace(hex(zeroblob((length(block)-4)/4)), '00', 'zzzz')" \
+	" AS BLOB) WHERE id>10"
+
+/* silent: FTS5 finds fewer messages and no error. */
 static const struct {
 	const char *sql, *why;
+	bool silent;
 } damages[] = {
-	{ "UPDATE fts_data SET block=zeroblob(length(block)) WHERE id>10", "all leaves" },
-	{ "UPDATE fts_data SET block=randomblob(length(block)) WHERE id>10", "all leaves, random" },
-	{ "UPDATE fts_data SET block=x'00' WHERE id=10", "the list of segments" },
-	{ "DELETE FROM fts_data WHERE id>10", "leaves missing" },
-	{ "DELETE FROM fts_data", "everything missing" },
+	{ LEAVES("543a0e95"), "all leaves hold something else that could be a leaf", true },
+	{ "UPDATE fts_data SET block=zeroblob(length(block)) WHERE id>10", "all leaves", false },
+	{ LEAVES("543afff5"), "all leaves hold something else", false },
+	{ "UPDATE fts_data SET block=x'00' WHERE id=10", "the list of segments", true },
+	{ "UPDATE fts_data SET block=x'00000000000000' WHERE id=10", "the list of segments is empty", true },
+	{ "DELETE FROM fts_data WHERE id>10", "leaves missing", false },
+	{ "DELETE FROM fts_data", "everything missing", false },
 };
-
-enum { NO_SEGMENTS = 2 };
 
 TEST(damage_of_the_index_is_found_and_repaired_alone)
 {
@@ -338,7 +348,7 @@ TEST(damage_of_the_index_is_found_and_repaired_alone)
 	}
 }
 
-/* Nobody has to ask for a check: what meets the damage has the index made anew, and finds its messages. */
+/* Nobody has to ask for a check: what meets the damage has the index made anew, and upkeep looks for what is silent. */
 TEST(damage_of_the_index_stops_no_search_and_no_message)
 {
 	struct fx *fx = *state;
@@ -346,24 +356,30 @@ TEST(damage_of_the_index_stops_no_search_and_no_message)
 	fill(fx, 300);
 	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
 		char id[16], by[16];
+		int n;
 
 		index_all(fx);
+		/* One segment: how many there are depends on the time that the batches took. */
+		assert_int_equal(store_begin(fx->s), 0);
+		assert_int_equal(db_exec(fx->s, "INSERT INTO fts(fts) VALUES('optimize')"), 0);
+		assert_int_equal(store_commit(fx->s), 0);
 		damage(fx, damages[i].sql);
 		fx->s->index.walk_rows = 0;
-		/* Found all the same, but where the list of segments says that there are none: that is no error to FTS5. */
-		if (i != NO_SEGMENTS)
-			assert_int_equal(hits(fx, "word299"), 1);
+		n = hits(fx, "word299");
+		if (!damages[i].silent && n != 1)
+			fail_msg("not found: %s", damages[i].why);
+		/* If FTS5 says more than the table says, then so shall the table. */
+		if (damages[i].silent && (n != 0 || fx->s->index.damaged))
+			fail_msg("not silent: %s", damages[i].why);
 
 		snprintf(id, sizeof(id), "fill-%d", (int)i);
 		snprintf(by, sizeof(by), "by-%d", (int)i);
 		correct(fx, id, by, "corrected text");
 		fill(fx, 1);
 		index_all(fx);
-		if (index_check(fx->s) == STORE_E_DAMAGED)
-			assert_int_equal(index_rebuild(fx->s), 0);
-		index_all(fx);
-		assert_int_equal(hits(fx, "corrected"), (int)i + 1);
-		assert_int_equal(hits(fx, "word299"), 1);
+		if (hits(fx, "corrected") != (int)i + 1 || hits(fx, "word299") != 1)
+			fail_msg("not repaired: %s", damages[i].why);
+		assert_int_equal(index_check(fx->s), 0);
 	}
 }
 
