@@ -40,13 +40,15 @@ static int unlock(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int lock(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
+	bool force = false;
+	const struct option known[] = { { "force", OPTION_BOOL, &force } };
 	struct keyring_call *call;
 	int r;
 
-	if ((r = options_read_none(m, error)) < 0 ||
+	if ((r = options_read(m, known, ARRAY_SIZE(known), error)) < 0 ||
 	    (r = keyring_call_new(userdata, m, NULL, &call, error)) < 0)
 		return r;
-	r = keyring_lock(conn_hub(userdata), keyring_call_done, call, keyring_call_why(call));
+	r = keyring_lock(conn_hub(userdata), force, keyring_call_done, call, keyring_call_why(call));
 	return keyring_call_started(call, r, error);
 }
 
@@ -61,6 +63,7 @@ static int append_slot(void *userdata, const struct keyring_slot_row *slot)
 	    (r = sd_bus_message_append(m, "x", slot->created_us)) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
 	    (r = rows_entry_text(m, "path", slot->path)) < 0 ||
+	    (r = rows_entry_text(m, "problem", slot->problem)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)
 		return err_trace(r);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "bus/errors.h"
@@ -137,6 +138,31 @@ static int append_archive(sd_bus_message *m, const struct hub_archive *a)
 	return close_containers(m, 3);
 }
 
+static int add_problem(void *userdata, _unused_ const char *name, const char *text, const char *hint)
+{
+	struct buf *lines = userdata;
+
+	buf_addf(lines, "%s%s: %s", lines->len ? "\n" : "", text, hint);
+	return 0;
+}
+
+/* "problems": absent when there is none. */
+static int append_problems(sd_bus_message *m, const struct hub *hub)
+{
+	_cleanup_(buf_deinit) struct buf lines = { 0 };
+	int r;
+
+	r = hub_problems(hub, add_problem, &lines);
+	if (r < 0 || lines.len == 0)
+		return r;
+	if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
+	    (r = sd_bus_message_append_basic(m, 's', "problems")) < 0 ||
+	    (r = sd_bus_message_open_container(m, 'v', "as")) < 0 ||
+	    (r = rows_lines(m, buf_str(&lines))) < 0)
+		return r;
+	return close_containers(m, 2);
+}
+
 int status_append(sd_bus_message *m, struct hub *hub)
 {
 	struct hub_archive a;
@@ -150,6 +176,7 @@ int status_append(sd_bus_message *m, struct hub *hub)
 	    (r = rows_entry_text(m, "state", status_state_name(a.state))) < 0 ||
 	    (r = rows_entry_text(m, "state_reason", a.why)) < 0 ||
 	    (r = append_archive(m, &a)) < 0 ||
+	    (r = append_problems(m, hub)) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
 	    (r = sd_bus_message_append_basic(m, 's', "accounts")) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'v', "aa{sv}")) < 0 ||

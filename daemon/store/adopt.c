@@ -46,6 +46,7 @@ int store_adopt(struct store *s, const char *path, const struct page_keys *keys)
 	}
 	if (r < 0)
 		return err_origin(r);
+	db_note_files(s);
 	s->frozen = false;
 	s->log_seen = 0;
 	step("store.adopt");

@@ -181,6 +181,14 @@ int db_open(struct store *s, bool fresh, const char **ret_what)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+void db_note_files(struct store *s)
+{
+	_cleanup_(freep) char *log = xasprintf("%s-wal", s->path);
+
+	s->file = disk_id(s->path);
+	s->log = disk_id(log);
+}
+
 void db_close(struct store *s, bool keep_log)
 {
 	for (size_t i = 0; i < SQL_N; i++)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/mem.h"
+#include "store/disk.h"
 #include "store/sql.h"
 #include "store/store.h"
 #include "vault/page.h"
@@ -68,6 +69,7 @@ struct store {
 	uint32_t key_shifts;	     /* how often sort keys of many rows moved up: a search begins anew */
 	int log_seen; /* pages written to the log when it was last checkpointed at idle */
 	struct store_limits limits;
+	struct disk_id file, log; /* of the files that are open: store_files() */
 };
 
 /*
@@ -80,6 +82,8 @@ int db_open(struct store *s, bool fresh, const char **ret_what);
 /* Finish all statements and close. ${keep_log}: leave the -wal file as it is (the database was not accepted, or nobody
  * needs it any more). */
 void db_close(struct store *s, bool keep_log);
+/* Note which files are open, for store_files(); the log is there by now. */
+void db_note_files(struct store *s);
 /* Read one pragma as an integer: for user_version, application_id and tests. */
 int db_pragma(struct store *s, const char *name, int64_t *ret);
 /* The first column of ${sql}'s first row as text into ${buf}, "" if there is none. */

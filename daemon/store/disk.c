@@ -211,3 +211,12 @@ int disk_wipe(const char *path)
 		r = disk_remove(path);
 	return r < 0 ? err_trace(r) : 0;
 }
+
+struct disk_id disk_id(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return (struct disk_id){ 0 };
+	return (struct disk_id){ .dev = st.st_dev, .ino = st.st_ino };
+}

@@ -26,6 +26,12 @@ enum disk_kind { DISK_NONE, DISK_EMPTY, DISK_PLAIN, DISK_FOREIGN, DISK_OTHER };
  * anything else (an encrypted one, garbage). */
 int disk_kind(const char *path, enum disk_kind *ret);
 
+/* Which file a name is: zeros if there is none. */
+struct disk_id {
+	uint64_t dev, ino;
+};
+struct disk_id disk_id(const char *path);
+
 /* Whether ${path} begins as an encrypted database does; what cannot be read does not. */
 bool disk_is_sealed(const char *path);
 

@@ -15,6 +15,7 @@
 #include "store/why.h"
 #include "vault/page.h"
 #include "vault/vault.h"
+#include "vault/vfs.h"
 
 /*
  * pending_refs: 10,000 are some 5 MB; a contact who sends corrections of nothing pushes out others' at worst.
@@ -171,6 +172,7 @@ int store_open(struct vault *v, struct store **ret, char **ret_why)
 		return r < 0 ? why_errno(r, s->path, ret_why) : why_outcome(r, s->path, what, ret_why);
 	}
 	s->log_seen = -frames_left(s);
+	db_note_files(s);
 	tidy(s, v);
 	*ret = TAKE_PTR(s);
 	return 0;
@@ -221,4 +223,19 @@ int64_t store_size(const struct store *s)
 	struct stat st;
 
 	return stat(s->path, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+enum store_files store_files(const struct store *s)
+{
+	_cleanup_(freep) char *log = xasprintf("%s-wal", s->path);
+	struct disk_id file = disk_id(s->path), wal = disk_id(log);
+
+	if (file.dev != s->file.dev || file.ino != s->file.ino)
+		return STORE_FILES_NO_DATABASE;
+	return wal.dev != s->log.dev || wal.ino != s->log.ino ? STORE_FILES_NO_LOG : STORE_FILES_THERE;
+}
+
+uint32_t store_damaged_page(const struct store *s)
+{
+	return vfs_damaged_ever(s->path);
 }

@@ -64,5 +64,13 @@ bool store_upkeep_due(struct store *s);
 int store_check(struct store *s, char **ret_why);
 /* The random string created with the archive; the feed's epoch. Stays the store's. */
 const char *store_epoch(const struct store *s);
+/*
+ * Whether the files that are open still are those that bear their names: somebody may have removed or replaced them,
+ * or mounted something above them, and SQLite goes on without a word.
+ */
+enum store_files { STORE_FILES_THERE, STORE_FILES_NO_DATABASE, STORE_FILES_NO_LOG };
+enum store_files store_files(const struct store *s);
+/* A page that did not authenticate since the database was opened; 0: there was none. */
+uint32_t store_damaged_page(const struct store *s);
 /* Bytes of the database file, for status. */
 int64_t store_size(const struct store *s);

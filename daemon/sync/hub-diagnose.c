@@ -87,10 +87,25 @@ static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 /* Who may open the archive, and who could by mistake. */
 static void check_slots(struct hub *h, struct diagnosis *p)
 {
-	size_t others = 0, n = vault_slot_count(h->vault);
+	size_t others = 0, n = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < vault_slot_count(h->vault); i++) {
+		_cleanup_(freep) char *why = NULL;
+
+		if (!vault_slot_opens(h->vault, i, &why))
+			continue;
+		n++;
 		others += vault_slot_at(h->vault, i).type != SLOT_KEYFILE;
+	}
+	if (n == 0) {
+		_cleanup_(freep) char *why = hub_no_way_in(h);
+
+		/* While it is open the problem "keys" says so, with what to do. */
+		if (h->state != HUB_READY)
+			diagnosis_say(p, "keys", "fail", "bring one of them back, from a copy of the configuration say", "%s",
+				      why);
+		return;
+	}
 	if (others == 0)
 		diagnosis_say(p, "keys", "warn", "varvectl keys add recovery prints a code to keep on paper; varvectl passwd "
 			      "sets a passphrase", "only %s open%s the archive: without %s nobody can read it",
@@ -107,8 +122,8 @@ static void check_private(struct diagnosis *p, const char *what, const char *pat
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		diagnosis_say(p, what, "warn", "bring it back, or remove its slot: varvectl keys list", "%s: %s", path,
-			      strerror(errno));
+		diagnosis_say(p, what, "warn", "bring it back; if it is lost for good, \"varvectl keys list\" and \"varvectl "
+			      "keys remove\" forget it", "%s: %s", path, strerror(errno));
 	else if (st.st_mode & 077 || st.st_uid != geteuid())
 		diagnosis_say(p, what, "warn", "make it yours alone: chmod 600", "%s can be read or changed by others", path);
 	else
@@ -176,6 +191,14 @@ static void check_rest(struct hub *h, struct diagnosis *p)
 		check_account(h, h->seats[i], p);
 }
 
+static int say_problem(void *userdata, const char *name, const char *text, const char *hint)
+{
+	struct diagnosis *p = userdata;
+
+	diagnosis_say(p, name, "fail", hint, "%s", text);
+	return p->r;
+}
+
 static struct diagnosis *diagnosis_free(struct diagnosis *p)
 {
 	if (!p)
@@ -212,6 +235,7 @@ int hub_diagnose(struct hub *h, bool deep, hub_check_fn fn, hub_diagnosed_fn don
 		return err_trace(r);
 	}
 	check_files(h, p);
+	hub_problems(h, say_problem, p);
 	check_keys(h, p);
 	check_rest(h, p);
 	return 0;

@@ -46,6 +46,7 @@ struct hub {
 	void (*parked)(void *userdata);
 	void *parked_data;
 
+	char *problems;		     /* as they were logged last, one a line */
 	struct diagnosis *diagnosis; /* at work, or NULL */
 	hub_observer_fn observer;
 	void *observer_data;
@@ -97,6 +98,12 @@ int hub_upkeep_init(struct hub *h);
 void hub_upkeep_free(struct hub *h);
 /* Something was committed, or the archive opened: work for idle time may be due. */
 void hub_upkeep_look(struct hub *h);
+
+/* hub-problems.c */
+/* Log the problems if they are not those of the last time. */
+void hub_problems_log(struct hub *h);
+/* Whether no slot of the vault could open the archive: a sentence without an end, which the caller frees; else NULL. */
+char *hub_no_way_in(const struct hub *h);
 
 /* hub-diagnose.c */
 /* The store closes: what reads it ends, and says so. */

@@ -31,6 +31,8 @@ static int on_idle(_unused_ sd_event_source *s, void *userdata)
 	r = store_upkeep(h->store, UPKEEP_SLICE_US);
 	if (r > 0)
 		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+	else
+		hub_problems_log(h);
 	if (r >= 0)
 		return 0;
 	log_debug("upkeep of the archive: %s", strerror(-r));

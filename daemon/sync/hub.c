@@ -301,6 +301,7 @@ struct hub *hub_free(struct hub *h)
 		return NULL;
 	h->observer = NULL;
 	h->started = false;
+	hub_problems_log(h);
 	hub_diagnose_free(h);
 	keyring_free(h);
 	for (size_t i = 0; i < h->n_seats; i++)
@@ -315,6 +316,7 @@ struct hub *hub_free(struct hub *h)
 	sd_event_unref(h->event);
 	free(h->removed);
 	free(h->why);
+	free(h->problems);
 	free(h->wire_path);
 	free(h->data_dir);
 	free(h->config_dir);

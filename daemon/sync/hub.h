@@ -69,6 +69,14 @@ struct hub_archive {
 };
 void hub_archive(const struct hub *h, struct hub_archive *ret);
 
+/*
+ * What is wrong with an archive that is READY and would end in a loss: calls ${fn} for each with the name of its check, a
+ * sentence and the next step. Cheap: some stat(2), and the key files are read. ${fn} may return a negative errno, which
+ * ends it.
+ */
+typedef int (*hub_problem_fn)(void *userdata, const char *name, const char *text, const char *hint);
+int hub_problems(const struct hub *h, hub_problem_fn fn, void *userdata);
+
 /* Text outcomes: r > 0 is one of these, *ret_why (caller frees) a sentence for the user. */
 enum {
 	HUB_E_INVALID = 200, /* malformed JID, port, CA file ... */

@@ -37,8 +37,12 @@ int keyring_slots(struct hub *h, keyring_slot_fn fn, void *userdata, char **ret_
 			.path = str_or_empty(s.path),
 			.created_us = s.created_us,
 		};
-		int r = fn(userdata, &row);
+		_cleanup_(freep) char *why = NULL;
+		int r;
 
+		vault_slot_opens(h->vault, i, &why);
+		row.problem = str_or_empty(why);
+		r = fn(userdata, &row);
 		if (r != 0)
 			return r;
 	}

@@ -185,6 +185,9 @@ static void unlock_step(struct job *j)
 			job_end(j, HUB_E_STORAGE, h->why);
 			return;
 		}
+		/* What failed before was repaired: from now on only a secret is missing, and who looks must see that. */
+		if (h->state == HUB_FAILED && vault_locked(h->vault))
+			hub_enter(h, HUB_LOCKED, "It can be read again, and needs a secret: varvectl unlock.");
 	}
 	if (!vault_locked(h->vault)) {
 		unlock_open(j);
@@ -250,10 +253,17 @@ static void lock_step(struct job *j)
 	hub_park(h, lock_parked, j);
 }
 
-int keyring_lock(struct hub *h, keyring_done_fn fn, void *userdata, char **ret_why)
+int keyring_lock(struct hub *h, bool force, keyring_done_fn fn, void *userdata, char **ret_why)
 {
+	_cleanup_(freep) char *none = h->state == HUB_READY && !force ? hub_no_way_in(h) : NULL;
 	struct job *j;
 	int r;
+
+	if (none) {
+		*ret_why = xasprintf("%s: once it is locked nobody could read it again; \"varvectl keys add recovery\" "
+				     "prints a code that opens it", none);
+		return HUB_E_EXISTS;
+	}
 
 	if (h->locking) {
 		*ret_why = xstrdup("it is being locked");

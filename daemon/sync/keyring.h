@@ -35,8 +35,9 @@ typedef void (*keyring_done_fn)(void *userdata, int r, const char *why, const st
 /* The archive opens and accounts are there. ${len} 0: what needs no secret is tried again, and so is an archive that
  * failed to open. Done: HUB_E_WRONG, HUB_E_LOCKED (${len} 0), HUB_E_STORAGE. */
 int keyring_unlock(struct hub *h, const void *secret, size_t len, keyring_done_fn fn, void *userdata, char **ret_why);
-/* Ends whatever is at work; never Busy. Done: 0 when the keys are wiped. */
-int keyring_lock(struct hub *h, keyring_done_fn fn, void *userdata, char **ret_why);
+/* Ends whatever is at work; never Busy. HUB_E_EXISTS: no slot could open it again, and not ${force}. Done: 0 when the keys
+ * are wiped. */
+int keyring_lock(struct hub *h, bool force, keyring_done_fn fn, void *userdata, char **ret_why);
 
 enum keyring_slot { KEYRING_KEYFILE, KEYRING_PASSPHRASE, KEYRING_CREDENTIAL, KEYRING_RECOVERY };
 struct keyring_slot_row {
@@ -44,6 +45,7 @@ struct keyring_slot_row {
 	enum keyring_slot type;
 	const char *label, *path; /* path: or the name of the credential */
 	int64_t created_us;
+	const char *problem; /* why it does not open the archive now; "": it does */
 };
 /* Calls ${fn} for each slot, also while locked; stops when it returns non-zero (returned). HUB_E_STORAGE: no keys. */
 typedef int (*keyring_slot_fn)(void *userdata, const struct keyring_slot_row *slot);

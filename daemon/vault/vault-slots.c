@@ -31,19 +31,35 @@ struct new_slot {
 	uint32_t replace; /* 0: none */
 };
 
+static bool slot_opens(const struct vault *v, const struct sidecar_slot *slot, char **ret_why)
+{
+	_cleanup_(secret_freep) struct vault_scratch *x = secret_alloc(sizeof(*x));
+	_cleanup_(freep) char *part = NULL, *path = NULL;
+	int r;
+
+	if (slot->type == SLOT_PASSPHRASE || slot->type == SLOT_RECOVERY)
+		return true;
+	r = slot_read(slot, v->config_dir, x->ikm, &part);
+	if (r == 0 && slot_open(slot, v->sc.vault_id, x->ikm, x->master))
+		return true;
+	path = slot->type == SLOT_KEYFILE ? slot_path(v->config_dir, slot->path) : xstrdup(slot->path);
+	*ret_why = xasprintf("the %s %s %s", slot->type == SLOT_KEYFILE ? "key file" : "credential", path,
+			     r == 0 ? "does not open it" : part);
+	return false;
+}
+
+bool vault_slot_opens(const struct vault *v, size_t i, char **ret_why)
+{
+	return slot_opens(v, &v->sc.slots[i], ret_why);
+}
+
 /* Whether the user could still open the archive with what is in ${sc}. */
 static bool usable(const struct vault *v, const struct sidecar *sc)
 {
-	_cleanup_(secret_freep) struct vault_scratch *x = secret_alloc(sizeof(*x));
-
 	for (size_t i = 0; i < sc->n_slots; i++) {
-		const struct sidecar_slot *slot = &sc->slots[i];
 		_cleanup_(freep) char *why = NULL;
 
-		if (slot->type == SLOT_PASSPHRASE || slot->type == SLOT_RECOVERY)
-			return true;
-		if (slot_read(slot, v->config_dir, x->ikm, &why) == 0 &&
-		    slot_open(slot, sc->vault_id, x->ikm, x->master))
+		if (slot_opens(v, &sc->slots[i], &why))
 			return true;
 	}
 	return false;

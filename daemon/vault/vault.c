@@ -269,6 +269,19 @@ void vault_lock(struct vault *v)
 	v->secrets = secret_free(v->secrets);
 }
 
+int vault_sidecar_check(const struct vault *v)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/" VAULT_SIDECAR, v->dir);
+	_cleanup_(found_deinit) struct found f = { 0 };
+	int r = find(path, &f);
+
+	if (r < 0)
+		return err_trace(r);
+	if (f.r == VAULT_E_NONE)
+		return VAULT_E_NONE;
+	return f.r == 0 && memcmp(f.sc.mac, v->sc.mac, sizeof(f.sc.mac)) == 0 ? 0 : VAULT_E_FORGED;
+}
+
 int vault_may_write(const struct vault *v)
 {
 	if (v->read_only)

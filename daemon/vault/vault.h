@@ -116,6 +116,12 @@ bool vault_is_recovery_code(const void *secret, size_t len);
  */
 size_t vault_slot_count(const struct vault *v);
 struct vault_slot vault_slot_at(const struct vault *v, size_t i);
+/* Whether slot ${i} can open the archive now: a passphrase and a recovery code always, a key file and a credential if
+ * it is there and the right one; else *ret_why is a part of a sentence. Also while locked. */
+bool vault_slot_opens(const struct vault *v, size_t i, char **ret_why);
+/* Whether the sidecar on the disk still is that of ${v}: 0, VAULT_E_NONE (it is gone), VAULT_E_FORGED (it is another,
+ * or cannot be read). -errno. */
+int vault_sidecar_check(const struct vault *v);
 /* ${path}: absolute. A file that is there is used as it is (regular, 0600, this user's, VAULT_CREDENTIAL_MIN to
  * VAULT_SECRET_MAX bytes); one that is not is made. UNREADABLE, LIMIT. */
 int vault_add_keyfile(struct vault *v, const char *path, const char *label, uint32_t *ret_id, char **ret_why);

@@ -24,7 +24,7 @@ static int open_page(struct vfs_file *f, int64_t at, uint8_t out[PAGE_SIZE])
 	if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
 		return rc;
 	r = page_open(f->keys, pgno, f->db.sealed, out);
-	return r == 0 ? SQLITE_OK : vfs_damaged(pgno, r);
+	return r == 0 ? SQLITE_OK : vfs_damaged(f, pgno, r);
 }
 
 /* The header at open. A torn page 1 is no failure here: the log may have it whole (facts/db.md section 1.5 rule 2). */

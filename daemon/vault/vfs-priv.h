@@ -94,5 +94,6 @@ int vfs_lower_size(struct vfs_file *f, int64_t *ret);
 
 /* An access of a shape that this VFS does not know: one error line, SQLITE_IOERR. Nothing was written. */
 int vfs_refuse(const struct vfs_file *f, const char *what, int64_t amt, int64_t off);
-/* Page ${pgno} of the main database does not authenticate: noted for vfs_damaged_page(), logged; the code to return. */
-int vfs_damaged(uint32_t pgno, int outcome);
+/* Page ${pgno} of the main database does not authenticate: noted for vfs_damaged_page() and vfs_damaged_ever(), logged;
+ * the code to return. */
+int vfs_damaged(const struct vfs_file *f, uint32_t pgno, int outcome);

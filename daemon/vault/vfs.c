@@ -22,6 +22,7 @@ static struct {
 	struct binding {
 		char *path; /* as the caller gave it */
 		const struct page_keys *keys;
+		uint32_t damaged_page; /* the first one, for as long as it is bound */
 	} bindings[VFS_BINDINGS_MAX];
 	uint32_t damaged_page;
 } self;
@@ -53,9 +54,12 @@ int vfs_refuse(const struct vfs_file *f, const char *what, int64_t amt, int64_t 
 	return SQLITE_IOERR;
 }
 
-int vfs_damaged(uint32_t pgno, int outcome)
+int vfs_damaged(const struct vfs_file *f, uint32_t pgno, int outcome)
 {
 	self.damaged_page = pgno;
+	for (size_t i = 0; i < VFS_BINDINGS_MAX; i++)
+		if (self.bindings[i].keys == f->keys && self.bindings[i].damaged_page == 0)
+			self.bindings[i].damaged_page = pgno;
 	log_error("page %u of the archive %s", pgno,
 		  outcome == PAGE_E_FORMAT
 			  ? "has a format that is not known"
@@ -404,6 +408,7 @@ int vfs_bind(const char *path, const struct page_keys *keys)
 		return err_origin(-ENOSPC);
 	str_set(&b->path, path);
 	b->keys = keys;
+	b->damaged_page = 0;
 	return 0;
 }
 
@@ -415,4 +420,11 @@ void vfs_unbind(const char *path)
 		return;
 	str_set(&b->path, NULL);
 	b->keys = NULL;
+}
+
+uint32_t vfs_damaged_ever(const char *path)
+{
+	const struct binding *b = find(path);
+
+	return b ? b->damaged_page : 0;
 }

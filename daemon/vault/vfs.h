@@ -34,3 +34,5 @@ void vfs_trim(sqlite3 *db);
 /* Why the last operation on this connection's files failed, for messages to the user: 0, or the page number (main
  * database) that did not authenticate. Cleared by reading. */
 uint32_t vfs_damaged_page(void);
+/* A page of the main database at ${path} that did not authenticate since it was bound; 0: there was none. Stays. */
+uint32_t vfs_damaged_ever(const char *path);

@@ -99,6 +99,20 @@ class Failed(Case):
         os.rename(path + ".good", path)
         self.opens_again()
 
+    def test_a_passphrase_is_asked_for_when_it_is_repaired(self):
+        self.d.start()
+        self.d.call("Keyring", "ChangeSecret", V("(ayaya{sv})", b"", b"word", {"drop-keyfile": GLib.Variant("b", True)}))
+        self.d.stop()
+        for name in ("archive.keys", "archive.keys.bak"):
+            os.rename(os.path.join(self.d.data, name), os.path.join(self.d.dir, name))
+        self.failed("archive.keys")
+        os.rename(os.path.join(self.d.dir, "archive.keys"), self.keys)
+        self.assertEqual(self.refused("Keyring", "Unlock", V("(aya{sv})", b"", {}), ROOT), "Locked")
+        status = self.d.status()
+        self.assertEqual((status["state"], status["locked"]), ("locked", True))
+        self.d.call("Keyring", "Unlock", V("(aya{sv})", b"word", {}))
+        self.assertEqual(len(self.d.bodies()), self.messages)
+
     def test_key_store_damaged(self):
         for name in ("archive.keys", "archive.keys.bak"):
             path = os.path.join(self.d.data, name)
@@ -162,6 +176,107 @@ class ReadOnly(Case):
         self.assertIn("written", status["state_reason"])
 
 
+class Lost(Case):
+    """What is taken away from under a varved that has it open: said at once, and saved before it is too late."""
+
+    def setUp(self):
+        super().setUp()
+        self.d.start()
+
+    def problems(self):
+        return self.d.status().get("problems", [])
+
+    def checks(self):
+        return {c[0]: c for c in self.d.call("Manager", "Diagnose", V("(a{sv})", {}))[0] if c[1] == "fail"}
+
+    def check_saved(self, backup):
+        """The backup opens elsewhere and has all."""
+        other = os.path.join(self.d.dir, "elsewhere")
+        os.makedirs(os.path.join(other, "data", "varve"), mode=0o700)
+        shutil.copy(backup, os.path.join(other, "data", "varve"))
+        shutil.copy(backup + ".keys", os.path.join(other, "data", "varve", "archive.keys"))
+        shutil.copytree(self.d.config, os.path.join(other, "config", "varve"))
+        e = Varved(directory=other).start()
+        try:
+            self.assertEqual(len(e.bodies()), self.messages)
+        finally:
+            e.stop()
+
+    def test_nothing_is_wrong(self):
+        self.assertNotIn("problems", self.d.status())
+        self.assertEqual(self.checks(), {})
+        self.d.call("Keyring", "Rotate", V("(aya{sv})", b"", {}))
+        self.assertNotIn("problems", self.d.status())
+
+    def test_the_only_key_file_is_gone(self):
+        (slot,) = self.d.call("Keyring", "ListSlots", V("(a{sv})", {}))[0]
+        self.assertNotIn("problem", slot[4])
+        key = os.path.join(self.d.config, slot[4]["path"])
+        os.unlink(key)
+        (problem,) = self.problems()
+        self.assertIn(key, problem)
+        self.assertIn("varvectl keys add recovery", problem)
+        self.assertIn(key, self.d.call("Keyring", "ListSlots", V("(a{sv})", {}))[0][0][4]["problem"])
+        self.assertIn("keys add recovery", self.checks()["keys"][3])
+        self.assertEqual(self.refused("Keyring", "Lock", V("(a{sv})", {}), ROOT), "Conflict")
+        self.assertIn("varvectl keys add recovery", self.text)
+        self.assertEqual(self.d.status()["state"], "ready")
+        _, code = self.d.call("Keyring", "AddSlot", V("(saya{sv})", "recovery", b"", {}))
+        self.assertEqual(self.problems(), [])
+        self.assertEqual(self.checks(), {})
+        check = {c[0]: c for c in self.d.call("Manager", "Diagnose", V("(a{sv})", {}))[0]}["keys"]
+        self.assertIn("one way", check[2])
+        self.d.call("Keyring", "Lock", V("(a{sv})", {}))
+        self.d.call("Keyring", "Unlock", V("(aya{sv})", code.encode(), {}))
+        self.assertEqual(len(self.d.bodies()), self.messages)
+
+    def test_a_lock_without_a_key_can_be_forced(self):
+        os.unlink(os.path.join(self.d.config, next(n for n in os.listdir(self.d.config) if n.endswith(".key"))))
+        self.d.call("Keyring", "Lock", V("(a{sv})", {"force": GLib.Variant("b", True)}))
+        self.assertEqual(self.d.status()["state"], "locked")
+
+    def test_the_database_is_gone(self):
+        path, backup = self.d.database(), os.path.join(self.d.dir, "saved.db")
+        os.unlink(path)
+        (problem,) = self.problems()
+        self.assertIn(path, problem)
+        self.assertIn("varvectl backup FILE", problem)
+        self.assertIn(path, self.checks()["archive-file"][2])
+        self.d.call("Manager", "Backup", V("(sa{sv})", backup, {}))
+        self.check_saved(backup)
+
+    def test_the_database_is_replaced(self):
+        path = self.d.database()
+        shutil.copy(path, path + ".other")
+        os.rename(path + ".other", path)
+        self.assertEqual(len(self.problems()), 1)
+
+    def test_the_directory_is_gone(self):
+        backup = os.path.join(self.d.dir, "saved.db")
+        os.rename(self.d.data, self.d.data + ".away")
+        self.assertEqual(len(self.problems()), 2)
+        self.d.call("Manager", "Backup", V("(sa{sv})", backup, {}))
+        self.check_saved(backup)
+        os.rename(self.d.data + ".away", self.d.data)
+        self.assertEqual(self.problems(), [])
+
+    def test_the_key_store_is_gone(self):
+        for name in (self.keys, self.keys + ".bak"):
+            os.unlink(name)
+        (problem,) = self.problems()
+        self.assertIn("varvectl keys add recovery", problem)
+        self.d.call("Keyring", "AddSlot", V("(saya{sv})", "recovery", b"", {}))
+        self.assertEqual(self.problems(), [])
+        self.d.stop()
+        self.d.start()
+        self.assertEqual(len(self.d.bodies()), self.messages)
+
+    def test_the_log_is_gone(self):
+        os.unlink(self.d.database() + "-wal")
+        (problem,) = self.problems()
+        self.assertIn("-wal", problem)
+
+
 class Damaged(Case):
     messages = 5000
 
@@ -190,6 +305,8 @@ class Damaged(Case):
         self.assertNotIn("ok", (deep["archive"][1],))
         # Some of it can be read, what cannot says so, and the daemon goes on.
         good = bad = 0
+        (problem,) = self.d.status()["problems"]
+        self.assertIn("varvectl doctor", problem)
         conn = self.d.peer()
         for n in range(1, self.messages, 25):
             try:
@@ -203,6 +320,15 @@ class Damaged(Case):
         self.assertIn("damaged", self.text)
         self.assertEqual([n for n in os.listdir(self.d.dir) if n.startswith("copy")], [])
         self.assertEqual(self.d.status()["state"], "ready")
+        self.d.stop()
+        self.d.start()
+        self.assertNotIn("problems", self.d.status())
+        for n in range(1, self.messages, 25):
+            try:
+                call(self.d.peer(), ACCOUNT, "Archive", "GetMessages", V("(ata{sv})", list(range(n, n + 25)), {}))
+            except GLib.Error:
+                break
+        self.assertEqual(len(self.d.status()["problems"]), 1)
 
     def test_a_sound_archive(self):
         self.d.start()

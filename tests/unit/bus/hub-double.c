@@ -209,6 +209,11 @@ void hub_archive(const struct hub *h, struct hub_archive *ret)
 		ret->bytes = (uint64_t)store_size(h->store);
 }
 
+int hub_problems(_unused_ const struct hub *h, _unused_ hub_problem_fn fn, _unused_ void *userdata)
+{
+	return 0;
+}
+
 void hub_double_set_state(struct hub *h, enum hub_state state, const char *why)
 {
 	h->state = state;
@@ -417,7 +422,7 @@ int keyring_unlock(struct hub *h, _unused_ const void *secret, _unused_ size_t l
 	return keyring_work(h, "unlock", fn, userdata, ret_why);
 }
 
-int keyring_lock(struct hub *h, keyring_done_fn fn, void *userdata, char **ret_why)
+int keyring_lock(struct hub *h, _unused_ bool force, keyring_done_fn fn, void *userdata, char **ret_why)
 {
 	return keyring_work(h, "lock", fn, userdata, ret_why);
 }
@@ -425,8 +430,8 @@ int keyring_lock(struct hub *h, keyring_done_fn fn, void *userdata, char **ret_w
 int keyring_slots(_unused_ struct hub *h, keyring_slot_fn fn, void *userdata, _unused_ char **ret_why)
 {
 	const struct keyring_slot_row rows[] = {
-		{ .id = 1, .type = KEYRING_KEYFILE, .label = "", .path = "/k", .created_us = 1 },
-		{ .id = 3, .type = KEYRING_PASSPHRASE, .label = "mine", .path = "", .created_us = 2 },
+		{ .id = 1, .type = KEYRING_KEYFILE, .label = "", .path = "/k", .created_us = 1, .problem = "" },
+		{ .id = 3, .type = KEYRING_PASSPHRASE, .label = "mine", .path = "", .created_us = 2, .problem = "" },
 	};
 	int r = 0;
 
