@@ -179,6 +179,18 @@ static int unlock_with(struct source *s, const struct args *a, char *secret, cha
 	return a->key_file ? source_unlock_key(s, secret, len, ret_why) : source_unlock(s, secret, len, ret_why);
 }
 
+/* The sentence of the vault ends with what one does to a varved that runs; here it is an option. */
+static void tell_how(char **why)
+{
+	char *what = TAKE_PTR(*why), *tail = strrchr(what, ';');
+
+	if (tail)
+		*tail = '\0';
+	*why = xasprintf("%s; give the passphrase or a recovery code with --password-fd=N (for example "
+			 "--password-fd=0 <file), or a key file with --key-file=FILE", what);
+	free(what);
+}
+
 static int unlock(struct source *s, const struct args *a, char **ret_why)
 {
 	char *secret;
@@ -186,6 +198,8 @@ static int unlock(struct source *s, const struct args *a, char **ret_why)
 
 	if (!a->key_file && a->password_fd < 0) {
 		r = source_unlock_auto(s, ret_why);
+		if (r == SOURCE_E_LOCKED && !isatty(STDIN_FILENO))
+			tell_how(ret_why);
 		if (r != SOURCE_E_LOCKED || !isatty(STDIN_FILENO))
 			return r;
 		free(TAKE_PTR(*ret_why));
@@ -321,6 +335,9 @@ static int work(struct source *s, const struct args *a, int out, int messages)
 	_cleanup_(image_freep) struct image *im = NULL;
 	int r;
 
+	fputs("What is written now is NOT ENCRYPTED: whoever can read it has all messages, and\n"
+	      "the passwords of the accounts. Keep it safe, and remove it when you are done.\n",
+	      stderr);
 	r = image_new(source_db(s), source_log(s), source_keys(s), out, &im);
 	if (r == 0 && fsync(out) < 0)
 		r = -errno;
@@ -408,7 +425,5 @@ int main(int argc, char **argv)
 			(void)unlink(a.messages);
 		return r;
 	}
-	log_warning("what was written is NOT ENCRYPTED: whoever can read it has all messages and the passwords of the "
-		    "accounts. Keep it safe, and remove it when you are done");
 	return r;
 }

@@ -59,6 +59,7 @@ static int salvage_with(const struct place *p, const char *input, const char *co
 {
 	_cleanup_(freep) char *config = xasprintf("XDG_CONFIG_HOME=%s", p->home);
 	_cleanup_(freep) char *run = xasprintf("XDG_RUNTIME_DIR=%s/run", p->home);
+	_cleanup_(freep) char *err = xasprintf("%s/err", p->home);
 	char *env[] = { config, run, NULL };
 	_cleanup_(closep) int from = -1, to = -1;
 	const char *argv[12] = { program };
@@ -76,7 +77,7 @@ static int salvage_with(const struct place *p, const char *input, const char *co
 	posix_spawn_file_actions_init(&fa);
 	posix_spawn_file_actions_adddup2(&fa, from, 0);
 	posix_spawn_file_actions_addopen(&fa, 1, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&fa, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	assert_int_equal(posix_spawn(&pid, program, &fa, NULL, (char *const *)(uintptr_t)argv, env), 0);
 	posix_spawn_file_actions_destroy(&fa);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -85,6 +86,19 @@ static int salvage_with(const struct place *p, const char *input, const char *co
 }
 
 #define SALVAGE(p, input, ...) salvage_with(p, input, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* What the last run said on stderr, line ends as spaces. */
+static char *said(const struct place *p)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/err", p->home);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text = xcalloc(8192, 1);
+
+	assert_true(fd >= 0 && read(fd, text, 8191) >= 0);
+	for (char *c = text; *c; c++)
+		*c = (char)(*c == '\n' ? ' ' : *c);
+	return text;
+}
 
 /* Every file of a directory: name, size, times of change, content. */
 static char *all_of(const char *dir)
@@ -234,7 +248,7 @@ TEST(secrets)
 {
 	struct fx *fx = *state;
 	_cleanup_(freep) char *config = config_of(fx->dir), *why = NULL, *key_file = NULL, *line = NULL, *option = NULL,
-			      *bad_file = NULL;
+			      *bad_file = NULL, *text = NULL;
 	struct place p;
 	uint32_t id;
 	char *code;
@@ -248,6 +262,10 @@ TEST(secrets)
 	assert_int_equal(rename(key_file, bad_file), 0);
 
 	assert_int_equal(SALVAGE(&p, "", fx->dir, p.out), SECRET);
+	text = said(&p);
+	assert_non_null(strstr(text, "--password-fd=N"));
+	assert_non_null(strstr(text, "--key-file=FILE"));
+	assert_null(strstr(text, "varvectl unlock"));
 	assert_int_equal(SALVAGE(&p, "wrong\n", "--password-fd=0", fx->dir, p.out), SECRET);
 	assert_int_equal(SALVAGE(&p, "", "--password-fd=0", fx->dir, p.out), SECRET);
 	assert_int_equal(access(p.out, F_OK), -1);
@@ -284,7 +302,7 @@ TEST(a_pair_of_files_elsewhere)
 	struct fx *fx = *state;
 	struct place p = prepare(fx);
 	_cleanup_(freep) char *from = xasprintf("%s/archive.db", fx->dir), *keys = xasprintf("--keys=%s/archive.keys", fx->dir);
-	_cleanup_(freep) char *db = xasprintf("%s/copy.db", p.home), *option = xasprintf("--db=%s", db);
+	_cleanup_(freep) char *db = xasprintf("%s/copy.db", p.home), *option = xasprintf("--db=%s", db), *text = NULL;
 
 	assert_int_equal(SALVAGE(&p, "", option, keys, p.out), FAILED); /* not there */
 	assert_int_equal(rename(from, db), 0);
@@ -294,6 +312,10 @@ TEST(a_pair_of_files_elsewhere)
 	write_file(db, "SQLite format 3", 16);
 	assert_int_equal(SALVAGE(&p, "", option, keys, p.out), FAILED);
 	assert_int_equal(access(p.out, F_OK), -1);
+	text = said(&p);
+	assert_non_null(strstr(text, "not one page"));
+	assert_non_null(strstr(text, "NOT ENCRYPTED"));
+	assert_true(strstr(text, "NOT ENCRYPTED") < strstr(text, "not one page")); /* before anything is written */
 	finish(fx, &p);
 }
 
