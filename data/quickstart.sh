@@ -107,7 +107,7 @@ wait_for_messages() {
 
 step "varved starts, and is told of the account"
 start_varved
-typed varvectl account add "$ME@$DOMAIN" "--server=127.0.0.1:$TLSPORT" --ca-file=...
+typed varvectl account add "$ME@$DOMAIN" "--server=127.0.0.1:$TLSPORT" --tls=direct "--ca-file=$CA"
 printf '%s\n' "$PASSWORD" >"$DEMO/password"
 varvectl account add "$ME@$DOMAIN" --server="127.0.0.1:$TLSPORT" --tls=direct --ca-file="$CA" --password-fd=3 \
 	3<"$DEMO/password" || die "the account was refused"
@@ -180,6 +180,9 @@ if [ -n "$keep" ]; then
 
   and let $FRIEND write:
   PYTHONPATH=$TOP/tests/lib $PY -m varvetest.demo say $DEMO "hello"
+
+  Should varved not run any more (lock and unlock need no restart), start it again, in the same environment:
+  PATH=$TOP/build-quickstart/daemon:\$PATH varved
 
   When you have seen enough:
   kill $varved $prosody; sleep 1; rm -r $DEMO
