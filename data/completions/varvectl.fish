@@ -87,6 +87,7 @@ complete -c varvectl -n '__varvectl_in search' -l since -x -d 'Begin at this tim
 complete -c varvectl -n '__varvectl_in search' -l until -x -d 'End before this time'
 complete -c varvectl -n '__varvectl_in search' -l in -x -a '(__varvectl_conversations)' -d 'Only in this conversation'
 complete -c varvectl -n '__varvectl_in search' -l from -x -d 'Only what this address wrote'
+complete -c varvectl -n '__varvectl_in lock' -l force -d 'Also when nothing could open it again'
 complete -c varvectl -n '__varvectl_in unlock' -l password-fd -x -d 'Read the password from file descriptor N'
 complete -c varvectl -n '__varvectl_in unlock' -l key-file -r -F -d 'Open with the content of this key file'
 complete -c varvectl -n '__varvectl_in passwd' -l password-fd -x -d 'Read the password from file descriptor N'
@@ -99,5 +100,6 @@ complete -c varvectl -n '__varvectl_in keys add' -F -a 'passphrase recovery key-
 complete -c varvectl -n 'test (__varvectl_verb) = keys' -a remove -d 'Remove a key'
 complete -c varvectl -n 'test (__varvectl_verb) = keys' -a rotate -d 'Write the archive anew under a new master key'
 complete -c varvectl -n '__varvectl_in keys rotate' -l password-fd -x -d 'Read the password from file descriptor N'
+complete -c varvectl -n '__varvectl_in keys rotate' -l yes -d 'Do not ask whether to go on'
 complete -c varvectl -n '__varvectl_in backup' -F
 complete -c varvectl -n '__varvectl_in doctor' -l deep -d 'Check every page and row: takes a while'

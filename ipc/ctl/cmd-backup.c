@@ -42,24 +42,23 @@ static void progress(struct ctl *c, void *userdata)
 	term_progress(line);
 }
 
-/* Everything that opens the copy, as one list. */
-static char *openers(const struct slots *slots)
+static bool opens(const struct slot *s, const void *userdata)
 {
-	char *list = xstrdup("");
+	(void)userdata;
+	return !*s->problem;
+}
 
-	for (size_t i = 0; i < slots->n; i++) {
-		_cleanup_(freep) char *one = slot_describe(&slots->slot[i]);
-		char *more = xasprintf("%s%s%s", list, i == 0 ? "" : i + 1 == slots->n ? " or " : ", ", one);
-
-		free(list);
-		list = more;
-	}
-	return list;
+static bool cannot_open(const struct slot *s, const void *userdata)
+{
+	(void)userdata;
+	return *s->problem != '\0';
 }
 
 static void tell(struct ctl *c, const struct backup *b, uint64_t bytes, const struct slots *slots)
 {
-	_cleanup_(freep) char *keys = xasprintf("%s.keys", b->path), *list = openers(slots), *clean = NULL, *text = NULL;
+	_cleanup_(freep) char *keys = xasprintf("%s.keys", b->path), *clean = NULL, *text = NULL;
+	_cleanup_(freep) char *list = slots_describe(slots, " or ", opens, NULL);
+	_cleanup_(freep) char *lost = slots_describe(slots, " and ", cannot_open, NULL);
 	_cleanup_(json_freep) struct json *j = NULL;
 	bool typed = slots_count(slots, SLOT_PASSPHRASE) || slots_count(slots, SLOT_RECOVERY);
 
@@ -71,7 +70,8 @@ static void tell(struct ctl *c, const struct backup *b, uint64_t bytes, const st
 		json_uint(j, "bytes", bytes);
 		json_array(j, "opened_by");
 		for (size_t i = 0; i < slots->n; i++)
-			json_string(j, NULL, slot_word(slots->slot[i].type));
+			if (!*slots->slot[i].problem)
+				json_string(j, NULL, slot_word(slots->slot[i].type));
 		json_array_end(j);
 		json_object_end(j);
 		return;
@@ -84,7 +84,8 @@ static void tell(struct ctl *c, const struct backup *b, uint64_t bytes, const st
 		term_put(stdout, COLOR_OFF, clean, 0, 4);
 		free(text);
 		free(clean);
-		text = xasprintf("What opens it: %s.", list);
+		text = xasprintf("What opens it: %s.%s%s%s", list ? list : "nothing that is here now",
+				 lost ? " Not counted, as it cannot be read: " : "", lost ? lost : "", lost ? "." : "");
 		clean = text_clean(text, false);
 		term_put(stdout, COLOR_OFF, clean, 0, 4);
 	}
@@ -94,8 +95,10 @@ static void tell(struct ctl *c, const struct backup *b, uint64_t bytes, const st
 	fflush(stdout);
 	fputs(term_color(COLOR_YELLOW), stderr);
 	term_put(stderr, COLOR_OFF,
-		 "Nothing but this machine's key opens it. Keep a copy of the key file elsewhere too; or, better: varvectl "
-		 "keys add recovery, and then back up again.",
+		 list ? "Nothing but this machine's key opens it. Keep a copy of the key file elsewhere too; or, better: "
+			"varvectl keys add recovery, and then back up again."
+		      : "Nobody can open it unless the key file comes back. Do this now: varvectl keys add recovery, and "
+			"then back up again to another file.",
 		 0, 4);
 	fputs(term_color(COLOR_OFF), stderr);
 }

@@ -1,5 +1,5 @@
 /*
- * varvectl keys ...: what opens the archive, and a new master key.
+ * varvectl keys list, add, remove: what opens the archive.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,26 +12,15 @@
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
 
-static void put_slot(struct json *j, const struct slot *s)
+/* "~/x" for what is below $HOME, and why it does not open the archive now. */
+static char *where_is(const struct slot *s)
 {
-	json_object(j, NULL);
-	json_uint(j, "id", s->id);
-	json_string(j, "type", slot_word(s->type));
-	json_string_or_null(j, "label", s->label);
-	json_time(j, "created", s->created_us);
-	json_string_or_null(j, "path", s->path);
-	json_object_end(j);
-}
-
-/* "~/x" for what is below $HOME: the last column of a table is cut at the edge of the terminal. */
-static char *short_path(const char *path)
-{
-	const char *home = getenv("HOME");
+	const char *home = getenv("HOME"), *colon = *s->problem && *s->path ? ": " : "";
 	size_t len = home ? strlen(home) : 0;
 
-	if (len > 1 && strncmp(path, home, len) == 0 && path[len] == '/')
-		return xasprintf("~%s", path + len);
-	return xstrdup(path);
+	if (len > 1 && strncmp(s->path, home, len) == 0 && s->path[len] == '/')
+		return xasprintf("~%s%s%s", s->path + len, colon, s->problem);
+	return xasprintf("%s%s%s", s->path, colon, s->problem);
 }
 
 int cmd_keys_list(struct ctl *c)
@@ -47,11 +36,11 @@ int cmd_keys_list(struct ctl *c)
 	j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
 	for (size_t i = 0; i < slots.n; i++) {
 		const struct slot *s = &slots.slot[i];
-		_cleanup_(freep) char *id = xasprintf("%u", s->id), *where = short_path(s->path);
+		_cleanup_(freep) char *id = xasprintf("%u", s->id), *where = where_is(s);
 		char when[TIME_HUMAN_SIZE] = "";
 
 		if (j) {
-			put_slot(j, s);
+			slot_json(j, s);
 			continue;
 		}
 		if (s->created_us)
@@ -63,6 +52,7 @@ int cmd_keys_list(struct ctl *c)
 		table_cell(t, where);
 	}
 	table_limit(t, 3, 20);
+	table_whole(t);
 	table_print(t, stdout);
 	if (!j && !c->quiet && slots.n > 0 && slots_automatic(&slots))
 		puts("Any of them opens the archive; a key file or credential does so at every start.");
@@ -203,29 +193,25 @@ int cmd_keys_add(struct ctl *c)
 	return r;
 }
 
+static bool opens_without(const struct slot *s, const void *gone)
+{
+	return s != gone && !*s->problem;
+}
+
 /* Where somebody is there to answer, say what would be left. */
 static bool confirmed(struct ctl *c, const struct slots *slots, const struct slot *gone)
 {
-	_cleanup_(freep) char *what = slot_describe(gone), *clean = text_clean(what, false), *left = NULL;
+	_cleanup_(freep) char *what = slot_describe(gone), *left = slots_describe(slots, " or ", opens_without, gone);
+	_cleanup_(freep) char *text = NULL, *clean = NULL;
 	char answer[8];
 
 	if (c->quiet || !term_is_tty(stdin) || !term_is_tty(stderr))
 		return true;
-	for (size_t i = 0; i < slots->n; i++) {
-		_cleanup_(freep) char *one = NULL, *clean_one = NULL;
-		char *more;
-
-		if (&slots->slot[i] == gone)
-			continue;
-		one = slot_describe(&slots->slot[i]);
-		clean_one = text_clean(one, false);
-		more = xasprintf("%s%s%s", left ? left : "", left ? ", " : "", clean_one);
-		free(left);
-		left = more;
-	}
 	if (!left) /* the daemon will not do it; its sentence says more than a question */
 		return true;
-	fprintf(stderr, "What opens the archive then: %s.\nRemove %s? [y/N] ", left, clean);
+	text = xasprintf("What opens the archive then: %s.\nRemove %s? [y/N] ", left, what);
+	clean = text_clean(text, true);
+	fputs(clean, stderr);
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
@@ -265,74 +251,6 @@ int cmd_keys_remove(struct ctl *c)
 		printf("key %llu is removed; %s\n", (unsigned long long)id,
 		       strcmp(gone->type, SLOT_KEYFILE) == 0 ? "backups that only this key file opens need a copy of it"
 							     : "backups made before still open with it");
-	}
-	return EXIT_OK;
-}
-
-static void rotating(struct ctl *c, void *userdata)
-{
-	const int64_t *began = userdata;
-	_cleanup_(freep) char *line = NULL;
-	char span[TIME_HUMAN_SIZE];
-
-	if (c->quiet || c->json != JSON_OFF)
-		return;
-	line = xasprintf("writing the archive anew under a new key  %s", time_span(now_mono() - *began, span));
-	term_progress(line);
-}
-
-static int send_rotate(struct ctl *c, const char *passphrase, uint32_t *ret_dropped)
-{
-	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	int64_t began = now_mono();
-	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "Rotate", &m);
-
-	if (r >= 0)
-		r = sd_bus_message_sensitive(m);
-	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', passphrase ? passphrase : "",
-						passphrase ? strlen(passphrase) : 0);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "a{sv}", 0);
-	if (r < 0)
-		return ctl_fail(c, EXIT_FAIL, NULL, "out of memory");
-	r = ctl_send_long(c, m, 0, rotating, &began, &reply);
-	if (r == EXIT_OK && sd_bus_message_read(reply, "u", ret_dropped) < 0)
-		r = ctl_bad_reply(c, "Rotate");
-	return r;
-}
-
-int cmd_keys_rotate(struct ctl *c)
-{
-	_cleanup_(slots_deinit) struct slots slots = { 0 };
-	_cleanup_(json_freep) struct json *j = NULL;
-	_cleanup_(freep) char *text = NULL;
-	char *passphrase = NULL;
-	uint32_t dropped = 0;
-	int r = ctl_ready(c);
-
-	if (r == EXIT_OK)
-		r = slots_get(c, &slots);
-	if (r == EXIT_OK && slots_count(&slots, SLOT_PASSPHRASE))
-		r = secret_get(c, "the passphrase", "Passphrase: ", &passphrase);
-	if (r == EXIT_OK)
-		r = send_rotate(c, passphrase, &dropped);
-	secret_free(passphrase);
-	if (r != EXIT_OK)
-		return r;
-	if (c->json != JSON_OFF) {
-		j = json_new(stdout, c->json);
-		json_object(j, NULL);
-		json_uint(j, "dropped", dropped);
-		json_object_end(j);
-	} else if (!c->quiet) {
-		puts("The archive has a new master key.");
-		if (dropped) {
-			text = xasprintf("%u key%s could not be carried over and %s gone: see varvectl keys, and make a new "
-					 "recovery code: varvectl keys add recovery",
-					 dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are");
-			term_put(stdout, COLOR_OFF, text, 0, 4);
-		}
 	}
 	return EXIT_OK;
 }

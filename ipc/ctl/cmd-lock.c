@@ -33,7 +33,10 @@ int cmd_lock(struct ctl *c)
 {
 	int r = ctl_connect(c);
 
-	if (r == EXIT_OK)
+	/* Without force varved refuses where nothing could open the archive again. */
+	if (r == EXIT_OK && ctl_opt(c, FORCE))
+		r = ctl_call_at(c, VARVE_PATH, VARVE_IFACE_KEYRING, "Lock", NULL, "a{sv}", 1, "force", "b", 1);
+	else if (r == EXIT_OK)
 		r = ctl_call_at(c, VARVE_PATH, VARVE_IFACE_KEYRING, "Lock", NULL, "a{sv}", 0);
 	if (r == EXIT_OK)
 		done(c, true, "locked; nothing is received until: varvectl unlock");
@@ -91,6 +94,36 @@ static int with_key_file(struct ctl *c, const char *path)
 	return r;
 }
 
+/* A Busy that is about wrong secrets is the same for scripts as a wrong one; else something is in work. */
+static bool must_wait(struct ctl *c, const sd_bus_error *error)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
+	uint64_t wait = 0;
+
+	return sd_bus_error_has_name(error, varve_error_name(VARVE_ERROR_BUSY)) &&
+	       client_property_u64(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "RetryAfterUSec", &ignored, &wait) >= 0 &&
+	       wait > 0;
+}
+
+/* One that was typed. The daemon cannot know what it was meant to be: of the kinds that there are, it is none. */
+static int try_typed(struct ctl *c, const char *secret, bool passphrase, bool recovery)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = try_secret(c, secret, strlen(secret), &error);
+
+	if (r == EXIT_OK)
+		return r;
+	if (sd_bus_error_has_name(&error, varve_error_name(VARVE_ERROR_WRONG_SECRET)) && recovery)
+		return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_WRONG_SECRET, NULL,
+				   passphrase ? "that is neither the passphrase nor a recovery code of this archive"
+					      : "that is no recovery code of this archive");
+	if (must_wait(c, &error)) {
+		(void)ctl_fail_bus(c, &error, -EBUSY);
+		return EXIT_SECRET;
+	}
+	return ctl_fail_bus(c, &error, -EIO);
+}
+
 /* Ask for a passphrase or a recovery code, on a terminal up to three times. */
 static int with_typed(struct ctl *c, const struct slots *slots)
 {
@@ -106,12 +139,17 @@ static int with_typed(struct ctl *c, const struct slots *slots)
 		r = secret_get(c, recovery && !passphrase ? "the recovery code" : "the passphrase", prompt, &secret);
 		if (r != EXIT_OK)
 			return r;
-		r = try_secret(c, secret, strlen(secret), NULL);
+		r = try_typed(c, secret, passphrase, recovery);
 		secret_free(secret);
 		if (r != EXIT_SECRET || ctl_opt(c, PASSWORD_FD))
 			return r;
 	}
 	return r;
+}
+
+static bool only_typed(const struct slots *slots)
+{
+	return slots->n > 0 && slots_count(slots, SLOT_PASSPHRASE) + slots_count(slots, SLOT_RECOVERY) == slots->n;
 }
 
 /* What nobody needs to type: the key file and the credential are tried again. True if that settled it, as *ret_code. */
@@ -127,6 +165,23 @@ static bool with_nothing(struct ctl *c, const struct slots *slots, int *ret_code
 		return false;
 	*ret_code = ctl_fail_bus(c, &error, -EIO);
 	return true;
+}
+
+/*
+ * An archive that failed to open: the disk may have room again, or the file be back. True if it can be opened now, and
+ * only a secret is missing; else *ret_code has what came of it, and the error is told.
+ */
+static bool reopened(struct ctl *c, int *ret_code)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(value_freep) struct value *status = NULL;
+
+	*ret_code = try_secret(c, "", 0, &error);
+	if (*ret_code == EXIT_SECRET && value_status(c, &status) == EXIT_OK && value_true(status, "locked"))
+		return true;
+	if (*ret_code != EXIT_OK)
+		*ret_code = ctl_fail_bus(c, &error, -EIO);
+	return false;
 }
 
 int cmd_unlock(struct ctl *c)
@@ -145,12 +200,13 @@ int cmd_unlock(struct ctl *c)
 	if (r != EXIT_OK)
 		return r;
 	if (strcmp(value_str(status, "state"), "failed") == 0) {
-		r = try_secret(c, "", 0, NULL); /* the disk may have room again, or the file be back */
+		bool again = reopened(c, &r);
+
 		if (r == EXIT_OK)
 			done(c, false, "opened; connecting");
-		return r;
-	}
-	if (!value_true(status, "locked")) {
+		if (!again)
+			return r;
+	} else if (!value_true(status, "locked")) {
 		done(c, false, "it is not locked");
 		return EXIT_OK;
 	}
@@ -159,7 +215,7 @@ int cmd_unlock(struct ctl *c)
 	} else {
 		r = slots_get(c, &slots);
 		settled = r != EXIT_OK ||
-			  (!ctl_opt(c, PASSWORD_FD) && slots_automatic(&slots) && with_nothing(c, &slots, &r));
+			  (!ctl_opt(c, PASSWORD_FD) && !only_typed(&slots) && with_nothing(c, &slots, &r));
 		if (!settled)
 			r = with_typed(c, &slots);
 	}
@@ -196,7 +252,7 @@ static int change(struct ctl *c, const char *old, const char *new)
 }
 
 /* What the user has now, and what is still missing: a passphrase beside a key file protects nothing. */
-static void tell_result(struct ctl *c, const struct slots *slots, const char *weak)
+static void tell_result(struct ctl *c, const struct slots *slots, const char *weak, bool dropped)
 {
 	_cleanup_(json_freep) struct json *j = NULL;
 	bool automatic = slots_automatic(slots), recovery = slots_count(slots, SLOT_RECOVERY);
@@ -221,6 +277,11 @@ static void tell_result(struct ctl *c, const struct slots *slots, const char *we
 	else if (!automatic)
 		term_put(stdout, COLOR_OFF,
 			 "varved is locked after every start, and receives nothing until: varvectl unlock", 0, 4);
+	if (dropped)
+		term_put(stdout, COLOR_OFF,
+			 "Backups from before do not know this passphrase: what only the key file opened needs a copy of "
+			 "it. Make a new one: varvectl backup FILE",
+			 0, 4);
 	if (!recovery)
 		term_put(stdout, COLOR_OFF,
 			 "There is no recovery code: without the passphrase the archive is lost. To print one: varvectl "
@@ -232,6 +293,7 @@ int cmd_passwd(struct ctl *c)
 {
 	_cleanup_(slots_deinit) struct slots slots = { 0 };
 	const char *weak = NULL;
+	bool had_key_file;
 	char *old = NULL, *new = NULL;
 	int r = secret_possible(c, "a passphrase");
 
@@ -249,9 +311,10 @@ int cmd_passwd(struct ctl *c)
 	secret_free(new);
 	if (r != EXIT_OK)
 		return r;
+	had_key_file = slots_count(&slots, SLOT_KEYFILE);
 	slots_deinit(&slots);
 	r = slots_get(c, &slots);
 	if (r == EXIT_OK)
-		tell_result(c, &slots, weak);
+		tell_result(c, &slots, weak, had_key_file && !slots_count(&slots, SLOT_KEYFILE));
 	return r;
 }

@@ -206,6 +206,9 @@ int cmd_search(struct ctl *c)
 		r = ctl_time(c, "since", ctl_opt(c, SINCE), &s.since);
 	if (r == EXIT_OK)
 		r = ctl_time(c, "until", ctl_opt(c, UNTIL), &s.until);
+	if (r == EXIT_OK && s.since && s.until && s.since >= s.until)
+		r = ctl_fail(c, EXIT_USAGE, NULL, "--since=%s is not before --until=%s: nothing can be found", ctl_opt(c, SINCE),
+			     ctl_opt(c, UNTIL));
 	if (r == EXIT_OK)
 		r = ctl_account(c, NULL);
 	if (r != EXIT_OK)

@@ -62,12 +62,17 @@ static void put_json(FILE *f, enum json_mode mode, const struct view *v)
 {
 	static const char *const archive_keys[] = { "bytes", "epoch_key", "indexed", "to_index", NULL };
 	_cleanup_(json_freep) struct json *j = json_new(f, mode);
+	const struct value *problems = value_get(v->status, "problems");
 
 	json_object(j, NULL);
 	json_string(j, "version", value_str(v->status, "version"));
 	json_bool(j, "locked", value_true(v->status, "locked"));
 	json_string_or_null(j, "state", value_str(v->status, "state"));
 	json_string_or_null(j, "state_reason", value_str(v->status, "state_reason"));
+	json_array(j, "problems");
+	for (size_t i = 0; i < value_count(problems); i++)
+		json_string(j, NULL, value_text(value_at(problems, i)));
+	json_array_end(j);
 	value_json(j, "archive", value_get(v->status, "archive"), archive_keys);
 	json_array(j, "accounts");
 	for (size_t i = 0; i < v->n; i++) {
@@ -79,19 +84,30 @@ static void put_json(FILE *f, enum json_mode mode, const struct view *v)
 	json_object_end(j);
 }
 
+/* "  problem   TEXT", red, wrapped beside the word. */
+static void put_problem(FILE *f, const char *text)
+{
+	_cleanup_(freep) char *clean = text_clean(text, false);
+
+	fprintf(f, "  %sproblem   ", term_color(COLOR_RED));
+	term_put(f, COLOR_OFF, clean, SHOW_INDENT, SHOW_INDENT);
+	fputs(term_color(COLOR_OFF), f);
+}
+
 static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 {
 	_cleanup_(freep) char *version = text_clean(value_str(v->status, "version"), false);
-	_cleanup_(freep) char *problem = ctl_archive_problem(v->status), *clean = problem ? text_clean(problem, false) : NULL;
+	_cleanup_(freep) char *closed = ctl_archive_problem(v->status);
+	const struct value *problems = value_get(v->status, "problems");
 	const char *next = is_failed(v) ? "varvectl doctor" : "varvectl unlock";
 	int64_t to_index = value_int(value_get(v->status, "archive"), "to_index");
 
 	fprintf(f, "%svarved %s%s\n", term_color(COLOR_DIM), version, term_color(COLOR_OFF));
-	if (clean) {
-		fprintf(f, "  %sproblem   ", term_color(COLOR_RED));
-		term_put(f, COLOR_OFF, clean, SHOW_INDENT, SHOW_INDENT);
-		fputs(term_color(COLOR_OFF), f);
-		if (!strstr(clean, next)) /* the reason may say it already */
+	for (size_t i = 0; i < value_count(problems); i++)
+		put_problem(f, value_text(value_at(problems, i)));
+	if (closed) {
+		put_problem(f, closed);
+		if (!strstr(closed, next)) /* the reason may say it already */
 			fprintf(f, "  next      %s\n", next);
 		return;
 	}
@@ -106,41 +122,49 @@ static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 		show_account(f, v->account[i], rates ? &rates[i] : NULL);
 }
 
+/* One thing that is wrong; ${jid} is NULL when it is no account's. */
+static void check_line(struct ctl *c, struct json *j, const char *jid, const char *problem)
+{
+	_cleanup_(freep) char *line = NULL, *clean = NULL;
+
+	if (j) {
+		json_object(j, NULL);
+		if (jid)
+			json_string(j, "account", jid);
+		else
+			json_null(j, "account");
+		json_string(j, "problem", problem);
+		json_object_end(j);
+	} else if (!c->quiet) {
+		line = xasprintf("%s%s%s", jid ? jid : "", jid ? ": " : "", problem);
+		clean = text_clean(line, false);
+		term_put(stdout, COLOR_OFF, clean, 0, 4);
+	}
+}
+
 static int check(struct ctl *c, const struct view *v)
 {
 	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF && !c->quiet ? json_new(stdout, c->json) : NULL;
-	_cleanup_(freep) char *store = ctl_archive_problem(v->status), *store_clean = store ? text_clean(store, false) : NULL;
-	bool wrong = store;
+	_cleanup_(freep) char *closed = ctl_archive_problem(v->status);
+	const struct value *problems = value_get(v->status, "problems");
+	bool wrong = closed || value_count(problems) > 0;
 
 	if (j) {
 		json_object(j, NULL);
 		json_bool(j, "locked", value_true(v->status, "locked"));
 		json_array(j, "problems");
-		if (store) {
-			json_object(j, NULL);
-			json_null(j, "account");
-			json_string(j, "problem", store);
-			json_object_end(j);
-		}
-	} else if (store && !c->quiet) {
-		term_put(stdout, COLOR_OFF, store_clean, 0, 4);
 	}
+	for (size_t i = 0; i < value_count(problems); i++)
+		check_line(c, j, NULL, value_text(value_at(problems, i)));
+	if (closed)
+		check_line(c, j, NULL, closed);
 	for (size_t i = 0; i < v->n; i++) {
-		_cleanup_(freep) char *problem = show_problem(v->account[i]), *line = NULL, *clean = NULL;
+		_cleanup_(freep) char *problem = show_problem(v->account[i]);
 
 		if (!problem)
 			continue;
 		wrong = true;
-		line = xasprintf("%s: %s", value_str(v->account[i], "jid"), problem);
-		clean = text_clean(line, false);
-		if (j) {
-			json_object(j, NULL);
-			json_string(j, "account", value_str(v->account[i], "jid"));
-			json_string(j, "problem", problem);
-			json_object_end(j);
-		} else if (!c->quiet) {
-			term_put(stdout, COLOR_OFF, clean, 0, 4);
-		}
+		check_line(c, j, value_str(v->account[i], "jid"), problem);
 	}
 	if (j) {
 		json_array_end(j);

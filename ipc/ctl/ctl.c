@@ -84,6 +84,8 @@ char *ctl_archive_problem(const struct value *status)
 
 	if (!failed && !value_true(status, "locked"))
 		return NULL;
+	if (strncmp(reason, "the archive ", strlen("the archive ")) == 0)
+		return xstrdup(reason); /* it says already what it is about */
 	return xasprintf("the archive %s%s%s", failed ? "could not be opened" : "is locked",
 			 !*reason   ? ""
 			 : sentence ? ". "

@@ -250,7 +250,9 @@ static void check_config(const struct offline *o)
 	else if (access(path, R_OK) < 0)
 		say(o, "configuration", "fail", "chmod 600 it, or remove it", "%s: %s", path, strerror(errno));
 	else
-		say(o, "configuration", "ok", NULL, "%s can be read; varved checks it when it starts", path);
+		say(o, "configuration", "skip",
+		    "if varved does not start, run varved by hand in a terminal: its last line says why", "%s is there; only "
+		    "varved checks what is in it", path);
 }
 
 static void check_disk(const struct offline *o)

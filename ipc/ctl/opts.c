@@ -94,6 +94,17 @@ static int long_option(struct parse *p, const char *word)
 	return unknown_option(p, name);
 }
 
+static int unknown_letter(struct parse *p, char letter)
+{
+	bool query = p->out->cmd && strcmp(p->out->cmd->name, "search") == 0;
+
+	return complain(p,
+			p->out->cmd ? xasprintf("%s has no option -%c", p->out->cmd->name, letter)
+				    : xasprintf("unknown option -%c", letter),
+			query ? xstrdup("to leave out a word, write -- before the query: varvectl search -- bread -milk")
+			      : help_hint(p));
+}
+
 /* "-n5", "-n 5", "-jq", "-j=pretty". */
 static int short_options(struct parse *p, const char *word)
 {
@@ -104,10 +115,7 @@ static int short_options(struct parse *p, const char *word)
 			if (specs[i].letter == *word && allowed(p) >> i & 1)
 				break;
 		if (i == OPT_COUNT)
-			return complain(p,
-					p->out->cmd ? xasprintf("%s has no option -%c", p->out->cmd->name, *word)
-						    : xasprintf("unknown option -%c", *word),
-					help_hint(p));
+			return unknown_letter(p, *word);
 		if (specs[i].arg_optional && word[1] == '=')
 			return set(p, i, word + 2);
 		if (!specs[i].arg || specs[i].arg_optional) {

@@ -29,6 +29,18 @@ const char *slot_type(const char *word)
 	return NULL;
 }
 
+void slot_json(struct json *j, const struct slot *s)
+{
+	json_object(j, NULL);
+	json_uint(j, "id", s->id);
+	json_string(j, "type", slot_word(s->type));
+	json_string_or_null(j, "label", s->label);
+	json_time(j, "created", s->created_us);
+	json_string_or_null(j, "path", s->path);
+	json_string_or_null(j, "problem", s->problem);
+	json_object_end(j);
+}
+
 char *slot_describe(const struct slot *s)
 {
 	const char *noun = s->type;
@@ -39,6 +51,28 @@ char *slot_describe(const struct slot *s)
 	if (*s->label)
 		return xasprintf("%s \"%s\"", noun, s->label);
 	return xasprintf("%s%s%s", noun, *s->path ? " " : "", s->path);
+}
+
+char *slots_describe(const struct slots *s, const char *last, slot_take_fn take, const void *userdata)
+{
+	char *list = NULL;
+	size_t left = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		left += !take || take(&s->slot[i], userdata);
+	for (size_t i = 0; i < s->n; i++) {
+		_cleanup_(freep) char *one = NULL;
+		char *more;
+
+		if (take && !take(&s->slot[i], userdata))
+			continue;
+		one = slot_describe(&s->slot[i]);
+		more = xasprintf("%s%s%s", list ? list : "", !list ? "" : left == 1 ? last : ", ", one);
+		free(list);
+		list = more;
+		left--;
+	}
+	return list;
 }
 
 size_t slots_count(const struct slots *s, const char *type)
@@ -52,7 +86,13 @@ size_t slots_count(const struct slots *s, const char *type)
 
 bool slots_automatic(const struct slots *s)
 {
-	return slots_count(s, SLOT_KEYFILE) || slots_count(s, SLOT_CREDENTIAL);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct slot *one = &s->slot[i];
+
+		if ((strcmp(one->type, SLOT_KEYFILE) == 0 || strcmp(one->type, SLOT_CREDENTIAL) == 0) && !*one->problem)
+			return true;
+	}
+	return false;
 }
 
 void slots_deinit(struct slots *s)
@@ -61,24 +101,29 @@ void slots_deinit(struct slots *s)
 		free(s->slot[i].type);
 		free(s->slot[i].label);
 		free(s->slot[i].path);
+		free(s->slot[i].problem);
 	}
 	free(s->slot);
 	*s = (struct slots){ 0 };
 }
 
-/* extra: `path`, and what a newer daemon may add. */
-static int read_path(sd_bus_message *m, char **ret)
+/* extra: `path`, `problem`, and what a newer daemon may add. */
+static int read_extra(sd_bus_message *m, struct slot *s)
 {
 	const char *key, *value;
 	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		char **to = NULL;
+
 		r = sd_bus_message_read(m, "s", &key);
-		if (r >= 0 && strcmp(key, "path") == 0) {
+		if (r >= 0)
+			to = strcmp(key, "path") == 0 ? &s->path : strcmp(key, "problem") == 0 ? &s->problem : NULL;
+		if (to) {
 			r = sd_bus_message_read(m, "v", "s", &value);
 			if (r >= 0) {
-				free(*ret);
-				*ret = xstrdup(value);
+				free(*to);
+				*to = xstrdup(value);
 			}
 		} else if (r >= 0) {
 			r = sd_bus_message_skip(m, "v");
@@ -94,12 +139,12 @@ static int read_slots(sd_bus_message *m, struct slots *s)
 	int r = sd_bus_message_enter_container(m, 'a', "(ussxa{sv})");
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "ussxa{sv}")) > 0) {
-		struct slot one = { .path = xstrdup("") };
+		struct slot one = { .path = xstrdup(""), .problem = xstrdup("") };
 		const char *type = "", *label = "";
 
 		r = sd_bus_message_read(m, "ussx", &one.id, &type, &label, &one.created_us);
 		if (r >= 0)
-			r = read_path(m, &one.path);
+			r = read_extra(m, &one);
 		one.type = xstrdup(type);
 		one.label = xstrdup(label);
 		s->slot = xrealloc(s->slot, s->n + 1, sizeof(*s->slot));
@@ -116,15 +161,13 @@ static void complete_path(struct slot *s)
 	_cleanup_(freep) char *dir = NULL;
 	char *whole;
 
-	if (strcmp(s->type, SLOT_KEYFILE) != 0 || !*s->path || *s->path == '/')
+	if (strcmp(s->type, SLOT_KEYFILE) != 0 || !*s->path)
 		return;
-	dir = xdg_dir("XDG_CONFIG_HOME", ".config");
-	whole = xasprintf("%s/%s", dir, s->path);
-	if (access(whole, F_OK) == 0) {
+	if (*s->path != '/') {
+		dir = xdg_dir("XDG_CONFIG_HOME", ".config");
+		whole = xasprintf("%s/%s", dir, s->path);
 		free(s->path);
 		s->path = whole;
-	} else { /* varved runs with other directories, or the file is gone: the name is all that is known */
-		free(whole);
 	}
 }
 

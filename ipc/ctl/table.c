@@ -3,6 +3,8 @@
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/util.h"
 
+#define WHOLE_INDENT 4 /* columns before what has a line of its own */
+
 struct cell {
 	char *text;
 	enum color color;
@@ -12,6 +14,7 @@ struct table {
 	size_t columns;
 	const char *heads[TABLE_COLUMNS_MAX];
 	size_t limit[TABLE_COLUMNS_MAX];
+	bool whole;
 	struct cell *cells; /* row by row */
 	size_t n, cap;
 };
@@ -41,6 +44,11 @@ struct table *table_free(struct table *t)
 void table_limit(struct table *t, size_t column, size_t width)
 {
 	t->limit[column] = width;
+}
+
+void table_whole(struct table *t)
+{
+	t->whole = true;
 }
 
 void table_cell_color(struct table *t, enum color color, const char *text)
@@ -99,7 +107,13 @@ void table_print(struct table *t, FILE *f)
 
 		put(f, t->heads[c] + right, width[c], right, c + 1 == t->columns, COLOR_DIM);
 	}
-	for (size_t i = 0; i < t->n; i++)
-		put(f, t->cells[i].text, width[i % t->columns], *t->heads[i % t->columns] == '>',
-		    (i + 1) % t->columns == 0, t->cells[i].color);
+	for (size_t i = 0; i < t->n; i++) {
+		bool last = (i + 1) % t->columns == 0;
+
+		if (t->whole && last && text_width(t->cells[i].text) > width[t->columns - 1])
+			fprintf(f, "\n%*s%s\n", WHOLE_INDENT, "", t->cells[i].text);
+		else
+			put(f, t->cells[i].text, width[i % t->columns], *t->heads[i % t->columns] == '>',
+			    last, t->cells[i].color);
+	}
 }

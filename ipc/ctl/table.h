@@ -1,5 +1,5 @@
 /*
- * A table for people: columns as wide as what is in them, the last one cut at the edge of the terminal.
+ * A table for people: columns as wide as what is in them, the last one cut at the edge of the terminal unless told.
  */
 #pragma once
 
@@ -21,6 +21,8 @@ static inline void table_freep(struct table **t)
 
 /* No column but the last is wider than this many columns; longer text is cut. */
 void table_limit(struct table *t, size_t column, size_t width);
+/* The last column is never cut, as it is to be copied: what is too long for its line has one of its own. */
+void table_whole(struct table *t);
 /* Add a cell, row by row. The text is copied and cleaned; NULL is "". */
 void table_cell(struct table *t, const char *text);
 void table_cell_color(struct table *t, enum color color, const char *text);

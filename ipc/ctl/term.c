@@ -182,6 +182,34 @@ void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf)
 		buf = stpcpy(buf, i < full ? (utf8 ? "█" : "#") : (utf8 ? "░" : "."));
 }
 
+/*
+ * Bytes of ${s} that stay on one line: a word, something "in quotes", or a command up to the end of its clause, so that
+ * it can be copied. At most ${columns}, if it is more than a word.
+ */
+static size_t unit(const char *s, size_t columns)
+{
+	static const char *const commands[] = { "varvectl ", "systemctl ", "varve-salvage ", "chmod " };
+	size_t word = strcspn(s, " \n"), len = word, lead = strspn(s, "(");
+	bool quoted = s[lead] == '"', command = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		command = command || strncmp(s + lead, commands[i], strlen(commands[i])) == 0;
+	if (!quoted && !command)
+		return word;
+	for (size_t end = word;; end += 1 + strcspn(s + end + 1, " \n")) {
+		char last = s[end - 1];
+
+		if (end > columns) /* bytes are never fewer than columns */
+			return word;
+		len = end;
+		if (quoted ? memchr(s + lead + 1, '"', end - lead - 1) != NULL : strchr(",;.:)", last) != NULL)
+			break;
+		if (s[end] != ' ' || s[end + 1] == ' ')
+			return quoted ? word : len;
+	}
+	return len;
+}
+
 void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent)
 {
 	size_t edge = term_columns(), column = used;
@@ -190,7 +218,7 @@ void term_put(FILE *f, enum color color, const char *s, size_t used, size_t inde
 	if (color != COLOR_OFF)
 		fputs(term_color(color), f);
 	for (const char *sep = ""; *s; s += strspn(s, " ")) {
-		size_t len = strcspn(s, " \n");
+		size_t len = unit(s, edge > indent ? edge - indent : 0);
 		_cleanup_(freep) char *word = xstrndup(s, len);
 		size_t columns = text_width(word);
 

@@ -37,7 +37,7 @@ void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf);
 /*
  * Print the cleaned text ${s} and a line end: it begins at column ${used}, where the caller has left the cursor, is
  * broken between words at the edge of the terminal, and goes on at column ${indent}. A word longer than a line stays
- * whole: it is a path or a JID that somebody wants to copy.
+ * whole: it is a path or a JID that somebody wants to copy; and so does a command of several words that a line can hold.
  */
 void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent);
 

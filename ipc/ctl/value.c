@@ -187,6 +187,11 @@ const char *value_str(const struct value *v, const char *key)
 	return m && m->text ? m->text : "";
 }
 
+const char *value_text(const struct value *v)
+{
+	return v && v->text ? v->text : "";
+}
+
 int64_t value_int(const struct value *v, const char *key)
 {
 	const struct value *m = value_get(v, key);

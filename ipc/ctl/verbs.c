@@ -129,8 +129,11 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "lock", "", "Close the archive until it is unlocked",
 	  "Closes the archive and wipes its keys from memory. Nothing is received until\n"
 	  "\"varvectl unlock\", or until varved starts again if a key file opens it. The\n"
-	  "sessions stay resumable: what arrives meanwhile waits at the server.\n",
-	  0, 0, 0, WORDS_NONE, cmd_lock },
+	  "sessions stay resumable: what arrives meanwhile waits at the server.\n"
+	  "\n"
+	  "It is refused when nothing that is left could open the archive again; --force\n"
+	  "locks it all the same.\n",
+	  OPT_BIT(FORCE), 0, 0, WORDS_NONE, cmd_lock },
 	{ "unlock", "", "Open the archive",
 	  "With the key file where there is one, else with a passphrase or a recovery code\n"
 	  "that is asked for or read from --password-fd. After three wrong tries each\n"
@@ -150,7 +153,9 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "Kinds:\n"
 	  "    passphrase         another one; asked for twice, or from --password-fd\n"
 	  "    recovery           a code that is shown once, to be copied onto paper\n"
-	  "    key-file PATH      a new file, which opens the archive at every start\n"
+	  "    key-file PATH      a file that opens the archive at every start; made when\n"
+	  "                       it is not there, and taken as it is (32 bytes or more)\n"
+	  "                       when it is\n"
 	  "    credential NAME    a systemd credential of the service varved\n",
 	  OPT_BIT(PASSWORD_FD) | OPT_BIT(LABEL), 1, 2, WORDS_KEY, cmd_keys_add },
 	{ "keys remove", "ID", "Remove a key",
@@ -161,8 +166,9 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "For when a key may have been seen by others together with the archive. It needs\n"
 	  "as much free space as the archive has, and minutes for a large one; nothing is\n"
 	  "received meanwhile. Recovery codes, and key files that cannot be read now, end\n"
-	  "with the old master key; how many is told.\n",
-	  OPT_BIT(PASSWORD_FD), 0, 0, WORDS_NONE, cmd_keys_rotate },
+	  "with the old master key: it asks first and names them afterwards. Without a\n"
+	  "terminal --yes is needed if there is one.\n",
+	  OPT_BIT(PASSWORD_FD) | OPT_BIT(YES), 0, 0, WORDS_NONE, cmd_keys_rotate },
 	{ "backup", "FILE", "Copy the archive while it is in use",
 	  "Writes FILE and FILE.keys, both encrypted, and checks them; they replace nothing\n"
 	  "and belong together. The same keys open them: a backup whose only key is a key\n"

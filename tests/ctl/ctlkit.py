@@ -13,7 +13,7 @@ T0 = 1700000000000000
 class Ctl:
     def __init__(self, fake):
         self.fake = fake
-        self.env = dict(PATH=os.environ["PATH"], LC_ALL="C.UTF-8", TZ="UTC", COLUMNS="80")
+        self.env = dict(PATH=os.environ["PATH"], LC_ALL="C.UTF-8", TZ="UTC", COLUMNS="80", HOME="/home/me")
 
     def argv(self, *args):
         return [PROGRAM, "--address=" + self.fake.path, *args]

@@ -60,10 +60,13 @@ class Fake:
         self.spans = []
         self.ends = (0, 0)
         self.state, self.state_reason = "ready", ""
+        self.problems = []        # of the archive, while it is open
+        self.retry_after = 0      # RetryAfterUSec
         self.slots = [self.slot(1, "keyfile", path="archive-aaaa.key")]
         self.passphrase = b""
         self.tries = []           # every secret that Unlock was given
         self.automatic = True     # the key file opens it
+        self.repaired = None      # the state that a failed archive has once Unlock has looked again
         self.archive = {"bytes": v("t", 12345678), "epoch_key": v("u", 1), "indexed": v("t", 5), "to_index": v("t", 0)}
         self.hits = []            # of Search: (message, [(start, length)])
         self.working = None       # Backup and Rotate answer when this event is set
@@ -171,7 +174,7 @@ class Fake:
         with self.lock:
             values = dict(Version=v("s", "0.1.0"), ApiRevision=v("u", 1), Role=v("s", "admin"), State=v("s", "ready"),
                           Features=v("as", []), Epoch=v("s", self.epoch), Seq=v("t", self.seq),
-                          OldestSeq=v("t", self.oldest_seq))
+                          OldestSeq=v("t", self.oldest_seq), RetryAfterUSec=v("t", self.retry_after))
             return values.get(name)
 
     # -- Manager, Account ---------------------------------------------------------------------------------------
@@ -197,6 +200,7 @@ class Fake:
             accounts = []
         return v("(a{sv})", ({"version": v("s", "0.1.0"), "locked": v("b", self.state == "locked"),
                               "state": v("s", self.state), "state_reason": v("s", self.state_reason),
+                              **({"problems": v("as", self.problems)} if self.problems else {}),
                               "archive": v("a{sv}", self.archive), "accounts": v("aa{sv}", accounts)},))
 
     def do_FindAccount(self, jid):
@@ -228,10 +232,14 @@ class Fake:
 
     # -- Keyring ------------------------------------------------------------------------------------------------
     def do_Lock(self, options):
+        if not options.get("force") and all("problem" in s[4] for s in self.slots):
+            raise Refused("Conflict", "nothing could open the archive again: varvectl keys add recovery")
         self.state = "locked"
 
     def do_Unlock(self, secret, options):
         self.tries.append(bytes(secret))
+        if self.state == "failed" and self.repaired is not None:
+            self.state, self.state_reason = self.repaired, ""
         if bytes(secret) == self.passphrase != b"" or (not secret and self.automatic and self.has("keyfile")):
             self.state = "ready"
             return
@@ -262,7 +270,9 @@ class Fake:
     def do_Rotate(self, passphrase, options):
         if bytes(passphrase) != self.passphrase:
             raise Refused("WrongSecret", "the passphrase is wrong")
-        return v("(u)", (2,))
+        kept = [s for s in self.slots if s[1] != "recovery" and "problem" not in s[4]]
+        dropped, self.slots = len(self.slots) - len(kept), kept
+        return v("(u)", (dropped,))
 
     # -- Sync ---------------------------------------------------------------------------------------------------
     def do_ListGaps(self, conversation, after, limit):

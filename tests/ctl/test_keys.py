@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import threading
 
@@ -13,6 +14,7 @@ from ctlkit import HOUR, T0, wait_for
 from fake import Refused, message, v
 
 BOB = "bob@example.org"
+KEY_FILE = "/home/me/.config/varve/archive-aaaa.key"  # a path from the daemon is from its configuration directory
 
 
 class Terminal:
@@ -92,6 +94,28 @@ def test_status_says_locked_and_failed(fake, ctl):
     s = json.loads(ctl("status", "-j"))
     assert s["state"] == "ready" and s["state_reason"] is None
     assert s["archive"] == {"bytes": 12345678, "epoch_key": 1, "indexed": 5, "to_index": 0}
+
+
+def test_status_shows_each_problem_of_an_open_archive(fake, ctl):
+    assert json.loads(ctl("status", "-j"))["problems"] == [] and "problem" not in ctl("status")
+    ctl("status", "--check")
+    fake.problems = ["the only key file is gone: varvectl keys add recovery", "page 7 is damaged"]
+    out = ctl("status")
+    assert "  problem   the only key file is gone: varvectl keys add recovery\n" in out and "  problem   page 7 is damaged\n" in out
+    assert "alice@example.org" in out, "and the accounts"
+    assert json.loads(ctl("status", "-j"))["problems"] == fake.problems
+    assert ctl("status", "--check", code=10).splitlines() == fake.problems
+    assert ctl("status", "--check", "-q", code=10) == ""
+    r = json.loads(ctl("status", "--check", "-j", code=10))
+    assert r["ok"] is False and r["problems"] == [{"account": None, "problem": p} for p in fake.problems]
+
+
+def test_the_reason_is_not_said_twice(fake, ctl):
+    for fake.state, fake.state_reason, code in (("locked", 'the archive is locked; unlock it with "varvectl unlock"', 5),
+                                                ("failed", "the archive could not be opened: it is damaged", 1)):
+        for out in (ctl("status"), ctl("status", "--check", code=10), ctl.error("ls", code=code)["message"]):
+            out = " ".join(out.split())
+            assert fake.state_reason in out and out.count("the archive") == 1, out
 
 
 def test_status_tells_of_an_index_that_is_far_behind(fake, ctl):
@@ -175,11 +199,38 @@ def test_unlock_tries_a_failed_archive_again(fake, ctl):
     assert fake.state == "ready"
 
 
+def test_unlock_asks_when_what_failed_is_only_locked_now(fake, ctl):
+    passphrase_only(fake)
+    fake.state, fake.repaired = "failed", "locked"
+    Terminal(ctl, "unlock").answer("Passphrase: ", "correct horse").end()
+    assert fake.state == "ready"
+    fake.state, fake.repaired = "failed", None
+    fake.refuse["Unlock"] = Refused("Storage", "the disk is full")
+    assert ctl.error("unlock", "--password-fd=0", code=1, input="correct horse\n")["message"] == "the disk is full"
+
+
+def test_a_mistyped_recovery_code_is_not_called_a_passphrase(fake, ctl):
+    passphrase_only(fake)
+    fake.slots.append(fake.slot(3, "recovery"))
+    e = ctl.error("unlock", "--password-fd=0", code=5, input="ABCD\n")
+    assert e["name"].endswith("WrongSecret") and "neither the passphrase nor a recovery code" in e["message"]
+
+
+def test_lock_is_refused_by_varved_unless_forced(fake, ctl):
+    fake.slots = [fake.slot(1, "keyfile", path="/usb/a.key", problem="does not exist")]
+    e = ctl.error("lock", code=1)
+    assert e["name"].endswith("Conflict") and "keys add recovery" in e["message"] and fake.state == "ready"
+    ctl("lock", "--force")
+    assert fake.state == "locked" and calls(fake, "Lock") == [({},), ({"force": True},)]
+
+
 def test_unlock_says_how_long_to_wait(fake, ctl):
     passphrase_only(fake)
     fake.refuse["Unlock"] = Refused("Busy", "too many wrong secrets: try again in 8 s")
 
-    assert "8 s" in ctl.error("unlock", "--password-fd=0", code=1, input="x\n")["message"]
+    assert "8 s" in ctl.error("unlock", "--password-fd=0", code=1, input="x\n")["message"], "something is in work"
+    fake.retry_after = 8000000
+    assert "8 s" in ctl.error("unlock", "--password-fd=0", code=5, input="x\n")["message"], "too many wrong ones"
 
 
 # -- passwd -----------------------------------------------------------------------------------------------------------
@@ -189,6 +240,10 @@ def test_passwd_asks_twice_for_the_first_one(fake, ctl):
     assert calls(fake, "ChangeSecret") == [([], list(b"many random words"), {})]
     assert "many random words" not in out and "short" not in out
     assert "key file still opens" in out and "keys add recovery" in out
+    assert "Backups from before" not in out
+    t = Terminal(ctl, "passwd", "--drop-key-file").answer("Present passphrase: ", "many random words")
+    out = " ".join(t.answer("New passphrase: ", "other random words").answer("again: ", "other random words").end().split())
+    assert "what only the key file opened needs a copy of it" in out and "varvectl backup FILE" in out
 
 
 def test_passwd_lets_slips_be_repeated_but_not_for_ever(fake, ctl):
@@ -247,7 +302,7 @@ def test_keys_list(fake, ctl):
     rows = ctl.rows("keys", "list", "-j")
     assert rows == ctl.rows("keys", "-j")
     assert [(r["id"], r["type"], r["label"], r["path"]) for r in rows] == \
-        [(1, "key-file", None, "archive-aaaa.key"), (7, "recovery", "paper", None)]
+        [(1, "key-file", None, KEY_FILE), (7, "recovery", "paper", None)]
     assert rows[0]["created_usec"] == 1700000000000001 and rows[0]["created"].startswith("2023-11-14T22:13:20")
     out = ctl("keys")
     assert re.search(r"^ *7  recovery +2023-11-14  paper", out, re.M), out
@@ -306,15 +361,15 @@ def test_keys_remove(fake, ctl):
 def test_keys_remove_asks_and_says_what_is_left(fake, ctl):
     ctl("keys", "add", "recovery")
     out = Terminal(ctl, "keys", "remove", "1").answer("[y/N] ", "n").end(1)
-    assert "What opens the archive then: the recovery code." in out and "Remove the key file archive-aaaa.key?" in out
+    assert "What opens the archive then: the recovery code." in out and "Remove the key file %s?" % KEY_FILE in out
     assert len(fake.slots) == 2
     Terminal(ctl, "keys", "remove", "1").answer("[y/N] ", "y").end()
     assert len(fake.slots) == 1
 
 
 def test_keys_rotate(fake, ctl):
-    assert json.loads(ctl("keys", "rotate", "-j")) == {"dropped": 2}
-    assert "2 keys could not be carried over" in ctl("keys", "rotate")
+    assert json.loads(ctl("keys", "rotate", "-j")) == {"dropped": 0, "ended": []}
+    assert ctl("keys", "rotate") == "The archive has a new master key.\n"
     ctl("passwd", "--password-fd=0", input="a good passphrase\n")
     ctl.error("keys", "rotate", code=2)
     ctl.error("keys", "rotate", "--password-fd=0", code=5, input="wrong\n")
@@ -322,20 +377,84 @@ def test_keys_rotate(fake, ctl):
     assert calls(fake, "Rotate")[-1] == (list(b"a good passphrase"), {})
 
 
+def test_rotate_asks_before_keys_end_and_names_them(fake, ctl):
+    def slots():
+        return [fake.slot(1, "keyfile", path="a.key"), fake.slot(2, "keyfile", path="/usb/b.key", problem="does not exist"),
+                fake.slot(3, "recovery", label="paper")]
+
+    fake.slots = slots()
+    e = ctl.error("keys", "rotate", code=2)
+    assert e["hint"] == "varvectl keys rotate --yes"
+    assert 'the key file /usb/b.key and the recovery code "paper"' in e["message"]
+    out = " ".join(Terminal(ctl, "keys", "rotate").answer("[y/N] ", "n").end(1).split())
+    assert 'What ends with the old master key, and has to be made anew: the key file /usb/b.key and the recovery code "paper".' in out
+    assert "nothing was changed" in out and not calls(fake, "Rotate") and len(fake.slots) == 3
+    out = " ".join(Terminal(ctl, "keys", "rotate").answer("[y/N] ", "y").end().split())
+    assert 'Ended with the old one: the key file /usb/b.key and the recovery code "paper".' in out and "keys add recovery" in out
+    assert [s[0] for s in fake.slots] == [1]
+    assert "[y/N]" not in Terminal(ctl, "keys", "rotate").end(), "nothing ends: nothing is asked"
+    fake.slots = slots()
+    r = json.loads(ctl("keys", "rotate", "--yes", "-j"))
+    assert r["dropped"] == 2 and [(x["id"], x["type"], x["label"]) for x in r["ended"]] == \
+        [(2, "key-file", None), (3, "recovery", "paper")]
+
+
+def test_rotate_keeps_the_passphrase_that_is_given_and_no_other(fake, ctl):
+    fake.passphrase = b"a good one"
+    fake.slots = [fake.slot(1, "passphrase", label="mine"), fake.slot(2, "passphrase", label="hers")]
+
+    assert 'hers' in (m := ctl.error("keys", "rotate", "--password-fd=0", code=2, input="a good one\n")["message"]) and "mine" not in m
+
+
+def test_an_interrupted_rotation_says_that_the_old_key_stays(fake, ctl):
+    fake.working = threading.Event()
+    p = ctl.popen("keys", "rotate")
+    wait_for(lambda: calls(fake, "Rotate"))
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=10)
+    assert p.returncode == -signal.SIGINT and "keeps its old master key" in err, (p.returncode, err)
+    fake.working.set()
+
+
+def test_a_path_is_shown_whole_on_a_narrow_terminal(fake, ctl):
+    long = "/media/" + "a-long-name/" * 8 + "my.key"
+    fake.slots = [fake.slot(1, "keyfile", label="on the card", path=long), fake.slot(2, "keyfile", path="x.key", problem="does not exist")]
+
+    out = ctl("keys", "list")
+    assert "\n    %s\n" % long in out and "…" not in out, out
+    assert "~/.config/varve/x.key: does not exist" in out
+    assert "locked at every start" not in out
+    fake.slots = fake.slots[1:]
+    assert "locked at every start" in ctl("keys", "list"), "what is gone opens nothing at a start"
+    assert json.loads(ctl("keys", "list", "-j"))["problem"] == "does not exist"
+
+
 # -- backup -----------------------------------------------------------------------------------------------------------
 def test_backup_sends_an_absolute_path_and_says_what_opens_it(fake, ctl, tmp_path):
     out = ctl("backup", "b.varve", cwd=tmp_path)
     assert calls(fake, "Backup") == [(str(tmp_path / "b.varve"), {})]
-    assert "b.varve.keys" in out and "the key file archive-aaaa.key" in " ".join(out.split())
+    assert "b.varve.keys" in out and "the key file %s." % KEY_FILE in " ".join(out.split())
     assert "keys add recovery" in ctl.err, "only a key file: it is said"
     ctl("backup", "c.varve", "-q", cwd=tmp_path)
     assert "keys add recovery" in ctl.err
     ctl("keys", "add", "recovery", "--label=paper")
     out = ctl("backup", str(tmp_path / "d.varve"))
-    assert ctl.err == "" and 'the key file archive-aaaa.key or the recovery code "paper".' in " ".join(out.split())
+    assert ctl.err == "" and 'the key file %s or the recovery code "paper".' % KEY_FILE in " ".join(out.split())
     r = json.loads(ctl("backup", "./e.varve", "-j", cwd=tmp_path))
     assert r == {"path": str(tmp_path / "e.varve"), "keys_path": str(tmp_path / "e.varve.keys"), "bytes": 7654321,
                  "opened_by": ["key-file", "recovery"]}
+
+
+def test_a_key_file_that_is_gone_opens_no_backup(fake, ctl, tmp_path):
+    fake.slots = [fake.slot(1, "keyfile", path="/usb/a.key", problem="does not exist")]
+
+    out = " ".join(ctl("backup", "b", cwd=tmp_path).split())
+    assert "What opens it: nothing that is here now. Not counted, as it cannot be read: the key file /usb/a.key." in out
+    assert "Nobody can open it" in ctl.err and "varvectl keys add recovery" in ctl.err
+    fake.slots.append(fake.slot(2, "recovery"))
+    assert json.loads(ctl("backup", "c", "-j", cwd=tmp_path))["opened_by"] == ["recovery"]
+    out = " ".join(ctl("backup", "d", cwd=tmp_path).split())
+    assert "What opens it: the recovery code. Not counted" in out and ctl.err == ""
 
 
 def test_backup_replaces_nothing(fake, ctl, tmp_path):
@@ -390,9 +509,15 @@ def test_search_without_a_hit_is_no_failure(fake, ctl):
     assert ctl("search", "nothing", "-q") == "" and ctl.err == ""
 
 
-@pytest.mark.parametrize("args,code", [([" "], 2), (["x", "--since=soon"], 2), (["x", "--until=soon"], 2), (["x", "-n0"], 2), ([], 2)])
+@pytest.mark.parametrize("args,code", [([" "], 2), (["x", "--since=soon"], 2), (["x", "--until=soon"], 2), (["x", "-n0"], 2), ([], 2),
+                                       (["x", "--since=2026-02-01", "--until=2026-01-01"], 2), (["bread", "-milk"], 2)])
 def test_search_refuses(ctl, args, code):
     ctl.error("search", *args, code=code)
+
+
+def test_a_word_to_leave_out_gets_the_way_to_say_so(ctl):
+    assert ctl.error("search", "bread", "-milk", code=2)["hint"].endswith("varvectl search -- bread -milk")
+    assert "--" not in ctl.error("ls", "-x", code=2)["message"]
 
 
 def test_search_of_an_unknown_conversation_is_exit_4(fake, ctl):
@@ -440,7 +565,7 @@ def test_doctor_without_a_daemon_checks_what_can_be_seen(ctl, tmp_path):
     checks = offline(ctl, tmp_path)
     assert checks["runtime"]["result"] == "fail" and "session" in checks["runtime"]["hint"]
     assert checks["data-directory"]["result"] == "skip"
-    assert checks["configuration"]["result"] == "ok"
+    assert checks["configuration"]["result"] == "ok", "none is there"
     os.mkdir(tmp_path / "run", 0o700)
     os.makedirs(data, 0o700)
     os.makedirs(config, 0o700)
@@ -470,6 +595,9 @@ def test_doctor_without_a_daemon_checks_what_can_be_seen(ctl, tmp_path):
     assert "0644" in offline(ctl, tmp_path)["key file"]["text"]
     os.chmod(data, 0o755)
     assert "0755" in offline(ctl, tmp_path)["data-directory"]["text"]
+    (config / "varve.conf").write_text("pages = 10\n")
+    checks = offline(ctl, tmp_path)["configuration"]
+    assert checks["result"] == "skip" and "run varved" in checks["hint"], "what is in it is not known here"
 
 
 def test_doctor_without_a_daemon_finds_the_program_and_the_one_that_holds_the_lock(ctl, tmp_path):
@@ -508,6 +636,15 @@ def test_long_lines_wrap_between_words_with_a_hanging_indent(fake, ctl):
             assert " ".join(reason.split()) in " ".join(out.split()), "no word is broken or lost"
             more = [x for x in out.splitlines() if x.startswith(" " * indent) and x.strip()]
             assert more and all(x[indent] != " " for x in more), out
+
+
+def test_commands_stay_on_one_line(fake, ctl):
+    reasons = ["%s the key is gone: varvectl keys add recovery, and then \"varvectl backup FILE\"" % ("x" * n) for n in range(1, 60)]
+
+    fake.problems = reasons
+    for out in (ctl("status"), ctl("status", env={"COLUMNS": "60"})):
+        assert out.count("varvectl keys add recovery,") == out.count('"varvectl backup FILE"') == len(reasons)
+        assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("args,code", [

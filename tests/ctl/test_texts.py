@@ -110,7 +110,7 @@ def test_the_configuration_file_and_its_page_know_the_same_keys():
     page, conf = read("docs/man/varve.conf.5.scd"), read("data/varve.conf")
     keys = set(re.findall(r"^#?([a-z]+) *=", conf, re.M))
 
-    assert keys == set(re.findall(r"^\*([a-z]+)\* *=", page, re.M)) == {"history", "page", "deadline", "level"}
+    assert keys == set(re.findall(r"^\*([a-z]+)\* *=", page, re.M)) == {"history", "page", "lanes", "deadline", "level"}
 
 
 def test_man_pages_are_valid_scdoc():

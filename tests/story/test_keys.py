@@ -269,7 +269,8 @@ def test_rotate_while_traffic_goes_on(server, pair, varved):
     code = varved.ctl("keys", "add", "recovery")[0]["code"]
     with traffic(server, bob, jid(server, alice)) as t:
         wait_for(lambda: varved.account()["sync"]["messages"] > 320, 20, interval=0.1)
-        assert varved.ctl("keys", "rotate") == [{"dropped": 1}], "the code's secret is not at hand"
+        done = varved.ctl("keys", "rotate", "--yes")[0]
+        assert done["dropped"] == 1 and [k["type"] for k in done["ended"]] == ["recovery"], "its secret is not at hand"
         seen = len(t.sent)
         wait_for(lambda: len(t.sent) > seen + 20, 20)
         varved.wait_state("online")
