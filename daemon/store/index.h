@@ -4,7 +4,8 @@
  * the index only proposes: whoever reads it also looks at what is noted, and at the messages themselves. Private to
  * store/.
  *
- * Damage: when FTS5 finds its tables damaged, index_step() makes them anew, alone.
+ * Damage: when FTS5 finds its tables damaged, or a page of them cannot be read, index_step() makes them anew, alone.
+ * A page of messages that cannot be read is not taken for that: work waits then, and index_trouble() says so.
  *
  * Erasing: after a retraction or a correction FTS5 still holds the old words, and a marker that they are gone, until
  * both meet in a merge. So index_step() then merges the whole index, step by step, and truncates the log in the end.
@@ -20,8 +21,9 @@ enum { SEARCH_WALK_ROWS = 2000 }; /* some 10 ms: about what the look-up of a com
 
 /* Part of schema_apply(): an index of another tokenizer version begins anew. */
 int index_open(struct store *s);
-/* Do about ${budget_us} of: take in changes, index the next rows, merge, erase, empty a forgotten index. 1 more to do, 0 nothing left,
- * -errno. Transactions of its own, so none may be open. */
+/* Do about ${budget_us} of: take in changes, index the next rows, merge, erase, empty a forgotten index, repair it, look
+ * at samples. 1 more to do, 0 nothing left or it waits (index_trouble()), -errno. Transactions of its own, so none may be
+ * open. */
 int index_step(struct store *s, int64_t budget_us);
 bool index_due(struct store *s);
 /* Ids above are not indexed yet. */

@@ -34,7 +34,6 @@ enum {
 	WINDOW_MAX = 1 << 24,
 	TAIL_IDS = 1024,      /* ids of the tail in one statement */
 	GUARD_OPS = 250,      /* of SQLite's machine between two looks at the clock */
-	RESTARTS_MAX = 16,     /* sort keys of many rows moved under the search; then it goes on as it is */
 };
 
 struct position {
@@ -58,8 +57,7 @@ struct search {
 	int64_t next;		/* SCAN: ids above are done */
 	int64_t window;
 	bool bare;		/* without the guard: the smallest window was too long */
-	uint32_t shifts;	/* of the store when it began */
-	int restarts;
+	uint32_t shifts;	/* of the store when it last looked */
 
 	struct position found[SEARCH_HITS_MAX + 1]; /* best first */
 	size_t n_found;
@@ -207,6 +205,45 @@ static int consider(struct search *x, struct stmt *q)
 	if (match)
 		keep(x, p);
 	return 0;
+}
+
+/* The present key of ${p}'s row: 1, 0 the row is gone, -errno. */
+static int reread(struct search *x, struct position *p)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(x->s, SQL_SEARCH_KEY);
+	int r;
+
+	put_i(&q, x->account);
+	put_i(&q, p->id);
+	r = db_row(&q);
+	if (r > 0)
+		p->key = col_i(&q, 0);
+	return r < 0 ? err_trace(r) : r;
+}
+
+/*
+ * Sort keys of many rows moved up, which keeps their order (core/order.h): so what was found is still the best and what
+ * was passed stays passed, but for where they are now. 0, or 1: a row that marks a place is gone, begin anew.
+ */
+static int follow(struct search *x)
+{
+	struct position below = x->below;
+	int r = 1;
+
+	x->shifts = x->s->key_shifts;
+	for (size_t i = 0; i < x->n_found && r > 0; i++)
+		r = reread(x, &x->found[i]);
+	if (r > 0 && x->at.id != INT64_MAX && x->at.id != below.id)
+		r = reread(x, &x->at);
+	if (r > 0 && x->cursor.id) {
+		r = reread(x, &below);
+		/* As begin(): the upper of both. */
+		if (r > 0 && below.key > x->below.key)
+			x->below = below;
+		if (r > 0 && x->at.id == below.id)
+			x->at = x->below;
+	}
+	return r < 0 ? err_trace(r) : r == 0;
 }
 
 static bool over(const struct search *x)
@@ -427,10 +464,10 @@ int search_step(struct search *x, int64_t budget_us)
 	int64_t now = clock_boot_us();
 	int r = 0;
 
-	if (x->phase != PHASE_DONE && x->shifts != x->s->key_shifts && x->restarts < RESTARTS_MAX) {
-		x->restarts++;
+	if (x->phase != PHASE_DONE && x->shifts != x->s->key_shifts)
+		r = follow(x);
+	if (r > 0)
 		r = begin(x);
-	}
 	x->slice_end = now + budget_us;
 	x->guard_end = now + 2 * budget_us;
 	while (r == 0 && x->phase != PHASE_DONE) {

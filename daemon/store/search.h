@@ -51,8 +51,12 @@ typedef int (*search_hit_fn)(void *userdata, const struct message_row *row, cons
 struct search;
 /* Check and prepare; looks only for the conversation. ${q}'s strings are copied. The search ends before the store. */
 int search_new(struct store *s, const struct search_query *q, struct search **ret);
-/* Read for about ${budget_us}: 1 there is more to read, 0 finished, -errno. Other calls may read and write the store
- * between two steps; a message stored meanwhile may be missing, none is shown twice. */
+/*
+ * Read for about ${budget_us}: 1 there is more to read, 0 finished, -errno. Other calls may read and write the store
+ * between two steps: nothing that matches from the beginning to the end is lost and none is shown twice, however many
+ * writes there are and also when sort keys of many rows move up; a message stored or changed meanwhile may be missing.
+ * A damaged index is left out; -EBADMSG is a page of messages that cannot be read.
+ */
 int search_step(struct search *x, int64_t budget_us);
 /*
  * After 0: the hits, newest first; stops when ${fn} returns non-zero (returned), at ${limit} or READ_BYTES_MAX.
