@@ -3,7 +3,7 @@
  * operation coverage claims only what is stored and what was acknowledged is durable (checked by the simulator);
  * when the faults stop, everything converges to the server's archive, exactly once and in its order.
  *
- * VARVE_SEQUENCES=N runs N histories (default 150) from seed VARVE_FIRST (1) on; VARVE_SEED=N runs that one alone. A
+ * VARVE_SEQUENCES=N runs N histories (default 500) from seed VARVE_FIRST (1) on; VARVE_SEED=N runs that one alone. A
  * failure names the seed.
  */
 #define _GNU_SOURCE
@@ -137,7 +137,7 @@ static void run(unsigned int seed)
 static void any_history_converges(_unused_ void **state)
 {
 	const char *one = getenv("VARVE_SEED"), *many = getenv("VARVE_SEQUENCES"), *from = getenv("VARVE_FIRST");
-	unsigned int n = many ? (unsigned int)atoi(many) : 150, first = from ? (unsigned int)atoi(from) : 1;
+	unsigned int n = many ? (unsigned int)atoi(many) : 500, first = from ? (unsigned int)atoi(from) : 1;
 
 	if (one) {
 		run((unsigned int)atoi(one));
