@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "wire/landlock.h"
 
 /*
  * Private writable memory, bytes. 10 MB are resident after 20,000 archive results; the rest is for large rosters, a full
@@ -81,5 +83,11 @@ int sandbox_enter(void)
 		r = limit(RLIMIT_DATA, MEMORY_MAX);
 	if (r == 0)
 		r = clear_environment();
-	return r < 0 ? err_origin(r) : 0;
+	if (r < 0)
+		return err_origin(r);
+	/* The sanitizers read and start things of their own. */
+	r = SANITIZED ? 0 : landlock_enter();
+	if (r == LANDLOCK_E_MISSING)
+		log_debug("no Landlock here: the wire sees the files of its user");
+	return r < 0 ? err_trace(r) : 0;
 }
