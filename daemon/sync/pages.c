@@ -200,6 +200,28 @@ static bool store_slice(struct engine *e, struct query *q, size_t from, struct c
 	return true;
 }
 
+/*
+ * A page that was bounded by a stamp has holes below the span that it meets (cover.h): what lies there is not placed from
+ * it, for its neighbours may be missing. The gap below that span brings it.
+ */
+static void drop_below_met(struct engine *e, struct query *q)
+{
+	size_t i = q->step == PLAN_BEFORE && q->start_us && !q->sliced ? span_named(&e->cover, q->above_id) : SIZE_MAX;
+	size_t k = 0;
+
+	if (i == SIZE_MAX || i == 0)
+		return;
+	while (k < q->n && strcmp(q->items[k]->archive_id, e->cover.spans[i - 1].last.id) != 0)
+		k++;
+	if (k == q->n)
+		return;
+	for (size_t n = 0; n < k; n++)
+		commit_skip(e, q->numbers[n]);
+	e->page_bytes -= q->bytes;
+	query_drop_before(q, k);
+	e->page_bytes += q->bytes;
+}
+
 /* The next slice of the oldest page. False: nothing more can be done now. */
 static bool store_next(struct engine *e)
 {
@@ -218,6 +240,7 @@ static bool store_next(struct engine *e)
 		catchup_drop_all(e);
 		return false;
 	}
+	drop_below_met(e, q);
 	from = slice_begin(e, q);
 	/* Whether the server read the question is seen from the page as a whole. */
 	page = query_page(q, 0, &all);

@@ -90,6 +90,19 @@ struct cover_page query_page(const struct query *q, size_t from, struct cover_it
 	return (struct cover_page){ items, n, q->start_us };
 }
 
+void query_drop_before(struct query *q, size_t to)
+{
+	for (size_t i = 0; i < to; i++) {
+		q->bytes -= message_size(q->items[i]);
+		free(q->items[i]);
+	}
+	q->n -= to;
+	memmove(q->items, q->items + to, q->n * sizeof(*q->items));
+	memmove(q->numbers, q->numbers + to, q->n * sizeof(*q->numbers));
+	memmove(q->stamps, q->stamps + to, q->n * sizeof(*q->stamps));
+	str_set(&q->first, q->n ? q->items[0]->archive_id : "");
+}
+
 void query_cut_at(struct query *q, size_t from)
 {
 	if (from < q->n)
