@@ -27,6 +27,7 @@
 /* Exit codes, as varve-salvage(8) lists them; where varvectl(1) has the same case, its number. */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_IN_USE = 3, EXIT_SECRET = 5, EXIT_LOST = 10 };
 
+enum { COLUMNS = 80 }; /* of a terminal; one that is wider shows the same */
 enum { RANGES_SHOWN = 12 }; /* of pages and ids, in the summary */
 
 struct args {
@@ -373,6 +374,24 @@ static int exit_code(int r)
 	}
 }
 
+/* The reason is a sentence or two: on a terminal it is broken between words, elsewhere it stays a line. */
+static void fail(const char *why)
+{
+	size_t column = (size_t)fprintf(stderr, "varve-salvage:");
+
+	for (const char *p = why; *p; p += strspn(p, " ")) {
+		size_t len = strcspn(p, " ");
+
+		if (isatty(STDERR_FILENO) && column + 1 + len > COLUMNS) {
+			fputs("\n   ", stderr);
+			column = 3;
+		}
+		column += (size_t)fprintf(stderr, " %.*s", (int)len, p);
+		p += len;
+	}
+	fputc('\n', stderr);
+}
+
 static int run(const struct args *a, const char *config, int out, int messages)
 {
 	_cleanup_(source_freep) struct source *s = NULL;
@@ -385,7 +404,7 @@ static int run(const struct args *a, const char *config, int out, int messages)
 	if (r == 0)
 		r = source_open(s, &why);
 	if (r != 0) {
-		log_error("%s", why ? why : strerror(r < 0 ? -r : EIO));
+		fail(why ? why : strerror(r < 0 ? -r : EIO));
 		return exit_code(r);
 	}
 	return work(s, a, out, messages);

@@ -12,15 +12,39 @@
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
 
-/* "~/x" for what is below $HOME, and why it does not open the archive now. */
-static char *where_is(const struct slot *s)
+/* "~/x" for what is below $HOME. */
+static char *short_path(const char *path)
 {
-	const char *home = getenv("HOME"), *colon = *s->problem && *s->path ? ": " : "";
+	const char *home = getenv("HOME");
 	size_t len = home ? strlen(home) : 0;
 
-	if (len > 1 && strncmp(s->path, home, len) == 0 && s->path[len] == '/')
-		return xasprintf("~%s%s%s", s->path + len, colon, s->problem);
-	return xasprintf("%s%s%s", s->path, colon, s->problem);
+	if (len > 1 && strncmp(path, home, len) == 0 && path[len] == '/')
+		return xasprintf("~%s", path + len);
+	return xstrdup(path);
+}
+
+/* Below the table: which of them open the archive now, and what that means for a start. */
+static void tell_use(const struct slots *slots)
+{
+	size_t broken = 0;
+
+	for (size_t i = 0; i < slots->n; i++) {
+		const struct slot *s = &slots->slot[i];
+		_cleanup_(freep) char *line = NULL, *clean = NULL;
+
+		if (!*s->problem)
+			continue;
+		broken++;
+		line = xasprintf("Key %u does not open it now: %s", s->id, s->problem);
+		clean = text_clean(line, false);
+		term_put(stdout, COLOR_YELLOW, clean, 0, 4);
+	}
+	if (broken == slots->n)
+		puts("None of them opens the archive now.");
+	else
+		printf("Any of %s opens the archive; %s\n", broken ? "the others" : "them",
+		       slots_automatic(slots) ? "a key file or credential does so at every start."
+					      : "it is locked at every start (varvectl unlock).");
 }
 
 int cmd_keys_list(struct ctl *c)
@@ -36,7 +60,7 @@ int cmd_keys_list(struct ctl *c)
 	j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
 	for (size_t i = 0; i < slots.n; i++) {
 		const struct slot *s = &slots.slot[i];
-		_cleanup_(freep) char *id = xasprintf("%u", s->id), *where = where_is(s);
+		_cleanup_(freep) char *id = xasprintf("%u", s->id), *where = short_path(s->path);
 		char when[TIME_HUMAN_SIZE] = "";
 
 		if (j) {
@@ -54,10 +78,8 @@ int cmd_keys_list(struct ctl *c)
 	table_limit(t, 3, 20);
 	table_whole(t);
 	table_print(t, stdout);
-	if (!j && !c->quiet && slots.n > 0 && slots_automatic(&slots))
-		puts("Any of them opens the archive; a key file or credential does so at every start.");
-	else if (!j && !c->quiet && slots.n > 0)
-		puts("Any of them opens the archive; it is locked at every start (varvectl unlock).");
+	if (!j && !c->quiet && slots.n > 0)
+		tell_use(&slots);
 	return EXIT_OK;
 }
 

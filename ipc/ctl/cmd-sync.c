@@ -67,7 +67,9 @@ static int look_at(struct ctl *c, struct waiting *w, const struct value *a, int 
 	/* The terminal's last column stays free, or some would wrap the line. */
 	used = strlen(jid) + strlen(what) + 4;
 	progress = show_progress(a, &w->rate, term_columns() > used ? term_columns() - used : 0);
-	line = xasprintf("%s  %s %s", jid, what, progress);
+	/* While it is not online, how far it is says nothing; why it is not, does. */
+	line = strcmp(state, "online") == 0 ? xasprintf("%s  %s %s", jid, what, progress)
+					    : xasprintf("%s  %s%s%s", jid, what, *reason ? ": " : "", reason);
 	free(w->stuck_on);
 	w->stuck_on = xasprintf("%s is %s, sync %s, %lld gaps%s%s", jid, state, value_str(sync, "state"),
 				(long long)value_int(sync, "gaps"), *reason ? ": " : "", reason);

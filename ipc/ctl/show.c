@@ -208,6 +208,10 @@ char *show_problem(const struct value *account)
 	if (strcmp(state, "auth-failed") == 0)
 		return xasprintf("%s (varvectl account password)",
 				 *reason ? reason : "the server refused the password");
+	/* Never yet connected, and hung up on: a port for TLS at once hangs up on who begins without. */
+	if (strncmp(reason, "the connection broke", strlen("the connection broke")) == 0 &&
+	    value_int(value_get(account, "session"), "binds") == 0 && value_int(sync, "messages") == 0)
+		return xasprintf("%s; if that port wants TLS at once: varvectl account set tls=direct", reason);
 	if (strcmp(state, "online") != 0)
 		return *reason ? xstrdup(reason) : xasprintf("not online: %s", state);
 	if (strcmp(value_str(sync, "state"), "error") == 0)

@@ -422,11 +422,13 @@ def test_a_path_is_shown_whole_on_a_narrow_terminal(fake, ctl):
 
     out = ctl("keys", "list")
     assert "\n    %s\n" % long in out and "…" not in out, out
-    assert "~/.config/varve/x.key: does not exist" in out
-    assert "locked at every start" not in out
+    assert "  ~/.config/varve/x.key\nKey 2 does not open it now: does not exist\n" in out
+    assert "Any of the others opens the archive" in out and "locked at every start" not in out
     fake.slots = fake.slots[1:]
+    assert "None of them opens the archive now." in ctl("keys", "list")
+    fake.slots.append(fake.slot(3, "passphrase"))
     assert "locked at every start" in ctl("keys", "list"), "what is gone opens nothing at a start"
-    assert json.loads(ctl("keys", "list", "-j"))["problem"] == "does not exist"
+    assert [r["problem"] for r in ctl.rows("keys", "list", "-j")] == ["does not exist", None]
 
 
 # -- backup -----------------------------------------------------------------------------------------------------------
@@ -662,6 +664,23 @@ def test_connecting_a_disabled_account_is_exit_1(fake, ctl):
     e = ctl.error("account", "connect", code=1)
     assert "disabled" in e["message"] and e["hint"] == "varvectl account enable"
     assert not calls(fake, "Connect")
+
+
+def test_sync_wait_says_why_it_is_not_online_instead_of_a_bar(fake, ctl):
+    fake.accounts[0] = fake.account("alice@example.org", state="waiting-network", caught_up=False)
+    fake.accounts[0]["top"]["state_reason"] = "no route to the server"
+
+    out = Terminal(ctl, "sync", "wait", "--timeout=1").end(7)
+    assert "waiting-network: no route to the server" in out and "100%" not in out
+
+
+def test_a_first_connection_that_breaks_names_the_kind_of_port(fake, ctl):
+    broke = "the connection broke: Connection reset by peer"
+    fake.accounts[0] = fake.account("alice@example.org", state="waiting-network", messages=0)
+    fake.accounts[0]["top"]["state_reason"] = broke
+    assert "account set tls=direct" not in ctl("status"), "it was connected before"
+    fake.accounts[0]["session"]["binds"] = 0
+    assert broke in (out := " ".join(ctl("status").split())) and "varvectl account set tls=direct" in out
 
 
 def test_gaps_of_an_unknown_conversation_are_exit_4(archive, ctl):
