@@ -20,10 +20,10 @@ enum {
 	VAULT_ID = 16,
 	KDF_OPS_MIN = 1,
 	/* A sidecar's parameters are used before its MAC can be checked: what an altered one can make us spend. */
-	KDF_OPS_MAX = 64,
+	KDF_OPS_MAX = 32,
 };
 #define KDF_MEM_MIN UINT64_C(8192)	 /* bytes: libsodium's minimum */
-#define KDF_MEM_MAX (UINT64_C(1) << 30) /* bytes */
+#define KDF_MEM_MAX (UINT64_C(128) << 20) /* bytes: what varve itself asks for at most; a sidecar is read before its MAC */
 
 /* Name of a slot type, as in the sidecar. */
 const char *kdf_type_name(enum slot_type type);
