@@ -133,8 +133,11 @@ static int run(const char *data, const char *config, const char *runtime)
 		log_error("%s", why ? why : strerror(-r));
 		return r == HUB_E_IN_USE ? EXIT_IN_USE : EXIT_FAILED;
 	}
-	log_info("version %s, %zu accounts, archive %s, socket %s/bus", VARVE_VERSION, hub_account_count(hub), data,
-		 runtime);
+	if (hub_state(hub) == HUB_READY)
+		log_info("version %s, %zu account%s, archive %s, socket %s/bus", VARVE_VERSION, hub_account_count(hub),
+			 hub_account_count(hub) == 1 ? "" : "s", data, runtime);
+	else
+		log_info("version %s, the archive %s is not open, socket %s/bus", VARVE_VERSION, data, runtime);
 	sd_notify(0, "READY=1");
 	r = sd_event_loop(event);
 	if (r < 0)

@@ -60,7 +60,7 @@ int error_from_store(sd_bus_error *error, int r)
 				 "the disk reports an error: save the archive to another disk");
 	case EBADMSG:
 		return error_set(error, VARVE_ERROR_STORAGE,
-				 "a page of the archive is damaged: nothing was changed; see varvectl doctor");
+				 "a page of the archive is damaged: \"varvectl doctor\" says which and what to do");
 	default:
 		return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "varved failed: %s; its log has more",
 					 strerror(-r));

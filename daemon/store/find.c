@@ -43,7 +43,7 @@ static int find_database(const char *dir, char **ret)
 static int begin(const char *dir, const char *config_dir, struct vault **ret, char **ret_why)
 {
 	_cleanup_(freep) char *old = xasprintf("%s/" TAKEOVER_MARKER, dir), *plain = xasprintf("%s/archive.db", dir);
-	_cleanup_(freep) char *database = NULL, *why = NULL;
+	_cleanup_(freep) char *database = NULL, *home = NULL, *why = NULL;
 	enum disk_kind kind, marker;
 	int r;
 
@@ -62,6 +62,12 @@ static int begin(const char *dir, const char *config_dir, struct vault **ret, ch
 		return why_outcome(STORE_E_DAMAGED, plain, "it is empty, but an archive was here before", ret_why);
 	if (database && kind != DISK_PLAIN)
 		return why_outcome(STORE_E_NO_KEYS, database, NULL, ret_why);
+	home = kind == DISK_PLAIN ? NULL : store_home(dir, config_dir);
+	if (home) {
+		*ret_why = xasprintf("There is no archive in %s, but there was one: is a file system not mounted? Nothing "
+				     "was made. To start anew, move %s away and start varved again.", dir, home);
+		return STORE_E_MISSING;
+	}
 	r = vault_create(dir, config_dir, ret, &why);
 	if (r > 0) {
 		*ret_why = TAKE_PTR(why);

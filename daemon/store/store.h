@@ -27,10 +27,14 @@ enum {
 
 /*
  * Keys of the archive in ${dir} (made with mode 0700 if missing): vault_load(), or vault_create() in a directory
- * without an archive. Outcomes as above but for LOCKED and ENGINE: a locked vault is 0. The caller holds the lock of the
+ * without an archive, unless store_note_home() says that one was there: STORE_E_MISSING. Outcomes as above but for LOCKED and ENGINE: a locked vault is 0. The caller holds the lock of the
  * directory (sync/lock.h).
  */
 int store_find(const char *dir, const char *config_dir, struct vault **ret, char **ret_why);
+/* Note in ${config_dir} that an archive is in ${dir}, once it is open: store_find() then makes no new one in its place. */
+int store_note_home(const char *dir, const char *config_dir);
+/* The file that says so, which the caller frees, or NULL. */
+char *store_home(const char *dir, const char *config_dir);
 /*
  * Open or create the database that ${v} names, which stays the caller's, unlocked while the store is open. A locked
  * ${v} is tried with vault_unlock_auto() first. All pragmas of facts/db.md section 7 are read back. A plain database of

@@ -31,7 +31,8 @@ int why_outcome(int what, const char *path, const char *detail, char **ret_why)
 		break;
 	case STORE_E_MISSING:
 		*ret_why = xasprintf("%s is missing, but %s in the same directory says that an archive was here: is a "
-				     "file system not mounted? To start anew, move %s away.", path, detail, detail);
+				     "file system not mounted? To start anew, move %s away.", path, detail,
+				     strcmp(detail, VAULT_SIDECAR) == 0 ? VAULT_SIDECAR " and " VAULT_SIDECAR ".bak" : detail);
 		break;
 	case STORE_E_NO_KEYS:
 		*ret_why = xasprintf("%s is an encrypted archive, but its keys, %s and %s.bak in the same directory, are "

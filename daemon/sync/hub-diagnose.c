@@ -69,7 +69,7 @@ static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 		    *s.reason_text ? ": " : "", s.reason_text);
 	snprintf(name, sizeof(name), "archive %s", a->jid);
 	if (strcmp(s.sync_state, "error") == 0)
-		diagnosis_say(p, name, "warn", "varvectl sync now asks again", "the archive does not answer: %s", s.reason_text);
+		diagnosis_say(p, name, "warn", "varvectl sync now asks again", "the sync has stopped: %s", s.reason_text);
 	else if (s.gaps && strcmp(s.sync_state, "paused") == 0)
 		diagnosis_say(p, name, "warn", "varvectl sync resume", "the sync is paused; %u gap%s not filled", s.gaps,
 		    s.gaps == 1 ? "" : "s");

@@ -165,7 +165,11 @@ static void begin(struct diagnosis *p)
 			again(p, scan_slice);
 			return;
 		}
-		diagnosis_say(p, "archive", "fail", "", "it cannot be read: %s", strerror(-r));
+		if (r == -ENOSPC)
+			diagnosis_say(p, "archive", "skip", "free some space and ask again",
+				      "the disk is full: its log cannot be written into it first");
+		else
+			diagnosis_say(p, "archive", "fail", "", "it cannot be read: %s", strerror(-r));
 	} else if (h->state == HUB_LOCKED) {
 		diagnosis_say(p, "archive", "skip", "varvectl unlock", "locked: its pages cannot be checked");
 	} else {

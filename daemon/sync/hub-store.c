@@ -158,7 +158,7 @@ void hub_open(struct hub *h)
 		return;
 	r = store_open(h->vault, &h->store, &why);
 	if (r == STORE_E_LOCKED) {
-		log_warning("%s", why);
+		log_warning("the archive is locked: %s", why);
 		hub_enter(h, HUB_LOCKED, why);
 		return;
 	}
@@ -172,6 +172,10 @@ void hub_open(struct hub *h)
 		failed(h, r, why);
 		return;
 	}
+	r = store_note_home(h->data_dir, h->config_dir);
+	if (r < 0)
+		log_warning("%s cannot be written (%s): were the archive not there at a next start, a new one would be made",
+			    h->config_dir, strerror(-r));
 	hub_enter(h, HUB_READY, "");
 	hub_upkeep_look(h);
 	for (size_t i = 0; h->started && i < h->n_seats; i++)

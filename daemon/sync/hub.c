@@ -282,7 +282,7 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 	r = hub_upkeep_init(h);
 	if (r < 0)
 		return err_trace(r);
-	hub_open(h);
+	hub_enter(h, HUB_LOCKED, "varved is starting.");
 	*ret = TAKE_PTR(h);
 	return 0;
 }
@@ -290,8 +290,7 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 int hub_start(struct hub *h)
 {
 	h->started = true;
-	for (size_t i = 0; i < h->n_seats; i++)
-		engine_connect(h->seats[i]->engine);
+	hub_open(h);
 	return 0;
 }
 

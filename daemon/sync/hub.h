@@ -42,8 +42,7 @@ enum hub_event {
 typedef void (*hub_observer_fn)(void *userdata, enum hub_event event, int64_t account);
 
 /*
- * Take the directory, open the archive if that needs no secret, and load the accounts; does not connect yet. An archive
- * that is locked or does not open is a state, not a failure. HUB_E_IN_USE: another varved holds the directory, *ret_why
+ * Take the directory; the archive is not touched before hub_start(). HUB_E_IN_USE: another varved holds the directory, *ret_why
  * names its pid; HUB_E_UNUSABLE: it cannot be made or written; HUB_E_INVALID: the configuration.
  */
 enum { HUB_E_IN_USE = 100, HUB_E_UNUSABLE };
@@ -51,7 +50,11 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 /* Leaves sessions resumable: never closes a stream. */
 struct hub *hub_free(struct hub *h);
 DEFINE_CLEANUP(struct hub *, hub_free);
-/* Begin to connect the enabled accounts. */
+/*
+ * Open the archive if that needs no secret, load the accounts and begin to connect those that are enabled. When all else
+ * that a start needs is there: a first start makes an archive. One that is locked or does not open is a state, not a
+ * failure.
+ */
 int hub_start(struct hub *h);
 void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata);
 /* NULL unless READY. The same until HUB_STORE_CLOSES. */

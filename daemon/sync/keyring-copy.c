@@ -300,6 +300,8 @@ int keyring_rotate(struct hub *h, const void *passphrase, size_t len, keyring_do
 
 	r = hub_check_ready(h, ret_why);
 	if (r == 0)
+		r = keyring_check_files(h, ret_why);
+	if (r == 0)
 		r = keyring_check_wait(h, ret_why);
 	if (r == 0 && len > VAULT_SECRET_MAX) {
 		*ret_why = xasprintf("the passphrase is longer than %d bytes", VAULT_SECRET_MAX);

@@ -126,6 +126,7 @@ static int vault_outcome(int r)
 	case VAULT_E_LIMIT:
 		return HUB_E_LIMIT;
 	case VAULT_E_LAST_SLOT:
+	case VAULT_E_SAME_SLOT:
 		return HUB_E_EXISTS;
 	case VAULT_E_UNREADABLE:
 		return HUB_E_INVALID;

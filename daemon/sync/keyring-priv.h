@@ -67,7 +67,9 @@ void job_end_vault(struct job *j, int r, const char *why);
 
 /* keyring.c */
 struct secret *secret_keep(const void *data, size_t len);
-/* The keys are at hand: 0, HUB_E_LOCKED or HUB_E_STORAGE with words. */
+/* Whether a change would write over files that are not the archive's any more: 0, or HUB_E_STORAGE with words. */
+int keyring_check_files(const struct hub *h, char **ret_why);
+/* The keys are at hand, and not over somebody else's: 0, HUB_E_LOCKED or HUB_E_STORAGE with words. */
 int keyring_check_open(const struct hub *h, char **ret_why);
 /* HUB_E_BUSY while wrong secrets have to wait. */
 int keyring_check_wait(const struct hub *h, char **ret_why);

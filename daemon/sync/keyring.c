@@ -58,10 +58,23 @@ void keyring_note_try(struct hub *h, bool right)
 	h->retry_us = clock_boot_us() + (wait > KEYRING_WAIT_MAX_US ? KEYRING_WAIT_MAX_US : wait);
 }
 
+int keyring_check_files(const struct hub *h, char **ret_why)
+{
+	if (h->store && store_files(h->store) == STORE_FILES_NO_DATABASE)
+		*ret_why = xasprintf("%s is not the file that varved has open: nothing is written beside it; \"varvectl backup "
+				     "FILE\" saves the archive", vault_path(h->vault));
+	else if (vault_sidecar_check(h->vault) == VAULT_E_FORGED)
+		*ret_why = xasprintf("%s/" VAULT_SIDECAR " is not that of the archive which is open: nothing is written over "
+				     "it; \"varvectl backup FILE\" saves the archive", h->data_dir);
+	else
+		return 0;
+	return HUB_E_STORAGE;
+}
+
 int keyring_check_open(const struct hub *h, char **ret_why)
 {
 	if (h->vault && !vault_locked(h->vault))
-		return 0;
+		return vault_sidecar_check(h->vault) == VAULT_E_FORGED ? keyring_check_files(h, ret_why) : 0;
 	if (h->vault) {
 		*ret_why = xstrdup("the archive is locked: varvectl unlock");
 		return HUB_E_LOCKED;
@@ -170,7 +183,7 @@ static void unlock_with_secret(struct job *j)
 
 static void unlock_step(struct job *j)
 {
-	_cleanup_(freep) char *why = NULL;
+	_cleanup_(freep) char *why = NULL, *text = NULL;
 	struct hub *h = j->hub;
 	int r;
 
@@ -195,10 +208,12 @@ static void unlock_step(struct job *j)
 		unlock_with_secret(j);
 	} else {
 		r = vault_unlock_auto(h->vault, &why);
-		if (r == VAULT_E_LOCKED)
-			job_end_vault(j, r, why);
-		else
+		if (r == VAULT_E_LOCKED) {
+			text = xasprintf("the archive is locked: %s", why);
+			job_end_vault(j, r, text);
+		} else {
 			unlock_tried(j, r, why);
+		}
 	}
 }
 

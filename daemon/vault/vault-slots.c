@@ -120,14 +120,14 @@ static int add_slot(struct vault *v, const struct new_slot *new, uint32_t *ret_i
 	sidecar_copy(&next, &v->sc);
 	if (new->replace) {
 		if (!sidecar_find(&next, new->replace)) {
-			*ret_why = xasprintf("there is no slot %u", new->replace);
+			*ret_why = xasprintf("there is no key %u", new->replace);
 			return VAULT_E_NO_SLOT;
 		}
 		sidecar_remove(&next, new->replace);
 	}
 	slot = sidecar_add(&next, new->type, new->label, new->path, clock_real_us());
 	if (!slot) {
-		*ret_why = xasprintf("there are %d slots already: remove one first", VAULT_SLOTS_MAX);
+		*ret_why = xasprintf("there are %d keys already: remove one first", VAULT_SLOTS_MAX);
 		return VAULT_E_LIMIT;
 	}
 	slot->ops = new->ops;
@@ -151,6 +151,21 @@ static int keyfile_outcome(int r, const char *path, const char *part, char **ret
 	return r == SLOT_E_SIZE ? VAULT_E_LIMIT : VAULT_E_UNREADABLE;
 }
 
+/* One file in two slots would look like two ways in. */
+static int same_slot(const struct vault *v, enum slot_type type, const char *path, char **ret_why)
+{
+	for (size_t i = 0; i < v->sc.n_slots; i++) {
+		const struct sidecar_slot *s = &v->sc.slots[i];
+		_cleanup_(freep) char *have = type == SLOT_KEYFILE ? slot_path(v->config_dir, s->path) : xstrdup(s->path);
+
+		if (s->type != type || strcmp(have, path) != 0)
+			continue;
+		*ret_why = xasprintf("%s is key %u already", path, s->id);
+		return VAULT_E_SAME_SLOT;
+	}
+	return 0;
+}
+
 int vault_add_keyfile(struct vault *v, const char *path, const char *label, uint32_t *ret_id, char **ret_why)
 {
 	_cleanup_(secret_freep) struct vault_scratch *x = secret_alloc(sizeof(*x));
@@ -169,6 +184,8 @@ int vault_add_keyfile(struct vault *v, const char *path, const char *label, uint
 		return VAULT_E_LIMIT;
 	}
 	r = label_check(label, ret_why);
+	if (r == 0)
+		r = same_slot(v, SLOT_KEYFILE, path, ret_why);
 	if (r > 0)
 		return r;
 	r = slot_read_keyfile(v->config_dir, path, x->ikm, &part);
@@ -205,6 +222,9 @@ int vault_add_credential(struct vault *v, const char *name, const char *label, u
 		*ret_why = xstrdup("the name of a credential is a plain file name");
 		return VAULT_E_LIMIT;
 	}
+	r = same_slot(v, SLOT_CREDENTIAL, name, ret_why);
+	if (r > 0)
+		return r;
 	r = slot_read_credential(name, x->ikm, &part);
 	if (r > 0)
 		return keyfile_outcome(r, what, part, ret_why);
@@ -305,12 +325,12 @@ int vault_remove_slot(struct vault *v, uint32_t id, char **ret_why)
 		return err_trace(r);
 	sidecar_copy(&next, &v->sc);
 	if (!sidecar_find(&next, id)) {
-		*ret_why = xasprintf("there is no slot %u", id);
+		*ret_why = xasprintf("there is no key %u", id);
 		return VAULT_E_NO_SLOT;
 	}
 	sidecar_remove(&next, id);
 	if (!usable(v, &next)) {
-		*ret_why = xasprintf("slot %u is the last that can open the archive: add a passphrase or a recovery code"
+		*ret_why = xasprintf("key %u is the last that can open the archive: add a passphrase or a recovery code"
 				     " first",
 				     id);
 		return VAULT_E_LAST_SLOT;

@@ -107,11 +107,11 @@ int vault_unlock_auto(struct vault *v, char **ret_why)
 		if (r == 0 && slot_open(slot, v->sc.vault_id, x->ikm, x->master))
 			return vault_accept(v, x->master, ret_why);
 		path = slot->type == SLOT_KEYFILE ? slot_path(v->config_dir, slot->path) : xstrdup(slot->path);
-		buf_addf(&tried, "%s the %s %s %s", tried.len ? "," : ":",
+		buf_addf(&tried, "%sthe %s %s %s", tried.len ? ", " : "",
 			 slot->type == SLOT_KEYFILE ? "key file" : "credential", path,
 			 r == 0 ? "does not open it" : part);
 	}
-	*ret_why = xasprintf("the archive is locked%s; %s", buf_str(&tried),
+	*ret_why = xasprintf("%s%s%s", buf_str(&tried), tried.len ? "; " : "",
 			     has_type(v, SLOT_PASSPHRASE) || has_type(v, SLOT_RECOVERY) ?
 				     "unlock it with \"varvectl unlock\"" :
 				     "there is no passphrase and no recovery code: bring that back and try again");

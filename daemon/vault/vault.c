@@ -206,6 +206,8 @@ int vault_create(const char *dir, const char *config_dir, struct vault **ret, ch
 		r = file_replace_pair(dir, text, &bak);
 	}
 	if (r == 0) {
+		log_info("%s was made: it opens the archive in %s; keep a copy of it, or: varvectl keys add recovery",
+			 key_path, dir);
 		*ret = TAKE_PTR(v);
 		return 0;
 	}

@@ -44,6 +44,7 @@ enum {
 	VAULT_E_LAST_SLOT,  /* would remove the last slot, or the last one that can be used without the lost thing */
 	VAULT_E_LIMIT,	    /* VAULT_SLOTS_MAX, VAULT_SECRET_MAX, VAULT_PASSPHRASE_MIN, VAULT_CREDENTIAL_MIN */
 	VAULT_E_NO_SLOT,    /* there is no such slot */
+	VAULT_E_SAME_SLOT,  /* a slot has this file or credential already */
 };
 
 struct vault;
@@ -123,9 +124,9 @@ bool vault_slot_opens(const struct vault *v, size_t i, char **ret_why);
  * or cannot be read). -errno. */
 int vault_sidecar_check(const struct vault *v);
 /* ${path}: absolute. A file that is there is used as it is (regular, 0600, this user's, VAULT_CREDENTIAL_MIN to
- * VAULT_SECRET_MAX bytes); one that is not is made. UNREADABLE, LIMIT. */
+ * VAULT_SECRET_MAX bytes); one that is not is made. UNREADABLE, LIMIT, SAME_SLOT. */
 int vault_add_keyfile(struct vault *v, const char *path, const char *label, uint32_t *ret_id, char **ret_why);
-/* ${name}: in $CREDENTIALS_DIRECTORY, which must have it now. UNREADABLE, LIMIT. */
+/* ${name}: in $CREDENTIALS_DIRECTORY, which must have it now. UNREADABLE, LIMIT, SAME_SLOT. */
 int vault_add_credential(struct vault *v, const char *name, const char *label, uint32_t *ret_id, char **ret_why);
 /* *ret_code: the printable code (caller frees with secret_free); shown once, kept nowhere. */
 int vault_add_recovery(struct vault *v, const char *label, uint32_t *ret_id, char **ret_code, char **ret_why);

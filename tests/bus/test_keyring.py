@@ -136,6 +136,13 @@ class Keys(Case):
         path = os.path.join(self.d.dir, "stick.key")
         self.keyring("AddSlot", "(saya{sv})", "keyfile", b"", {"path": GLib.Variant("s", path)})
         self.assertEqual(self.slots()["recovery"][2], "paper")
+        again = V("(saya{sv})", "keyfile", b"", {"path": GLib.Variant("s", path)})
+        self.assertEqual(self.refused("Keyring", "AddSlot", again), "Conflict")
+        self.assertIn(path, self.text)
+        first = next(s for s in self.keyring("ListSlots", "(a{sv})", {})[0] if s[1] == "keyfile" and s[4]["path"] != path)
+        own = os.path.join(self.d.config, first[4]["path"])
+        again = V("(saya{sv})", "keyfile", b"", {"path": GLib.Variant("s", own)})
+        self.assertEqual(self.refused("Keyring", "AddSlot", again), "Conflict")
         with open(path, "rb") as f:
             content = f.read()
         first = next(s for s in self.keyring("ListSlots", "(a{sv})", {})[0] if s[1] == "keyfile" and s[4]["path"] != path)

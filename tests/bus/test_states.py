@@ -112,6 +112,11 @@ class Failed(Case):
         self.assertEqual((status["state"], status["locked"]), ("locked", True))
         self.d.call("Keyring", "Unlock", V("(aya{sv})", b"word", {}))
         self.assertEqual(len(self.d.bodies()), self.messages)
+        self.d.stop()
+        self.d.start()
+        self.assertEqual(self.d.status()["state"], "locked")
+        self.assertNotIn("locked", self.d.status()["state_reason"])     # whoever shows it says so
+        self.assertNotIn("0 accounts", self.d.tail().splitlines()[-1])
 
     def test_key_store_damaged(self):
         for name in ("archive.keys", "archive.keys.bak"):
@@ -174,6 +179,75 @@ class ReadOnly(Case):
         self.assertEqual(status["state"], "failed", status)
         self.assertIn(self.d.database(), status["state_reason"])
         self.assertIn("written", status["state_reason"])
+
+
+class Missing(Case):
+    """An archive was here and is not: no new one takes its place, and starting anew on purpose is one step away."""
+
+    def check_says(self, *words):
+        self.d.start()
+        status = self.d.status()
+        self.assertEqual(status["state"], "failed", status)
+        for word in words:
+            self.assertIn(word, status["state_reason"])
+        self.d.stop()
+        return status["state_reason"]
+
+    def test_an_empty_directory(self):
+        self.d.start()
+        self.d.stop()
+        os.rename(self.d.data, self.d.data + ".away")
+        os.mkdir(self.d.data, 0o700)
+        (home,) = [os.path.join(self.d.config, n) for n in os.listdir(self.d.config) if n.endswith(".home")]
+        self.check_says(self.d.data, home, "mounted")
+        self.assertEqual([n for n in os.listdir(self.d.data) if n.startswith("archive")], [])
+        os.rmdir(self.d.data) if not os.listdir(self.d.data) else shutil.rmtree(self.d.data)
+        os.rename(self.d.data + ".away", self.d.data)
+        self.d.start()
+        self.assertEqual(len(self.d.bodies()), self.messages)
+        self.d.stop()
+        # On purpose.
+        os.rename(self.d.data, self.d.data + ".away")
+        os.unlink(home)
+        self.d.start()
+        self.assertEqual((self.d.status()["state"], self.d.status()["accounts"]), ("ready", []))
+
+    def test_both_removed_while_it_ran(self):
+        self.d.start()
+        for name in (self.d.database(), self.keys, self.keys + ".bak"):
+            os.unlink(name)
+        self.d.stop()
+        self.check_says(self.d.data, "To start anew")
+
+    def test_another_directory_of_the_same_configuration(self):
+        self.d.start()
+        self.d.stop()
+        self.d.data = os.path.join(self.d.dir, "other", "varve")
+        self.d.start()
+        self.assertEqual((self.d.status()["state"], self.d.status()["accounts"]), ("ready", []))
+
+    def test_both_names_of_the_key_store_are_told(self):
+        os.unlink(self.d.database())
+        reason = self.check_says("archive.keys and archive.keys.bak away")
+        os.unlink(self.keys)
+        os.unlink(self.keys + ".bak")
+        self.d.start()
+        self.assertEqual(self.d.status()["state"], "ready", reason)
+
+
+class Order(Case):
+    messages = 0
+
+    def test_no_archive_is_made_before_there_is_a_socket(self):
+        env = dict(os.environ, XDG_DATA_HOME=os.path.dirname(self.d.data), XDG_CONFIG_HOME=os.path.dirname(self.d.config),
+                   XDG_RUNTIME_DIR=os.path.join(self.d.dir, "there", "is", "none"), HOME=self.d.dir)
+        run = subprocess.run([os.environ["VARVED"]], env=env, capture_output=True, text=True, timeout=20)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertEqual([n for n in os.listdir(self.d.data) if n.startswith("archive")], [])
+        self.d.start()
+        self.assertEqual(self.d.status()["state"], "ready")
+        (key,) = [n for n in os.listdir(self.d.config) if n.endswith(".key")]
+        self.assertIn(os.path.join(self.d.config, key) + " was made", self.d.tail())
 
 
 class Lost(Case):
@@ -250,6 +324,23 @@ class Lost(Case):
         shutil.copy(path, path + ".other")
         os.rename(path + ".other", path)
         self.assertEqual(len(self.problems()), 1)
+        self.assertEqual(self.refused("Keyring", "Rotate", V("(aya{sv})", b"", {}), ROOT), "Storage")
+        self.assertTrue(os.path.exists(path))
+
+    def test_the_key_store_is_replaced(self):
+        other = Varved(0)
+        other.start()
+        other.stop()
+        shutil.copy(os.path.join(other.data, "archive.keys"), self.keys)
+        with open(self.keys) as f:
+            text = f.read()
+        self.assertEqual(len(self.problems()), 1)
+        for member, args in (("AddSlot", V("(saya{sv})", "recovery", b"", {})), ("Rotate", V("(aya{sv})", b"", {})),
+                             ("ChangeSecret", V("(ayaya{sv})", b"", b"word", {}))):
+            self.assertEqual(self.refused("Keyring", member, args, ROOT), "Storage", member)
+        with open(self.keys) as f:
+            self.assertEqual(f.read(), text)
+        other.close()
 
     def test_the_directory_is_gone(self):
         backup = os.path.join(self.d.dir, "saved.db")

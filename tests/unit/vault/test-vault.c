@@ -514,7 +514,7 @@ TEST(there_is_a_limit)
 	}
 	assert_int_equal(vault_add_recovery(fx->v, "", &id, &code, &fx->why), VAULT_E_LIMIT);
 	assert_null(code);
-	assert_says(fx->why, "16 slots");
+	assert_says(fx->why, "16 keys");
 	str_set(&fx->why, NULL);
 	/* Replacing takes no more room. */
 	fx_passphrase(fx, "p", id);

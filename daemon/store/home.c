@@ -1,0 +1,78 @@
+/*
+ * That an archive was here, noted where it stays when the directory goes: in the configuration. An empty directory is a
+ * first start, or a file system that is not mounted; who made a new archive then would receive into the wrong one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "store/disk.h"
+#include "store/store.h"
+
+enum { HOME_MAX = 8192 }; /* bytes: PATH_MAX and the comment */
+
+/* Its name is that of the directory, hashed (FNV-1a): several may share one configuration. */
+static char *home_path(const char *dir, const char *config_dir)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (const char *p = dir; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+	return xasprintf("%s/archive-%016" PRIx64 ".home", config_dir, hash);
+}
+
+static char *home_text(const char *dir)
+{
+	return xasprintf("# varve: an archive is in the directory below. If it is not found there, varved makes no new one\n"
+			 "# while this file is here.\n%s\n", dir);
+}
+
+static bool is_noted(const char *path, const char *text)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(freep) char *have = xcalloc(1, HOME_MAX);
+	ssize_t n = fd < 0 ? -1 : read(fd, have, HOME_MAX - 1);
+
+	return n >= 0 && strcmp(have, text) == 0;
+}
+
+char *store_home(const char *dir, const char *config_dir)
+{
+	_cleanup_(freep) char *path = home_path(dir, config_dir), *text = home_text(dir);
+
+	return is_noted(path, text) ? TAKE_PTR(path) : NULL;
+}
+
+static int write_file(const char *path, const char *text)
+{
+	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	size_t len = strlen(text);
+	ssize_t n;
+
+	if (fd < 0)
+		return err_origin(-errno);
+	n = write(fd, text, len);
+	if (n < 0 || fsync(fd) < 0)
+		return err_origin(-errno);
+	return (size_t)n == len ? 0 : err_origin(-ENOSPC);
+}
+
+int store_note_home(const char *dir, const char *config_dir)
+{
+	_cleanup_(freep) char *path = home_path(dir, config_dir), *text = home_text(dir);
+	_cleanup_(freep) char *part = xasprintf("%s.tmp", path);
+	int r;
+
+	if (is_noted(path, text))
+		return 0;
+	r = write_file(part, text);
+	if (r == 0)
+		r = disk_rename(part, path, true);
+	if (r < 0)
+		(void)unlink(part);
+	return r < 0 ? err_trace(r) : 0;
+}
