@@ -44,6 +44,6 @@ const char *slot_type(const char *word);
 void slot_json(struct json *j, const struct slot *s);
 /* For a sentence: "the key file /a/b", "the passphrase \"phone\"". The caller frees; not clean. */
 char *slot_describe(const struct slot *s);
-/* Those that ${take} is true for (NULL: all), as "A, B${last}C", ${last} being " or " or " and "; NULL if there is none. */
+/* Those that ${take} is true for (NULL: all), as "A, B${last}C" (${last}: " or ", " and "); NULL if there is none. */
 typedef bool (*slot_take_fn)(const struct slot *s, const void *userdata);
 char *slots_describe(const struct slots *s, const char *last, slot_take_fn take, const void *userdata);
