@@ -132,6 +132,8 @@ class Varved:
                                          **self.popen)
         wait_for(lambda: os.path.exists(self.path) or self.proc.poll() is not None, what="the socket")
         assert self.proc.poll() is None, self.tail()
+        # The socket is there before the archive is opened; an answer comes after it.
+        self.status()
         return self
 
     def tail(self):
