@@ -1,5 +1,5 @@
 """count.py FAILED-STAGES SKIPPED-STAGES FILE...: the last line of tests/run.sh, `N passed, N failed`, and the exit
-status. `, N skipped` follows when a whole stage could not be had (tests/newer-sqlite.sh without a registry).
+status. A line before it says when whole stages could not be had (tests/newer-sqlite.sh without a registry).
 
 FILE: a testlog.json of meson or a JUnit file of pytest. A cmocka program counts as many as it ran. A stage that
 could not even run counts as one failure.
@@ -45,7 +45,9 @@ def main(argv):
             print(f"{path}: {e}", file=sys.stderr)
             p, f = 0, 1
         passed, failed = passed + p, failed + f
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    if skipped:
+        print(f"{skipped} stages could not be had here, see above: they count as neither")
+    print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
 

@@ -178,30 +178,6 @@ TEST(waiting_references_go_in_slices_too)
 	assert_int_equal(rows(fx, "pending_ref"), 0);
 }
 
-/* A budget is kept: no slice takes several times as long, whatever is left to do. */
-TEST(slices_are_short)
-{
-	struct fx *fx = *state;
-	int64_t over = 0, n = 0;
-	int r;
-
-	fill(fx, 0, 2500);
-	assert_int_equal(store_begin(fx->s), 0);
-	assert_int_equal(account_remove(fx->s, fx->account), 0);
-	assert_int_equal(store_commit(fx->s), 0);
-	fx->s->limits.log_frames = 100000; /* its own checkpoint is of one piece */
-	do {
-		int64_t began = clock_boot_us();
-
-		r = store_upkeep(fx->s, 3000);
-		over += clock_boot_us() - began > 30000;
-		n++;
-	} while (r > 0);
-	assert_int_equal(r, 0);
-	/* Another program may take the processor away from one or two. */
-	assert_true(over * 10 <= n);
-}
-
 TEST(nothing_is_done_while_a_successor_waits)
 {
 	struct fx *fx = *state;
@@ -230,7 +206,6 @@ int main(void)
 		RUN(an_old_log_is_due),
 		RUN(an_account_goes_in_slices),
 		RUN(waiting_references_go_in_slices_too),
-		RUN(slices_are_short),
 		RUN(nothing_is_done_while_a_successor_waits),
 	};
 
