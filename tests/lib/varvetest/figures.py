@@ -1,19 +1,21 @@
-"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS]     (VARVE_BUILD=DIR)
+"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS] [--long]     (VARVE_BUILD=DIR)
 
     messages/s of a first sync from ejabberd, beside a bare page reader that discards what it reads
     RSS of keeper and wire after 20,000 messages
     client flights to a resumed session
     context switches of both processes in two idle minutes
+    --long: instead of these, a first sync over a link with 100 ms one way, in pages of 50: one lane and up to sixteen
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
 import uuid
 from xml.sax.saxutils import escape
 
-from . import daemon, loop, seed, servers, xmpp
+from . import daemon, loop, proxy, seed, servers, xmpp
 
 COUNT = 20000
 
@@ -56,7 +58,33 @@ def switches(pid):
     return status(pid, "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
 
 
+def long_link(server, directory, lanes):
+    """Seconds of a first sync of COUNT messages over a long link."""
+    varved = daemon.Varved(os.path.join(directory, str(lanes)))
+    os.makedirs(os.path.join(varved.config, "varve"), mode=0o700)
+    with open(os.path.join(varved.config, "varve", "varve.conf"), "w") as f:
+        f.write(f"[sync]\npage = 50\nlanes = {lanes}\n")
+    with proxy.Proxy(server.tls_port) as link, varved:
+        link.delay = 0.1
+        begin = time.monotonic()
+        varved.add_account(server, "alice", port=link.port)
+        varved.wait_sync(timeout=600)
+        return time.monotonic() - begin
+
+
+def long_links():
+    for cls in servers.BY_NAME.values():
+        with cls() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
+            server.add_user("alice")
+            server.seed_archive("alice", seed.history(COUNT, domain=server.domain))
+            one, many = long_link(server, directory, 1), long_link(server, directory, 16)
+            print(f"{cls.__name__}, 100 ms one way, pages of 50, {COUNT} messages: one lane {one:.1f} s, "
+                  f"up to sixteen {many:.1f} s, {one / many:.1f} x")
+
+
 def main(argv):
+    if "--long" in argv:
+        return long_links()
     idle = float(argv[argv.index("--idle") + 1]) if "--idle" in argv else 120
     with servers.Ejabberd() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
         server.add_user("alice")
