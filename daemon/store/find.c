@@ -65,7 +65,7 @@ static int begin(const char *dir, const char *config_dir, struct vault **ret, ch
 	home = kind == DISK_PLAIN ? NULL : store_home(dir, config_dir);
 	if (home) {
 		*ret_why = xasprintf("There is no archive in %s, but there was one: is a file system not mounted? Nothing "
-				     "was made. To start anew, move %s away and start varved again.", dir, home);
+				     "was made. To start anew, remove that directory and start varved again.", dir);
 		return STORE_E_MISSING;
 	}
 	r = vault_create(dir, config_dir, ret, &why);

@@ -1,6 +1,8 @@
 /*
  * That an archive was here, noted where it stays when the directory goes: in the configuration. An empty directory is a
- * first start, or a file system that is not mounted; who made a new archive then would receive into the wrong one.
+ * first start, or a file system that is not mounted; who made a new archive then would receive into the wrong one. A
+ * mount point stays as an empty directory, and takes what was below it away with its parent; so a directory that is gone
+ * from a parent that is there was removed by somebody who wants to start anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "store/disk.h"
 #include "store/store.h"
 
@@ -27,8 +31,8 @@ static char *home_path(const char *dir, const char *config_dir)
 
 static char *home_text(const char *dir)
 {
-	return xasprintf("# varve: an archive is in the directory below. If it is not found there, varved makes no new one\n"
-			 "# while this file is here.\n%s\n", dir);
+	return xasprintf("# varve: an archive is in the directory below. If it is not found there, varved makes no new one,\n"
+			 "# unless the directory itself was removed.\n%s\n", dir);
 }
 
 static bool is_noted(const char *path, const char *text)
@@ -59,6 +63,16 @@ static int write_file(const char *path, const char *text)
 	if (n < 0 || fsync(fd) < 0)
 		return err_origin(-errno);
 	return (size_t)n == len ? 0 : err_origin(-ENOSPC);
+}
+
+int store_forget_home(const char *dir, const char *config_dir)
+{
+	_cleanup_(freep) char *path = home_path(dir, config_dir);
+
+	if (unlink(path) < 0)
+		return errno == ENOENT ? 0 : err_origin(-errno);
+	log_warning("%s was removed: a new archive begins", dir);
+	return 0;
 }
 
 int store_note_home(const char *dir, const char *config_dir)

@@ -27,12 +27,14 @@ enum {
 
 /*
  * Keys of the archive in ${dir} (made with mode 0700 if missing): vault_load(), or vault_create() in a directory
- * without an archive, unless store_note_home() says that one was there: STORE_E_MISSING. Outcomes as above but for LOCKED and ENGINE: a locked vault is 0. The caller holds the lock of the
- * directory (sync/lock.h).
+ * without an archive, unless store_note_home() says that one was there: STORE_E_MISSING. Outcomes as above but for
+ * LOCKED and ENGINE: a locked vault is 0. The caller holds the lock of the directory (sync/lock.h).
  */
 int store_find(const char *dir, const char *config_dir, struct vault **ret, char **ret_why);
 /* Note in ${config_dir} that an archive is in ${dir}, once it is open: store_find() then makes no new one in its place. */
 int store_note_home(const char *dir, const char *config_dir);
+/* ${dir} was removed, on purpose: the note goes. */
+int store_forget_home(const char *dir, const char *config_dir);
 /* The file that says so, which the caller frees, or NULL. */
 char *store_home(const char *dir, const char *config_dir);
 /*

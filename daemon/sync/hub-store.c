@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -31,12 +32,26 @@ static int make_dirs(const char *dir)
 	}
 }
 
+/* The directory is gone, its parent is there: no file system that is not mounted (store/home.c). */
+static bool was_removed(const char *dir)
+{
+	_cleanup_(freep) char *parent = xstrdup(dir);
+	char *slash = strrchr(parent, '/');
+
+	if (!slash || slash == parent)
+		return false;
+	*slash = '\0';
+	return access(dir, F_OK) < 0 && errno == ENOENT && access(parent, F_OK) == 0;
+}
+
 int hub_take_directory(struct hub *h, char **ret_why)
 {
 	pid_t pid = 0;
 	int r;
 
-	r = make_dirs(h->data_dir);
+	r = was_removed(h->data_dir) ? store_forget_home(h->data_dir, h->config_dir) : 0;
+	if (r >= 0)
+		r = make_dirs(h->data_dir);
 	if (r >= 0)
 		r = lock_take(h->data_dir, &h->lock_fd, &pid);
 	if (r == LOCK_E_HELD) {

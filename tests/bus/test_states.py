@@ -199,7 +199,7 @@ class Missing(Case):
         os.rename(self.d.data, self.d.data + ".away")
         os.mkdir(self.d.data, 0o700)
         (home,) = [os.path.join(self.d.config, n) for n in os.listdir(self.d.config) if n.endswith(".home")]
-        self.check_says(self.d.data, home, "mounted")
+        self.check_says(self.d.data, "remove that directory", "mounted")
         self.assertEqual([n for n in os.listdir(self.d.data) if n.startswith("archive")], [])
         os.rmdir(self.d.data) if not os.listdir(self.d.data) else shutil.rmtree(self.d.data)
         os.rename(self.d.data + ".away", self.d.data)
@@ -208,7 +208,6 @@ class Missing(Case):
         self.d.stop()
         # On purpose.
         os.rename(self.d.data, self.d.data + ".away")
-        os.unlink(home)
         self.d.start()
         self.assertEqual((self.d.status()["state"], self.d.status()["accounts"]), ("ready", []))
 
