@@ -38,7 +38,9 @@ static void test_locked_and_zero(void **state)
 
 	(void)state;
 	assert_memory_equal(p, zero, 64);
+#ifndef __SANITIZE_ADDRESS__ /* which makes mlock(2) do nothing */
 	assert_true(locked_kb() > before);
+#endif
 	p = secret_free(p);
 	assert_int_equal(locked_kb(), before);
 	assert_null(secret_free(NULL));

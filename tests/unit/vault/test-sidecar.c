@@ -195,8 +195,7 @@ static char *changed(const char *text, const char *from, const char *to)
 	const char *at = strstr(text, from);
 	_cleanup_(freep) char *s = NULL;
 
-	if (!at)
-		fail_msg("no %s", from);
+	assert_non_null(at);
 	s = xasprintf("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
 	return seal_again(s, strlen(s));
 }
