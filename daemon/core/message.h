@@ -34,6 +34,15 @@ enum message_payload {
 	PAYLOAD_NONE,	      /* nothing we keep (chat state, empty): a valid cursor, no row (A6) */
 };
 
+/* Bits of ${asks}. */
+enum message_asks {
+	ASKS_RECEIPT = 1, /* XEP-0184 <request/> */
+	ASKS_MARKER = 2,  /* XEP-0333 <markable/> */
+};
+
+/* What the outbox sends; a number in the archive file, and on the link (link/vocab.h, SEND, says what each carries). */
+enum out_kind { OUT_TEXT, OUT_CORRECTION, OUT_RETRACTION, OUT_REACTION, OUT_RECEIPT, OUT_MARKER, OUT_READ, OUT_KINDS };
+
 /*
  * F(type, name, max): types U32 U64 I64 BOOL STR; max in bytes for STR, else 0. Strings are never NULL, "" is
  * absent. Times are microseconds since the epoch, 0 is unknown.
@@ -58,6 +67,7 @@ enum message_payload {
 	F(STR, target_id, ID_MAX)                                                                                  \
 	F(STR, text, SHORT_TEXT_MAX)                                                                               \
 	F(STR, encryption, 256)	    /* XEP-0380 or known namespace of an encrypted payload; "" = clear */          \
+	F(U32, asks, 0)		    /* enum message_asks: what the sender wants to hear */                         \
 	F(STR, error, 64)	    /* RFC 6120 section 8.3.3 condition */                                         \
 	F(STR, error_text, SHORT_TEXT_MAX)
 

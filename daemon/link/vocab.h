@@ -7,7 +7,14 @@
  *   COMMITTED n   stanzas up to n are durable              MSG, FIN, META, QUERY_FAILED, ROSTER, ACKED, IDLE ...
  *   GRANT n       may send stanzas up to number n          STOPPED at the end (reason), then the link closes
  *   QUERY, META_QUERY
+ *   SEND item     number this message, do not send it      NUMBERED item n, or UNSENDABLE item
+ *   GO n          numbers up to n are durable: send        ACKED n
+ *   REQUEST       roster, blocking, presence               RESULT
  *   STOP          leave, resumable or not
+ *
+ * What the outbox sends is numbered before a byte of it leaves, and leaves only once the row that names the number is
+ * durable (GO). So after any crash the server's h says of each item whether it got there: nothing is sent twice because
+ * nobody knew (docs/decisions/0008). Whatever is sent after a numbered item waits behind it.
  *
  * Every record made from a counted stanza carries its XEP-0198 number n. Numbers the keeper never sees named were
  * consumed by the wire without effect for the archive: a record with number n says so of everything before n, IDLE n
@@ -64,6 +71,50 @@
 /* final: send </stream:stream> and give the session up (the user disconnected); else leave it resumable. */
 #define LINK_STOP_FIELDS(F) F(BOOL, final, 0)
 
+/*
+ * One item of the outbox. The wire answers NUMBERED, in the order of SENDs, or UNSENDABLE. By kind:
+ *   OUT_TEXT        body; reply_id, reply_jid: what it answers (XEP-0461). Asks for a receipt and may be marked.
+ *   OUT_CORRECTION  body, target_id (XEP-0308)
+ *   OUT_RETRACTION  target_id (XEP-0424, with its fallback body)
+ *   OUT_REACTION    target_id, text: emoji separated by '\n', "" = all taken back (XEP-0444)
+ *   OUT_RECEIPT     target_id (XEP-0184)
+ *   OUT_MARKER      target_id (XEP-0333 displayed)
+ *   OUT_READ        to: the conversation, target_id: stanza-id by our own archive (XEP-0490): an iq, not a message
+ */
+#define LINK_SEND_FIELDS(F)                                                                             \
+	F(U64, item, 0)		    /* the keeper's */                                                  \
+	F(U32, kind, 0)		    /* enum out_kind */                                                 \
+	F(STR, to, JID_MAX)                                                                             \
+	F(STR, id, ID_MAX)	    /* the stanza's id, and its origin-id */                            \
+	F(STR, body, BODY_MAX)                                                                          \
+	F(STR, target_id, ID_MAX)                                                                       \
+	F(STR, text, SHORT_TEXT_MAX)                                                                    \
+	F(STR, reply_id, ID_MAX)                                                                        \
+	F(STR, reply_jid, JID_MAX)                                                                      \
+	F(I64, delay_us, 0)	    /* when it was written (XEP-0203), 0 = just now */
+
+#define LINK_GO_FIELDS(F) F(U32, n, 0)
+
+/* Chat state (XEP-0085) to somebody; not kept, lost without notice. state: enum link_chat_state_id. */
+#define LINK_CHAT_STATE_FIELDS(F) F(STR, to, JID_MAX) F(U32, state, 0)
+
+/*
+ * A question to the server that the user asked for, while online. Answered by RESULT; one that the stream did not
+ * outlive has none. By kind:
+ *   REQUEST_ROSTER_SET     jid, name, text: groups, one a line (RFC 6121 section 2.3)
+ *   REQUEST_ROSTER_REMOVE  jid
+ *   REQUEST_BLOCK, REQUEST_UNBLOCK  jid (XEP-0191)
+ *   REQUEST_SUBSCRIPTION   jid, name: subscribe subscribed unsubscribe unsubscribed: RESULT as soon as it is sent
+ *   REQUEST_PRESENCE       name: show ("" away chat dnd xa), text: status: to everybody; RESULT as soon as it is sent
+ */
+#define LINK_REQUEST_FIELDS(F)                                                                          \
+	F(U32, request, 0)	    /* the keeper's number, never reused on a link */                   \
+	F(U32, kind, 0)		    /* enum link_request_kind */                                        \
+	F(STR, jid, JID_MAX) F(STR, name, SHORT_TEXT_MAX) F(STR, text, 8192)
+
+/* Whether somebody looks at a screen (XEP-0352). The wire tells the server again after each resume by itself. */
+#define LINK_ACTIVE_FIELDS(F) F(BOOL, active, 0)
+
 /* The stream got this far (enum link_phase_id); the keeper re-arms the phase's deadline. */
 #define LINK_PHASE_FIELDS(F) F(U32, phase, 0)
 
@@ -109,6 +160,34 @@
 #define LINK_SENT_FIELDS(F) F(U32, n, 0)     /* we have sent up to n: time to GRANT more */
 #define LINK_IDLE_FIELDS(F) F(U32, n, 0)
 
+#define LINK_NUMBERED_FIELDS(F) F(U64, item, 0) F(U32, n, 0)
+/* It can never be sent as it is (too long for a stanza, say); nothing else is hurt. */
+#define LINK_UNSENDABLE_FIELDS(F) F(U64, item, 0) F(STR, condition, 64) F(STR, text, SHORT_TEXT_MAX)
+#define LINK_RESULT_FIELDS(F)                                                                           \
+	F(U32, n, 0) F(U32, request, 0) F(BOOL, ok, 0)                                                  \
+	F(STR, condition, 64) F(STR, text, SHORT_TEXT_MAX) /* RFC 6120 section 8.3.3 */
+
+/* Presence of somebody (RFC 6121 section 4): type "" (available) unavailable subscribe subscribed unsubscribe
+ * unsubscribed error. */
+#define LINK_PRESENCE_FIELDS(F)                                                                         \
+	F(U32, n, 0) F(STR, from, JID_MAX) F(STR, type, 16)                                             \
+	F(STR, show, 8)		    /* "" away chat dnd xa */                                           \
+	F(STR, status, SHORT_TEXT_MAX)                                                                  \
+	F(I64, priority, 0)
+
+/* Somebody's chat state, live; n is 0 when the same stanza also made a MSG. */
+#define LINK_TYPING_FIELDS(F) F(U32, n, 0) F(STR, from, JID_MAX) F(U32, state, 0)
+
+/* The block list (XEP-0191): of a full one, or one push. */
+#define LINK_BLOCKED_FIELDS(F)                                                                          \
+	F(U32, n, 0) F(STR, jid, JID_MAX)                                                               \
+	F(BOOL, blocked, 0)	    /* false: unblocked; with jid "": all are */                        \
+	F(BOOL, reset, 0)	    /* first of a full list: what is not named again is not blocked */  \
+	F(BOOL, last, 0)
+
+/* Another device of ours has read up to here (XEP-0490); all of them are told once after a bind. */
+#define LINK_READ_FIELDS(F) F(U32, n, 0) F(STR, jid, JID_MAX) F(STR, stanza_id, ID_MAX)
+
 /* What the stream died of; the keeper decides what to do. enum link_failure. Last record but for the close. */
 #define LINK_FAILED_FIELDS(F) F(U32, failure, 0) F(STR, condition, 64) F(STR, text, SHORT_TEXT_MAX)
 
@@ -119,6 +198,11 @@
 	M(GRANT, grant, link_grant, LINK_GRANT_FIELDS, TO_WIRE)                                        \
 	M(QUERY, query, link_query, LINK_QUERY_FIELDS, TO_WIRE)                                        \
 	M(META_QUERY, meta_query, link_meta_query, LINK_META_QUERY_FIELDS, TO_WIRE)                    \
+	M(SEND, send, link_send, LINK_SEND_FIELDS, TO_WIRE)                                            \
+	M(GO, go, link_go, LINK_GO_FIELDS, TO_WIRE)                                                    \
+	M(CHAT_STATE, chat_state, link_chat_state, LINK_CHAT_STATE_FIELDS, TO_WIRE)                    \
+	M(REQUEST, request, link_request, LINK_REQUEST_FIELDS, TO_WIRE)                                \
+	M(ACTIVE, active, link_active, LINK_ACTIVE_FIELDS, TO_WIRE)                                    \
 	M(STOP, stop, link_stop, LINK_STOP_FIELDS, TO_WIRE)                                            \
 	M(PHASE, phase, link_phase, LINK_PHASE_FIELDS, TO_KEEPER)                                      \
 	M(ONLINE, online, link_online, LINK_ONLINE_FIELDS, TO_KEEPER)                                  \
@@ -130,6 +214,13 @@
 	M(ROSTER, roster, link_roster, LINK_ROSTER_FIELDS, TO_KEEPER)                                  \
 	M(ACKED, acked, link_acked, LINK_ACKED_FIELDS, TO_KEEPER)                                      \
 	M(SENT, sent, link_sent, LINK_SENT_FIELDS, TO_KEEPER)                                          \
+	M(NUMBERED, numbered, link_numbered, LINK_NUMBERED_FIELDS, TO_KEEPER)                          \
+	M(UNSENDABLE, unsendable, link_unsendable, LINK_UNSENDABLE_FIELDS, TO_KEEPER)                  \
+	M(RESULT, result, link_result, LINK_RESULT_FIELDS, TO_KEEPER)                                  \
+	M(PRESENCE, presence, link_presence, LINK_PRESENCE_FIELDS, TO_KEEPER)                          \
+	M(TYPING, typing, link_typing, LINK_TYPING_FIELDS, TO_KEEPER)                                  \
+	M(BLOCKED, blocked, link_blocked, LINK_BLOCKED_FIELDS, TO_KEEPER)                              \
+	M(READ, read, link_read, LINK_READ_FIELDS, TO_KEEPER)                                          \
 	M(IDLE, idle, link_idle, LINK_IDLE_FIELDS, TO_KEEPER)                                          \
 	M(FAILED, failed, link_failed, LINK_FAILED_FIELDS, TO_KEEPER)
 #define LINK_VOCABULARY(M) LINK_VOCABULARY_OWN(M) M(MSG, msg, message, MESSAGE_FIELDS, TO_KEEPER)
@@ -154,6 +245,18 @@ enum link_archive_kind {
 	ARCHIVE_NONE,	  /* the account's server has no urn:xmpp:mam:2 */
 	ARCHIVE_BASIC,
 	ARCHIVE_EXTENDED, /* urn:xmpp:mam:2#extended */
+};
+
+enum link_chat_state_id { CHAT_ACTIVE, CHAT_COMPOSING, CHAT_PAUSED, CHAT_INACTIVE, CHAT_GONE, CHAT_STATES };
+
+enum link_request_kind {
+	REQUEST_ROSTER_SET,
+	REQUEST_ROSTER_REMOVE,
+	REQUEST_BLOCK,
+	REQUEST_UNBLOCK,
+	REQUEST_SUBSCRIPTION,
+	REQUEST_PRESENCE,
+	REQUEST_KINDS
 };
 
 enum link_failure {

@@ -203,6 +203,35 @@ void engine_record(struct engine *e, const struct link_record *r)
 	case LINK_FAILED:
 		on_failed(e, &r->failed);
 		break;
+	case LINK_RESULT:
+		if (!commit_repeated(e, r->result.n))
+			commit_skip(e, r->result.n);
+		break;
+	case LINK_PRESENCE:
+		if (!commit_repeated(e, r->presence.n))
+			commit_skip(e, r->presence.n);
+		break;
+	case LINK_TYPING:
+		if (!commit_repeated(e, r->typing.n))
+			commit_skip(e, r->typing.n);
+		break;
+	case LINK_BLOCKED:
+		if (!commit_repeated(e, r->blocked.n))
+			commit_skip(e, r->blocked.n);
+		break;
+	case LINK_READ:
+		if (!commit_repeated(e, r->read.n))
+			commit_skip(e, r->read.n);
+		break;
+	case LINK_NUMBERED:
+	case LINK_UNSENDABLE:
+		/* Nothing is sent yet. */
+		break;
+	case LINK_SEND:
+	case LINK_GO:
+	case LINK_CHAT_STATE:
+	case LINK_REQUEST:
+	case LINK_ACTIVE:
 	case LINK_START:
 	case LINK_COMMITTED:
 	case LINK_GRANT:

@@ -78,14 +78,18 @@ static int teardown(void **state)
 	return 0;
 }
 
+enum direction { TO_KEEPER, TO_WIRE };
+#define DIRECTION(NAME, name, tag, fields, dir) [LINK_##NAME] = (dir),
+static const enum direction directions[LINK_KINDS] = { LINK_VOCABULARY(DIRECTION) };
+#undef DIRECTION
+
 static void every_kind_arrives(void **state)
 {
 	struct ends *e = *state;
 
 	for (int k = 0; k < LINK_KINDS; k++) {
 		struct link_record r;
-		bool to_wire = k == LINK_START || k == LINK_COMMITTED || k == LINK_GRANT || k == LINK_QUERY ||
-			       k == LINK_META_QUERY || k == LINK_STOP;
+		bool to_wire = directions[k] == TO_WIRE;
 
 		link_record_init(&r, (enum link_kind)k);
 		e->records = 0;
