@@ -6,14 +6,12 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
 
+#include "base/harden.h"
 #include "base/log.h"
 #include "salvage/carve.h"
 #include "salvage/bytes.h"
@@ -108,16 +106,6 @@ static int parse_args(int argc, char **argv, struct args *a)
 		a->dir = argv[optind++];
 	a->out = argv[optind];
 	return -1;
-}
-
-static void harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	umask(077);
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 /* ${ret}: VAULT_SECRET_MAX bytes. Up to the end, or the first line end if ${line}. 0 or -errno. */

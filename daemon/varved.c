@@ -6,13 +6,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "bus/server.h"
 #include "sync/hub.h"
@@ -69,17 +67,6 @@ static int parse_args(int argc, char **argv)
 		return usage(stderr, EXIT_USAGE);
 	}
 	return -1;
-}
-
-/* The archive is private: no core dumps, no ptrace by others, no group or world bits on anything we make. */
-static void harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	umask(077);
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, _unused_ void *userdata)

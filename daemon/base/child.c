@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/err.h"
+#include "base/io.h"
 
 struct child {
 	pid_t pid;
@@ -58,22 +59,6 @@ static int close_others(int fd)
 	return 3;
 }
 
-static void write_all(int fd, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return; /* nobody reads any more */
-		p += n;
-		len -= (size_t)n;
-	}
-}
-
 static _Noreturn void child_main(child_fn fn, void *userdata, int fd, pid_t parent)
 {
 	struct answer a = { 0 };
@@ -95,7 +80,7 @@ static _Noreturn void child_main(child_fn fn, void *userdata, int fd, pid_t pare
 		len = 0;
 	a.head.r = r;
 	a.head.len = (uint32_t)len;
-	write_all(fd, &a, sizeof(a.head) + len);
+	(void)io_write(fd, &a, sizeof(a.head) + len); /* or nobody reads any more */
 	explicit_bzero(&a, sizeof(a));
 	_exit(0);
 }
@@ -134,30 +119,10 @@ int child_fd(const struct child *c)
 	return c->fd;
 }
 
-/* Up to ${size} bytes until the end of file: how many, or -errno. */
-static ssize_t read_all(int fd, void *data, size_t size)
-{
-	uint8_t *p = data;
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, p + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 int child_finish(struct child *c, void *buf, size_t size, size_t *ret_len)
 {
 	struct answer a;
-	ssize_t n = read_all(c->fd, &a, sizeof(a));
+	ssize_t n = io_read(c->fd, &a, sizeof(a));
 	int r = 0;
 
 	if (n < 0)

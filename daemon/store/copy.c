@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/step.h"
 #include "core/cover.h"
@@ -219,7 +220,7 @@ static int complete(struct copy *c)
 	vfs_unbind(c->partial);
 	if (fsync(c->fd) < 0)
 		return err_origin(-errno);
-	r = disk_sync_dir(c->partial);
+	r = io_sync_parent(c->partial);
 	if (r < 0)
 		return err_trace(r);
 	step("store.copy");

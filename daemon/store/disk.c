@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/step.h"
@@ -16,21 +16,15 @@
 
 int disk_make_dir(const char *dir)
 {
-	_cleanup_(freep) char *path = xstrdup(dir);
-
 	/* Missing parents too: $XDG_DATA_HOME need not exist (XDG base directory specification). */
-	for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-		*p = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return err_origin(-errno);
-		*p = '/';
-	}
-	if (mkdir(path, 0700) == 0)
+	int r = io_make_dirs(dir);
+
+	if (r < 0)
+		return err_trace(r);
+	if (r > 0)
 		step("store.mkdir");
-	else if (errno != EEXIST)
-		return err_origin(-errno);
 	/* SQLite must be able to make its -wal file, and the sidecar is replaced: say no before anything is tried. */
-	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0)
+	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
 		return err_origin(-errno);
 	return 0;
 }
@@ -111,16 +105,6 @@ bool disk_is_sealed(const char *path)
 	return fd >= 0 && read(fd, head, sizeof(head)) == sizeof(head) && memcmp(head, magic, sizeof(magic)) == 0;
 }
 
-int disk_sync_dir(const char *path)
-{
-	_cleanup_(freep) char *copy = xstrdup(path);
-	_cleanup_(closep) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return err_origin(-errno);
-	return 0;
-}
-
 int disk_sync(const char *path)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -140,7 +124,7 @@ int disk_rename(const char *from, const char *to, bool replace)
 		r = access(to, F_OK) == 0 ? (errno = EEXIST, -1) : rename(from, to);
 	if (r < 0)
 		return err_origin(-errno);
-	r = disk_sync_dir(to);
+	r = io_sync_parent(to);
 	if (r < 0)
 		return err_trace(r);
 	step("store.rename");
@@ -153,7 +137,7 @@ int disk_remove(const char *path)
 
 	if (unlink(path) < 0)
 		return errno == ENOENT ? 0 : err_origin(-errno);
-	r = disk_sync_dir(path);
+	r = io_sync_parent(path);
 	if (r < 0)
 		return err_trace(r);
 	step("store.remove");

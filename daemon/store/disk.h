@@ -35,8 +35,6 @@ struct disk_id disk_id(const char *path);
 /* Whether ${path} begins as an encrypted database does; what cannot be read does not. */
 bool disk_is_sealed(const char *path);
 
-/* fsync of the directory that ${path} is in. */
-int disk_sync_dir(const char *path);
 /* fsync of a file. */
 int disk_sync(const char *path);
 /* Rename, durable. ${replace} false: -EEXIST if ${to} is there. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "store/disk.h"
 #include "store/store.h"
@@ -54,15 +55,14 @@ char *store_home(const char *dir, const char *config_dir)
 static int write_file(const char *path, const char *text)
 {
 	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t len = strlen(text);
-	ssize_t n;
+	int r;
 
 	if (fd < 0)
 		return err_origin(-errno);
-	n = write(fd, text, len);
-	if (n < 0 || fsync(fd) < 0)
-		return err_origin(-errno);
-	return (size_t)n == len ? 0 : err_origin(-ENOSPC);
+	r = io_write(fd, text, strlen(text));
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r < 0 ? err_origin(r) : 0;
 }
 
 int store_forget_home(const char *dir, const char *config_dir)

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/step.h"
 #include "store/copy-priv.h"
@@ -130,7 +131,7 @@ static int copy_plain(sqlite3 *db, const struct names *n, const struct page_keys
 	if (r == 0)
 		r = disk_sync(n->made);
 	if (r == 0)
-		r = disk_sync_dir(n->made);
+		r = io_sync_parent(n->made);
 	if (r < 0)
 		return err_trace(r);
 	step("store.takeover-copy");

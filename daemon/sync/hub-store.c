@@ -5,32 +5,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "store/search.h"
 #include "sync/hub-priv.h"
 #include "sync/lock.h"
-
-static int make_dirs(const char *dir)
-{
-	_cleanup_(freep) char *path = xstrdup(dir);
-
-	for (char *p = path + 1;; p++) {
-		char c = *p;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*p = c;
-		if (c == '\0')
-			return 0;
-	}
-}
 
 /* The directory is gone, its parent is there: no file system that is not mounted (store/home.c). */
 static bool was_removed(const char *dir)
@@ -51,7 +33,7 @@ int hub_take_directory(struct hub *h, char **ret_why)
 
 	r = was_removed(h->data_dir) ? store_forget_home(h->data_dir, h->config_dir) : 0;
 	if (r >= 0)
-		r = make_dirs(h->data_dir);
+		r = io_make_dirs(h->data_dir);
 	if (r >= 0)
 		r = lock_take(h->data_dir, &h->lock_fd, &pid);
 	if (r == LOCK_E_HELD) {

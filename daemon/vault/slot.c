@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "vault/secret.h"
 #include "vault/vault-file.h"
 
@@ -78,25 +79,6 @@ static int cannot_open(int error, char **ret_why)
 	return SLOT_E_UNREADABLE;
 }
 
-/* Up to ${size} bytes; -errno. */
-static ssize_t read_up_to(int fd, uint8_t *p, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, p + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 /* ${ours}: must belong to this user; systemd makes its credentials root's with an ACL, or the user's. */
 static int read_secret(const char *path, bool ours, uint8_t ret_ikm[KDF_KEY], char **ret_why)
 {
@@ -116,7 +98,7 @@ static int read_secret(const char *path, bool ours, uint8_t ret_ikm[KDF_KEY], ch
 		return say(ret_why, SLOT_E_EXPOSED, "belongs to another user (chown it)");
 	if ((st.st_mode & (ours ? 077 : 022)) != 0)
 		return say(ret_why, SLOT_E_EXPOSED, "is open to other users (chmod 600 it)");
-	n = read_up_to(fd, content, sizeof(content));
+	n = io_read(fd, content, sizeof(content));
 	if (n < 0) {
 		secret_wipe(content, sizeof(content));
 		return cannot_open((int)-n, ret_why);

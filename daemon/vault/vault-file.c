@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/step.h"
@@ -50,27 +51,18 @@ static int cannot_open(const char *path, int error, char **ret_why)
 static int read_open(int fd, const char *path, char **ret_text, size_t *ret_len, char **ret_why)
 {
 	_cleanup_(freep) char *text = xnewn(char, SIDECAR_MAX + 2);
-	size_t len = 0;
+	ssize_t n = io_read(fd, text, SIDECAR_MAX + 1);
 
-	while (len <= SIDECAR_MAX) {
-		ssize_t n = read(fd, text + len, SIDECAR_MAX + 1 - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			*ret_why = xasprintf("%s cannot be read (%s)", path, strerror(errno));
-			return VAULT_E_DAMAGED;
-		}
-		if (n == 0)
-			break;
-		len += (size_t)n;
+	if (n < 0) {
+		*ret_why = xasprintf("%s cannot be read (%s)", path, strerror((int)-n));
+		return VAULT_E_DAMAGED;
 	}
-	if (len > SIDECAR_MAX) {
+	if (n > SIDECAR_MAX) {
 		*ret_why = xasprintf("%s is larger than %d bytes", path, SIDECAR_MAX);
 		return VAULT_E_DAMAGED;
 	}
 	*ret_text = TAKE_PTR(text);
-	*ret_len = len;
+	*ret_len = (size_t)n;
 	return 0;
 }
 
@@ -93,47 +85,21 @@ int file_read(const char *path, char **ret_text, size_t *ret_len, char **ret_why
 	return read_open(fd, path, ret_text, ret_len, ret_why);
 }
 
-int file_sync_parent(const char *path)
-{
-	_cleanup_(freep) char *dir = xstrdup(path);
-	_cleanup_(closep) int fd = -1;
-	char *slash = strrchr(dir, '/');
-
-	if (slash == dir)
-		slash++;
-	if (slash)
-		*slash = '\0';
-	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		return err_origin(-errno);
-	return 0;
-}
-
 /* A new file with ${text}, on the disk; its name is not. -errno; nothing is left of it then. */
 static int write_new(const char *path, const char *text)
 {
 	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t len = strlen(text), done = 0;
-	int error = 0;
+	int r;
 
 	if (fd < 0)
 		return err_origin(-errno);
 	/* Whatever the umask took away. */
-	if (fchmod(fd, 0600) < 0)
-		error = errno;
-	while (!error && done < len) {
-		ssize_t n = write(fd, text + done, len - done);
-
-		if (n < 0 && errno != EINTR)
-			error = errno;
-		if (n > 0)
-			done += (size_t)n;
-	}
-	if (!error && fsync(fd) < 0)
-		error = errno;
-	if (error) {
+	r = fchmod(fd, 0600) < 0 ? -errno : io_write(fd, text, strlen(text));
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r < 0) {
 		unlink(path);
-		return err_origin(-error);
+		return err_origin(r);
 	}
 	return 0;
 }
@@ -162,7 +128,7 @@ static int rename_tmp(const char *dir, const char *name, const char *step_name)
 
 	if (rename(tmp, path) < 0)
 		return err_origin(-errno);
-	r = file_sync_parent(path);
+	r = io_sync_parent(path);
 	if (r < 0)
 		return err_trace(r);
 	step(step_name);
@@ -261,7 +227,7 @@ int file_write(const char *path, const char *text, const char *name)
 
 	if (r < 0)
 		return err_trace(r);
-	r = file_sync_parent(path);
+	r = io_sync_parent(path);
 	if (r < 0) {
 		unlink(path);
 		return err_trace(r);
@@ -280,7 +246,7 @@ int file_mkdir(const char *path, char **ret_why)
 
 		*slash = '\0';
 		if (mkdir(p, 0700) == 0) {
-			int r = file_sync_parent(p);
+			int r = io_sync_parent(p);
 
 			if (r < 0)
 				return err_trace(r);
@@ -302,5 +268,5 @@ int file_unlink(const char *path)
 {
 	if (unlink(path) < 0)
 		return errno == ENOENT ? 0 : err_origin(-errno);
-	return file_sync_parent(path);
+	return io_sync_parent(path);
 }

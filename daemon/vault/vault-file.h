@@ -41,5 +41,3 @@ int file_write(const char *path, const char *text, const char *name);
 int file_mkdir(const char *path, char **ret_why);
 /* Unlink, durable. Not being there is fine. */
 int file_unlink(const char *path);
-/* Sync the directory that holds ${path}. */
-int file_sync_parent(const char *path);
