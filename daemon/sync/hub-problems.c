@@ -93,8 +93,7 @@ int hub_problems(const struct hub *h, hub_problem_fn fn, void *userdata)
 	};
 	int r = 0;
 
-	/* A hub that did not get as far as its archive has none. */
-	for (size_t i = 0; h->store && h->state == HUB_READY && r >= 0 && i < ARRAY_SIZE(checks); i++)
+	for (size_t i = 0; h->state == HUB_READY && r >= 0 && i < ARRAY_SIZE(checks); i++)
 		r = checks[i](h, fn, userdata);
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -266,6 +266,7 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 	int r;
 
 	h->lock_fd = -1;
+	h->state = HUB_LOCKED; /* whoever looks at a hub that fails below finds no archive */
 	h->event = sd_event_ref(event);
 	h->wire_path = peer_find_wire();
 	h->data_dir = xstrdup(data_dir);
