@@ -71,6 +71,22 @@ static bool set_deadline(struct config *c, const char *value)
 	return true;
 }
 
+static bool yes_or_no(const char *value, bool *ret)
+{
+	*ret = strcmp(value, "yes") == 0;
+	return *ret || strcmp(value, "no") == 0;
+}
+
+static bool set_receipts(struct config *c, const char *value)
+{
+	return yes_or_no(value, &c->receipts);
+}
+
+static bool set_markers(struct config *c, const char *value)
+{
+	return yes_or_no(value, &c->markers);
+}
+
 static bool set_level(struct config *c, const char *value)
 {
 	static const struct {
@@ -99,13 +115,17 @@ static const struct config_key {
 	{ "sync", "history", "all, or a number of days such as \"365 days\"", set_history },
 	{ "sync", "page", "a number from 10 to 250", set_page },
 	{ "sync", "lanes", "a number from 1 to 16", set_lanes },
+	{ "messages", "receipts", "yes or no", set_receipts },
+	{ "messages", "markers", "yes or no", set_markers },
 	{ "network", "deadline", "seconds, 1 to 300", set_deadline },
 	{ "log", "level", "error, warning, info or debug", set_level },
 };
 
 void config_init(struct config *c)
 {
-	*c = (struct config){ .page = 250, .lanes = LANES_MAX, .deadline_us = 15 * USEC_PER_SEC };
+	*c = (struct config){
+		.page = 250, .lanes = LANES_MAX, .deadline_us = 15 * USEC_PER_SEC, .receipts = true, .markers = true,
+	};
 }
 
 struct parse {

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CONFIG_SIZE_MAX (64 * 1024) /* bytes of varve.conf; the commented example is 2 kB */
@@ -12,6 +13,8 @@ struct config {
 	uint32_t page;	      /* [sync] page: messages to ask for at once */
 	unsigned int lanes;   /* [sync] lanes: pages to ask for at a time, at most */
 	int64_t deadline_us;  /* [network] deadline: for each step of a connect */
+	bool receipts;	      /* [messages] receipts: tell contacts that their messages arrived (XEP-0184) */
+	bool markers;	      /* [messages] markers: tell contacts that they were read (XEP-0333) */
 	int log_level;	      /* [log] level: enum log_level, 0 = not set */
 };
 

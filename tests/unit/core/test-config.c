@@ -20,11 +20,13 @@ static void values_are_read(_unused_ void **state)
 	config_init(&c);
 	assert_int_equal(c.history_us, 0);
 	assert_int_equal(config_parse(&c, "# comment\n[sync]\nhistory = 30 days\npage = 50\n[network]\ndeadline = 5\n"
-					  "[log]\nlevel = debug\n", &why), 0);
+					  "[log]\nlevel = debug\n[messages]\nmarkers = no\n", &why), 0);
 	assert_int_equal(c.history_us, INT64_C(30) * 86400 * 1000000);
 	assert_int_equal(c.page, 50);
 	assert_int_equal(c.deadline_us, 5000000);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
+	assert_true(c.receipts);
+	assert_false(c.markers);
 }
 
 static void mistakes_name_line_key_and_what_is_allowed(_unused_ void **state)
@@ -37,6 +39,7 @@ static void mistakes_name_line_key_and_what_is_allowed(_unused_ void **state)
 		{ "[sync]\nhistory = some\n", "number of days" },
 		{ "[sync]\nhistory = 30\n", "number of days" },
 		{ "[sync]\nhsitory = all\n", "no such key" },
+		{ "[messages]\nreceipts = maybe\n", "yes or no" },
 		{ "[log]\nlevel = loud\n", "debug" },
 		{ "what is this", "line 1" },
 	};

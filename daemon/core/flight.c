@@ -1,0 +1,164 @@
+#include "core/flight.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static bool goes_alone(const struct flight *f, bool again, uint32_t strikes)
+{
+	return strikes > 0 || (f->careful && again);
+}
+
+bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strikes)
+{
+	if (f->n == 0)
+		return true;
+	if (goes_alone(f, again, strikes) || f->items[0].alone)
+		return false;
+	return f->n < FLIGHT_ITEMS_MAX && f->bytes + bytes <= FLIGHT_BYTES_MAX;
+}
+
+void flight_offer(struct flight *f, int64_t id, size_t bytes, bool again, uint32_t strikes)
+{
+	f->items[f->n++] = (struct flight_item){ .id = id, .bytes = bytes, .alone = goes_alone(f, again, strikes) };
+	f->bytes += bytes;
+}
+
+static void take_out(struct flight *f, size_t i)
+{
+	f->bytes -= f->items[i].bytes;
+	memmove(&f->items[i], &f->items[i + 1], (f->n - i - 1) * sizeof(*f->items));
+	f->n--;
+}
+
+static size_t first_offered(const struct flight *f)
+{
+	size_t i = 0;
+
+	while (i < f->n && f->items[i].state != FLIGHT_OFFERED)
+		i++;
+	return i;
+}
+
+bool flight_numbered(struct flight *f, int64_t id, uint32_t n)
+{
+	size_t i = first_offered(f);
+
+	if (i == f->n || f->items[i].id != id || (f->has_last && (int32_t)(n - f->last) <= 0))
+		return false;
+	f->items[i].state = FLIGHT_NUMBERED;
+	f->items[i].n = n;
+	f->last = n;
+	f->has_last = true;
+	return true;
+}
+
+bool flight_unsendable(struct flight *f, int64_t id)
+{
+	for (size_t i = first_offered(f); i < f->n; i++) {
+		if (f->items[i].id != id)
+			continue;
+		take_out(f, i);
+		return true;
+	}
+	return false;
+}
+
+bool flight_whole(const struct flight *f)
+{
+	return f->n && f->items[f->n - 1].state == FLIGHT_NUMBERED;
+}
+
+bool flight_idle(const struct flight *f)
+{
+	return f->n == 0 || f->items[f->n - 1].state == FLIGHT_GONE;
+}
+
+uint32_t flight_go(struct flight *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->items[i].state == FLIGHT_NUMBERED)
+			f->items[i].state = FLIGHT_GONE;
+	return f->last;
+}
+
+size_t flight_acked(struct flight *f, uint32_t n)
+{
+	size_t done = 0;
+
+	while (f->n && f->items[0].state == FLIGHT_GONE && (int32_t)(n - f->items[0].n) >= 0) {
+		take_out(f, 0);
+		done++;
+	}
+	if (done)
+		f->fruitless = 0;
+	return done;
+}
+
+bool flight_has(const struct flight *f, int64_t id)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->items[i].id == id && f->items[i].state != FLIGHT_GONE)
+			return true;
+	return false;
+}
+
+size_t flight_gone(const struct flight *f)
+{
+	size_t n = 0;
+
+	while (n < f->n && f->items[n].state == FLIGHT_GONE)
+		n++;
+	return n;
+}
+
+bool flight_over(struct flight *f, const char *condition)
+{
+	bool gone = flight_gone(f) > 0, blamed = gone && flight_blames_us(condition);
+
+	if (gone)
+		f->fruitless++;
+	if (blamed || f->fruitless >= FLIGHT_FRUITLESS_MAX)
+		f->careful = true;
+	f->n = 0;
+	f->bytes = 0;
+	f->has_last = false;
+	return blamed;
+}
+
+void flight_calm(struct flight *f)
+{
+	f->careful = false;
+}
+
+/* What RFC 6120 section 4.9.3 says of the sender's bytes. Not those about addresses, load, limits of time or the link. */
+bool flight_blames_us(const char *condition)
+{
+	static const char *const ours[] = {
+		"bad-format",	   "bad-namespace-prefix", "improper-addressing",    "invalid-from",
+		"invalid-namespace", "invalid-xml",	   "not-well-formed",	     "policy-violation",
+		"restricted-xml",  "unsupported-encoding", "unsupported-stanza-type",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (strcmp(condition, ours[i]) == 0)
+			return true;
+	return false;
+}
+
+int64_t flight_delay(bool again, int64_t written_us, int64_t now_us)
+{
+	return again && written_us < now_us ? written_us : 0;
+}
+
+bool doubt_is_over(const struct cover *c, size_t span, bool from_start)
+{
+	struct gap gap;
+
+	if (!cover_is_live(c))
+		return false;
+	for (size_t i = from_start ? 0 : span + 1; i < c->n; i++)
+		if (cover_gap(c, i, &gap) && gap.state != GAP_LOST)
+			return false;
+	return true;
+}

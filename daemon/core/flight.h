@@ -1,0 +1,92 @@
+/*
+ * What of the outbox is with the wire: how much of it at a time, in which order numbers come back, what a broken stream
+ * says about it. Decisions only; sync/sending.c acts. Pure.
+ *
+ *                 SEND               NUMBERED              stored, GO               ACKED
+ *      (waits) ---------> OFFERED -------------> NUMBERED -------------> GONE ----------------> (done)
+ *                            |  UNSENDABLE
+ *                            +-----------> (failed)
+ *
+ * A *burst* is what is OFFERED or NUMBERED. It becomes durable in one transaction and leaves with one GO; the next one is
+ * offered after that, so whatever was sent meanwhile shares a transaction.
+ *
+ * Poison: a server may end the stream over a stanza (policy-violation, not-well-formed ...). It does not say over which.
+ * So after such an end the suspects, those that may have been on their way, are sent again one at a time: a message that
+ * cannot be sent then fails alone, and nothing else fails with it. Networks break streams too, without a word: that
+ * makes us careful only if it happens again and again without one ack, and is never held against a message.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/cover.h"
+
+#define FLIGHT_ITEMS_MAX 100		    /* items with the wire and not acknowledged: what a lost session leaves in doubt */
+#define FLIGHT_BYTES_MAX (512 * 1024)	    /* or so much text: a minute of a 2G link */
+#define FLIGHT_FRUITLESS_MAX 3		    /* streams that broke over items without one ack, until we are careful */
+
+enum flight_state { FLIGHT_OFFERED, FLIGHT_NUMBERED, FLIGHT_GONE };
+
+struct flight_item {
+	int64_t id;
+	enum flight_state state;
+	uint32_t n; /* XEP-0198 number, from NUMBERED on */
+	size_t bytes;
+	bool alone; /* nothing else is offered as long as it is here */
+};
+
+struct flight {
+	struct flight_item items[FLIGHT_ITEMS_MAX]; /* in the order of offers */
+	size_t n;
+	size_t bytes;
+	uint32_t last;	/* the newest number, if ${has_last} */
+	bool has_last;
+	bool careful;		/* there are suspects; survives the stream */
+	unsigned int fruitless; /* streams in a row */
+};
+
+/* May this item be offered now? ${again}: it may have left before; ${strikes}: streams ended over it alone. */
+bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strikes);
+/* It was offered; flight_may() said yes. */
+void flight_offer(struct flight *f, int64_t id, size_t bytes, bool again, uint32_t strikes);
+/* Its number came. False: it was not offered, is out of order, or the number is not above the last one. */
+bool flight_numbered(struct flight *f, int64_t id, uint32_t n);
+/* It can never be sent. False: it was not offered. */
+bool flight_unsendable(struct flight *f, int64_t id);
+/* Every item of the burst has its number, and there is one. */
+bool flight_whole(const struct flight *f);
+/* Nothing is offered or waits to become durable. */
+bool flight_idle(const struct flight *f);
+/* The burst is durable: it has GONE. Returns the last number, for GO. */
+uint32_t flight_go(struct flight *f);
+/* The server has everything up to ${n}, modulo 2^32. Returns how many items that were. */
+size_t flight_acked(struct flight *f, uint32_t n);
+/* This one is with the wire and its number is not durable yet: it cannot be taken back now. */
+bool flight_has(const struct flight *f, int64_t id);
+/* Items that have GONE and are not acknowledged. */
+size_t flight_gone(const struct flight *f);
+/*
+ * The stream is over. ${condition}: its error, "" = none (RFC 6120 section 4.9.3). Returns whether that is held against
+ * what had gone. Forgets all items.
+ */
+bool flight_over(struct flight *f, const char *condition);
+/* Nothing waits any more: whoever was suspected has passed. */
+void flight_calm(struct flight *f);
+
+/* The stream error says that what we sent was bad. */
+bool flight_blames_us(const char *condition);
+/*
+ * The delay stamp of an item (XEP-0203): when it was written, if it may have left before; 0 for the first time, and if
+ * the clock says that it is not written yet (E3).
+ */
+int64_t flight_delay(bool again, int64_t written_us, int64_t now_us);
+
+/*
+ * Whether an own message that is not in this cover's messages is not in the archive either (docs/decisions/0008): the
+ * archive's end is known, and nothing is open from the anchor to there. ${span}: the span that holds the anchor, or the
+ * first one above it; ${from_start}: there was no anchor, the archive was empty: nothing is open below it either. What
+ * is lost for good holds nobody up: the server cannot tell any more, and never to send would be worse than twice.
+ */
+bool doubt_is_over(const struct cover *c, size_t span, bool from_start);

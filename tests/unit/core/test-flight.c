@@ -1,0 +1,232 @@
+/* core/flight: what of the outbox is with the wire. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "core/flight.h"
+
+/* ${n} items, numbered from ${first} on, durable. */
+static void given_gone(struct flight *f, int n, uint32_t first)
+{
+	for (int i = 0; i < n; i++) {
+		assert_true(flight_may(f, 10, false, 0));
+		flight_offer(f, i + 1, 10, false, 0);
+	}
+	for (int i = 0; i < n; i++)
+		assert_true(flight_numbered(f, i + 1, first + (uint32_t)i));
+	flight_go(f);
+}
+
+static void a_burst_is_numbered_stored_and_let_go_as_one(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	assert_true(flight_idle(&f));
+	flight_offer(&f, 7, 10, false, 0);
+	flight_offer(&f, 8, 10, false, 0);
+	flight_offer(&f, 9, 10, false, 0);
+	assert_false(flight_idle(&f));
+	assert_true(flight_numbered(&f, 7, 4));
+	assert_false(flight_whole(&f));
+	assert_true(flight_unsendable(&f, 8));
+	assert_true(flight_numbered(&f, 9, 6)); /* the wire sends stanzas of its own between them */
+	assert_true(flight_whole(&f));
+	assert_true(flight_has(&f, 7));
+	assert_int_equal(flight_gone(&f), 0);
+	assert_int_equal(flight_go(&f), 6);
+	assert_false(flight_has(&f, 7));
+	assert_int_equal(flight_gone(&f), 2);
+	assert_true(flight_idle(&f));
+	assert_int_equal(flight_acked(&f, 5), 1);
+	assert_int_equal(flight_acked(&f, 6), 1);
+	assert_int_equal(f.bytes, 0);
+}
+
+static void numbers_out_of_turn_are_refused(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	flight_offer(&f, 1, 10, false, 0);
+	flight_offer(&f, 2, 10, false, 0);
+	assert_false(flight_numbered(&f, 2, 1));
+	assert_false(flight_numbered(&f, 3, 1));
+	assert_true(flight_numbered(&f, 1, 5));
+	assert_false(flight_numbered(&f, 1, 6));
+	assert_false(flight_numbered(&f, 2, 5));
+	assert_false(flight_unsendable(&f, 1));
+	assert_true(flight_numbered(&f, 2, 6));
+}
+
+static void the_window_has_a_count_and_a_size(_unused_ void **state)
+{
+	struct flight f = { 0 };
+	int n = 0;
+
+	/* However large: one can always go. */
+	assert_true(flight_may(&f, 10 * FLIGHT_BYTES_MAX, false, 0));
+	flight_offer(&f, 1, FLIGHT_BYTES_MAX - 5, false, 0);
+	assert_true(flight_may(&f, 5, false, 0));
+	assert_false(flight_may(&f, 6, false, 0));
+	f = (struct flight){ 0 };
+	for (; flight_may(&f, 1, false, 0); n++)
+		flight_offer(&f, n, 1, false, 0);
+	assert_int_equal(n, FLIGHT_ITEMS_MAX);
+}
+
+static void acks_across_2_to_the_32(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	given_gone(&f, 4, UINT32_MAX - 1); /* ... 2^32-2, 2^32-1, 0, 1 */
+	assert_int_equal(flight_acked(&f, UINT32_MAX - 2), 0);
+	assert_int_equal(flight_acked(&f, UINT32_MAX), 2);
+	assert_int_equal(flight_acked(&f, 0), 1);
+	assert_int_equal(flight_acked(&f, 1), 1);
+}
+
+static void what_a_stream_error_says_of_us(_unused_ void **state)
+{
+	static const struct {
+		const char *condition, *why;
+		bool blames;
+	} rows[] = {
+		{ "policy-violation", "a stanza too large, says ejabberd and Prosody", true },
+		{ "not-well-formed", "what we sent is no XML", true },
+		{ "invalid-xml", "", true },
+		{ "restricted-xml", "", true },
+		{ "bad-format", "", true },
+		{ "conflict", "another session took the resource", false },
+		{ "system-shutdown", "the server restarts", false },
+		{ "connection-timeout", "the network", false },
+		{ "resource-constraint", "the server is full", false },
+		{ "handled-count-too-high", "counting, not content", false },
+		{ "", "the link broke without a word", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct flight f = { 0 };
+
+		assert_int_equal(flight_blames_us(rows[i].condition), rows[i].blames);
+		/* Nothing had gone: an end at login (too many connections) is nobody's fault. */
+		flight_offer(&f, 1, 1, false, 0);
+		assert_false(flight_over(&f, rows[i].condition));
+		assert_false(f.careful);
+		given_gone(&f, 2, 1);
+		assert_int_equal(flight_over(&f, rows[i].condition), rows[i].blames);
+		assert_int_equal(f.careful, rows[i].blames);
+		assert_int_equal(f.n, 0);
+	}
+}
+
+static void suspects_go_alone_until_all_have_passed(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	given_gone(&f, 3, 1);
+	assert_true(flight_over(&f, "policy-violation"));
+	assert_true(flight_may(&f, 10, true, 0));
+	flight_offer(&f, 1, 10, true, 0);
+	/* Neither another suspect nor anything new beside it. */
+	assert_false(flight_may(&f, 10, true, 0));
+	assert_false(flight_may(&f, 10, false, 0));
+	assert_true(flight_numbered(&f, 1, 1));
+	flight_go(&f);
+	assert_false(flight_may(&f, 10, false, 0));
+	flight_acked(&f, 1);
+	/* What was never sent is no suspect, but a suspect waits for it. */
+	flight_offer(&f, 9, 10, false, 0);
+	assert_true(flight_may(&f, 10, false, 0));
+	assert_false(flight_may(&f, 10, true, 0));
+	flight_numbered(&f, 9, 2);
+	flight_go(&f);
+	flight_acked(&f, 2);
+	flight_calm(&f);
+	flight_offer(&f, 2, 10, true, 0);
+	assert_true(flight_may(&f, 10, true, 0));
+	/* One with a strike goes alone, careful or not. */
+	assert_false(flight_may(&f, 10, true, 1));
+}
+
+static void a_link_that_breaks_again_and_again_makes_careful(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	for (int i = 0; i < FLIGHT_FRUITLESS_MAX; i++) {
+		assert_false(f.careful);
+		given_gone(&f, 2, 1);
+		assert_false(flight_over(&f, ""));
+	}
+	assert_true(f.careful);
+	f = (struct flight){ 0 };
+	for (int i = 0; i < FLIGHT_FRUITLESS_MAX; i++) {
+		given_gone(&f, 2, 1);
+		flight_acked(&f, 1); /* something got there */
+		assert_false(flight_over(&f, ""));
+	}
+	assert_false(f.careful);
+}
+
+static void E3_only_what_may_have_left_before_has_a_delay_stamp(_unused_ void **state)
+{
+	assert_int_equal(flight_delay(false, 1000, 99000), 0);
+	assert_int_equal(flight_delay(true, 1000, 99000), 1000);
+	/* Written by a clock that was ahead. */
+	assert_int_equal(flight_delay(true, 99000, 1000), 0);
+}
+
+static void when_doubt_is_over(_unused_ void **state)
+{
+	static const struct {
+		const char *why;
+		uint32_t flags[3]; /* of up to three spans, oldest first */
+		size_t n, anchor;
+		bool from_start, over;
+	} rows[] = {
+		{ "all from the anchor to the end is held", { 0, SPAN_LIVE }, 2, 1, false, true },
+		{ "the end is not known", { 0, 0 }, 2, 1, false, false },
+		{ "a gap above the anchor", { 0, SPAN_LIVE }, 2, 0, false, false },
+		{ "a gap below the anchor is nobody's", { SPAN_START, 0, SPAN_LIVE }, 3, 2, false, true },
+		{ "what came meanwhile, live, with nothing between", { SPAN_START, SPAN_RUN | SPAN_LIVE | SPAN_NEXT }, 2, 0,
+		  false, true },
+		{ "and with a gap between", { SPAN_START, SPAN_RUN | SPAN_LIVE }, 2, 0, false, false },
+		{ "a gap that can never be filled", { 0, SPAN_LIVE | SPAN_LOST }, 2, 0, false, true },
+		{ "lost, and another one that is open", { 0, SPAN_LOST, SPAN_LIVE }, 3, 0, false, false },
+		{ "no anchor: down to the beginning", { SPAN_START | SPAN_LIVE }, 1, 0, true, true },
+		{ "no anchor: the past is not held", { SPAN_LIVE }, 1, 0, true, false },
+		{ "nothing is known of the archive", { 0 }, 0, 0, true, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(cover_deinit) struct cover c = { 0 };
+
+		for (size_t k = 0; k < rows[i].n; k++) {
+			char first[2] = { (char)('a' + 2 * (int)k), 0 }, last[2] = { (char)('b' + 2 * (int)k), 0 };
+
+			cover_load(&c, first, 1000 + 10 * (int64_t)k, last, 1005 + 10 * (int64_t)k, rows[i].flags[k]);
+		}
+		if (doubt_is_over(&c, rows[i].anchor, rows[i].from_start) != rows[i].over)
+			fail_msg("%s", rows[i].why);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_burst_is_numbered_stored_and_let_go_as_one),
+		cmocka_unit_test(numbers_out_of_turn_are_refused),
+		cmocka_unit_test(the_window_has_a_count_and_a_size),
+		cmocka_unit_test(acks_across_2_to_the_32),
+		cmocka_unit_test(what_a_stream_error_says_of_us),
+		cmocka_unit_test(suspects_go_alone_until_all_have_passed),
+		cmocka_unit_test(a_link_that_breaks_again_and_again_makes_careful),
+		cmocka_unit_test(E3_only_what_may_have_left_before_has_a_delay_stamp),
+		cmocka_unit_test(when_doubt_is_over),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
