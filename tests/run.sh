@@ -76,6 +76,7 @@ suites() {
 	fi
 	if [ $status = 0 ]; then
 		grep -E '^ *[0-9]+/[0-9]+ ' "$WORK/$name.log"
+		grep -h '^NOT TESTED: ' "$dir/meson-logs/testlog.txt"
 	else
 		tail -n 300 "$WORK/$name.log"
 	fi
