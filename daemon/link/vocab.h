@@ -9,12 +9,15 @@
  *   QUERY, META_QUERY
  *   SEND item     number this message, do not send it      NUMBERED item n, or UNSENDABLE item
  *   GO n          numbers up to n are durable: send        ACKED n
+ *   WITHDRAW n    that item was cancelled before its GO
  *   REQUEST       roster, blocking, presence               RESULT
  *   STOP          leave, resumable or not
  *
  * What the outbox sends is numbered before a byte of it leaves, and leaves only once the row that names the number is
  * durable (GO). So after any crash the server's h says of each item whether it got there: nothing is sent twice because
- * nobody knew (docs/decisions/0008). Whatever is sent after a numbered item waits behind it.
+ * nobody knew (docs/decisions/0008). Whatever is sent after a numbered item waits behind it. SENDs come after ONLINE.
+ * Without stream management (ONLINE.counted false) items alone are numbered, from 1 on each stream, and ACKED says that
+ * a ping sent behind them was answered.
  *
  * Every record made from a counted stanza carries its XEP-0198 number n. Numbers the keeper never sees named were
  * consumed by the wire without effect for the archive: a record with number n says so of everything before n, IDLE n
@@ -33,6 +36,7 @@
 #define FEATURES_MAX (64 * 1024)   /* disco features, one a line; ejabberd's are 3 kB */
 #define SM_ID_MAX 4096		   /* XEP-0198 section 5: SHOULD NOT exceed 4000 bytes */
 
+#define LINK_SENDS_MAX 100	   /* SENDs not yet ACKED or UNSENDABLE; a keeper that gives more ends the stream */
 #define LINK_FIRST_GRANT 1000	   /* outbound numbers free to use in a new session before the first GRANT */
 
 #define LINK_START_FIELDS(F)                                                                              \
@@ -94,6 +98,8 @@
 	F(I64, delay_us, 0)	    /* when it was written (XEP-0203), 0 = just now */
 
 #define LINK_GO_FIELDS(F) F(U32, n, 0)
+/* Number n is not to be sent as that item; before a GO that covers it. Something harmless uses the number up. */
+#define LINK_WITHDRAW_FIELDS(F) F(U32, n, 0)
 
 /* Chat state (XEP-0085) to somebody; not kept, lost without notice. state: enum link_chat_state_id. */
 #define LINK_CHAT_STATE_FIELDS(F) F(STR, to, JID_MAX) F(U32, state, 0)
@@ -200,6 +206,7 @@
 	M(META_QUERY, meta_query, link_meta_query, LINK_META_QUERY_FIELDS, TO_WIRE)                    \
 	M(SEND, send, link_send, LINK_SEND_FIELDS, TO_WIRE)                                            \
 	M(GO, go, link_go, LINK_GO_FIELDS, TO_WIRE)                                                    \
+	M(WITHDRAW, withdraw, link_withdraw, LINK_WITHDRAW_FIELDS, TO_WIRE)                            \
 	M(CHAT_STATE, chat_state, link_chat_state, LINK_CHAT_STATE_FIELDS, TO_WIRE)                    \
 	M(REQUEST, request, link_request, LINK_REQUEST_FIELDS, TO_WIRE)                                \
 	M(ACTIVE, active, link_active, LINK_ACTIVE_FIELDS, TO_WIRE)                                    \

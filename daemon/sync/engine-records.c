@@ -229,6 +229,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 		break;
 	case LINK_SEND:
 	case LINK_GO:
+	case LINK_WITHDRAW:
 	case LINK_CHAT_STATE:
 	case LINK_REQUEST:
 	case LINK_ACTIVE:

@@ -67,8 +67,20 @@
 #define LINK_QUEUED_MAX 500
 /* Numbers left of the grant when we tell the keeper. */
 #define SENT_LOW 32
-/* Stanzas that wait for a grant: peers can make us answer iqs. More are dropped. */
-#define OUTBOX_MAX 1000
+/* Stanzas that wait for a grant, or behind an item: peers can make us answer iqs. More are dropped. */
+#define WAITING_MAX 1000
+
+/* For the server to acknowledge an item: any byte puts it off ... (the bar is 10 s, the timer may be late by 0.25) */
+#define ACK_ANSWER_US (9 * USEC_PER_SEC)
+/* ... but not for ever: a server that talks and does not acknowledge. */
+#define ACK_PROGRESS_US (60 * USEC_PER_SEC)
+/* Before the same is asked again: the server answered with a lower count than was sent. */
+#define ACK_AGAIN_US (2 * USEC_PER_SEC)
+/*
+ * Bytes of a message stanza of ours. Prosody and ejabberd end the stream of who sends more than 256 kB; the rest is for
+ * what they add on the way (addresses, stanza-ids), as other servers measure that.
+ */
+#define SEND_MAX (240 * 1024)
 
 /* -- requests and queries (wire/iq.c, wire/mam.c) -- */
 

@@ -36,3 +36,7 @@
 #define NS_OMEMO_0 "eu.siacs.conversations.axolotl"
 #define NS_OMEMO_1 "urn:xmpp:omemo:1"
 #define NS_OMEMO_2 "urn:xmpp:omemo:2"
+#define NS_CHATSTATES "http://jabber.org/protocol/chatstates" /* XEP-0085 */
+#define NS_HINTS "urn:xmpp:hints" /* XEP-0334 */
+#define NS_PUBSUB "http://jabber.org/protocol/pubsub" /* XEP-0060 */
+#define NS_MDS "urn:xmpp:mds:displayed:0" /* XEP-0490 */

@@ -23,7 +23,7 @@ static void emit_online(struct stream *s, const struct link_online *fields)
 	r.online.mechanism = s->mechanism;
 	r.online.address = s->address;
 	s->named = s->sm.in;
-	s->sent_told = s->sm.out;
+	s->sent_told = s->sm.numbered;
 	stream_emit(s, &r);
 }
 
@@ -142,20 +142,22 @@ void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
 	become_ready(s);
 }
 
-static void on_ack(struct stream *s, xmpp_stanza_t *el)
+void stream_on_count(struct stream *s, uint32_t h, bool counted)
 {
-	uint32_t h = (uint32_t)strtoul(element_attr(el, "h"), NULL, 10);
 	uint32_t before = s->sm.acked;
 	struct link_record r;
 
-	if (sm_acked(&s->sm, h) != 0) {
+	if (!counted) {
+		sm_pong(&s->sm, h);
+	} else if (sm_acked(&s->sm, h) != 0) {
 		reject_count(s, h);
 		return;
 	}
-	if (h == before)
+	if (s->sm.acked == before)
 		return;
+	s->item_us = 0;
 	link_record_init(&r, LINK_ACKED);
-	r.acked.n = h;
+	r.acked.n = s->sm.acked;
 	stream_emit(s, &r);
 }
 
@@ -264,7 +266,7 @@ void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped)
 		return;
 	}
 	if (element_is(el, "a", NS_SM)) {
-		on_ack(s, el);
+		stream_on_count(s, (uint32_t)strtoul(element_attr(el, "h"), NULL, 10), true);
 		return;
 	}
 	/* Features again after a resume, CSI hints, anything newer than us: not counted, no harm. */

@@ -2,10 +2,17 @@
 
 #include "wire/limits.h"
 
+/* Nothing is on its way, the server has up to ${n}. */
+static void start_out(struct sm *sm, uint32_t n)
+{
+	sm->numbered = sm->go = sm->out = sm->acked = sm->asked = n;
+	sm->item_waits = sm->item_asked = sm->asking = false;
+}
+
 void sm_enable(struct sm *sm, uint32_t allowance)
 {
+	start_out(sm, 0);
 	sm->counts_out = true;
-	sm->out = sm->acked = sm->asked = 0;
 	sm->grant = allowance;
 }
 
@@ -18,6 +25,7 @@ void sm_enabled(struct sm *sm)
 void sm_refused(struct sm *sm)
 {
 	sm->counts_in = sm->counts_out = false;
+	start_out(sm, 0);
 }
 
 int sm_resumed(struct sm *sm, uint32_t in, uint32_t acked, uint32_t grant, uint32_t h)
@@ -26,7 +34,7 @@ int sm_resumed(struct sm *sm, uint32_t in, uint32_t acked, uint32_t grant, uint3
 		return SM_E_TOO_HIGH;
 	sm->counts_in = sm->counts_out = true;
 	sm->in = sm->committed = sm->told = in;
-	sm->out = sm->acked = sm->asked = h;
+	start_out(sm, h);
 	sm->grant = grant;
 	return 0;
 }
@@ -63,27 +71,57 @@ bool sm_full(const struct sm *sm)
 	return sm->counts_in && sm->in - sm->committed > UNCOMMITTED_MAX;
 }
 
+/* ${a} comes after ${b}. Never asked of numbers 2^31 apart. */
+static bool after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
 /* What the grant leaves; a grant below the count (never given by a keeper) leaves nothing. */
 static uint32_t left(const struct sm *sm)
 {
-	int32_t n = (int32_t)(sm->grant - sm->out);
-
-	return n > 0 ? (uint32_t)n : 0;
+	return after(sm->grant, sm->numbered) ? sm->grant - sm->numbered : 0;
 }
 
-bool sm_may_send(const struct sm *sm)
+bool sm_may_number(const struct sm *sm)
 {
 	return !sm->counts_out || left(sm) > 0;
 }
 
-uint32_t sm_sent(struct sm *sm)
+uint32_t sm_number(struct sm *sm, bool item)
 {
-	return sm->counts_out ? ++sm->out : 0;
+	return sm->counts_out || item ? ++sm->numbered : 0;
+}
+
+void sm_go(struct sm *sm, uint32_t n)
+{
+	if (after(n, sm->go) && !after(n, sm->numbered))
+		sm->go = n;
+}
+
+bool sm_may_write(const struct sm *sm, uint32_t n)
+{
+	return !after(n, sm->go);
+}
+
+void sm_wrote(struct sm *sm, uint32_t n, bool item)
+{
+	if (!sm->counts_out && !item)
+		return;
+	sm->out = n;
+	/* Never far behind, whatever is sent between two items: comparing has a limit. */
+	if (after(n, sm->go))
+		sm->go = n;
+	if (!item)
+		return;
+	sm->item = n;
+	sm->item_waits = true;
+	sm->item_asked = false;
 }
 
 void sm_granted(struct sm *sm, uint32_t n)
 {
-	if ((int32_t)(n - sm->grant) > 0)
+	if (after(n, sm->grant))
 		sm->grant = n;
 }
 
@@ -94,18 +132,38 @@ bool sm_grant_low(const struct sm *sm)
 
 bool sm_request_due(const struct sm *sm)
 {
+	if (sm->asking)
+		return false;
+	if (sm->item_waits && !sm->item_asked)
+		return true;
 	return sm->counts_out && sm->out - sm->acked >= REQUEST_EVERY && sm->out - sm->asked >= REQUEST_EVERY;
 }
 
 void sm_requested(struct sm *sm)
 {
 	sm->asked = sm->out;
+	sm->item_asked = true;
+	sm->asking = true;
+}
+
+static void take_ack(struct sm *sm, uint32_t n)
+{
+	sm->asking = false;
+	sm->acked = n;
+	if (!after(sm->item, n))
+		sm->item_waits = false;
 }
 
 int sm_acked(struct sm *sm, uint32_t h)
 {
 	if (!sm->counts_out || h - sm->acked > sm->out - sm->acked)
 		return SM_E_TOO_HIGH;
-	sm->acked = h;
+	take_ack(sm, h);
 	return 0;
+}
+
+void sm_pong(struct sm *sm, uint32_t n)
+{
+	if (!sm->counts_out && !after(sm->acked, n) && !after(n, sm->out))
+		take_ack(sm, n);
 }

@@ -7,6 +7,10 @@
  *   outbound  counted from <enable/>, first stanza 1 (D2); after a resume on from the server's h: what it has not
  *             seen died with the old stream
  *
+ * An outbound stanza is numbered first and written later: one of the outbox (an item) not before the keeper said GO,
+ * whatever comes behind it not before it (wire/outgoing.h). Without stream management items alone are numbered, from
+ * 1, and a ping sent behind them says what the server has.
+ *
  * Pure.
  */
 #pragma once
@@ -20,10 +24,16 @@ struct sm {
 	uint32_t in; /* number of the last stanza received */
 	uint32_t committed; /* the keeper has made durable up to here */
 	uint32_t told; /* the h that we sent last */
-	uint32_t out; /* number of the last stanza sent */
+	uint32_t numbered; /* the last number given */
+	uint32_t go; /* items up to here may be written */
+	uint32_t out; /* number of the last stanza written */
 	uint32_t acked; /* the server has up to here */
-	uint32_t asked; /* ${out} when we last sent <r/> */
-	uint32_t grant; /* the keeper lets us send up to here */
+	uint32_t asked; /* ${out} when we last asked */
+	uint32_t grant; /* the keeper lets us number up to here */
+	uint32_t item; /* the last item written, while ${item_waits} */
+	bool item_waits; /* the server has not acknowledged that one */
+	bool item_asked; /* we have asked since it was written */
+	bool asking; /* a question for the server's count is unanswered */
 };
 
 /* The peer claims to have handled more than was sent (XEP-0198 section 4: handled-count-too-high). */
@@ -54,16 +64,27 @@ uint32_t sm_tell(struct sm *sm);
 /* So much is uncommitted that no more should be read. */
 bool sm_full(const struct sm *sm);
 
-/* May a stanza be sent? Always while nothing counts. */
-bool sm_may_send(const struct sm *sm);
-/* A stanza goes out: its number, 0 while nothing counts. */
-uint32_t sm_sent(struct sm *sm);
+/* May one more be numbered? Always while nothing counts. */
+bool sm_may_number(const struct sm *sm);
+/* The next number; 0 for what is no ${item} while nothing counts. */
+uint32_t sm_number(struct sm *sm, bool item);
+/* The keeper lets items up to ${n} go; numbers never given, or older than known, are ignored. */
+void sm_go(struct sm *sm, uint32_t n);
+/* Item ${n} may be written. */
+bool sm_may_write(const struct sm *sm, uint32_t n);
+/* Stanza ${n} (0: not numbered) is written. */
+void sm_wrote(struct sm *sm, uint32_t n, bool item);
 /* The keeper raises the grant; a lower one is ignored. */
 void sm_granted(struct sm *sm, uint32_t n);
 /* The grant runs out soon. */
 bool sm_grant_low(const struct sm *sm);
-/* Enough is unacknowledged for an <r/>; sm_requested() says that it is sent. */
+/*
+ * Time to ask for the server's count: at once behind an item, else after some stanzas; never while a question is
+ * open. sm_requested() says that it is asked: by <r/>, or by a ping while nothing counts.
+ */
 bool sm_request_due(const struct sm *sm);
 void sm_requested(struct sm *sm);
 /* <a h='${h}'/> came. 0 or SM_E_TOO_HIGH. */
 int sm_acked(struct sm *sm, uint32_t h);
+/* Nothing counts, and the ping that was sent behind number ${n} was answered. */
+void sm_pong(struct sm *sm, uint32_t n);

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "wire/iq.h"
 #include "wire/mam.h"
+#include "wire/outgoing.h"
 #include "wire/record.h"
 #include "wire/sasl.h"
 #include "wire/settle.h"
@@ -33,12 +34,6 @@ enum stream_state {
 	STREAM_READY,
 	STREAM_STOPPED,
 	STREAM_FAILED,
-};
-
-/* A stanza that waits for the keeper's grant. */
-struct waiting {
-	struct waiting *next;
-	char *xml;
 };
 
 struct stream {
@@ -72,11 +67,13 @@ struct stream {
 	struct sm sm;
 	uint32_t named; /* the last inbound number that a record told the keeper */
 	uint32_t sent_told; /* the last number of a SENT */
-	struct waiting *waiting, **last_waiting;
-	size_t n_waiting;
+	struct outgoing *outgoing;
+	bool deaf; /* nothing is read from the network at the moment */
 
 	int64_t heard_us; /* CLOCK_BOOTTIME of the last byte from the server */
 	int64_t probed_us; /* of the unanswered probe, 0 without */
+	int64_t asked_us; /* when we last asked for the server's count */
+	int64_t item_us; /* since when an item waits for it, or it last moved; 0: none does */
 	int64_t ack_owed_us; /* since when a commit is untold, 0 if none */
 	int64_t timer_us; /* what the timer is set to, 0 off */
 };
@@ -100,10 +97,12 @@ void stream_writef(struct stream *s, const char *fmt, ...) _printf_(2, 3);
 
 /* turn.c */
 
-/* A stanza to the server: counted, and held back until the grant reaches it. */
+/* A stanza to the server: counted, and held back until the grant reaches it and nothing waits before it. */
 void stream_send(struct stream *s, const char *xml);
-void stream_forget_waiting(struct stream *s);
-/* After each batch of input of any kind: stanzas that waited, acks, IDLE, SENT, liveness, gate, timer. */
+/* An item of the outbox: NUMBERED or UNSENDABLE to the keeper. */
+void stream_send_item(struct stream *s, const struct link_send *send);
+void stream_withdraw(struct stream *s, uint32_t n);
+/* After each batch of input of any kind: what waited, acks, IDLE, SENT, liveness, gate, timer. */
 void stream_turn(struct stream *s);
 /* Read the network, or stop while somebody behind us does not keep up. */
 void stream_gate(struct stream *s);
@@ -124,5 +123,7 @@ void session_bound(struct stream *s, xmpp_stanza_t *enabled);
 void session_resumed(struct stream *s, xmpp_stanza_t *resumed);
 /* <enable/> and the stanzas of settling, in one flight. */
 void session_start(struct stream *s);
+/* The server has our stanzas up to ${h}; not ${counted}: a ping behind number ${h} was answered. */
+void stream_on_count(struct stream *s, uint32_t h, bool counted);
 /* An element of a session that stands. */
 void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped);

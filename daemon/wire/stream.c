@@ -294,6 +294,21 @@ static void op_send(void *userdata, const char *xml)
 	stream_send(userdata, xml);
 }
 
+static void op_write(void *userdata, const char *xml)
+{
+	stream_write(userdata, xml);
+}
+
+static void op_numbered(void *userdata, uint64_t item, uint32_t n)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_NUMBERED);
+	r.numbered.item = item;
+	r.numbered.n = n;
+	stream_emit(userdata, &r);
+}
+
 static void op_emit(void *userdata, const struct link_record *r)
 {
 	stream_emit(userdata, r);
@@ -362,12 +377,13 @@ int stream_new(sd_event *event, struct link *link, const struct link_start *star
 {
 	_cleanup_(stream_freep) struct stream *s = xnew(struct stream);
 	const struct mam_ops ops = { .send = op_send, .emit = op_emit, .now = op_now, .userdata = s };
+	const struct outgoing_ops waits = { .write = op_write, .numbered = op_numbered, .userdata = s };
 	int r;
 
 	s->event = sd_event_ref(event);
 	s->link = link;
 	s->phase = NO_PHASE;
-	s->last_waiting = &s->waiting;
+	s->outgoing = outgoing_new(&s->sm, &waits);
 	start_copy(&s->start, start);
 	s->bare = jid_bare(start->jid);
 	s->domain = jid_domain(start->jid);
@@ -401,7 +417,7 @@ struct stream *stream_free(struct stream *s)
 {
 	if (!s)
 		return NULL;
-	stream_forget_waiting(s);
+	outgoing_free(s->outgoing);
 	transport_free(s->transport);
 	settle_free(s->settle);
 	mam_free(s->mam);
@@ -440,6 +456,21 @@ static void stop(struct stream *s, bool final)
 	sd_event_exit(s->event, 0);
 }
 
+/* Of the outbox: the numbers are those of a session that stands. */
+static void record_to_send(struct stream *s, const struct link_record *r)
+{
+	if (!stream_is_online(s)) {
+		stream_fail(s, FAILURE_PROTOCOL, "", "the keeper sends before there is a session");
+		return;
+	}
+	if (r->kind == LINK_SEND)
+		stream_send_item(s, &r->send);
+	else if (r->kind == LINK_GO)
+		sm_go(&s->sm, r->go.n);
+	else
+		stream_withdraw(s, r->withdraw.n);
+}
+
 void stream_record(struct stream *s, const struct link_record *r)
 {
 	if (stream_is_over(s))
@@ -450,6 +481,11 @@ void stream_record(struct stream *s, const struct link_record *r)
 		break;
 	case LINK_GRANT:
 		sm_granted(&s->sm, r->grant.n);
+		break;
+	case LINK_SEND:
+	case LINK_GO:
+	case LINK_WITHDRAW:
+		record_to_send(s, r);
 		break;
 	case LINK_QUERY:
 		mam_query(s->mam, &r->query);

@@ -1,46 +1,58 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "wire/compose.h"
 #include "wire/limits.h"
 #include "wire/ns.h"
 #include "wire/stream-private.h"
 
 void stream_send(struct stream *s, const char *xml)
 {
-	struct waiting *w;
-
-	if (!s->waiting && sm_may_send(&s->sm)) {
-		sm_sent(&s->sm);
-		stream_write(s, xml);
-		return;
-	}
-	if (s->n_waiting >= OUTBOX_MAX) {
-		log_warning("%d stanzas wait for a grant: one more is dropped", OUTBOX_MAX);
-		return;
-	}
-	w = xnew(struct waiting);
-	w->xml = xstrdup(xml);
-	*s->last_waiting = w;
-	s->last_waiting = &w->next;
-	s->n_waiting++;
+	if (outgoing_stanza(s->outgoing, xml) != 0)
+		log_warning("%d stanzas wait to be sent: one more is dropped", WAITING_MAX);
 }
 
-static void send_waiting(struct stream *s)
+static void say_unsendable(struct stream *s, uint64_t item, const char *condition, const char *text)
 {
-	while (s->waiting && sm_may_send(&s->sm)) {
-		struct waiting *w = s->waiting;
+	struct link_record r;
 
-		s->waiting = w->next;
-		if (!s->waiting)
-			s->last_waiting = &s->waiting;
-		s->n_waiting--;
-		sm_sent(&s->sm);
-		stream_write(s, w->xml);
-		free(w->xml);
-		free(w);
-	}
+	link_record_init(&r, LINK_UNSENDABLE);
+	r.unsendable.item = item;
+	r.unsendable.condition = condition;
+	r.unsendable.text = text;
+	stream_emit(s, &r);
 }
 
-/* What stream management owes the server: our count when enough was committed, a question when enough was sent. */
+void stream_send_item(struct stream *s, const struct link_send *send)
+{
+	_cleanup_(freep) char *xml = NULL;
+	const char *condition, *text;
+
+	if (compose_send(send, s->bare, &xml, &condition, &text) != 0)
+		say_unsendable(s, send->item, condition, text);
+	else if (outgoing_item(s->outgoing, send->item, xml) != 0)
+		stream_fail(s, FAILURE_PROTOCOL, "", "the keeper gives more to send than it said it would");
+}
+
+static char *new_ping(struct stream *s, char **ret_id)
+{
+	*ret_id = iq_new_id(s->iqs);
+	return xasprintf("<iq type='get' id='%s'><ping xmlns='" NS_PING "'/></iq>", *ret_id);
+}
+
+void stream_withdraw(struct stream *s, uint32_t n)
+{
+	_cleanup_(freep) char *id = NULL, *ping = new_ping(s, &id);
+
+	if (!outgoing_withdraw(s->outgoing, n, ping))
+		log_warning("nothing that waits is number %u", n);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What stream management owes the server: our count when enough was committed. */
 static void turn_acks(struct stream *s, int64_t now_us)
 {
 	if (sm_ack_owed(&s->sm) && !s->ack_owed_us)
@@ -49,10 +61,56 @@ static void turn_acks(struct stream *s, int64_t now_us)
 		stream_writef(s, "<a xmlns='" NS_SM "' h='%u'/>", sm_tell(&s->sm));
 	if (!sm_ack_owed(&s->sm))
 		s->ack_owed_us = 0;
-	if (sm_request_due(&s->sm)) {
+}
+
+/* Whatever the server answers, it has read everything before the question (RFC 6120 section 10.1). */
+static void on_pong(void *userdata, uint32_t n, const struct iq_answer *a)
+{
+	struct stream *s = userdata;
+
+	if (a->iq)
+		stream_on_count(s, n, false);
+}
+
+/* What does the server have? Any answer also says that it is alive. */
+static void ask(struct stream *s, int64_t now_us)
+{
+	_cleanup_(freep) char *id = NULL, *ping = NULL;
+
+	s->asked_us = now_us;
+	if (s->sm.counts_out) {
 		sm_requested(&s->sm);
 		stream_write(s, "<r xmlns='" NS_SM "'/>");
+		return;
 	}
+	ping = new_ping(s, &id);
+	/* Too many questions are open: again later. */
+	if (!iq_expect(s->iqs, id, "", now_us + IQ_TIMEOUT_US, on_pong, s, s->sm.out))
+		return;
+	sm_requested(&s->sm);
+	stream_write(s, ping);
+}
+
+/* An item is acknowledged within seconds, or nobody is there any more (J4). */
+static void turn_items(struct stream *s, int64_t now_us)
+{
+	if (sm_request_due(&s->sm))
+		ask(s, now_us);
+	else if (s->sm.item_waits && !s->sm.asking && now_us >= s->asked_us + ACK_AGAIN_US)
+		ask(s, now_us);
+	if (!s->sm.item_waits) {
+		s->item_us = 0;
+		return;
+	}
+	if (!s->item_us)
+		s->item_us = now_us;
+	/* Nothing is heard while nothing is read. */
+	if (s->deaf)
+		return;
+	if (now_us >= later(s->item_us, s->heard_us) + ACK_ANSWER_US)
+		stream_fail(s, FAILURE_LOST, "", "the server stopped answering");
+	else if (now_us >= s->item_us + ACK_PROGRESS_US)
+		stream_fail(s, FAILURE_LOST, "", "the server does not acknowledge what we send");
 }
 
 static void turn_records(struct stream *s)
@@ -64,32 +122,23 @@ static void turn_records(struct stream *s)
 		r.idle.n = s->named = s->sm.in;
 		stream_emit(s, &r);
 	}
-	if (sm_grant_low(&s->sm) && s->sm.out != s->sent_told) {
+	if (sm_grant_low(&s->sm) && s->sm.numbered != s->sent_told) {
 		link_record_init(&r, LINK_SENT);
-		r.sent.n = s->sent_told = s->sm.out;
+		r.sent.n = s->sent_told = s->sm.numbered;
 		stream_emit(s, &r);
 	}
 }
 
 void stream_gate(struct stream *s)
 {
-	transport_pause(s->transport, sm_full(&s->sm) || link_queued(s->link) > LINK_QUEUED_MAX ||
-					      transport_queued(s->transport) > OUT_MAX);
-}
+	bool deaf = sm_full(&s->sm) || link_queued(s->link) > LINK_QUEUED_MAX ||
+		    transport_queued(s->transport) > OUT_MAX;
 
-/* A byte in answer is all we want to know. */
-static void probe(struct stream *s, int64_t now_us)
-{
-	_cleanup_(freep) char *id = NULL;
-
-	s->probed_us = now_us;
-	if (s->sm.counts_out) {
-		sm_requested(&s->sm);
-		stream_write(s, "<r xmlns='" NS_SM "'/>");
-		return;
-	}
-	id = iq_new_id(s->iqs);
-	stream_writef(s, "<iq type='get' id='%s'><ping xmlns='" NS_PING "'/></iq>", id);
+	/* What the server said meanwhile is still to be read. */
+	if (s->deaf && !deaf)
+		s->heard_us = clock_boot_us();
+	s->deaf = deaf;
+	transport_pause(s->transport, deaf);
 }
 
 static void turn_liveness(struct stream *s, int64_t now_us)
@@ -97,7 +146,7 @@ static void turn_liveness(struct stream *s, int64_t now_us)
 	if (s->probed_us && now_us >= s->probed_us + PROBE_ANSWER_US)
 		stream_fail(s, FAILURE_LOST, "", "the server stopped answering");
 	else if (!s->probed_us && now_us >= s->heard_us + IDLE_PROBE_US)
-		probe(s, now_us);
+		ask(s, s->probed_us = now_us);
 }
 
 static void sooner(int64_t *at, int64_t other)
@@ -112,6 +161,11 @@ static void turn_timer(struct stream *s, int64_t iq_us)
 
 	sooner(&at, iq_us);
 	sooner(&at, s->ack_owed_us ? s->ack_owed_us + ACK_AFTER_US : 0);
+	if (s->item_us) {
+		sooner(&at, later(s->item_us, s->heard_us) + ACK_ANSWER_US);
+		sooner(&at, s->item_us + ACK_PROGRESS_US);
+		sooner(&at, s->sm.asking ? 0 : s->asked_us + ACK_AGAIN_US);
+	}
 	/* Hearing something puts the probe off; the timer may then come early and is set again. */
 	if (s->timer_us && s->timer_us <= at)
 		return;
@@ -126,9 +180,10 @@ void stream_turn(struct stream *s)
 
 	if (!stream_is_online(s))
 		return;
-	send_waiting(s);
+	outgoing_run(s->outgoing);
 	iq_us = iq_expire(s->iqs, now_us);
 	turn_acks(s, now_us);
+	turn_items(s, now_us);
 	turn_records(s);
 	turn_liveness(s, now_us);
 	if (stream_is_over(s))
@@ -144,18 +199,4 @@ int stream_on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, vo
 	s->timer_us = 0;
 	stream_turn(s);
 	return 0;
-}
-
-void stream_forget_waiting(struct stream *s)
-{
-	struct waiting *next;
-
-	for (struct waiting *w = s->waiting; w; w = next) {
-		next = w->next;
-		free(w->xml);
-		free(w);
-	}
-	s->waiting = NULL;
-	s->last_waiting = &s->waiting;
-	s->n_waiting = 0;
 }

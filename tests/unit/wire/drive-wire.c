@@ -3,8 +3,9 @@
  * key=value arguments, prints each record as one line, and reads commands from stdin:
  *
  *   query N back|forward MAX [CURSOR]   meta N   commit N   grant N   stop   final   kill
+ *   any record to the wire: its name and field=value, separated by tabs; \\n in a value is a newline
  *
- *   drive-wire .../varve-wire jid=a@chat.test password=x host=127.0.0.1 port=21000 ca=ca.crt [commit=auto] [ahead=0] ...
+ *   drive-wire .../varve-wire jid=a@chat.test password=x host=127.0.0.1 port=21000 ca=ca.crt [commit=auto] [go=auto] [ahead=0] ...
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +30,7 @@ struct drive {
 	struct link *link;
 	pid_t pid;
 	bool auto_commit;
+	bool auto_go;
 	uint32_t committed;
 	uint32_t grant_ahead;
 };
@@ -71,6 +73,16 @@ static uint32_t number_of(const struct link_record *r)
 		return r->roster.n;
 	case LINK_IDLE:
 		return r->idle.n;
+	case LINK_RESULT:
+		return r->result.n;
+	case LINK_PRESENCE:
+		return r->presence.n;
+	case LINK_TYPING:
+		return r->typing.n;
+	case LINK_BLOCKED:
+		return r->blocked.n;
+	case LINK_READ:
+		return r->read.n;
 	default:
 		return 0;
 	}
@@ -94,6 +106,11 @@ static void on_record(void *userdata, const struct link_record *r)
 		answer.grant.n = r->sent.n + d->grant_ahead;
 		link_send(d->link, &answer);
 	}
+	if (d->auto_go && r->kind == LINK_NUMBERED) {
+		link_record_init(&answer, LINK_GO);
+		answer.go.n = r->numbered.n;
+		link_send(d->link, &answer);
+	}
 	if (d->auto_commit && number_of(r) && number_of(r) != d->committed) {
 		link_record_init(&answer, LINK_COMMITTED);
 		answer.committed.n = d->committed = number_of(r);
@@ -107,6 +124,70 @@ static void on_gone(void *userdata, const char *why)
 
 	printf("GONE why=\"%s\"\n", why);
 	sd_event_exit(d->event, 0);
+}
+
+#define PUT_STR(name) v->name = value;
+#define PUT_U32(name) v->name = (uint32_t)strtoul(value, NULL, 10);
+#define PUT_U64(name) v->name = strtoull(value, NULL, 10);
+#define PUT_I64(name) v->name = strtoll(value, NULL, 10);
+#define PUT_BOOL(name) v->name = *value == '1';
+#define PUT(type, name, max)                                                                                         \
+	if (strcmp(key, #name) == 0) {                                                                               \
+		PUT_##type(name) return true;                                                                        \
+	}
+#define PUT_CASE(NAME, name, tag, fields, dir)                                                                       \
+	case LINK_##NAME: {                                                                                          \
+		struct tag *v _unused_ = &r->name;                                                                   \
+		fields(PUT) break;                                                                                   \
+	}
+
+static bool put(struct link_record *r, const char *key, const char *value)
+{
+	switch (r->kind) {
+		LINK_VOCABULARY(PUT_CASE)
+	case LINK_KINDS:
+		break;
+	}
+	return false;
+}
+
+static void unescape(char *value)
+{
+	char *out = value;
+
+	for (; *value; value++)
+		if (value[0] == '\\' && value[1] == 'n') {
+			*out++ = '\n';
+			value++;
+		} else {
+			*out++ = *value;
+		}
+	*out = '\0';
+}
+
+/* NAME<tab>field=value<tab>... */
+static bool any_record(struct drive *d, char *line)
+{
+	char *rest = NULL, *word = strtok_r(line, "\t", &rest);
+	struct link_record r;
+	int kind = 0;
+
+	while (kind < LINK_KINDS && strcmp(link_kind_name((enum link_kind)kind), str_or_empty(word)) != 0)
+		kind++;
+	if (kind == LINK_KINDS)
+		return false;
+	link_record_init(&r, (enum link_kind)kind);
+	while ((word = strtok_r(NULL, "\t", &rest))) {
+		char *eq = strchr(word, '=');
+
+		if (!eq)
+			return false;
+		*eq = '\0';
+		unescape(eq + 1);
+		if (!put(&r, word, eq + 1))
+			return false;
+	}
+	return link_send(d->link, &r) >= 0;
 }
 
 static void command(struct drive *d, char *line)
@@ -137,7 +218,8 @@ static void command(struct drive *d, char *line)
 		kill(d->pid, SIGKILL);
 		return;
 	} else {
-		fprintf(stderr, "drive-wire: not a command: %s", line);
+		if (!any_record(d, line))
+			fprintf(stderr, "drive-wire: not a command: %s\n", line);
 		return;
 	}
 	link_send(d->link, &r);
@@ -205,6 +287,8 @@ static void start_field(struct link_start *start, struct drive *d, const char *k
 		start->ca_pem = read_file(value);
 	else if (strcmp(key, "commit") == 0)
 		d->auto_commit = true;
+	else if (strcmp(key, "go") == 0)
+		d->auto_go = true;
 	else if (strcmp(key, "ahead") == 0)
 		d->grant_ahead = number;
 	for (uint32_t i = 0; i < ARRAY_SIZE(modes); i++)

@@ -3,6 +3,25 @@
 #include "wire/limits.h"
 #include "wire/sm.h"
 
+/* One stanza that is no item: numbered and written at once. */
+static uint32_t send_one(struct sm *sm)
+{
+	uint32_t n = sm_number(sm, false);
+
+	sm_wrote(sm, n, false);
+	return n;
+}
+
+static uint32_t send_item(struct sm *sm)
+{
+	uint32_t n = sm_number(sm, true);
+
+	sm_go(sm, n);
+	assert_true(sm_may_write(sm, n));
+	sm_wrote(sm, n, true);
+	return n;
+}
+
 TEST(D1_counters_wrap_at_2_to_the_32)
 {
 	struct sm sm = { 0 };
@@ -15,8 +34,8 @@ TEST(D1_counters_wrap_at_2_to_the_32)
 	assert_int_equal(sm_received(&sm), 1);
 	assert_int_equal(sm_received(&sm), 2);
 	for (uint32_t n = UINT32_MAX; n != 3; n++) {
-		assert_true(sm_may_send(&sm));
-		assert_int_equal(sm_sent(&sm), n);
+		assert_true(sm_may_number(&sm));
+		assert_int_equal(send_one(&sm), n);
 	}
 	/* then h goes on over the wrap, and acks release exactly what they name */
 	sm_committed(&sm, 0);
@@ -40,8 +59,8 @@ TEST(D2_the_first_stanza_is_number_1)
 	struct sm sm = { 0 };
 
 	sm_enable(&sm, 10);
-	assert_int_equal(sm_sent(&sm), 1);
-	assert_int_equal(sm_sent(&sm), 2);
+	assert_int_equal(send_one(&sm), 1);
+	assert_int_equal(send_one(&sm), 2);
 	assert_int_equal(sm_acked(&sm, 1), 0);
 	assert_int_equal(sm.acked, 1);
 	assert_int_equal(sm.out - sm.acked, 1);
@@ -52,13 +71,13 @@ TEST(D6_inbound_counts_from_enabled_and_outbound_from_enable)
 	struct sm sm = { 0 };
 
 	assert_int_equal(sm_received(&sm), 0);
-	assert_int_equal(sm_sent(&sm), 0);
+	assert_int_equal(send_one(&sm), 0);
 	sm_enable(&sm, 10);
-	assert_int_equal(sm_sent(&sm), 1);
+	assert_int_equal(send_one(&sm), 1);
 	assert_int_equal(sm_received(&sm), 0);
 	sm_enabled(&sm);
 	assert_int_equal(sm_received(&sm), 1);
-	assert_int_equal(sm_sent(&sm), 2);
+	assert_int_equal(send_one(&sm), 2);
 }
 
 TEST(D7_resumed_keeps_the_inbound_count)
@@ -69,7 +88,7 @@ TEST(D7_resumed_keeps_the_inbound_count)
 	assert_int_equal(sm_tell(&sm), 41);
 	assert_int_equal(sm_received(&sm), 42);
 	/* what the server did not see died with the old stream: on from its h */
-	assert_int_equal(sm_sent(&sm), 6);
+	assert_int_equal(send_one(&sm), 6);
 }
 
 TEST(D8_resumed_with_more_than_was_ever_sent_is_refused)
@@ -119,14 +138,14 @@ TEST(stanzas_wait_for_the_grant)
 {
 	struct sm sm = { 0 };
 
-	assert_true(sm_may_send(&sm));
+	assert_true(sm_may_number(&sm));
 	sm_enable(&sm, 1);
-	assert_true(sm_may_send(&sm));
-	sm_sent(&sm);
-	assert_false(sm_may_send(&sm));
+	assert_true(sm_may_number(&sm));
+	send_one(&sm);
+	assert_false(sm_may_number(&sm));
 	assert_true(sm_grant_low(&sm));
 	sm_granted(&sm, 100);
-	assert_true(sm_may_send(&sm));
+	assert_true(sm_may_number(&sm));
 	assert_false(sm_grant_low(&sm));
 	sm_granted(&sm, 2); /* never taken back */
 	assert_int_equal(sm.grant, 100);
@@ -138,9 +157,9 @@ TEST(a_request_is_due_after_so_many_unacknowledged)
 
 	sm_enable(&sm, 1000);
 	for (int i = 0; i < REQUEST_EVERY - 1; i++)
-		sm_sent(&sm);
+		send_one(&sm);
 	assert_false(sm_request_due(&sm));
-	sm_sent(&sm);
+	send_one(&sm);
 	assert_true(sm_request_due(&sm));
 	sm_requested(&sm);
 	assert_false(sm_request_due(&sm));
@@ -161,6 +180,102 @@ TEST(reading_stops_when_too_much_is_uncommitted)
 	assert_false(sm_full(&sm));
 }
 
+TEST(an_item_may_be_written_once_it_may_go_also_over_the_wrap)
+{
+	struct sm sm = { 0 };
+	uint32_t n;
+
+	assert_int_equal(sm_resumed(&sm, 0, UINT32_MAX - 1, 1000, UINT32_MAX - 1), 0);
+	n = sm_number(&sm, true);
+	assert_int_equal(n, UINT32_MAX);
+	assert_int_equal(sm_number(&sm, true), 0);
+	assert_int_equal(sm_number(&sm, true), 1);
+	assert_false(sm_may_write(&sm, UINT32_MAX));
+	sm_go(&sm, UINT32_MAX - 5); /* long ago */
+	sm_go(&sm, 2);		    /* never given */
+	assert_false(sm_may_write(&sm, UINT32_MAX));
+	sm_go(&sm, 0);
+	assert_true(sm_may_write(&sm, UINT32_MAX));
+	assert_true(sm_may_write(&sm, 0));
+	assert_false(sm_may_write(&sm, 1));
+	sm_go(&sm, UINT32_MAX); /* older than known: not taken back */
+	assert_true(sm_may_write(&sm, 0));
+	/* an ack covers what was written, not what was numbered */
+	sm_wrote(&sm, UINT32_MAX, true);
+	assert_int_equal(sm_acked(&sm, 0), SM_E_TOO_HIGH);
+	sm_wrote(&sm, 0, true);
+	assert_true(sm.item_waits);
+	assert_int_equal(sm_acked(&sm, UINT32_MAX), 0);
+	assert_true(sm.item_waits);
+	assert_int_equal(sm_acked(&sm, 0), 0);
+	assert_false(sm.item_waits);
+}
+
+TEST(an_item_is_asked_for_at_once_and_only_one_question_is_open)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	send_one(&sm);
+	assert_false(sm_request_due(&sm));
+	send_item(&sm);
+	assert_true(sm_request_due(&sm));
+	sm_requested(&sm);
+	send_item(&sm);
+	for (int i = 0; i < 2 * REQUEST_EVERY; i++)
+		send_one(&sm);
+	assert_false(sm_request_due(&sm));
+	/* the answer to the first question says nothing of the second item */
+	assert_int_equal(sm_acked(&sm, 2), 0);
+	assert_true(sm_request_due(&sm));
+	sm_requested(&sm);
+	assert_int_equal(sm_acked(&sm, 3), 0);
+	assert_false(sm.item_waits);
+}
+
+TEST(an_answer_that_leaves_an_item_out_does_not_start_a_loop)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	send_item(&sm);
+	sm_requested(&sm);
+	assert_int_equal(sm_acked(&sm, 0), 0);
+	assert_true(sm.item_waits);
+	assert_false(sm_request_due(&sm));
+}
+
+TEST(while_nothing_counts_items_alone_are_numbered_and_a_ping_acknowledges_them)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	send_one(&sm);
+	sm_refused(&sm);
+	assert_int_equal(send_one(&sm), 0);
+	assert_int_equal(send_item(&sm), 1);
+	assert_int_equal(send_one(&sm), 0);
+	assert_int_equal(send_item(&sm), 2);
+	assert_true(sm_request_due(&sm));
+	sm_requested(&sm);
+	assert_int_equal(send_item(&sm), 3);
+	assert_int_equal(sm_acked(&sm, 1), SM_E_TOO_HIGH); /* an <a/> has no place here */
+	sm_pong(&sm, 4);				   /* of nothing that was asked */
+	assert_int_equal(sm.acked, 0);
+	sm_pong(&sm, 2);
+	assert_int_equal(sm.acked, 2);
+	assert_true(sm.item_waits);
+	assert_true(sm_request_due(&sm));
+	sm_requested(&sm);
+	sm_pong(&sm, 3);
+	assert_false(sm.item_waits);
+	/* and where stanzas count, no pong does */
+	sm_enable(&sm, 10);
+	send_item(&sm);
+	sm_pong(&sm, 1);
+	assert_int_equal(sm.acked, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +288,10 @@ int main(void)
 		RUN(D13_an_ack_is_due_after_so_many_commits),
 		RUN(stanzas_wait_for_the_grant),
 		RUN(a_request_is_due_after_so_many_unacknowledged),
+		RUN(an_item_may_be_written_once_it_may_go_also_over_the_wrap),
+		RUN(an_item_is_asked_for_at_once_and_only_one_question_is_open),
+		RUN(an_answer_that_leaves_an_item_out_does_not_start_a_loop),
+		RUN(while_nothing_counts_items_alone_are_numbered_and_a_ping_acknowledges_them),
 		RUN(reading_stops_when_too_much_is_uncommitted),
 	};
 

@@ -1,0 +1,240 @@
+#include "wire/compose.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "core/jid.h"
+#include "core/stamp.h"
+#include "core/text.h"
+#include "wire/limits.h"
+#include "wire/ns.h"
+
+struct out {
+	struct buf xml;
+	bool bad; /* something in it is no XML */
+};
+
+/* What XML 1.0 has no place for, even as a reference; U+FFFE and U+FFFF are EF BF BE and EF BF BF. */
+static bool is_forbidden(const char *s)
+{
+	const unsigned char *c = (const unsigned char *)s;
+
+	if (*c < 0x20)
+		return *c != '\t' && *c != '\n' && *c != '\r';
+	return c[0] == 0xef && c[1] == 0xbf && (c[2] == 0xbe || c[2] == 0xbf);
+}
+
+/* A parser turns \r\n into \n, and any of them in an attribute into a space: as references they stay (XML 1.0, 2.11). */
+static void add_escaped(struct out *o, const char *s, bool attribute)
+{
+	size_t plain;
+
+	o->bad |= !text_is_utf8(s);
+	for (; *s; s += plain) {
+		plain = 0;
+		while (s[plain] && !strchr("&<>'\"\t\n\r", s[plain]) && !is_forbidden(s + plain))
+			plain++;
+		buf_add(&o->xml, s, plain);
+		if (!s[plain])
+			return;
+		if (is_forbidden(s + plain))
+			o->bad = true;
+		else if (s[plain] == '\r' || (attribute && (s[plain] == '\n' || s[plain] == '\t')))
+			buf_addf(&o->xml, "&#%d;", s[plain]);
+		else
+			buf_add_xml(&o->xml, (const char[]){ s[plain], '\0' });
+		plain++;
+	}
+}
+
+static void add(struct out *o, const char *xml)
+{
+	buf_adds(&o->xml, xml);
+}
+
+static void add_attr(struct out *o, const char *name, const char *value)
+{
+	buf_addf(&o->xml, " %s='", name);
+	add_escaped(o, value, true);
+	add(o, "'");
+}
+
+/* <name xmlns='ns' id='${id}'/> */
+static void add_pointer(struct out *o, const char *name, const char *ns, const char *id)
+{
+	buf_addf(&o->xml, "<%s xmlns='%s'", name, ns);
+	add_attr(o, "id", id);
+	add(o, "/>");
+}
+
+static void add_body(struct out *o, const char *body)
+{
+	add(o, "<body>");
+	add_escaped(o, body, false);
+	add(o, "</body>");
+}
+
+static void add_delay(struct out *o, int64_t us)
+{
+	char stamp[STAMP_SIZE];
+
+	/* Without from: it is our own word, and readers trust only a server's (XEP-0203 section 5). */
+	if (us)
+		buf_addf(&o->xml, "<delay xmlns='" NS_DELAY "' stamp='%s'/>", stamp_format(us, stamp));
+}
+
+static void add_text(struct out *o, const struct link_send *s)
+{
+	add_body(o, s->body);
+	if (s->kind == OUT_CORRECTION)
+		add_pointer(o, "replace", NS_CORRECT, s->target_id);
+	if (*s->reply_id) {
+		add(o, "<reply xmlns='" NS_REPLY "'");
+		if (*s->reply_jid)
+			add_attr(o, "to", s->reply_jid);
+		add_attr(o, "id", s->reply_id);
+		add(o, "/>");
+	}
+	add_pointer(o, "origin-id", NS_SID, s->id);
+	add(o, "<request xmlns='" NS_RECEIPTS "'/><markable xmlns='" NS_MARKERS "'/><active xmlns='" NS_CHATSTATES "'/>");
+}
+
+static void add_retraction(struct out *o, const struct link_send *s)
+{
+	add_pointer(o, "retract", NS_RETRACT, s->target_id);
+	add(o, "<fallback xmlns='" NS_FALLBACK "' for='" NS_RETRACT "'/>");
+	/* Word for word XEP-0424 section 3. */
+	add_body(o, "/me retracted a previous message, but it's unsupported by your client.");
+	add_pointer(o, "origin-id", NS_SID, s->id);
+	add(o, "<store xmlns='" NS_HINTS "'/>");
+}
+
+/* One of ${len} bytes at ${s}, and not before it: XEP-0444 section 4 forbids the same twice. */
+static bool is_first(const char *all, const char *s, size_t len)
+{
+	for (const char *p = all; p < s; p += strcspn(p, "\n") + 1)
+		if (strcspn(p, "\n") == len && memcmp(p, s, len) == 0)
+			return false;
+	return true;
+}
+
+static void add_reaction(struct out *o, const struct link_send *s)
+{
+	add(o, "<reactions xmlns='" NS_REACTIONS "'");
+	add_attr(o, "id", s->target_id);
+	add(o, ">");
+	for (const char *p = s->text; *p; p += strspn(p, "\n")) {
+		size_t len = strcspn(p, "\n");
+		_cleanup_(freep) char *emoji = xstrndup(p, len);
+
+		if (len && is_first(s->text, p, len)) {
+			add(o, "<reaction>");
+			add_escaped(o, emoji, false);
+			add(o, "</reaction>");
+		}
+		p += len;
+	}
+	add(o, "</reactions>");
+	add_pointer(o, "origin-id", NS_SID, s->id);
+	add(o, "<store xmlns='" NS_HINTS "'/>");
+}
+
+static void add_message(struct out *o, const struct link_send *s)
+{
+	add(o, "<message type='chat'");
+	add_attr(o, "to", s->to);
+	add_attr(o, "id", s->id);
+	add(o, ">");
+	switch ((enum out_kind)s->kind) {
+	case OUT_TEXT:
+	case OUT_CORRECTION:
+		add_text(o, s);
+		break;
+	case OUT_RETRACTION:
+		add_retraction(o, s);
+		break;
+	case OUT_REACTION:
+		add_reaction(o, s);
+		break;
+	case OUT_RECEIPT:
+		/*
+		 * XEP-0184 section 7 would have nothing else in it. But ejabberd keeps a stanza without a body for
+		 * somebody who is offline only with the hint (XEP-0334), and then it would never be known.
+		 */
+		add_pointer(o, "received", NS_RECEIPTS, s->target_id);
+		add(o, "<store xmlns='" NS_HINTS "'/>");
+		break;
+	case OUT_MARKER:
+		add_pointer(o, "displayed", NS_MARKERS, s->target_id);
+		add(o, "<store xmlns='" NS_HINTS "'/>");
+		break;
+	case OUT_READ:
+	case OUT_KINDS:
+		break;
+	}
+	add_delay(o, s->delay_us);
+	add(o, "</message>");
+}
+
+#define FIELD(var, value) "<field var='pubsub#" var "'><value>" value "</value></field>"
+#define FORM(type, fields)                                                                     \
+	"<x xmlns='" NS_DATA "' type='submit'><field var='FORM_TYPE' type='hidden'><value>" type \
+	"</value></field>" fields "</x>"
+/* XEP-0490 section 4.2: nobody but our own devices may read it. */
+#define MDS_FIELDS                                                                       \
+	FIELD("persist_items", "true") FIELD("max_items", "max")                         \
+	FIELD("send_last_published_item", "never") FIELD("access_model", "whitelist")
+
+static void add_read(struct out *o, const struct link_send *s, const char *own_bare)
+{
+	add(o, "<iq type='set'");
+	add_attr(o, "id", s->id);
+	add(o, "><pubsub xmlns='" NS_PUBSUB "'><publish node='" NS_MDS "'><item");
+	add_attr(o, "id", s->to);
+	add(o, "><displayed xmlns='" NS_MDS "'><stanza-id xmlns='" NS_SID "'");
+	add_attr(o, "by", own_bare);
+	add_attr(o, "id", s->target_id);
+	add(o, "/></displayed></item></publish><publish-options>"
+	       FORM(NS_PUBSUB "#publish-options", MDS_FIELDS) "</publish-options></pubsub></iq>");
+}
+
+/* NULL, or which RFC 6120 condition it is that this has to be refused for; *ret_text. */
+static const char *problem(const struct link_send *s, const struct out *o, const char **ret_text)
+{
+	bool points = s->kind != OUT_TEXT;
+
+	*ret_text = "not a kind of message that can be sent";
+	if (s->kind >= OUT_KINDS)
+		return "bad-request";
+	*ret_text = "the address is not valid";
+	if (!jid_is_valid(s->to))
+		return "jid-malformed";
+	*ret_text = "it has no id, or does not say which message it is about";
+	if (!*s->id || (points && !*s->target_id))
+		return "bad-request";
+	*ret_text = "it holds characters that XMPP cannot carry";
+	if (o->bad)
+		return "not-acceptable";
+	*ret_text = "it is too long for the server to take";
+	if (o->xml.len > SEND_MAX)
+		return "policy-violation";
+	return NULL;
+}
+
+int compose_send(const struct link_send *send, const char *own_bare, char **ret, const char **ret_condition,
+		 const char **ret_text)
+{
+	struct out o = { .bad = false };
+
+	if (send->kind == OUT_READ)
+		add_read(&o, send, own_bare);
+	else
+		add_message(&o, send);
+	*ret_condition = problem(send, &o, ret_text);
+	if (*ret_condition) {
+		buf_deinit(&o.xml);
+		return COMPOSE_E_UNSENDABLE;
+	}
+	*ret = buf_steal(&o.xml);
+	return 0;
+}

@@ -1,0 +1,127 @@
+#include "wire/outgoing.h"
+
+#include "link/vocab.h"
+#include "wire/limits.h"
+
+struct waiting {
+	struct waiting *next;
+	char *xml; /* NULL: withdrawn, and nothing in its place */
+	bool held; /* not before GO */
+	bool numbered;
+	uint64_t item;
+	uint32_t n; /* 0 for what is not counted */
+};
+
+struct outgoing {
+	struct sm *sm;
+	struct outgoing_ops ops;
+	struct waiting *first, **last;
+	struct waiting *unnumbered; /* the first that has no number yet, NULL: all have */
+	size_t n_stanzas, n_items;
+};
+
+struct outgoing *outgoing_new(struct sm *sm, const struct outgoing_ops *ops)
+{
+	struct outgoing *o = xnew(struct outgoing);
+
+	o->sm = sm;
+	o->ops = *ops;
+	o->last = &o->first;
+	return o;
+}
+
+static void take_first(struct outgoing *o)
+{
+	struct waiting *w = o->first;
+
+	o->first = w->next;
+	if (!o->first)
+		o->last = &o->first;
+	if (w->held)
+		o->n_items--;
+	else
+		o->n_stanzas--;
+	free(w->xml);
+	free(w);
+}
+
+struct outgoing *outgoing_free(struct outgoing *o)
+{
+	if (!o)
+		return NULL;
+	while (o->first)
+		take_first(o);
+	free(o);
+	return NULL;
+}
+
+static void add(struct outgoing *o, const char *xml, bool held, uint64_t item)
+{
+	struct waiting *w = xnew(struct waiting);
+
+	w->xml = xstrdup(xml);
+	w->held = held;
+	w->item = item;
+	*o->last = w;
+	o->last = &w->next;
+	if (!o->unnumbered)
+		o->unnumbered = w;
+	outgoing_run(o);
+}
+
+int outgoing_stanza(struct outgoing *o, const char *xml)
+{
+	if (o->n_stanzas >= WAITING_MAX)
+		return OUTGOING_E_FULL;
+	o->n_stanzas++;
+	add(o, xml, false, 0);
+	return 0;
+}
+
+int outgoing_item(struct outgoing *o, uint64_t item, const char *xml)
+{
+	if (o->n_items >= LINK_SENDS_MAX)
+		return OUTGOING_E_FULL;
+	o->n_items++;
+	add(o, xml, true, item);
+	return 0;
+}
+
+bool outgoing_withdraw(struct outgoing *o, uint32_t n, const char *instead)
+{
+	struct waiting *w = o->first;
+
+	while (w && !(w->held && w->numbered && w->n == n))
+		w = w->next;
+	if (!w)
+		return false;
+	free(w->xml);
+	w->xml = o->sm->counts_out ? xstrdup(instead) : NULL;
+	return true;
+}
+
+static void number(struct outgoing *o)
+{
+	while (o->unnumbered && sm_may_number(o->sm)) {
+		struct waiting *w = o->unnumbered;
+
+		o->unnumbered = w->next;
+		w->n = sm_number(o->sm, w->held);
+		w->numbered = true;
+		if (w->held)
+			o->ops.numbered(o->ops.userdata, w->item, w->n);
+	}
+}
+
+void outgoing_run(struct outgoing *o)
+{
+	number(o);
+	while (o->first && o->first->numbered && (!o->first->held || sm_may_write(o->sm, o->first->n))) {
+		struct waiting *w = o->first;
+
+		sm_wrote(o->sm, w->n, w->held);
+		if (w->xml)
+			o->ops.write(o->ops.userdata, w->xml);
+		take_first(o);
+	}
+}
