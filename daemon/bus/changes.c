@@ -174,6 +174,25 @@ static int check_position(struct store *s, int64_t account, const char *epoch, u
 	return 0;
 }
 
+/* The reading of ${account} from 0 that stands at ${since}; NULL if there is none. A new one for ${since} 0. */
+static struct changes_run *find_run(struct changes_runs *all, int64_t account, uint64_t since)
+{
+	struct changes_run *oldest = &all->runs[0];
+
+	for (size_t i = 0; i < CHANGES_RUNS_MAX; i++) {
+		struct changes_run *run = &all->runs[i];
+
+		if (since && run->account == account && run->next == since)
+			return run;
+		if (run->used < oldest->used)
+			oldest = run;
+	}
+	if (since)
+		return NULL;
+	*oldest = (struct changes_run){ .account = account };
+	return oldest;
+}
+
 int changes_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	static const struct changes_fns fns = { on_message, on_conversation, on_contact, on_removed };
@@ -182,7 +201,8 @@ int changes_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	struct conn *c = userdata;
 	struct store *s = hub_store(conn_hub(c));
 	int64_t account = tree_call_account(m);
-	uint64_t since, next = 0;
+	uint64_t since, next = 0, seq, oldest;
+	struct changes_run *run;
 	const char *epoch;
 	uint32_t limit;
 	bool more = false;
@@ -196,13 +216,24 @@ int changes_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	r = begin_parts(&ch, conn_bus(c));
 	if (r < 0)
 		return r;
-	r = read_changes(s, account, since, limit, &fns, &ch, &next, &more);
+	run = find_run(conn_runs(c), account, since);
+	if (run && !since) {
+		r = read_seq(s, account, &seq, &oldest);
+		if (r < 0)
+			return error_from_store(error, r);
+		run->begun = seq;
+	}
+	r = read_changes(s, account, since, run ? run->begun : 0, limit, &fns, &ch, &next, &more);
 	if (r == READ_E_TOO_OLD)
 		return error_set(error, VARVE_ERROR_CHANGES_TOO_OLD,
 				 "the feed does not reach back to %llu: drop what you hold and read again",
 				 (unsigned long long)since);
 	if (r != 0)
 		return error_from_store(error, r < 0 ? r : -EIO);
+	if (run) {
+		run->next = next;
+		run->used = ++conn_runs(c)->clock;
+	}
 	if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
 	    (r = sd_bus_message_append(reply, "tb", next, more)) < 0 ||
 	    (r = copy_parts(&ch, reply)) < 0)

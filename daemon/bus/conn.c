@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "bus/changes.h"
 #include "bus/errors.h"
 #include "bus/later.h"
 #include "bus/match.h"
@@ -38,6 +39,7 @@ struct conn {
 	bool running_deferred;
 	size_t queued_bytes;
 	struct later *laters;
+	struct changes_runs runs;
 
 	int64_t born_us, moved_us;
 	uint64_t seen_queue;
@@ -67,6 +69,11 @@ const char *conn_name(const struct conn *c)
 struct matches *conn_matches(struct conn *c)
 {
 	return c->matches;
+}
+
+struct changes_runs *conn_runs(struct conn *c)
+{
+	return &c->runs;
 }
 
 struct later **conn_laters(struct conn *c)

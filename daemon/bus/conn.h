@@ -19,6 +19,7 @@
 #include "sync/hub.h"
 
 struct conn;
+struct changes_runs;
 
 /* What a connection may hold of us (facts/ipc.md section 2.1). */
 #define CONN_QUEUE_STOP 64		     /* queued messages: stop reading and answering above */
@@ -63,6 +64,8 @@ bool conn_hello(struct conn *c);
 struct matches *conn_matches(struct conn *c);
 /* Head of the list that bus/later.c keeps. */
 struct later **conn_laters(struct conn *c);
+/* For bus/changes.c. */
+struct changes_runs *conn_runs(struct conn *c);
 
 /*
  * To be called first by every handler whose answer may be big: true if the connection has to take its queue first;

@@ -141,8 +141,8 @@ static int merge_all(struct merge *m, uint32_t limit, const struct changes_fns *
 	}
 }
 
-int read_changes(struct store *s, int64_t account, uint64_t since, uint32_t limit, const struct changes_fns *fns,
-		 void *userdata, uint64_t *ret_next, bool *ret_more)
+int read_changes(struct store *s, int64_t account, uint64_t since, uint64_t begun, uint32_t limit,
+		 const struct changes_fns *fns, void *userdata, uint64_t *ret_next, bool *ret_more)
 {
 	_cleanup_(merge_deinit) struct merge m = { .s = s, .account = account };
 	uint64_t seq, oldest, next = since;
@@ -152,7 +152,7 @@ int read_changes(struct store *s, int64_t account, uint64_t since, uint32_t limi
 	r = read_seq(s, account, &seq, &oldest);
 	if (r < 0)
 		return err_trace(r);
-	if (since > seq || (since && since < oldest))
+	if (since > seq || (since && (begun > since ? begun : since) < oldest))
 		return READ_E_TOO_OLD;
 	if (limit == 0 || limit > READ_ROWS_MAX)
 		limit = READ_ROWS_MAX;

@@ -117,11 +117,12 @@ enum { READ_E_TOO_OLD = 3 };
 /*
  * Rows with mod > since, in mod order, at most ${limit} (0 = READ_ROWS_MAX, which is also the most) and some
  * READ_BYTES_MAX; each once, in its latest state. *ret_next: go on from there; *ret_more: there is more now.
- * ${since} 0 is always answered: who has nothing needs no tombstones. READ_E_TOO_OLD: tombstones since then are gone,
- * or ${since} is not of this epoch.
+ * ${since} 0 is always answered: who has nothing needs no tombstones. The same goes for who goes on from there: ${begun}
+ * is the feed's end when its reading from 0 began (0 = it did not), and only what was removed since then matters to it.
+ * READ_E_TOO_OLD: tombstones since then are gone, or ${since} is not of this epoch.
  */
-int read_changes(struct store *s, int64_t account, uint64_t since, uint32_t limit, const struct changes_fns *fns,
-		 void *userdata, uint64_t *ret_next, bool *ret_more);
+int read_changes(struct store *s, int64_t account, uint64_t since, uint64_t begun, uint32_t limit,
+		 const struct changes_fns *fns, void *userdata, uint64_t *ret_next, bool *ret_more);
 int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest);
 
 /* Display stamps of the messages with these archive ids, 0 if unknown: for showing gaps. */

@@ -616,7 +616,7 @@ static int roster_size(struct sim *s)
 	int n = 0;
 
 	while (more)
-		assert_int_equal(read_changes(s->store, s->account.id, next, 500, &fns, &n, &next, &more), 0);
+		assert_int_equal(read_changes(s->store, s->account.id, next, 0, 500, &fns, &n, &next, &more), 0);
 	return n;
 }
 

@@ -18,6 +18,7 @@ struct mirror {
 	size_t n;
 	char contacts[MIRROR_MAX][24];
 	size_t n_contacts;
+	uint64_t begun;
 	uint64_t last_mod; /* of this pull: ascending */
 	size_t seen;	   /* rows in this pull */
 	int conversations;
@@ -95,7 +96,7 @@ static int pull(struct fx *fx, struct mirror *m, uint32_t limit, bool *more)
 
 	m->last_mod = m->since;
 	m->seen = 0;
-	r = read_changes(fx->s, fx->account, m->since, limit, &fns, m, &next, more);
+	r = read_changes(fx->s, fx->account, m->since, m->begun, limit, &fns, m, &next, more);
 	if (r == 0) {
 		assert_true(limit == 0 || m->seen <= limit);
 		assert_true(next >= m->since);
@@ -255,6 +256,37 @@ TEST(who_slept_too_long_is_told)
 	free(m);
 }
 
+/* A reading from 0 in several pages, with expired tombstones above where it stands: it needs none of them. */
+TEST(who_reads_from_the_beginning_comes_to_the_end)
+{
+	struct fx *fx = *state;
+	struct mirror *m = xnew(struct mirror);
+	uint64_t oldest;
+	char jid[16];
+	bool more;
+
+	fx->s->limits.tombstones = 1;
+	for (int i = 0; i < 4; i++)
+		put_live(fx, text_in("", "tea"), false);
+	for (int i = 0; i < 5; i++) {
+		snprintf(jid, sizeof(jid), "c%d@x", i);
+		put_contact(fx, jid, "both");
+		put_contact(fx, jid, "remove");
+	}
+	assert_int_equal(read_seq(fx->s, fx->account, &m->begun, &oldest), 0);
+	assert_int_equal(pull(fx, m, 2, &more), 0);
+	assert_true(m->since < oldest);
+	assert_int_equal(pull(fx, m, 2, &more), 0);
+	/* What is removed while it reads does matter, once it is forgotten. */
+	put_contact(fx, "d@x", "both");
+	put_contact(fx, "d@x", "remove");
+	assert_int_equal(pull(fx, m, 1, &more), 0);
+	put_contact(fx, "e@x", "both");
+	put_contact(fx, "e@x", "remove");
+	assert_int_equal(pull(fx, m, 1, &more), READ_E_TOO_OLD);
+	free(m);
+}
+
 TEST(a_pull_is_limited_in_bytes)
 {
 	struct fx *fx = *state;
@@ -279,6 +311,7 @@ int main(void)
 		RUN(who_follows_misses_nothing_and_gets_nothing_twice),
 		RUN(what_is_gone_leaves_a_tombstone_until_it_is_back),
 		RUN(who_slept_too_long_is_told),
+		RUN(who_reads_from_the_beginning_comes_to_the_end),
 		RUN(a_pull_is_limited_in_bytes),
 	};
 
