@@ -5,6 +5,9 @@
  *   seed N            N archive messages of 30 contacts, oldest 2 years ago, with a gap after the first third
  *   live JID TEXT     one message from JID now
  *   flood N           N live messages, a transaction and a doorbell each
+ *   chance P SEED N   N random events with ids that begin with P (chance.h), a transaction and a doorbell each
+ *   tombstones N      that many are kept
+ *   backup FILE       a whole one: FILE and FILE.keys
  *   state NAME        the account's state
  *   sync N            N changes of progress
  *   archive NAME      the archive is ready, locked or failed
@@ -26,9 +29,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "bus/server.h"
+#include "chance.h"
 #include "core/message.h"
 #include "hub-double.h"
 #include "store/archive.h"
+#include "store/copy.h"
+#include "store/db.h"
 #include "vault/vault.h"
 
 #define OWN "me@example.org"
@@ -44,6 +50,8 @@ struct world {
 	struct server *server;
 	int64_t account, archive;
 	unsigned int serial;
+	struct chance chance;
+	char prefix[32];
 };
 
 static void check(int r, const char *what)
@@ -179,6 +187,38 @@ static void finish(struct world *w, const char *name)
 	hub_double_finish(w->hub, r, r == 0 ? NULL : "as the test wants");
 }
 
+static void chance(struct world *w, const char *prefix, uint64_t seed, unsigned long n)
+{
+	struct chance *c = &w->chance;
+
+	if (strcmp(prefix, w->prefix) != 0) {
+		snprintf(w->prefix, sizeof(w->prefix), "%s", prefix);
+		check(archive_id(w->store, w->account, "", &w->archive), "archive");
+		*c = (struct chance){ .s = w->store, .account = w->account, .archive = w->archive, .own = OWN,
+				      .prefix = w->prefix };
+	}
+	c->seed = seed;
+	for (unsigned long i = 0; i < n; i++) {
+		chance_write(c);
+		hub_double_tell(w->hub, HUB_FEED, w->account);
+	}
+}
+
+static void backup(struct world *w, const char *path)
+{
+	_cleanup_(vault_next_freep) struct vault_next *next = NULL;
+	_cleanup_(copy_freep) struct copy *c = NULL;
+	int r;
+
+	check(vault_next_at(w->vault, path, &next), "backup keys");
+	check(copy_new(w->store, COPY_BACKUP, path, vault_next_keys(next), &c), "copy");
+	while ((r = copy_step(c, 1000000)) > 0)
+		;
+	check(r, "copy");
+	check(vault_next_write(next), "backup keys");
+	check(copy_keep(c), "backup");
+}
+
 static void command(struct world *w, char *line)
 {
 	char *word = strsep(&line, " ");
@@ -191,6 +231,15 @@ static void command(struct world *w, char *line)
 
 		live(w, from, line);
 	}
+	if (strcmp(word, "chance") == 0) {
+		char *prefix = strsep(&line, " "), *seed = strsep(&line, " ");
+
+		chance(w, prefix, strtoull(seed, NULL, 10), strtoul(line, NULL, 10));
+	}
+	if (strcmp(word, "tombstones") == 0)
+		w->store->limits.tombstones = (uint32_t)n;
+	if (strcmp(word, "backup") == 0)
+		backup(w, line);
 	for (unsigned long i = 0; strcmp(word, "flood") == 0 && i < n; i++)
 		live(w, "contact00@example.net/phone", NULL);
 	if (strcmp(word, "state") == 0)
