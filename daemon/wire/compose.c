@@ -6,6 +6,7 @@
 #include "core/jid.h"
 #include "core/stamp.h"
 #include "core/text.h"
+#include "wire/caps.h"
 #include "wire/limits.h"
 #include "wire/ns.h"
 
@@ -198,27 +199,43 @@ static void add_read(struct out *o, const struct link_send *s, const char *own_b
 	       FORM(NS_PUBSUB "#publish-options", MDS_FIELDS) "</publish-options></pubsub></iq>");
 }
 
-/* NULL, or which RFC 6120 condition it is that this has to be refused for; *ret_text. */
-static const char *problem(const struct link_send *s, const struct out *o, const char **ret_text)
-{
-	bool points = s->kind != OUT_TEXT;
+#define TEXT_BAD "it holds characters that XMPP cannot carry"
+#define TEXT_LONG "it is too long for the server to take"
+#define TEXT_ADDRESS "the address is not valid"
 
+/* NULL, or the RFC 6120 condition for which ${o} must not be sent; *ret_text. */
+static const char *problem(const struct out *o, const char **ret_text)
+{
+	if (o->bad) {
+		*ret_text = TEXT_BAD;
+		return "not-acceptable";
+	}
+	*ret_text = TEXT_LONG;
+	return o->xml.len > SEND_MAX ? "policy-violation" : NULL;
+}
+
+static const char *problem_of_send(const struct link_send *s, const char **ret_text)
+{
 	*ret_text = "not a kind of message that can be sent";
 	if (s->kind >= OUT_KINDS)
 		return "bad-request";
-	*ret_text = "the address is not valid";
-	if (!jid_is_valid(s->to))
-		return "jid-malformed";
 	*ret_text = "it has no id, or does not say which message it is about";
-	if (!*s->id || (points && !*s->target_id))
+	if (!*s->id || (s->kind != OUT_TEXT && !*s->target_id))
 		return "bad-request";
-	*ret_text = "it holds characters that XMPP cannot carry";
-	if (o->bad)
-		return "not-acceptable";
-	*ret_text = "it is too long for the server to take";
-	if (o->xml.len > SEND_MAX)
-		return "policy-violation";
-	return NULL;
+	*ret_text = TEXT_ADDRESS;
+	return jid_is_valid(s->to) ? NULL : "jid-malformed";
+}
+
+/* *ret, or the problem. */
+static int finish(struct out *o, char **ret, const char **ret_condition, const char **ret_text)
+{
+	*ret_condition = problem(o, ret_text);
+	if (*ret_condition) {
+		buf_deinit(&o->xml);
+		return COMPOSE_E_UNSENDABLE;
+	}
+	*ret = buf_steal(&o->xml);
+	return 0;
 }
 
 int compose_send(const struct link_send *send, const char *own_bare, char **ret, const char **ret_condition,
@@ -226,15 +243,147 @@ int compose_send(const struct link_send *send, const char *own_bare, char **ret,
 {
 	struct out o = { .bad = false };
 
+	*ret_condition = problem_of_send(send, ret_text);
+	if (*ret_condition)
+		return COMPOSE_E_UNSENDABLE;
 	if (send->kind == OUT_READ)
 		add_read(&o, send, own_bare);
 	else
 		add_message(&o, send);
-	*ret_condition = problem(send, &o, ret_text);
-	if (*ret_condition) {
-		buf_deinit(&o.xml);
+	return finish(&o, ret, ret_condition, ret_text);
+}
+
+char *compose_configure_read_node(const char *id)
+{
+	return xasprintf("<iq type='set' id='%s'><pubsub xmlns='" NS_PUBSUB_OWNER "'><configure node='" NS_MDS "'>"
+			 FORM(NS_PUBSUB "#node_config", MDS_FIELDS) "</configure></pubsub></iq>", id);
+}
+
+int compose_chat_state(const struct link_chat_state *state, char **ret, const char **ret_condition,
+		       const char **ret_text)
+{
+	static const char *const names[CHAT_STATES] = { "active", "composing", "paused", "inactive", "gone" };
+	struct out o = { .bad = false };
+
+	*ret_condition = "bad-request";
+	*ret_text = "not a chat state, or not an address";
+	if (state->state >= CHAT_STATES || !jid_is_valid(state->to))
 		return COMPOSE_E_UNSENDABLE;
+	add(&o, "<message type='chat'");
+	add_attr(&o, "to", state->to);
+	/* Worth nothing later (XEP-0334): no server may keep it. */
+	buf_addf(&o.xml, "><%s xmlns='" NS_CHATSTATES "'/><no-store xmlns='" NS_HINTS "'/></message>",
+		 names[state->state]);
+	return finish(&o, ret, ret_condition, ret_text);
+}
+
+char *compose_presence(const char *show, const char *status)
+{
+	struct out o = { .bad = false };
+
+	add(&o, "<presence>");
+	if (*show) {
+		add(&o, "<show>");
+		add_escaped(&o, show, false);
+		add(&o, "</show>");
 	}
-	*ret = buf_steal(&o.xml);
-	return 0;
+	if (*status) {
+		add(&o, "<status>");
+		add_escaped(&o, status, false);
+		add(&o, "</status>");
+	}
+	add(&o, "<priority>0</priority>");
+	caps_add(&o.xml);
+	add(&o, "</presence>");
+	if (o.bad) {
+		buf_deinit(&o.xml);
+		return NULL;
+	}
+	return buf_steal(&o.xml);
+}
+
+static void add_groups(struct out *o, const char *groups)
+{
+	for (const char *p = groups; *p; p += strspn(p, "\n")) {
+		size_t len = strcspn(p, "\n");
+		_cleanup_(freep) char *name = xstrndup(p, len);
+
+		/* RFC 6121 section 2.3.3: a group twice is an error. */
+		if (len && is_first(groups, p, len)) {
+			add(o, "<group>");
+			add_escaped(o, name, false);
+			add(o, "</group>");
+		}
+		p += len;
+	}
+}
+
+static void add_iq(struct out *o, const struct link_request *q, const char *id)
+{
+	bool set = q->kind == REQUEST_ROSTER_SET, blocks = q->kind == REQUEST_BLOCK;
+
+	add(o, "<iq type='set'");
+	add_attr(o, "id", id);
+	if (set || q->kind == REQUEST_ROSTER_REMOVE) {
+		add(o, "><query xmlns='" NS_ROSTER "'><item");
+		add_attr(o, "jid", q->jid);
+		if (set && *q->name)
+			add_attr(o, "name", q->name);
+		add(o, set ? ">" : " subscription='remove'>");
+		if (set)
+			add_groups(o, q->text);
+		add(o, "</item></query></iq>");
+		return;
+	}
+	add(o, blocks ? "><block xmlns='" NS_BLOCKING "'><item" : "><unblock xmlns='" NS_BLOCKING "'><item");
+	add_attr(o, "jid", q->jid);
+	add(o, blocks ? "/></block></iq>" : "/></unblock></iq>");
+}
+
+static bool is_one_of(const char *value, const char *const *known, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(value, known[i]) == 0)
+			return true;
+	return false;
+}
+
+static const char *problem_of_request(const struct link_request *q, const char **ret_text)
+{
+	static const char *const subscriptions[] = { "subscribe", "subscribed", "unsubscribe", "unsubscribed" };
+	static const char *const shows[] = { "", "away", "chat", "dnd", "xa" };
+
+	*ret_text = "not a kind of request that there is";
+	if (q->kind >= REQUEST_KINDS)
+		return "bad-request";
+	if (q->kind == REQUEST_SUBSCRIPTION && !is_one_of(q->name, subscriptions, ARRAY_SIZE(subscriptions)))
+		return "bad-request";
+	if (q->kind == REQUEST_PRESENCE && !is_one_of(q->name, shows, ARRAY_SIZE(shows)))
+		return "bad-request";
+	*ret_text = TEXT_ADDRESS;
+	return q->kind == REQUEST_PRESENCE || jid_is_valid(q->jid) ? NULL : "jid-malformed";
+}
+
+int compose_request(const struct link_request *request, const char *id, char **ret, const char **ret_condition,
+		    const char **ret_text)
+{
+	struct out o = { .bad = false };
+
+	*ret_condition = problem_of_request(request, ret_text);
+	if (*ret_condition)
+		return COMPOSE_E_UNSENDABLE;
+	if (request->kind == REQUEST_PRESENCE) {
+		*ret = compose_presence(request->name, request->text);
+		*ret_condition = "not-acceptable";
+		*ret_text = TEXT_BAD;
+		return *ret ? 0 : COMPOSE_E_UNSENDABLE;
+	}
+	if (request->kind == REQUEST_SUBSCRIPTION) {
+		buf_addf(&o.xml, "<presence type='%s'", request->name);
+		add_attr(&o, "to", request->jid);
+		add(&o, "/>");
+	} else {
+		add_iq(&o, request, id);
+	}
+	return finish(&o, ret, ret_condition, ret_text);
 }

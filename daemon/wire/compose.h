@@ -14,3 +14,14 @@
  */
 int compose_send(const struct link_send *send, const char *own_bare, char **ret, const char **ret_condition,
 		 const char **ret_text);
+
+/* A chat state on its own. As above. */
+int compose_chat_state(const struct link_chat_state *state, char **ret, const char **ret_condition,
+		       const char **ret_text);
+/* The stanza of ${request}, an iq with ${id} or a presence. As above. */
+int compose_request(const struct link_request *request, const char *id, char **ret, const char **ret_condition,
+		    const char **ret_text);
+/* The iq that gives the node of our read states the options that compose_send() publishes with. The caller frees. */
+char *compose_configure_read_node(const char *id);
+/* Our presence, to everybody. Strings as in REQUEST_PRESENCE. The caller frees. NULL: they are no XML. */
+char *compose_presence(const char *show, const char *status);

@@ -233,6 +233,7 @@ static void element_restarted(struct stream *s, xmpp_stanza_t *el)
 		return;
 	}
 	s->offers_sm = element_child(el, "sm", NS_SM) != NULL;
+	session_features(s, el);
 	if (*s->start.sm_id)
 		stream_enter(s, STREAM_RESUME);
 	else

@@ -40,3 +40,10 @@
 #define NS_HINTS "urn:xmpp:hints" /* XEP-0334 */
 #define NS_PUBSUB "http://jabber.org/protocol/pubsub" /* XEP-0060 */
 #define NS_MDS "urn:xmpp:mds:displayed:0" /* XEP-0490 */
+#define NS_PUBSUB_EVENT NS_PUBSUB "#event"
+#define NS_PUBSUB_OWNER NS_PUBSUB "#owner"
+#define NS_PUBLISH_OPTIONS NS_PUBSUB "#publish-options"
+#define NS_PUBSUB_ERRORS NS_PUBSUB "#errors"
+#define NS_BLOCKING "urn:xmpp:blocking" /* XEP-0191 */
+#define NS_CSI "urn:xmpp:csi:0" /* XEP-0352 */
+#define NS_CAPS "http://jabber.org/protocol/caps" /* XEP-0115 */

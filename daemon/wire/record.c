@@ -203,6 +203,20 @@ static void read_error(struct record *r, xmpp_stanza_t *stanza)
 	r->message.error_text = copy_cut(r, text, SHORT_TEXT_MAX);
 }
 
+/* XEP-0184 section 7 and XEP-0333 section 4.1: only what has an id can be answered for. */
+static uint32_t asks_of(xmpp_stanza_t *stanza, const struct message *m)
+{
+	uint32_t asks = 0;
+
+	if (!*m->id)
+		return 0;
+	if (element_child(stanza, "request", NS_RECEIPTS))
+		asks |= ASKS_RECEIPT;
+	if (element_child(stanza, "markable", NS_MARKERS))
+		asks |= ASKS_MARKER;
+	return asks;
+}
+
 static void read_payload(struct record *r, xmpp_stanza_t *stanza)
 {
 	struct message *m = &r->message;
@@ -233,6 +247,7 @@ static void read_payload(struct record *r, xmpp_stanza_t *stanza)
 		m->encryption = encryption;
 		m->replace_id = attr_within(element_child(stanza, "replace", NS_CORRECT), "id", ID_MAX);
 		m->reply_id = attr_within(element_child(stanza, "reply", NS_REPLY), "id", ID_MAX);
+		m->asks = asks_of(stanza, m);
 		return;
 	}
 	if (points(m, element_child(stanza, "received", NS_RECEIPTS), "id", PAYLOAD_RECEIPT))

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "core/jid.h"
 #include "varve-build.h"
+#include "wire/caps.h"
 #include "wire/element.h"
 #include "wire/limits.h"
+#include "wire/notice.h"
 #include "wire/ns.h"
 #include "wire/stream-private.h"
 
@@ -42,6 +44,7 @@ static void take_bound_jid(struct stream *s)
 		log_debug("bound as %s", LOG_JID(s->full));
 		str_set(&s->bare, bare);
 		iq_table_set_own(s->iqs, s->bare);
+		mds_set_own(s->mds, s->bare);
 	}
 }
 
@@ -59,6 +62,35 @@ void session_start(struct stream *s)
 	/* START's grant was for the session that it hoped to resume. */
 	sm_enable(&s->sm, LINK_FIRST_GRANT);
 	settle_begin(s->settle);
+}
+
+void session_features(struct stream *s, xmpp_stanza_t *features)
+{
+	if (element_child(features, "csi", NS_CSI))
+		settle_csi(s->settle);
+}
+
+static void tell_active(struct stream *s)
+{
+	if (settle_has(s->settle, NS_CSI))
+		stream_write(s, s->active ? "<active xmlns='" NS_CSI "'/>" : "<inactive xmlns='" NS_CSI "'/>");
+}
+
+void session_active(struct stream *s, bool active)
+{
+	bool news = !s->told_active || s->active != active;
+
+	s->told_active = true;
+	s->active = active;
+	if (news && stream_is_online(s))
+		tell_active(s);
+}
+
+/* A stream begins active, also when it resumes (D24). */
+static void begin_active(struct stream *s)
+{
+	if (s->told_active && !s->active)
+		tell_active(s);
 }
 
 static bool is_true(const char *value)
@@ -88,6 +120,7 @@ void session_bound(struct stream *s, xmpp_stanza_t *enabled)
 	}
 	emit_online(s, o);
 	stream_enter(s, STREAM_SETTLE);
+	begin_active(s);
 }
 
 static void become_ready(struct stream *s)
@@ -136,9 +169,11 @@ void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
 	/* Never settled before it broke: the session is a new one in all but its number. */
 	if (!*s->start.features) {
 		settle_begin(s->settle);
+		begin_active(s);
 		return;
 	}
 	settle_resumed(s->settle, &s->start);
+	begin_active(s);
 	become_ready(s);
 }
 
@@ -161,20 +196,34 @@ void stream_on_count(struct stream *s, uint32_t h, bool counted)
 	stream_emit(s, &r);
 }
 
+static void sink_emit(void *userdata, const struct link_record *r)
+{
+	stream_emit(userdata, r);
+}
+
+static struct notice_sink stream_sink(struct stream *s)
+{
+	return (struct notice_sink){ .emit = sink_emit, .userdata = s };
+}
+
 static void on_message(struct stream *s, xmpp_stanza_t *el, const char *dropped, uint32_t n)
 {
+	const struct notice_sink to = stream_sink(s);
 	struct record rec;
 	struct link_record r;
+	bool named = false;
 
-	if (mam_take(s->mam, el, dropped, n))
+	if (mam_take(s->mam, el, dropped, n) || notice_event(&s->context, el, dropped, n, &to))
 		return;
 	if (record_live(&s->context, el, dropped, &rec) == 0) {
 		link_record_init(&r, LINK_MSG);
 		r.msg = rec.message;
 		r.msg.n = n;
 		stream_emit(s, &r);
+		named = true;
 	}
 	record_deinit(&rec);
+	notice_typing(&s->context, el, dropped, named ? 0 : n, &to);
 }
 
 /* <iq type='result' .../> or an error with ${condition}, back to whoever asked. */
@@ -203,33 +252,49 @@ static bool from_self(const struct stream *s, xmpp_stanza_t *iq)
 	return !*from || strcmp(from, s->bare) == 0;
 }
 
+/* What the server tells of our account, and nobody else may (I8; RFC 6121 section 2.1.6, CVE-2015-8688). */
+static bool take_push(struct stream *s, xmpp_stanza_t *iq, uint32_t n)
+{
+	const struct notice_sink to = stream_sink(s);
+
+	if (!from_self(s, iq))
+		return false;
+	if (!element_child(iq, "query", NS_ROSTER))
+		return notice_block_push(iq, n, &to);
+	settle_emit_roster(s->settle, iq, n, false);
+	return true;
+}
+
+static void answer_disco(struct stream *s, xmpp_stanza_t *iq, xmpp_stanza_t *query)
+{
+	_cleanup_(buf_deinit) struct buf b = { 0 };
+
+	if (caps_answer(&b, element_attr(query, "node")))
+		answer(s, iq, NULL, b.data);
+	else
+		answer(s, iq, "item-not-found", "");
+}
+
 /* RFC 6120 section 8.2.3: every get and set is answered. */
 static void on_request(struct stream *s, xmpp_stanza_t *iq, const char *dropped, uint32_t n)
 {
-	static const char disco[] = "<query xmlns='" NS_DISCO_INFO "'><identity category='client' type='bot' "
-				    "name='varve'/><feature var='" NS_DISCO_INFO "'/><feature var='" NS_PING
-				    "'/><feature var='" NS_VERSION "'/></query>";
 	static const char version[] =
 		"<query xmlns='" NS_VERSION "'><name>varve</name><version>" VARVE_VERSION "</version></query>";
 	bool get = strcmp(element_attr(iq, "type"), "get") == 0;
-	xmpp_stanza_t *roster = element_child(iq, "query", NS_ROSTER);
+	xmpp_stanza_t *disco = element_child(iq, "query", NS_DISCO_INFO);
 
-	if (dropped) {
+	if (dropped)
 		answer(s, iq, "policy-violation", "");
-	} else if (get && element_child(iq, "ping", NS_PING)) {
+	else if (get && element_child(iq, "ping", NS_PING))
 		answer(s, iq, NULL, "");
-	} else if (get && element_child(iq, "query", NS_VERSION)) {
+	else if (get && element_child(iq, "query", NS_VERSION))
 		answer(s, iq, NULL, version);
-	} else if (get && element_child(iq, "query", NS_DISCO_INFO) &&
-		   !*element_attr(element_child(iq, "query", NS_DISCO_INFO), "node")) {
-		answer(s, iq, NULL, disco);
-	} else if (!get && roster && from_self(s, iq)) {
-		/* Only the own account may push (I8; RFC 6121 section 2.1.6, CVE-2015-8688). */
-		settle_emit_roster(s->settle, iq, n, false);
+	else if (get && disco)
+		answer_disco(s, iq, disco);
+	else if (!get && take_push(s, iq, n))
 		answer(s, iq, NULL, "");
-	} else {
+	else
 		answer(s, iq, "service-unavailable", "");
-	}
 }
 
 static void on_iq(struct stream *s, xmpp_stanza_t *iq, const char *dropped, uint32_t n)
@@ -245,6 +310,13 @@ static void on_iq(struct stream *s, xmpp_stanza_t *iq, const char *dropped, uint
 	transport_set_quickack(s->transport, mam_open(s->mam) > 0);
 }
 
+static void on_presence(struct stream *s, xmpp_stanza_t *el, const char *dropped, uint32_t n)
+{
+	const struct notice_sink to = stream_sink(s);
+
+	notice_presence(&s->context, el, dropped, n, &to);
+}
+
 void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped)
 {
 	/* A reader that dropped a stanza kept its name. */
@@ -258,6 +330,8 @@ void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped)
 			on_message(s, el, dropped, n);
 		else if (iq)
 			on_iq(s, el, dropped, n);
+		else
+			on_presence(s, el, dropped, n);
 		return;
 	}
 	if (element_is(el, "r", NS_SM)) {

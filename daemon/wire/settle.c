@@ -5,19 +5,25 @@
 #include "base/buf.h"
 #include "core/text.h"
 #include "link/link.h"
+#include "wire/compose.h"
 #include "wire/element.h"
 #include "wire/limits.h"
+#include "wire/notice.h"
 #include "wire/ns.h"
 
 /* One id for all sessions: after a resume the server may repeat the answer to another process. */
 #define ROSTER_ID "varve-roster"
+#define BLOCKLIST_ID "varve-blocklist"
+#define READ_ID "varve-read"
 
-enum asked { ASKED_CARBONS, ASKED_SERVER, ASKED_ACCOUNT, ASKED_ROSTER };
+enum asked { ASKED_CARBONS, ASKED_SERVER, ASKED_ACCOUNT, ASKED_ROSTER, ASKED_BLOCKLIST, ASKED_READ };
 
 struct settle {
+	const struct record_context *context;
 	struct iq_table *iqs;
 	struct mam_ops ops;
 	char *domain;
+	bool csi;
 	int discos_open;
 	bool mam; /* of the account */
 	bool mam_extended;
@@ -29,10 +35,12 @@ struct settle {
 	struct buf features; /* one a line */
 };
 
-struct settle *settle_new(const char *domain, struct iq_table *iqs, const struct mam_ops *ops)
+struct settle *settle_new(const char *domain, const struct record_context *context, struct iq_table *iqs,
+			  const struct mam_ops *ops)
 {
 	struct settle *s = xnew(struct settle);
 
+	s->context = context;
 	s->iqs = iqs;
 	s->ops = *ops;
 	s->domain = xstrdup(domain);
@@ -85,26 +93,7 @@ static void read_disco(struct settle *s, xmpp_stanza_t *iq, bool account)
 		add_feature(s, element_attr(f, "var"), account);
 }
 
-static void on_answer(void *userdata, uint32_t asked, const struct iq_answer *a)
-{
-	struct settle *s = userdata;
-
-	switch ((enum asked)asked) {
-	case ASKED_CARBONS:
-		/* Refused: then other devices' messages come from the archive alone. */
-		return;
-	case ASKED_ROSTER:
-		if (a->ok)
-			settle_emit_roster(s, a->iq, a->n, true);
-		return;
-	case ASKED_SERVER:
-	case ASKED_ACCOUNT:
-		if (a->ok)
-			read_disco(s, a->iq, asked == ASKED_ACCOUNT);
-		s->discos_open--;
-		return;
-	}
-}
+static void on_answer(void *userdata, uint32_t asked, const struct iq_answer *a);
 
 static void request(struct settle *s, enum asked asked, const char *type, const char *id, const char *to,
 		    const char *payload)
@@ -124,8 +113,53 @@ static void request(struct settle *s, enum asked asked, const char *type, const 
 	s->ops.send(s->ops.userdata, xml.data);
 }
 
+/* What ${asked}, the server or the account, has said to be there. */
+static void ask_more(struct settle *s, uint32_t asked)
+{
+	if (asked == ASKED_SERVER && settle_has(s, NS_BLOCKING))
+		request(s, ASKED_BLOCKLIST, "get", BLOCKLIST_ID, "", "<blocklist xmlns='" NS_BLOCKING "'/>");
+	/* What XEP-0490 wants for publishing; whoever has that has the nodes of XEP-0163. */
+	if (asked == ASKED_ACCOUNT && settle_has(s, NS_PUBLISH_OPTIONS))
+		request(s, ASKED_READ, "get", READ_ID, "",
+			"<pubsub xmlns='" NS_PUBSUB "'><items node='" NS_MDS "'/></pubsub>");
+}
+
+static void on_answer(void *userdata, uint32_t asked, const struct iq_answer *a)
+{
+	struct settle *s = userdata;
+	const struct notice_sink to = { .emit = s->ops.emit, .userdata = s->ops.userdata };
+
+	switch ((enum asked)asked) {
+	case ASKED_CARBONS:
+		/* Refused: then other devices' messages come from the archive alone. */
+		return;
+	case ASKED_ROSTER:
+		if (a->ok)
+			settle_emit_roster(s, a->iq, a->n, true);
+		return;
+	case ASKED_SERVER:
+	case ASKED_ACCOUNT:
+		if (a->ok)
+			read_disco(s, a->iq, asked == ASKED_ACCOUNT);
+		s->discos_open--;
+		ask_more(s, asked);
+		return;
+	case ASKED_BLOCKLIST:
+		if (a->ok)
+			notice_blocklist(a->iq, a->n, &to);
+		return;
+	case ASKED_READ:
+		/* An error: nothing was ever published. */
+		if (a->ok)
+			notice_read_states(s->context, a->iq, a->n, &to);
+		return;
+	}
+}
+
 void settle_begin(struct settle *s)
 {
+	_cleanup_(freep) char *presence = NULL;
+
 	s->discos_open = 2;
 	request(s, ASKED_CARBONS, "set", NULL, "", "<enable xmlns='" NS_CARBONS "'/>");
 	request(s, ASKED_SERVER, "get", NULL, s->domain, "<query xmlns='" NS_DISCO_INFO "'/>");
@@ -133,7 +167,8 @@ void settle_begin(struct settle *s)
 	request(s, ASKED_ACCOUNT, "get", NULL, "", "<query xmlns='" NS_DISCO_INFO "'/>");
 	request(s, ASKED_ROSTER, "get", ROSTER_ID, "", "<query xmlns='" NS_ROSTER "'/>");
 	/* Last: it makes the server deliver what it kept, which needs the answers above to be read. */
-	s->ops.send(s->ops.userdata, "<presence><priority>0</priority></presence>");
+	presence = compose_presence("", "");
+	s->ops.send(s->ops.userdata, presence);
 }
 
 void settle_resumed(struct settle *s, const struct link_start *start)
@@ -144,8 +179,24 @@ void settle_resumed(struct settle *s, const struct link_start *start)
 	s->resumed_archive =
 		start->archive <= ARCHIVE_EXTENDED ? (enum link_archive_kind)start->archive : ARCHIVE_NONE;
 	s->stanza_ids = start->stanza_ids;
+	buf_reset(&s->features);
 	buf_adds(&s->features, start->features);
+	if (s->csi)
+		add_feature(s, NS_CSI, false);
 	iq_expect(s->iqs, ROSTER_ID, "", deadline, on_answer, s, ASKED_ROSTER);
+	iq_expect(s->iqs, BLOCKLIST_ID, "", deadline, on_answer, s, ASKED_BLOCKLIST);
+	iq_expect(s->iqs, READ_ID, "", deadline, on_answer, s, ASKED_READ);
+}
+
+void settle_csi(struct settle *s)
+{
+	s->csi = true;
+	add_feature(s, NS_CSI, false);
+}
+
+bool settle_has(const struct settle *s, const char *feature)
+{
+	return has_line(&s->features, feature);
 }
 
 bool settle_is_done(const struct settle *s)

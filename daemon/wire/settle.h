@@ -1,6 +1,7 @@
 /*
  * The first requests of a session: carbons, what server and account can do, roster, presence. Sent in one flight;
- * READY when both disco answers are there. Not after a resume, when all of it still holds (D23).
+ * READY when both disco answers are there. What they say the server can do is asked for then: the block list, and how
+ * far other devices have read. Nothing of it after a resume, when all of it still holds (D23).
  */
 #pragma once
 
@@ -12,18 +13,23 @@
 
 struct settle;
 
-/* ${iqs} stays the caller's and outlives it; strings and ${ops} are copied. */
-struct settle *settle_new(const char *domain, struct iq_table *iqs, const struct mam_ops *ops);
+/* ${context} and ${iqs} stay the caller's and outlive it; strings and ${ops} are copied. */
+struct settle *settle_new(const char *domain, const struct record_context *context, struct iq_table *iqs,
+			  const struct mam_ops *ops);
 struct settle *settle_free(struct settle *s);
 DEFINE_CLEANUP(struct settle *, settle_free);
 
 /* Send everything: carbons before presence, so that no message goes past this device (XEP-0280). */
 void settle_begin(struct settle *s);
 /*
- * The session is resumed: READY's values come from START. The answer to the roster request of the stream before may
- * still be repeated by the server; it is expected under its fixed id.
+ * The session is resumed: READY's values come from START. Answers to the requests of the stream before may still be
+ * repeated by the server; those with a fixed id are expected.
  */
 void settle_resumed(struct settle *s, const struct link_start *start);
+/* The stream's features have CSI (XEP-0352): kept as a feature of the server, as a resume may show none. */
+void settle_csi(struct settle *s);
+/* Server or account have ${feature}. */
+bool settle_has(const struct settle *s, const char *feature);
 /* Both disco answers are in, or their deadline passed. */
 bool settle_is_done(const struct settle *s);
 /* READY as it stands; strings are ${s}'s. */

@@ -9,8 +9,10 @@
 #include "base/buf.h"
 #include "wire/iq.h"
 #include "wire/mam.h"
+#include "wire/mds.h"
 #include "wire/outgoing.h"
 #include "wire/record.h"
+#include "wire/request.h"
 #include "wire/sasl.h"
 #include "wire/settle.h"
 #include "wire/sm.h"
@@ -62,6 +64,9 @@ struct stream {
 	struct iq_table *iqs;
 	struct mam *mam;
 	struct settle *settle;
+	struct mds *mds;
+	struct requests *requests;
+	bool told_active, active; /* by the keeper: somebody looks at a screen */
 	char *full; /* as bound, NULL when resumed */
 
 	struct sm sm;
@@ -123,6 +128,10 @@ void session_bound(struct stream *s, xmpp_stanza_t *enabled);
 void session_resumed(struct stream *s, xmpp_stanza_t *resumed);
 /* <enable/> and the stanzas of settling, in one flight. */
 void session_start(struct stream *s);
+/* The features of a stream that is logged in. */
+void session_features(struct stream *s, xmpp_stanza_t *features);
+/* The keeper says whether somebody looks (XEP-0352); told to the server now and at the beginning of each stream. */
+void session_active(struct stream *s, bool active);
 /* The server has our stanzas up to ${h}; not ${counted}: a ping behind number ${h} was answered. */
 void stream_on_count(struct stream *s, uint32_t h, bool counted);
 /* An element of a session that stands. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "core/jid.h"
 #include "core/text.h"
+#include "wire/compose.h"
 #include "wire/element.h"
 #include "wire/limits.h"
 #include "wire/ns.h"
@@ -92,6 +93,16 @@ static uint32_t number_of(const struct link_record *r)
 		return r->query_failed.n;
 	case LINK_ROSTER:
 		return r->roster.n;
+	case LINK_RESULT:
+		return r->result.n;
+	case LINK_PRESENCE:
+		return r->presence.n;
+	case LINK_TYPING:
+		return r->typing.n;
+	case LINK_BLOCKED:
+		return r->blocked.n;
+	case LINK_READ:
+		return r->read.n;
 	case LINK_IDLE:
 		return r->idle.n;
 	default:
@@ -120,7 +131,7 @@ void stream_emit(struct stream *s, const struct link_record *r)
 	}
 	if (e < 0)
 		log_debug("record %s not sent: %s", link_kind_name(r->kind), strerror(-e));
-	if (n)
+	else if (n)
 		s->named = n;
 }
 
@@ -394,7 +405,9 @@ int stream_new(sd_event *event, struct link *link, const struct link_start *star
 	s->xml = xml_new(s->ctx);
 	s->iqs = iq_table_new(s->bare);
 	s->mam = mam_new(&s->context, s->iqs, &ops);
-	s->settle = settle_new(s->domain, s->iqs, &ops);
+	s->settle = settle_new(s->domain, &s->context, s->iqs, &ops);
+	s->mds = mds_new(s->bare, s->iqs, &ops);
+	s->requests = requests_new(s->iqs, &ops);
 	r = transport_new(event, &transport_ops, s, &s->transport);
 	if (r < 0)
 		return err_trace(r);
@@ -419,6 +432,8 @@ struct stream *stream_free(struct stream *s)
 		return NULL;
 	outgoing_free(s->outgoing);
 	transport_free(s->transport);
+	requests_free(s->requests);
+	mds_free(s->mds);
 	settle_free(s->settle);
 	mam_free(s->mam);
 	iq_table_free(s->iqs);
@@ -456,7 +471,17 @@ static void stop(struct stream *s, bool final)
 	sd_event_exit(s->event, 0);
 }
 
-/* Of the outbox: the numbers are those of a session that stands. */
+/* Not kept for later: it is of the moment. */
+static void send_chat_state(struct stream *s, const struct link_chat_state *state)
+{
+	_cleanup_(freep) char *xml = NULL;
+	const char *condition, *text;
+
+	if (compose_chat_state(state, &xml, &condition, &text) == 0)
+		stream_send(s, xml);
+}
+
+/* What needs a session that stands: numbers are a session's. */
 static void record_to_send(struct stream *s, const struct link_record *r)
 {
 	if (!stream_is_online(s)) {
@@ -467,8 +492,12 @@ static void record_to_send(struct stream *s, const struct link_record *r)
 		stream_send_item(s, &r->send);
 	else if (r->kind == LINK_GO)
 		sm_go(&s->sm, r->go.n);
-	else
+	else if (r->kind == LINK_WITHDRAW)
 		stream_withdraw(s, r->withdraw.n);
+	else if (r->kind == LINK_CHAT_STATE)
+		send_chat_state(s, &r->chat_state);
+	else
+		requests_take(s->requests, &r->request);
 }
 
 void stream_record(struct stream *s, const struct link_record *r)
@@ -485,7 +514,12 @@ void stream_record(struct stream *s, const struct link_record *r)
 	case LINK_SEND:
 	case LINK_GO:
 	case LINK_WITHDRAW:
+	case LINK_CHAT_STATE:
+	case LINK_REQUEST:
 		record_to_send(s, r);
+		break;
+	case LINK_ACTIVE:
+		session_active(s, r->active.active);
 		break;
 	case LINK_QUERY:
 		mam_query(s->mam, &r->query);

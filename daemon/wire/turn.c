@@ -27,10 +27,21 @@ void stream_send_item(struct stream *s, const struct link_send *send)
 	_cleanup_(freep) char *xml = NULL;
 	const char *condition, *text;
 
-	if (compose_send(send, s->bare, &xml, &condition, &text) != 0)
+	bool read = send->kind == OUT_READ;
+
+	if (compose_send(send, s->bare, &xml, &condition, &text) != 0) {
 		say_unsendable(s, send->item, condition, text);
-	else if (outgoing_item(s->outgoing, send->item, xml) != 0)
+		return;
+	}
+	/* Without publish-options the node would be open to whoever asks (XEP-0490 section 7). */
+	if (read && !settle_has(s->settle, NS_PUBLISH_OPTIONS)) {
+		say_unsendable(s, send->item, "feature-not-implemented", "the server cannot keep it private");
+		return;
+	}
+	if (outgoing_item(s->outgoing, send->item, xml) != 0)
 		stream_fail(s, FAILURE_PROTOCOL, "", "the keeper gives more to send than it said it would");
+	else if (read)
+		mds_published(s->mds, send);
 }
 
 static char *new_ping(struct stream *s, char **ret_id)

@@ -13,6 +13,7 @@
 #include "wire/element.h"
 #include "wire/iq.h"
 #include "wire/mam.h"
+#include "wire/notice.h"
 #include "wire/record.h"
 #include "wire/settle.h"
 #include "wire/xml.h"
@@ -79,9 +80,14 @@ static void take(struct run *run, xmpp_stanza_t *el, const char *dropped)
 	struct record rec;
 	struct link_fin fin = { 0 };
 	char *hold[2];
+	const struct notice_sink to = { .emit = on_emit, .userdata = run };
 
 	run->stanzas++;
+	if (element_is(el, "presence", "jabber:client"))
+		notice_presence(&run->context, el, dropped, 1, &to);
 	if (element_is(el, "message", "jabber:client")) {
+		notice_event(&run->context, el, dropped, 1, &to);
+		notice_typing(&run->context, el, dropped, 1, &to);
 		if (record_live(&run->context, el, dropped, &rec) == 0)
 			emit_message(run, &rec);
 		record_deinit(&rec);
@@ -94,6 +100,9 @@ static void take(struct run *run, xmpp_stanza_t *el, const char *dropped)
 	}
 	if (element_is(el, "iq", "jabber:client")) {
 		settle_emit_roster(run->settle, el, 1, true);
+		notice_block_push(el, 1, &to);
+		notice_blocklist(el, 1, &to);
+		notice_read_states(&run->context, el, 1, &to);
 		iq_settle(run->iqs, el, dropped, 1);
 		if (mam_read_fin(el, &fin, hold))
 			must(strlen(fin.first) <= ID_MAX && strlen(fin.last) <= ID_MAX, "fin too long");
@@ -113,7 +122,7 @@ static struct run run_once(const uint8_t *data, size_t size, size_t piece)
 	struct xml_event ev;
 
 	run.mam = mam_new(&run.context, run.iqs, &ops);
-	run.settle = settle_new("chat.test", run.iqs, &ops);
+	run.settle = settle_new("chat.test", &run.context, run.iqs, &ops);
 	settle_begin(run.settle);
 	xml_set_own(x, ME);
 	xml_feed(x, HEADER, strlen(HEADER));

@@ -161,12 +161,87 @@ TEST(the_longest_that_fits_is_sent_and_one_byte_more_is_not)
 	assert_int_equal(compose_send(&send, ME, &xml, &condition, &text), COMPOSE_E_UNSENDABLE);
 }
 
+static struct link_request filled_request(struct link_request q)
+{
+	q.jid = q.jid ? q.jid : "bob@b.test";
+	q.name = q.name ? q.name : "";
+	q.text = q.text ? q.text : "";
+	return q;
+}
+
+#define IQ(payload) "<iq type='set' id='q1'>" payload "</iq>"
+
+static const struct {
+	const char *why;
+	struct link_request request;
+	const char *xml; /* or, without '<', the condition */
+} requests[] = {
+	{ "a contact",
+	  { .kind = REQUEST_ROSTER_SET, .name = "Bob 'n' <co>", .text = "one\ntwo\n\none" },
+	  IQ("<query xmlns='jabber:iq:roster'><item jid='bob@b.test' name='Bob &apos;n&apos; &lt;co&gt;'><group>one</group>"
+	     "<group>two</group></item></query>") },
+	{ "a contact without a name", { .kind = REQUEST_ROSTER_SET },
+	  IQ("<query xmlns='jabber:iq:roster'><item jid='bob@b.test'></item></query>") },
+	{ "no contact", { .kind = REQUEST_ROSTER_REMOVE },
+	  IQ("<query xmlns='jabber:iq:roster'><item jid='bob@b.test' subscription='remove'></item></query>") },
+	{ "block", { .kind = REQUEST_BLOCK }, IQ("<block xmlns='urn:xmpp:blocking'><item jid='bob@b.test'/></block>") },
+	{ "unblock", { .kind = REQUEST_UNBLOCK },
+	  IQ("<unblock xmlns='urn:xmpp:blocking'><item jid='bob@b.test'/></unblock>") },
+	{ "unblock nobody, which would be everybody", { .kind = REQUEST_UNBLOCK, .jid = "" }, "jid-malformed" },
+	{ "subscribe", { .kind = REQUEST_SUBSCRIPTION, .name = "subscribe" },
+	  "<presence type='subscribe' to='bob@b.test'/>" },
+	{ "a subscription that is none", { .kind = REQUEST_SUBSCRIPTION, .name = "probe" }, "bad-request" },
+	{ "a show that is none", { .kind = REQUEST_PRESENCE, .name = "busy" }, "bad-request" },
+	{ "a status that is no XML", { .kind = REQUEST_PRESENCE, .text = "\x02" }, "not-acceptable" },
+	{ "a name that is no XML", { .kind = REQUEST_ROSTER_SET, .name = "\x02" }, "not-acceptable" },
+	{ "a kind from the future", { .kind = REQUEST_KINDS }, "bad-request" },
+};
+
+TEST(every_request_byte_for_byte)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		_cleanup_(freep) char *xml = NULL;
+		const struct link_request q = filled_request(requests[i].request);
+		const char *condition, *text;
+		int r = compose_request(&q, "q1", &xml, &condition, &text);
+
+		if (strcmp(r == 0 ? xml : condition, requests[i].xml) != 0)
+			fail_msg("%s: %s", requests[i].why, r == 0 ? xml : condition);
+	}
+}
+
+TEST(presence_has_show_status_and_what_we_can_do)
+{
+	_cleanup_(freep) char *xml = compose_presence("away", "a < b"), *plain = compose_presence("", "");
+
+	assert_ptr_equal(strstr(xml, "<presence><show>away</show><status>a &lt; b</status><priority>0</priority><c "), xml);
+	assert_ptr_equal(strstr(plain, "<presence><priority>0</priority><c "), plain);
+	assert_non_null(strstr(plain, "'/></presence>"));
+}
+
+TEST(a_chat_state_is_not_for_any_archive)
+{
+	const struct link_chat_state typing = { .to = "bob@b.test", .state = CHAT_COMPOSING };
+	const struct link_chat_state none = { .to = "bob@b.test", .state = CHAT_STATES };
+	_cleanup_(freep) char *xml = NULL;
+	char *no = NULL;
+	const char *condition, *text;
+
+	assert_int_equal(compose_chat_state(&typing, &xml, &condition, &text), 0);
+	assert_string_equal(xml, "<message type='chat' to='bob@b.test'><composing "
+				 "xmlns='http://jabber.org/protocol/chatstates'/><no-store xmlns='urn:xmpp:hints'/></message>");
+	assert_int_equal(compose_chat_state(&none, &no, &condition, &text), COMPOSE_E_UNSENDABLE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(every_kind_byte_for_byte),
 		RUN(what_was_composed_reads_back_as_it_was_meant),
 		RUN(what_cannot_be_a_stanza_is_refused_and_says_why),
+		RUN(every_request_byte_for_byte),
+		RUN(presence_has_show_status_and_what_we_can_do),
+		RUN(a_chat_state_is_not_for_any_archive),
 		RUN(the_longest_that_fits_is_sent_and_one_byte_more_is_not),
 	};
 

@@ -77,6 +77,42 @@ TEST(a_message_with_a_body)
 	assert_string_equal(m->archive_id, "");
 }
 
+#define REQUEST "<request xmlns='urn:xmpp:receipts'/>"
+#define MARKABLE "<markable xmlns='urn:xmpp:chat-markers:0'/>"
+
+TEST(what_the_sender_asks_for_live_in_a_carbon_and_archived)
+{
+	static const struct {
+		const char *attrs, *children;
+		uint32_t asks;
+	} rows[] = {
+		{ "from='b@b' id='i'", "<body>x</body>", 0 },
+		{ "from='b@b' id='i'", "<body>x</body>" REQUEST, ASKS_RECEIPT },
+		{ "from='b@b' id='i'", "<body>x</body>" MARKABLE, ASKS_MARKER },
+		{ "from='b@b' id='i'", "<body>x</body>" REQUEST MARKABLE, ASKS_RECEIPT | ASKS_MARKER },
+		{ "from='b@b'", "<body>x</body>" REQUEST MARKABLE, 0 }, /* no id to answer with */
+		{ "from='b@b' id='i'", "<body>x</body><request xmlns='urn:other'/>", 0 },
+		{ "from='b@b' id='i' type='error'", "<body>x</body>" REQUEST, 0 },
+		/* a receipt for a receipt would go on for ever (XEP-0184 section 5.4) */
+		{ "from='b@b' id='i'", "<received xmlns='urn:xmpp:receipts' id='j'/>" REQUEST MARKABLE, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *inner = xasprintf("<message xmlns='jabber:client' to='" ME "' %s>%s</message>",
+							 rows[i].attrs, rows[i].children);
+		_cleanup_(freep) char *carbon = xasprintf(CARBON("from='" ME "'", "received", "%s"), inner);
+		_cleanup_(freep) char *result = xasprintf(RESULT("%s"), inner);
+		const struct message *m;
+
+		assert_int_equal(live(&trusted, inner, &m), 0);
+		assert_int_equal(m->asks, rows[i].asks);
+		assert_int_equal(live(&trusted, carbon, &m), 0);
+		assert_int_equal(m->asks, rows[i].asks);
+		assert_int_equal(archived(result, &m), 0);
+		assert_int_equal(m->asks, rows[i].asks);
+	}
+}
+
 TEST(absent_addresses_are_our_own_and_unknown_types_are_normal)
 {
 	const struct message *m = live_ok("<message type='strange'><body>x</body></message>");
@@ -445,6 +481,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(a_message_with_a_body),
+		RUN(what_the_sender_asks_for_live_in_a_carbon_and_archived),
 		RUN(absent_addresses_are_our_own_and_unknown_types_are_normal),
 		RUN(I1_a_carbon_is_believed_from_our_bare_JID_alone),
 		RUN(I2_a_carbon_of_a_message_from_another_domain),

@@ -24,6 +24,11 @@ static void on_emit(void *userdata, const struct link_record *r)
 {
 	struct bench *b = userdata;
 
+	if (r->kind == LINK_BLOCKED || r->kind == LINK_READ) {
+		buf_addf(&b->records, "%s:%s ", link_kind_name(r->kind),
+			 r->kind == LINK_READ ? r->read.stanza_id : r->blocked.jid);
+		return;
+	}
 	assert_int_equal(r->kind, LINK_ROSTER);
 	buf_addf(&b->records, "%u:%s:%s:%s:%s%s%s ", r->roster.n, r->roster.jid, r->roster.subscription,
 		 r->roster.groups, r->roster.reset ? "R" : "", r->roster.last ? "L" : "", r->roster.ask ? "A" : "");
@@ -38,9 +43,10 @@ static int setup(void **state)
 {
 	struct bench *b = xnew(struct bench);
 	const struct mam_ops ops = { .send = on_send, .emit = on_emit, .now = on_now, .userdata = b };
+	static const struct record_context context = { .bare = ME, .domain = "chat.test" };
 
 	b->iqs = iq_table_new(ME);
-	b->settle = settle_new("chat.test", b->iqs, &ops);
+	b->settle = settle_new("chat.test", &context, b->iqs, &ops);
 	*state = b;
 	return 0;
 }
@@ -91,7 +97,9 @@ static void carbons_are_asked_for_before_presence_and_presence_is_last(void **st
 	assert_non_null(carbons);
 	assert_non_null(presence);
 	assert_true(carbons < presence);
-	assert_string_equal(presence, "<presence><priority>0</priority></presence>\n");
+	/* with our capabilities: without them no server sends what our other devices have read */
+	assert_non_null(strstr(presence, "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1'"));
+	assert_string_equal(strchr(presence, '\n'), "\n");
 }
 
 static void ready_when_both_disco_answers_are_in(void **state)
@@ -159,6 +167,65 @@ static void a_roster_is_records_with_a_first_and_a_last(void **state)
 	assert_string_equal(buf_str(&b->records), "0:b@x:both:one\ntwo:R 9:c@x:none::LA ");
 }
 
+static void block_list_and_read_states_are_asked_for_where_they_are_announced(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(freep) char *server = NULL, *account = NULL;
+
+	settle_begin(b->settle);
+	server = id_of(b, "to='chat.test'");
+	account = id_of(
+		b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+	buf_reset(&b->sent);
+	answer(b, server, "chat.test", DISCO(FEATURE("urn:xmpp:blocking")), true);
+	assert_string_equal(buf_str(&b->sent),
+			    "<iq type='get' id='varve-blocklist'><blocklist xmlns='urn:xmpp:blocking'/></iq>\n");
+	buf_reset(&b->sent);
+	answer(b, account, ME, DISCO(FEATURE("http://jabber.org/protocol/pubsub#publish-options")), true);
+	assert_string_equal(buf_str(&b->sent),
+			    "<iq type='get' id='varve-read'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items "
+			    "node='urn:xmpp:mds:displayed:0'/></pubsub></iq>\n");
+	assert_true(settle_is_done(b->settle));
+	answer(b, "varve-blocklist", "eve@x", "<blocklist xmlns='urn:xmpp:blocking'/>", false); /* I8 */
+	answer(b, "varve-blocklist", ME, "<blocklist xmlns='urn:xmpp:blocking'><item jid='e@x'/></blocklist>", true);
+	answer(b, "varve-read", ME,
+	       "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:mds:displayed:0'><item id='b@x'>"
+	       "<displayed xmlns='urn:xmpp:mds:displayed:0'><stanza-id xmlns='urn:xmpp:sid:0' by='" ME "' id='s'/>"
+	       "</displayed></item></items></pubsub>",
+	       true);
+	assert_string_equal(buf_str(&b->records), "BLOCKED:e@x READ:s ");
+}
+
+static void neither_is_asked_for_where_it_is_not(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(freep) char *server = NULL, *account = NULL;
+
+	settle_begin(b->settle);
+	server = id_of(b, "to='chat.test'");
+	account = id_of(
+		b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+	buf_reset(&b->sent);
+	answer(b, server, "chat.test", DISCO(FEATURE("x")), true);
+	answer(b, account, ME, DISCO(FEATURE("urn:xmpp:blocking")), true); /* the server announces it, not the account */
+	assert_int_equal(b->sent.len, 0);
+}
+
+static void csi_is_remembered_over_a_resume_that_shows_no_features(void **state)
+{
+	struct bench *b = *state;
+	const struct link_start start = { .features = "a\nurn:xmpp:csi:0" }, older = { .features = "a" };
+	struct link_ready ready = { 0 };
+
+	settle_resumed(b->settle, &start);
+	assert_true(settle_has(b->settle, "urn:xmpp:csi:0"));
+	assert_false(settle_has(b->settle, "urn:xmpp:csi"));
+	settle_csi(b->settle);
+	settle_resumed(b->settle, &older);
+	settle_fill_ready(b->settle, &ready);
+	assert_string_equal(ready.features, "a\nurn:xmpp:csi:0");
+}
+
 static void an_empty_roster_is_one_record_without_a_jid(void **state)
 {
 	struct bench *b = *state;
@@ -190,6 +257,9 @@ int main(void)
 		STORY(D23_after_a_resume_nothing_is_sent),
 		STORY(a_roster_repeated_after_a_resume_is_taken),
 		STORY(a_roster_is_records_with_a_first_and_a_last),
+		STORY(block_list_and_read_states_are_asked_for_where_they_are_announced),
+		STORY(neither_is_asked_for_where_it_is_not),
+		STORY(csi_is_remembered_over_a_resume_that_shows_no_features),
 		STORY(an_empty_roster_is_one_record_without_a_jid),
 		STORY(a_push_changes_one_item_and_resets_nothing),
 	};
