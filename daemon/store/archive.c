@@ -7,6 +7,7 @@
 #include "store/aid.h"
 #include "store/conv.h"
 #include "store/identity.h"
+#include "store/outbox-priv.h"
 #include "store/pending.h"
 #include "store/place.h"
 #include "store/row.h"
@@ -145,18 +146,19 @@ static int put_known(struct put *p, struct item *it, const struct aid *aid, bool
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static int begin(struct put *p)
+int put_begin(struct put *p)
 {
 	int r;
 
 	if (!p->s->in_tx)
 		return err_origin(-EPERM);
 	r = pending_begin(p);
+	if (r == 0)
+		r = outbox_begin(p);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* Settles what changed; frees what the call holds also if it failed with ${r}. */
-static int end(struct put *p, int r)
+int put_end(struct put *p, int r)
 {
 	if (r == 0)
 		r = conv_settle(p);
@@ -167,21 +169,29 @@ static int end(struct put *p, int r)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int put_natural_key(struct put *p, int64_t *ret)
+{
+	int64_t top;
+	int r = row_top_key(p, &top);
+
+	if (r < 0)
+		return err_trace(r);
+	*ret = p->now_us > top ? p->now_us : top + 1;
+	return 0;
+}
+
 static int put_live(struct put *p, struct item *it, bool extends, struct put_outcome *ret)
 {
 	struct aid aid;
-	int64_t top;
 	int r;
 
 	r = aid_get(p, it->m->archive_id, &aid);
 	if (r == 0 && aid.known)
 		return put_known(p, it, &aid, false, ret);
 	if (r == 0)
-		r = row_top_key(p, &top);
-	if (r < 0)
-		return err_trace(r);
-	it->key = p->now_us > top ? p->now_us : top + 1;
-	r = put_new(p, it, extends && *it->m->archive_id, ret);
+		r = put_natural_key(p, &it->key);
+	if (r == 0)
+		r = put_new(p, it, extends && *it->m->archive_id, ret);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -194,10 +204,12 @@ int archive_put_live(struct store *s, int64_t account, int64_t archive, const ch
 	int r;
 
 	item_init(&it, &p, m);
-	r = begin(&p);
+	r = put_begin(&p);
 	if (r == 0)
 		r = put_live(&p, &it, extends, &out);
-	r = end(&p, r);
+	if (r == 0)
+		r = outbox_met(&p, &it);
+	r = put_end(&p, r);
 	item_deinit(&it);
 	if (r < 0)
 		return err_trace(r);
@@ -270,6 +282,8 @@ static int put_page_item(struct put *p, const struct message *m, const struct pl
 		r = put_known(p, &it, &aid, place->known && (place->moved || !place->placed), ret);
 	else
 		r = put_new(p, &it, *m->archive_id, ret);
+	if (r == 0)
+		r = outbox_met(p, &it);
 	item_deinit(&it);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -284,14 +298,14 @@ int archive_put_page(struct store *s, int64_t account, int64_t archive, const ch
 
 	if (n > ARCHIVE_PAGE_MAX)
 		return err_origin(-E2BIG);
-	r = begin(&p);
+	r = put_begin(&p);
 	if (r == 0)
 		r = look_up(&p, items, n, places);
 	if (r == 0)
 		r = place_page(&p, places, n, below_id, above_id, touches_below);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = put_page_item(&p, items[i], &places[i], &ret[i]);
-	r = end(&p, r);
+	r = put_end(&p, r);
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -28,6 +28,11 @@ int conv_find(struct put *p, struct item *it)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int conv_look_up(struct put *p, const char *jid, int64_t *ret, bool *ret_room)
+{
+	return find(p->s, p->account, jid, ret, ret_room);
+}
+
 static int add(struct put *p, struct item *it)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_ADD);

@@ -21,6 +21,8 @@
 int conv_get(struct put *p, struct item *it);
 /* Look only: it->conv stays 0 if there is none. */
 int conv_find(struct put *p, struct item *it);
+/* The conversation ${jid}, *ret 0 if there is none. */
+int conv_look_up(struct put *p, const char *jid, int64_t *ret, bool *ret_room);
 /* Something in it changed: settle it at the end of the call. */
 void conv_dirty(struct put *p, int64_t conv);
 /* Everything up to message ${msg} is read; never moves back. */

@@ -31,6 +31,8 @@ static bool matches(const struct item *it, const struct candidate *c, uint64_t a
 
 	if (c->out != it->out)
 		return false;
+	if (c->ours && (by_origin || by_id || same_id(m->id, c->origin_id)))
+		return true;
 	if (it->out && by_origin && (same || !c->archived))
 		return true;
 	if (!same)

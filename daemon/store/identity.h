@@ -3,6 +3,7 @@
  * facts/sync.md section 2 that they come from; a rule that fails to find a message costs a duplicate, a rule that
  * finds too much loses one, so every rule needs the same author and the same content as well as an id:
  *
+ *   o  what our own outbox sent, by its client id alone: nothing else of ours has it, whatever it says by now (C8)
  *   a  own message, same origin-id: the copy of what this or another device sent. Content may differ (encrypted there,
  *      clear here) as long as the row has no archive id yet (C7, C8)
  *   b  same author, origin-id and content within IDENTITY_RESEND_US: sent again after a lost session; the row then

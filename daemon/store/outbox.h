@@ -136,9 +136,6 @@ int outbox_oldest_doubt(struct store *s, int64_t account, char **ret_anchor, int
  * there never got there: QUEUED again (OUT_AGAIN). *ret: how many.
  */
 int outbox_doubt_over(struct store *s, int64_t account, size_t *ret);
-/* An own stanza with this id was met in the archive (or as a copy): whatever waited under it is DONE. For store/ only. */
-int outbox_met(struct store *s, int64_t account, const char *client_id);
-
 /* A failed or cancelled message: to the end of the queue, with the same client id. By message row. */
 int outbox_retry(struct store *s, int64_t account, int64_t msg, int64_t now_us);
 /* A message that has not left. The row stays, as cancelled. */

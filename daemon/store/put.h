@@ -19,6 +19,7 @@ struct put {
 	const char *own_bare;
 	int64_t now_us;
 	bool pending;	/* the account has references that wait for their target */
+	bool outbox;	/* the account has an outbox, or what is left of one */
 	bool new_rows;	/* a message row was made */
 	int64_t *dirty; /* conversations to settle; owned */
 	size_t n_dirty;
@@ -34,12 +35,23 @@ struct item {
 	bool out;	   /* sent by this account */
 	bool self;	   /* from the account to itself */
 	bool room;
+	bool queued;	   /* of our outbox: it has not been sent yet */
+	int64_t reply_to;  /* queued: the row that it answers, 0 = none */
 	int64_t conv;	   /* row, 0 = there is none yet */
 	int64_t key;
 	int64_t time_us;
 	enum put_clock clock;
 	uint64_t hash;	   /* of content and author */
 };
+
+/*
+ * Bracket of a call that writes messages. put_begin() needs an open transaction. put_end() settles what changed, frees
+ * what ${p} holds also after a failure ${r}, and returns ${r} or its own; what was done by half cannot be committed.
+ */
+int put_begin(struct put *p);
+int put_end(struct put *p, int r);
+/* The sort key of what comes in now: after everything. */
+int put_natural_key(struct put *p, int64_t *ret);
 
 /* Who, where, when: everything but conv and key. item_deinit() afterwards. */
 void item_init(struct item *it, const struct put *p, const struct message *m);

@@ -6,6 +6,7 @@
 #include "store/aid.h"
 #include "store/conv.h"
 #include "store/feed.h"
+#include "store/outbox-priv.h"
 #include "store/pending.h"
 #include "store/read.h"
 #include "store/row.h"
@@ -31,6 +32,7 @@ static bool may(const struct ref *ref, const struct candidate *c)
 	case REF_OWN_MARKER:
 		return !c->out;
 	case REF_REACTION:
+	case REF_OWN_READ:
 		return true;
 	}
 	return false;
@@ -237,27 +239,17 @@ static int react(struct put *p, int64_t msg, const struct ref *ref)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static int set_state(struct put *p, int64_t msg, uint32_t state, const char *error, const char *error_text)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_STATE);
-	int64_t mod;
-	int r;
-
-	r = feed_next(p->s, p->account, &mod);
-	if (r < 0)
-		return err_trace(r);
-	put_i(&q, state);
-	put_i(&q, mod);
-	put_n(&q, error);
-	put_n(&q, error_text);
-	put_i(&q, msg);
-	return db_run(&q);
-}
-
-/* Only forward: queued, sending, sent, delivered, displayed. */
+/* Only forward: sending, sent, delivered, displayed. Of what never left nobody can say so who does not guess ids. */
 static int advance(struct put *p, const struct search *s, uint32_t state)
 {
-	return s->state < state ? set_state(p, s->msg, state, "", "") : 0;
+	int r = s->state == STATE_QUEUED ? outbox_never_left(p, s->ref->target) : 0;
+
+	if (r != 0 || s->state >= state)
+		return r < 0 ? err_trace(r) : 0;
+	r = row_set_state(p, s->msg, state, "", "");
+	if (r == 0 && s->state < STATE_SENT)
+		r = outbox_arrived(p, s->ref->target);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 int refs_apply(struct put *p, const struct ref *ref)
@@ -287,6 +279,7 @@ int refs_apply(struct put *p, const struct ref *ref)
 		r = advance(p, &s, STATE_DISPLAYED);
 		break;
 	case REF_OWN_MARKER:
+	case REF_OWN_READ:
 		r = conv_read_to(p, ref->conv, s.msg);
 		break;
 	}
@@ -327,7 +320,13 @@ static int put_error(struct put *p, struct item *it)
 	if (r == 0 && (!s.msg || s.state > STATE_SENT))
 		return 0;
 	if (r == 0)
-		r = set_state(p, s.msg, STATE_FAILED, it->m->error, it->m->error_text);
+		r = outbox_never_left(p, it->m->id);
+	if (r > 0)
+		return 0;
+	if (r == 0)
+		r = outbox_bounced(p, it->m->id);
+	if (r == 0)
+		r = row_set_state(p, s.msg, STATE_FAILED, it->m->error, it->m->error_text);
 	if (r < 0)
 		return err_trace(r);
 	conv_dirty(p, it->conv);
@@ -372,6 +371,28 @@ static bool classify(const struct item *it, struct ref *ref)
 	return *ref->target != '\0';
 }
 
+int refs_target(struct put *p, struct item *it, int64_t *ret_msg)
+{
+	struct ref ref;
+	struct search s = { .ref = &ref };
+	int r = 0;
+
+	if (classify(it, &ref))
+		r = find_target(p, &s);
+	if (r < 0)
+		return err_trace(r);
+	*ret_msg = s.msg;
+	return 0;
+}
+
+/* What another item of ours, sent later, replaces: its place does not matter any more. */
+static int is_superseded(struct put *p, const struct item *it, const struct ref *ref)
+{
+	if (!it->out || (ref->kind != REF_CORRECTION && ref->kind != REF_REACTION))
+		return 0;
+	return outbox_superseded(p, *it->m->origin_id ? it->m->origin_id : it->m->id);
+}
+
 int refs_put(struct put *p, struct item *it)
 {
 	_cleanup_(freep) char *value = NULL;
@@ -384,6 +405,9 @@ int refs_put(struct put *p, struct item *it)
 	}
 	if (!classify(it, &ref))
 		return 0;
+	r = is_superseded(p, it, &ref);
+	if (r != 0)
+		return r < 0 ? err_trace(r) : 1;
 	r = conv_get(p, it);
 	if (r < 0)
 		return err_trace(r);

@@ -27,6 +27,7 @@ enum ref_kind {
 	REF_RECEIPT = 3,
 	REF_MARKER = 4,
 	REF_OWN_MARKER = 5,
+	REF_OWN_READ = 6,
 };
 
 /* Strings are not owned. */
@@ -50,5 +51,7 @@ struct ref {
 int refs_apply(struct put *p, const struct ref *ref);
 /* Store ${it}, which is one of these payloads: apply it or let it wait. 1 if it did or may do something, 0 if not. */
 int refs_put(struct put *p, struct item *it);
+/* The row that ${it}, a reference in conversation it->conv, names now; *ret 0 if there is none. */
+int refs_target(struct put *p, struct item *it, int64_t *ret_msg);
 /* The text of ${msg} is gone (also for a tombstone in the archive). */
 int refs_retract(struct put *p, int64_t msg);

@@ -35,6 +35,7 @@ static int each_candidate(struct put *p, enum sql id, int64_t conv, const char *
 			.xmpp_id = col_t(&q, 9),
 			.origin_id = col_t(&q, 10),
 			.archived = col_i(&q, 11) != 0,
+			.ours = col_i(&q, 12) != 0,
 		};
 
 		fn(userdata, &c);
@@ -72,7 +73,7 @@ static void take_newest(void *userdata, const struct candidate *c)
 static uint32_t first_state(const struct item *it)
 {
 	if (it->out)
-		return STATE_SENT;
+		return it->queued ? STATE_QUEUED : STATE_SENT;
 	/* What was dropped cannot be read; it must not count. */
 	return it->m->payload == PAYLOAD_TEXT ? STATE_RECEIVED : STATE_READ;
 }
@@ -107,6 +108,8 @@ static int insert(struct put *p, const struct item *it, int64_t reply_to, int64_
 	put_n(&q, m->error);
 	put_n(&q, m->error_text);
 	put_n(&q, m->payload == PAYLOAD_TEXT ? m->body : "");
+	put_i(&q, it->out ? 0 : m->asks & (ASKS_RECEIPT | ASKS_MARKER));
+	put_i(&q, it->queued);
 	r = db_int(&q, 0, ret_msg);
 	if (r == 0)
 		r = db_run(&q);
@@ -182,7 +185,9 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 	int r;
 
 	r = conv_get(p, it);
-	if (r == 0 && *it->m->reply_id)
+	if (r == 0 && it->reply_to)
+		target.id = it->reply_to;
+	else if (r == 0 && *it->m->reply_id)
 		r = row_candidates(p, it->conv, it->m->reply_id, take_newest, &target);
 	if (r == 0 && *it->m->reply_id && it->room && !target.id)
 		r = aid_get(p, it->m->reply_id, &aid);
@@ -222,7 +227,7 @@ static int set_time(struct put *p, int64_t msg, const struct item *it, bool visi
 	return db_run(&q);
 }
 
-static int set_sent(struct put *p, int64_t msg)
+int row_set_state(struct put *p, int64_t msg, uint32_t state, const char *error, const char *error_text)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_STATE);
 	int64_t mod;
@@ -231,10 +236,10 @@ static int set_sent(struct put *p, int64_t msg)
 	r = feed_next(p->s, p->account, &mod);
 	if (r < 0)
 		return err_trace(r);
-	put_i(&q, STATE_SENT);
+	put_i(&q, state);
 	put_i(&q, mod);
-	put_null(&q);
-	put_null(&q);
+	put_n(&q, error);
+	put_n(&q, error_text);
 	put_i(&q, msg);
 	return db_run(&q);
 }
@@ -243,8 +248,6 @@ int row_seen_again(struct put *p, const struct item *it, int64_t msg)
 {
 	int64_t conv, time_us;
 	enum put_clock clock;
-	uint32_t state;
-	bool out;
 	int r;
 
 	{
@@ -257,17 +260,11 @@ int row_seen_again(struct put *p, const struct item *it, int64_t msg)
 		conv = col_i(&q, 0);
 		time_us = col_i(&q, 2);
 		clock = (enum put_clock)col_i(&q, 3);
-		out = col_i(&q, 4) == DIRECTION_OUT;
-		state = (uint32_t)col_i(&q, 5);
 	}
 	r = 0;
 	/* Of two archived copies (C1) the first one says when it was. */
 	if (it->clock > clock || (it->clock == CLOCK_ARCHIVE && it->time_us < time_us)) {
 		r = set_time(p, msg, it, it->time_us != time_us);
-		conv_dirty(p, conv);
-	}
-	if (r == 0 && out && (state == STATE_QUEUED || state == STATE_SENDING)) {
-		r = set_sent(p, msg);
 		conv_dirty(p, conv);
 	}
 	return r < 0 ? err_trace(r) : 0;

@@ -21,6 +21,7 @@ struct candidate {
 	enum put_clock clock;
 	uint64_t hash;
 	bool archived; /* it has an archive id */
+	bool ours;     /* our outbox sent it: no other message has its id */
 };
 typedef void (*candidate_fn)(void *userdata, const struct candidate *c);
 
@@ -34,8 +35,10 @@ int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, voi
  * the message is applied.
  */
 int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg);
-/* The row arrived again as ${it}: the archive's stamp wins (C9), an own message is now known to be sent. */
+/* The row arrived again as ${it}: the archive's stamp wins (C9). */
 int row_seen_again(struct put *p, const struct item *it, int64_t msg);
+/* A new state, and why it failed ("" otherwise). */
+int row_set_state(struct put *p, int64_t msg, uint32_t state, const char *error, const char *error_text);
 /* Its place follows from its placed archive ids: the earliest. No change if it has none. */
 int row_rekey(struct put *p, int64_t msg);
 /* Where the row is, and whether that is final. */

@@ -158,7 +158,7 @@ static const char schema_v1[] =
 
 	/*
 	 * Corrections, retractions, reactions, receipts, markers and errors whose target is not here yet (H1, H6).
-	 * kind: 0 correction 1 reaction 2 retraction 3 receipt 4 marker 5 own marker. Applied and deleted when the
+	 * kind: enum ref_kind (store/refs.h). Applied and deleted when the
 	 * target arrives; bounded, the oldest go first.
 	 */
 	"CREATE TABLE pending_ref("
@@ -204,12 +204,91 @@ static const char schema_v2[] =
 	"END;";
 
 /*
+ * The outbox (store/outbox.h has its states), and what sending, reading states, blocking and local deletion have to
+ * remember.
+ */
+static const char schema_v3[] =
+	/*
+	 * seq: order of sending, of feed.queued. kind: enum out_kind. state: enum out_state. msg: the row that it is or
+	 * is about, 0 = none. hash: of the whole request: the same client_id with another is a conflict. to_jid: where
+	 * that is not the conversation itself. body ... reply_jid: what SEND carries; gone once it is done. n, anchor:
+	 * outbox_numbered(). again: 1 it was sent before and the server said that it has it not; 2 nobody said so.
+	 * bounced: how often it was sent and came back as an error. done_us: when it was first seen to be finished,
+	 * 0 = not yet: acks come without a clock.
+	 */
+	"CREATE TABLE outbox("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account,"
+	" seq INTEGER NOT NULL, kind INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" conv INTEGER NOT NULL, msg INTEGER NOT NULL,"
+	" client_id TEXT NOT NULL, hash INTEGER NOT NULL, written_us INTEGER NOT NULL,"
+	" to_jid TEXT, body TEXT, target_id TEXT, text TEXT, reply_id TEXT, reply_jid TEXT,"
+	" n INTEGER, anchor TEXT, strikes INTEGER NOT NULL DEFAULT 0, again INTEGER NOT NULL DEFAULT 0,"
+	" bounced INTEGER NOT NULL DEFAULT 0, done_us INTEGER NOT NULL DEFAULT 0, error TEXT, error_text TEXT,"
+	" UNIQUE(account, client_id)"
+	") STRICT;"
+	"CREATE INDEX outbox_state ON outbox(account, state, seq);"
+	"CREATE INDEX outbox_doubt ON outbox(conv, seq) WHERE state = 2;"
+	"CREATE INDEX outbox_msg ON outbox(msg);"
+	"CREATE INDEX outbox_done ON outbox(done_us) WHERE state >= 3;"
+	"ALTER TABLE feed ADD COLUMN queued INTEGER NOT NULL DEFAULT 0;" /* the last outbox.seq given out */
+
+	/* asks: enum message_asks, what the sender asked for and was not told yet. ours: sent by this outbox;
+	 * origin_id is then the client id. */
+	"ALTER TABLE msg ADD COLUMN asks INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE msg ADD COLUMN ours INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX msg_ours ON msg(account, origin_id) WHERE ours = 1;"
+
+	/*
+	 * What the user set: pinned, archived, muted_us (until then; the greatest number: for good), draft. opened_us:
+	 * it is shown although it may have no message, since then. marked, told: newest message that the other side
+	 * (XEP-0333), our other devices (XEP-0490) were told of. seen: newest message of ours that the other side has
+	 * displayed. All three are rows; what they said stays true when the row goes, so no key is kept of them.
+	 * read_key: sort key up to which all is read although the row that said so is gone. floor: what sorts up to
+	 * here was deleted with the conversation, and does not come back; purging: some of it is still to be deleted.
+	 */
+	"ALTER TABLE conv ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conv ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conv ADD COLUMN muted_us INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conv ADD COLUMN draft TEXT;"
+	"ALTER TABLE conv ADD COLUMN opened_us INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conv ADD COLUMN marked INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conv ADD COLUMN told INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conv ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conv ADD COLUMN read_key INTEGER;"
+	"ALTER TABLE conv ADD COLUMN floor INTEGER;"
+	"ALTER TABLE conv ADD COLUMN purging INTEGER NOT NULL DEFAULT 0;"
+	"DROP INDEX conv_activity;"
+	"CREATE INDEX conv_order ON conv(account, pinned, activity_us);"
+	"CREATE INDEX conv_purging ON conv(purging) WHERE purging = 1;"
+	/* The key of account.first_msg where that row is gone. */
+	"ALTER TABLE account ADD COLUMN first_key INTEGER;"
+
+	/*
+	 * Messages that were deleted here, as far as another copy of them may still come: what identity.c has to know
+	 * to recognise it. Columns as in msg.
+	 */
+	"CREATE TABLE gone("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account,"
+	" conv INTEGER NOT NULL, xmpp_id TEXT, origin_id TEXT, direction INTEGER NOT NULL,"
+	" time_us INTEGER NOT NULL, clock INTEGER NOT NULL, hash INTEGER NOT NULL, ours INTEGER NOT NULL,"
+	" archived INTEGER NOT NULL" /* it had an archive id */
+	") STRICT;"
+	"CREATE INDEX gone_id ON gone(conv, xmpp_id) WHERE xmpp_id IS NOT NULL;"
+	"CREATE INDEX gone_origin ON gone(conv, origin_id) WHERE origin_id IS NOT NULL AND origin_id IS NOT xmpp_id;"
+	"CREATE INDEX gone_account ON gone(account, id);"
+
+	/* XEP-0191. listed 0: in our list only because it is blocked; the server's roster has it not. */
+	"ALTER TABLE roster ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE roster ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;";
+
+/*
  * Migrations: migrations[i] makes version i + 1 of version i. Each runs in a transaction of its own together with
  * its user_version. A line is added here, schema_v1 is never changed, and a test opens a file of the version before.
  */
 static const char *const migrations[] = {
 	NULL, /* version 1 is the first: schema_v1 */
 	schema_v2,
+	schema_v3,
 };
 
 static int run_version(struct store *s, const char *sql, int version)

@@ -16,9 +16,10 @@
 /* What identity.c and refs.c must know of a message that may be the one. */
 #define SQL_CANDIDATE_COLUMNS                                                                                      \
 	"id, key, sender, direction, state, kind, time_us, clock, hash, xmpp_id, origin_id,"                       \
-	" EXISTS(SELECT 1 FROM aid a WHERE a.msg=msg.id)"
+	" EXISTS(SELECT 1 FROM aid a WHERE a.msg=msg.id), ours"
 /* What search.c must know of a row that may be a hit; the body last, so that only a reader of it follows its pages. */
 #define SQL_FOUND_COLUMNS "m.id, m.key, m.account, m.conv, m.kind, m.time_us, m.sender, m.body"
+#define SQL_OUTBOX_COLUMNS "id, kind, state, conv, msg, again, bounced, hash, strikes"
 #define SQL_CONV_COLUMNS                                                                                           \
 	"c.jid, c.kind, coalesce(r.name, c.jid), c.mod, c.activity_us, c.unread, c.flags, c.first_unread, c.last_msg," \
 	" c.id FROM conv c LEFT JOIN roster r ON r.account=c.account AND r.jid=c.jid"
@@ -50,6 +51,8 @@
 			   " (SELECT account, mod FROM tombstone WHERE account=?1 LIMIT ?2)")                      \
 	S(PURGE_PENDING, "DELETE FROM pending_ref WHERE id IN (SELECT id FROM pending_ref WHERE account=?1"        \
 			 " LIMIT ?2)")                                                                             \
+	S(PURGE_OUTBOX, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE account=?1 LIMIT ?2)")        \
+	S(PURGE_GONE, "DELETE FROM gone WHERE id IN (SELECT id FROM gone WHERE account=?1 LIMIT ?2)")              \
 	S(PURGE_MSG, "DELETE FROM msg WHERE id IN (SELECT id FROM msg WHERE account=?1 LIMIT ?2)")                 \
 	S(PURGE_AID, "DELETE FROM aid WHERE (archive, id) IN (SELECT d.archive, d.id FROM archive v"               \
 		     " JOIN aid d ON d.archive=v.id WHERE v.account=?1 LIMIT ?2)")                                 \
@@ -115,8 +118,9 @@
 	/* row.c */                                                                                                \
 	S(MSG_TOP, "SELECT max(key) FROM msg WHERE account=?1")                                                    \
 	S(MSG_ADD, "INSERT INTO msg(account, conv, key, mod, time_us, clock, delay_us, direction, state, kind,"    \
-		   " sender, hash, xmpp_id, origin_id, reply_id, reply_to, encryption, error, error_text, body)"   \
-		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)"               \
+		   " sender, hash, xmpp_id, origin_id, reply_id, reply_to, encryption, error, error_text, body,"   \
+		   " asks, ours)"                                                                                  \
+		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)"       \
 		   " RETURNING id")                                                                                \
 	S(MSG_STATE, "SELECT conv, key, time_us, clock, direction, state, kind, edit_key, edit_id, body, encryption" \
 		     " FROM msg WHERE id=?1")                                                                      \
@@ -157,6 +161,76 @@
 	S(PENDING_COUNT, "SELECT count(*), min(id), max(id) FROM pending_ref WHERE account=?1")                    \
 	S(PENDING_ENDS, "SELECT (SELECT max(id) FROM pending_ref WHERE account=?1) -"                              \
 			" (SELECT min(id) FROM pending_ref WHERE account=?1)")                                     \
+	/* outbox.c and its parts */                                                                               \
+	S(FEED_QUEUED, "UPDATE feed SET queued=queued+1 WHERE account=?1 RETURNING queued")                        \
+	S(OUTBOX_ANY, "SELECT 1 FROM outbox WHERE account=?1 LIMIT 1")                                             \
+	S(OUTBOX_MAKE_ID, "SELECT lower(hex(randomblob(16)))")                                                     \
+	S(OUTBOX_ADD, "INSERT INTO outbox(account, seq, kind, state, conv, msg, client_id, hash, written_us,"      \
+		      " to_jid, body, target_id, text, reply_id, reply_jid)"                                       \
+		      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)")                               \
+	S(OUTBOX_BY_CLIENT, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND client_id=?2")         \
+	S(OUTBOX_BY_ID, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND id=?2")                    \
+	S(OUTBOX_OF_MSG, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE msg=?1 AND account=?2 ORDER BY +seq")    \
+	S(OUTBOX_IN_STATE, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=?2 ORDER BY seq") \
+	S(OUTBOX_UPTO, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=1"                    \
+		       " AND ((?2-n) & 4294967295)<2147483648 ORDER BY seq")                                       \
+	S(OUTBOX_NEXT, "SELECT o.id, o.kind, o.seq, o.msg, o.strikes, o.again, o.written_us,"                      \
+		       " coalesce(o.to_jid, c.jid), o.client_id, o.body, o.target_id, o.text, o.reply_id, o.reply_jid" \
+		       " FROM outbox o JOIN conv c ON c.id=o.conv WHERE o.account=?1 AND o.state=0 AND o.seq>?2"   \
+		       " AND (o.kind>3 OR NOT EXISTS(SELECT 1 FROM outbox d WHERE d.conv=o.conv AND d.state=2"     \
+		       " AND d.seq<o.seq)) ORDER BY o.seq LIMIT ?3")                                               \
+	S(OUTBOX_OLDEST_DOUBT, "SELECT o.anchor, o.written_us FROM outbox o LEFT JOIN archive v"                   \
+			       " ON v.account=o.account AND v.jid='' LEFT JOIN aid a ON a.archive=v.id AND a.id=o.anchor" \
+			       " WHERE o.account=?1 AND o.state=2"                                                 \
+			       " ORDER BY coalesce(a.key, -9223372036854775807), o.written_us LIMIT 1")            \
+	S(OUTBOX_NUMBER, "UPDATE outbox SET n=?2, anchor=?3 WHERE id=?1")                                          \
+	S(OUTBOX_ENTER, "UPDATE outbox SET state=?2, again=max(again, ?3), error=?4, error_text=?5,"               \
+			" n=CASE ?2 WHEN 1 THEN n END, anchor=CASE ?2 WHEN 2 THEN anchor END, done_us=0 WHERE id=?1") \
+	S(OUTBOX_DONE, "UPDATE outbox SET state=3, n=NULL, anchor=NULL, body=NULL, target_id=NULL, text=NULL,"     \
+		       " reply_id=NULL, reply_jid=NULL, error=NULL, error_text=NULL, done_us=0 WHERE id=?1")       \
+	S(OUTBOX_DELETE, "DELETE FROM outbox WHERE id=?1")                                                         \
+	S(OUTBOX_STRIKE, "UPDATE outbox SET strikes=strikes+1 WHERE id=?1")                                        \
+	S(OUTBOX_BOUNCED, "UPDATE outbox SET bounced=bounced+1 WHERE id=?1")                                       \
+	S(OUTBOX_SUPERSEDED, "SELECT 1 FROM outbox o JOIN outbox l ON l.msg=o.msg AND l.kind=o.kind AND l.seq>o.seq" \
+			     " WHERE o.account=?1 AND o.client_id=?2 AND o.msg<>0 AND l.account=o.account"         \
+			     " AND l.state NOT IN (4, 5) LIMIT 1")                                                 \
+	S(OUTBOX_TARGET, "SELECT m.conv, c.jid, c.kind, m.direction, m.state, m.kind, m.xmpp_id, m.origin_id,"     \
+			 " m.sender, m.encryption FROM msg m JOIN conv c ON c.id=m.conv WHERE m.id=?1 AND m.account=?2") \
+	S(OUTBOX_WAITING, "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE account=?1 AND state IN (0, 1, 2)"     \
+			  " LIMIT ?2)")                                                                            \
+	S(OUTBOX_COUNT, "SELECT state, count(*) FROM outbox WHERE account=?1 AND state IN (0, 1, 2, 4) AND kind<=3" \
+			" GROUP BY state")                                                                         \
+	S(OUTBOX_SEEN_DONE, "UPDATE outbox SET done_us=?1 WHERE id IN (SELECT id FROM outbox WHERE state>=3"       \
+			    " AND done_us=0 LIMIT ?2)")                                                            \
+	S(OUTBOX_EXPIRE, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state>=3 AND done_us>0"      \
+			 " AND done_us<=?1 LIMIT ?2)")                                                             \
+	S(OUTBOX_DUE, "SELECT EXISTS(SELECT 1 FROM outbox WHERE state>=3 AND done_us>0 AND done_us<=?1)")          \
+	S(MSG_OURS, "SELECT id, hash, conv FROM msg WHERE account=?1 AND origin_id=?2 AND ours=1 LIMIT 1")         \
+	S(OUTBOX_PRESENT, "SELECT m.conv, m.state, m.kind, m.direction, m.encryption IS NOT NULL,"                 \
+			  " coalesce(m.origin_id, m.xmpp_id), m.body, m.reply_id,"                                 \
+			  " (SELECT t.sender FROM msg t WHERE t.id=m.reply_to) FROM msg m WHERE m.id=?1 AND m.account=?2") \
+	S(OUTBOX_RENEW, "UPDATE outbox SET seq=?2, written_us=?3, strikes=0 WHERE id=?1")                          \
+	S(OUTBOX_REFILL, "UPDATE outbox SET body=?2, reply_id=?3, reply_jid=?4 WHERE id=?1")                       \
+	/* of others' messages: the newest of some rows that asks for it (1 receipt, 2 marker) */                  \
+	S(OWED_RECEIPT, "SELECT id, conv, xmpp_id, sender FROM msg WHERE id=?1 AND account=?2 AND direction=0"     \
+			" AND asks & 1 AND xmpp_id IS NOT NULL")                                                   \
+	S(OWED_CLEAR, "UPDATE msg SET asks=asks & ~?2 WHERE id=?1")                                                \
+	S(OWED_MARKER, "SELECT id, conv, xmpp_id, NULL FROM (SELECT id, key, conv, xmpp_id, direction, asks FROM msg" \
+		       " WHERE conv=?1 AND key<=(SELECT key FROM msg WHERE id=?2) AND key>"                        \
+		       " coalesce((SELECT t.key FROM conv c JOIN msg t ON t.id=c.marked WHERE c.id=?1), -9223372036854775807)" \
+		       " ORDER BY key DESC LIMIT ?3) WHERE direction=0 AND asks & 2 AND xmpp_id IS NOT NULL"       \
+		       " ORDER BY key DESC LIMIT 1")                                                               \
+	S(OWED_READ, "SELECT id, conv, (SELECT a.id FROM aid a WHERE a.msg=n.id AND a.archive=?4 ORDER BY a.key LIMIT 1)" \
+		     " AS stanza, NULL FROM (SELECT id, key, conv, direction FROM msg"                             \
+		     " WHERE conv=?1 AND key<=(SELECT key FROM msg WHERE id=?2) AND key>"                          \
+		     " coalesce((SELECT t.key FROM conv c JOIN msg t ON t.id=c.told WHERE c.id=?1), -9223372036854775807)" \
+		     " ORDER BY key DESC LIMIT ?3) n WHERE direction=0 AND stanza IS NOT NULL"                     \
+		     " ORDER BY key DESC LIMIT 1")                                                                 \
+	S(OWED_DROP, "DELETE FROM outbox WHERE conv=?1 AND kind=?2 AND state=0"                                    \
+		     " AND account=(SELECT account FROM conv WHERE id=?1)")                                        \
+	S(CONV_MARKED, "UPDATE conv SET marked=?2 WHERE id=?1")                                                    \
+	S(CONV_TOLD, "UPDATE conv SET told=?2 WHERE id=?1")                                                        \
+	S(AID_OF_ROW, "SELECT count(*) FROM aid WHERE msg=?1")                                                     \
 	/* conv.c */                                                                                               \
 	S(CONV_FIND, "SELECT id, kind FROM conv WHERE account=?1 AND jid=?2")                                      \
 	S(CONV_ADD, "INSERT INTO conv(account, jid, kind, mod) VALUES(?1,?2,?3,0) RETURNING id")                   \

@@ -15,6 +15,14 @@
 
 static unsigned int serial;
 
+static const char *const v3_columns[] = {
+	"feed DROP COLUMN queued", "msg DROP COLUMN asks", "msg DROP COLUMN ours", "conv DROP COLUMN pinned",
+	"conv DROP COLUMN archived", "conv DROP COLUMN muted_us", "conv DROP COLUMN draft",
+	"conv DROP COLUMN opened_us", "conv DROP COLUMN marked", "conv DROP COLUMN told", "conv DROP COLUMN seen",
+	"conv DROP COLUMN read_key", "conv DROP COLUMN floor", "conv DROP COLUMN purging",
+	"account DROP COLUMN first_key", "roster DROP COLUMN blocked", "roster DROP COLUMN listed",
+};
+
 static int remove_one(const char *path, _unused_ const struct stat *st, _unused_ int type, _unused_ struct FTW *f)
 {
 	return remove(path);
@@ -125,6 +133,18 @@ void fx_open_plain(struct fx *fx)
 	write_file(marker, "format 1; must exist\n", 21);
 	if (size == 0)
 		fx->account = fx_account(fx, OWN, &fx->archive);
+}
+
+void fx_undo_v3(struct fx *fx)
+{
+	assert_int_equal(db_exec(fx->s, "DROP TABLE outbox; DROP TABLE gone; DROP INDEX msg_ours; DROP INDEX conv_order;"
+				 "DROP INDEX conv_purging; CREATE INDEX conv_activity ON conv(account, activity_us);"
+				 "PRAGMA user_version=2"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(v3_columns); i++) {
+		_cleanup_(freep) char *sql = xasprintf("ALTER TABLE %s", v3_columns[i]);
+
+		assert_int_equal(db_exec(fx->s, sql), 0);
+	}
 }
 
 void write_file(const char *path, const void *data, size_t len)

@@ -46,6 +46,8 @@ void fx_close(struct fx *fx);
 void fx_reopen(struct fx *fx);
 /* Instead of it, an archive of varve 0.1 in the same directory: plain, with its marker; made if it is not there. */
 void fx_open_plain(struct fx *fx);
+/* The open file becomes one of schema version 2, by hand. */
+void fx_undo_v3(struct fx *fx);
 void write_file(const char *path, const void *data, size_t len);
 /* -1 if there is none. */
 int64_t file_size(const char *path);

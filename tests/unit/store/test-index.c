@@ -390,6 +390,7 @@ TEST(a_file_of_version_1_gets_its_index)
 
 	fill(fx, 50);
 	fx_reopen(fx);
+	fx_undo_v3(fx);
 	assert_int_equal(db_exec(fx->s, "DROP TRIGGER msg_body; DROP TRIGGER msg_gone; DROP TABLE fts_term;"
 					"DROP TABLE fts; DROP VIEW fts_source; DROP TABLE fts_state; DROP TABLE fts_dirty;"
 					"PRAGMA user_version=1"), 0);

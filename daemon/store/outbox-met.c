@@ -1,0 +1,120 @@
+/* What comes in and says what became of an item: its copy in the archive or by carbon, a receipt, an error. */
+#include <string.h>
+
+#include "base/err.h"
+#include "store/outbox-priv.h"
+
+static int count_copies(struct put *p, int64_t msg, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_AID_OF_ROW);
+
+	put_i(&q, msg);
+	return db_int(&q, 0, ret);
+}
+
+/* ${client_id} stands in the archive. */
+static int met(struct put *p, const char *client_id)
+{
+	struct out_entry e;
+	int64_t copies;
+	int r;
+
+	r = outbox_by_client(p, client_id, &e);
+	if (r <= 0 || e.state == OUT_DONE)
+		return r < 0 ? err_trace(r) : 0;
+	/* One copy for each time that it came back is of then, not of the new try. */
+	if (e.bounced) {
+		r = e.state == OUT_DOUBT ? count_copies(p, e.msg, &copies) : 0;
+		if (r < 0)
+			return err_trace(r);
+		if (e.state != OUT_DOUBT || copies <= e.bounced)
+			return 0;
+	}
+	return outbox_enter(p, &e, OUT_DONE, e.again, "", "");
+}
+
+int outbox_met(struct put *p, const struct item *it)
+{
+	const struct message *m = it->m;
+	int r;
+
+	if (!p->outbox || !it->out || m->payload == PAYLOAD_ERROR)
+		return 0;
+	r = met(p, m->id);
+	if (r == 0 && strcmp(m->id, m->origin_id) != 0)
+		r = met(p, m->origin_id);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int outbox_arrived(struct put *p, const char *client_id)
+{
+	struct out_entry e;
+	int r;
+
+	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	if (r <= 0 || e.bounced || (e.state != OUT_SENDING && e.state != OUT_DOUBT && e.state != OUT_QUEUED))
+		return r < 0 ? err_trace(r) : 0;
+	return outbox_enter(p, &e, OUT_DONE, e.again, "", "");
+}
+
+int outbox_never_left(struct put *p, const char *client_id)
+{
+	struct out_entry e;
+	int r;
+
+	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : 0;
+	return e.state == OUT_QUEUED && e.again == AGAIN_NOT && !e.bounced;
+}
+
+int outbox_bounced(struct put *p, const char *client_id)
+{
+	struct out_entry e;
+	int r;
+
+	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	if (r <= 0 || e.kind != OUT_TEXT)
+		return r < 0 ? err_trace(r) : 0;
+	if (e.state == OUT_FAILED || e.state == OUT_CANCELLED)
+		return 0;
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_BOUNCED);
+
+		put_i(&q, e.id);
+		r = db_run(&q);
+		if (r < 0)
+			return err_trace(r);
+	}
+	e.msg = 0; /* the row says already why */
+	return outbox_enter(p, &e, OUT_FAILED, e.again, "", "");
+}
+
+int outbox_superseded(struct put *p, const char *client_id)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_SUPERSEDED);
+	int r;
+
+	if (!p->outbox || !*client_id)
+		return 0;
+	put_i(&q, p->account);
+	put_t(&q, client_id);
+	r = db_row(&q);
+	return r < 0 ? err_trace(r) : r;
+}
+
+int outbox_forget(struct put *p, int64_t msg)
+{
+	_cleanup_(freep) struct out_entry *list = NULL;
+	size_t n = 0;
+	int r = p->outbox ? outbox_of_msg(p, msg, &list, &n) : 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		list[i].msg = 0;
+		if (!outbox_is_content(list[i].kind) && list[i].state == OUT_QUEUED)
+			r = outbox_delete(p, list[i].id);
+		else if (list[i].state == OUT_QUEUED && list[i].again == AGAIN_NOT)
+			r = outbox_enter(p, &list[i], OUT_CANCELLED, AGAIN_NOT, "", "");
+	}
+	return r < 0 ? err_trace(r) : 0;
+}

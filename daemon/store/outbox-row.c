@@ -1,0 +1,216 @@
+/* Rows of the outbox: reading them, adding one, counting and forgetting them. States change in outbox.c. */
+#include "base/err.h"
+#include "store/feed.h"
+#include "store/outbox-priv.h"
+
+#define CLOCK_SET_US INT64_C(1735689600000000) /* 2025-01-01: a clock before that was never set */
+
+int outbox_begin(struct put *p)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_ANY);
+	int r;
+
+	put_i(&q, p->account);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	p->outbox = r > 0;
+	return 0;
+}
+
+static struct out_entry read_entry(struct stmt *q)
+{
+	return (struct out_entry){
+		.id = col_i(q, 0),
+		.kind = (enum out_kind)col_i(q, 1),
+		.state = (enum out_state)col_i(q, 2),
+		.conv = col_i(q, 3),
+		.msg = col_i(q, 4),
+		.again = (enum out_again)col_i(q, 5),
+		.bounced = col_i(q, 6),
+		.hash = (uint64_t)col_i(q, 7),
+		.strikes = (uint32_t)col_i(q, 8),
+	};
+}
+
+int outbox_collect(struct stmt *q, struct out_entry **ret, size_t *ret_n)
+{
+	_cleanup_(freep) struct out_entry *list = NULL;
+	size_t n = 0;
+	int r;
+
+	while ((r = db_row(q)) > 0) {
+		if (n % 64 == 0)
+			list = xrealloc(list, n + 64, sizeof(*list));
+		list[n++] = read_entry(q);
+	}
+	if (r < 0)
+		return err_trace(r);
+	*ret = TAKE_PTR(list);
+	*ret_n = n;
+	return 0;
+}
+
+int outbox_in_state(struct put *p, enum out_state state, struct out_entry **ret, size_t *ret_n)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_IN_STATE);
+
+	put_i(&q, p->account);
+	put_i(&q, state);
+	return outbox_collect(&q, ret, ret_n);
+}
+
+int outbox_of_msg(struct put *p, int64_t msg, struct out_entry **ret, size_t *ret_n)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_OF_MSG);
+
+	put_i(&q, msg);
+	put_i(&q, p->account);
+	return outbox_collect(&q, ret, ret_n);
+}
+
+int outbox_by_client(struct put *p, const char *client_id, struct out_entry *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_BY_CLIENT);
+	int r;
+
+	if (!*client_id)
+		return 0;
+	put_i(&q, p->account);
+	put_t(&q, client_id);
+	r = db_row(&q);
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : 0;
+	*ret = read_entry(&q);
+	return 1;
+}
+
+int outbox_by_id(struct put *p, int64_t item, struct out_entry *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_BY_ID);
+	int r;
+
+	put_i(&q, p->account);
+	put_i(&q, item);
+	r = db_row(&q);
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : 0;
+	*ret = read_entry(&q);
+	return 1;
+}
+
+int outbox_delete(struct put *p, int64_t id)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_DELETE);
+
+	put_i(&q, id);
+	return db_run(&q);
+}
+
+int outbox_next_seq(struct put *p, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_FEED_QUEUED);
+	int r;
+
+	put_i(&q, p->account);
+	r = db_int(&q, 0, ret);
+	if (r == 0)
+		r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int outbox_full(struct put *p)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_WAITING);
+	int64_t n;
+	int r;
+
+	put_i(&q, p->account);
+	put_i(&q, OUTBOX_WAITING_MAX);
+	r = db_int(&q, 0, &n);
+	return r < 0 ? err_trace(r) : n >= OUTBOX_WAITING_MAX;
+}
+
+int outbox_add(struct put *p, const struct out_new *n)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_ADD);
+	bool done = n->state == OUT_DONE;
+	int64_t seq;
+	int r;
+
+	r = outbox_next_seq(p, &seq);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, p->account);
+	put_i(&q, seq);
+	put_i(&q, n->kind);
+	put_i(&q, n->state);
+	put_i(&q, n->conv);
+	put_i(&q, n->msg);
+	put_t(&q, n->client_id);
+	put_i(&q, (int64_t)n->hash);
+	put_i(&q, p->now_us);
+	put_n(&q, n->to);
+	put_n(&q, done ? "" : n->body);
+	put_n(&q, done ? "" : n->target_id);
+	put_n(&q, done ? "" : n->text);
+	put_n(&q, done ? "" : n->reply_id);
+	put_n(&q, done ? "" : n->reply_jid);
+	r = db_run(&q);
+	if (r < 0)
+		return err_trace(r);
+	p->outbox = true;
+	return 0;
+}
+
+int outbox_count(struct store *s, int64_t account, struct outbox_counts *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_COUNT);
+	int r;
+
+	*ret = (struct outbox_counts){ 0 };
+	put_i(&q, account);
+	while ((r = db_row(&q)) > 0) {
+		uint32_t n = (uint32_t)col_i(&q, 1);
+
+		switch (col_i(&q, 0)) {
+		case OUT_QUEUED:
+			ret->queued = n;
+			break;
+		case OUT_SENDING:
+			ret->sending = n;
+			break;
+		case OUT_DOUBT:
+			ret->doubt = n;
+			break;
+		case OUT_FAILED:
+			ret->failed = n;
+			break;
+		default:
+			break;
+		}
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int run_at(struct store *s, enum sql id, int64_t us, int64_t max)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
+
+	put_i(&q, us);
+	put_i(&q, max);
+	return db_run(&q);
+}
+
+int outbox_expire(struct store *s, int64_t now_us, size_t max)
+{
+	int r;
+
+	/* A phone that believes in 1970 would forget everything as soon as it learns the time. */
+	if (now_us < CLOCK_SET_US)
+		return 0;
+	r = run_at(s, SQL_OUTBOX_SEEN_DONE, now_us, (int64_t)max);
+	if (r == 0)
+		r = run_at(s, SQL_OUTBOX_EXPIRE, now_us - OUTBOX_KEEP_US, (int64_t)max);
+	return r < 0 ? err_trace(r) : 0;
+}
