@@ -103,6 +103,8 @@ enum varve_error {
 		VARVE_ERROR_COUNT
 };
 
+#ifndef __cplusplus /* array designators are C; C++ has the names above */
+
 /* "org.varve.Varve1.Error.NotFound" ...; static. */
 static inline const char *varve_error_name(enum varve_error e)
 {
@@ -123,3 +125,5 @@ static inline enum varve_error varve_error_from_name(const char *name)
 			return e;
 	return VARVE_ERROR_COUNT;
 }
+
+#endif

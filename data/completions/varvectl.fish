@@ -80,6 +80,7 @@ complete -c varvectl -n '__varvectl_in export' -l output -s O -r -F -d 'Write to
 complete -c varvectl -n '__varvectl_in export' -a '(__varvectl_conversations)'
 complete -c varvectl -n '__varvectl_in monitor' -l since -x -d 'Changes after this number'
 complete -c varvectl -n '__varvectl_in monitor' -l cursor-file -r -F -d 'Keep the position in this file'
+complete -c varvectl -n '__varvectl_in monitor' -l ephemeral -d 'Also who is typing and who is there'
 complete -c varvectl -n '__varvectl_in monitor' -l exit-on-disconnect -d 'Exit when the daemon goes away'
 complete -c varvectl -n '__varvectl_in monitor' -a '(__varvectl_conversations)'
 complete -c varvectl -n '__varvectl_in search' -l lines -s n -x -d 'How many'

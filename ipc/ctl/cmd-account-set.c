@@ -37,10 +37,11 @@ static int check_add(struct ctl *c, const char *jid)
 /* Told before the password is asked for; the daemon checks again. */
 static int check_absent(struct ctl *c, const char *jid)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct varve_account *a;
 
-	if (client_call(c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "FindAccount", &error, NULL, "s", jid) < 0)
+	if (varve_account_find(c->varve, jid, &a) < 0)
 		return EXIT_OK;
+	varve_account_free(a);
 	return ctl_fail_as(c, EXIT_FAIL, VARVE_ERROR_CONFLICT, "another password: varvectl account password",
 			   "the account %s exists already", jid);
 }
@@ -80,12 +81,11 @@ static int set_bool(sd_bus_message *m, const char *key, bool value)
 
 static int send_add(struct ctl *c, const char *jid, const char *password, const char *ca, char **ret_path)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	const char *path;
 	int r;
 
-	r = client_message(c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "AddAccount", &m);
+	r = varve_call_new(c->varve, NULL, VARVE_IFACE_MANAGER, "AddAccount", &m);
 	if (r >= 0)
 		r = sd_bus_message_sensitive(m); /* wiped when freed: the password is in it */
 	if (r >= 0)
@@ -110,9 +110,9 @@ static int send_add(struct ctl *c, const char *jid, const char *password, const 
 		r = sd_bus_message_close_container(m);
 	if (r < 0)
 		return ctl_fail(c, EXIT_USAGE, NULL, "an argument or the password is not valid UTF-8");
-	r = client_send(c->client, m, &error, &reply);
+	r = varve_call(c->varve, m, 0, &reply);
 	if (r < 0)
-		return ctl_fail_bus(c, &error, r);
+		return ctl_fail_call(c, r);
 	if (sd_bus_message_read(reply, "o", &path) < 0)
 		return ctl_bad_reply(c, "AddAccount");
 	*ret_path = xstrdup(path);
@@ -144,7 +144,6 @@ int cmd_account_add(struct ctl *c)
 
 int cmd_account_password(struct ctl *c)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
 	char *password = NULL;
 	int r = secret_possible(c, "a password");
@@ -155,7 +154,7 @@ int cmd_account_password(struct ctl *c)
 		r = ask_password(c, c->account_jid, &password);
 	if (r != EXIT_OK)
 		return r;
-	r = client_message(c->client, c->account, VARVE_IFACE_ACCOUNT, "SetPassword", &m);
+	r = varve_call_new(c->varve, varve_account_path(c->account), VARVE_IFACE_ACCOUNT, "SetPassword", &m);
 	if (r >= 0)
 		r = sd_bus_message_sensitive(m);
 	if (r >= 0)
@@ -163,9 +162,9 @@ int cmd_account_password(struct ctl *c)
 	secret_free(password);
 	if (r < 0)
 		return ctl_fail(c, EXIT_USAGE, NULL, "the password is not valid UTF-8");
-	r = client_send(c->client, m, &error, NULL);
+	r = varve_call(c->varve, m, 0, NULL);
 	if (r < 0)
-		return ctl_fail_bus(c, &error, r);
+		return ctl_fail_call(c, r);
 	ctl_done(c, c->account_jid, "password stored; connecting");
 	return EXIT_OK;
 }
@@ -220,7 +219,6 @@ static int add_setting(struct ctl *c, sd_bus_message *m, const char *word)
 
 int cmd_account_set(struct ctl *c)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
 	/* A JID has no '=' before its '@' that one of our keys could be. */
 	size_t first = strchr(c->opts.args[0], '@') && find_setting(c->opts.args[0]) == SIZE_MAX;
@@ -231,7 +229,7 @@ int cmd_account_set(struct ctl *c)
 	r = ctl_account(c, first ? c->opts.args[0] : NULL);
 	if (r != EXIT_OK)
 		return r;
-	if (client_message(c->client, c->account, VARVE_IFACE_ACCOUNT, "Configure", &m) < 0 ||
+	if (varve_call_new(c->varve, varve_account_path(c->account), VARVE_IFACE_ACCOUNT, "Configure", &m) < 0 ||
 	    sd_bus_message_open_container(m, 'a', "{sv}") < 0)
 		return ctl_fail(c, EXIT_FAIL, NULL, "out of memory");
 	for (size_t i = first; i < c->opts.n_args && r == EXIT_OK; i++)
@@ -239,9 +237,9 @@ int cmd_account_set(struct ctl *c)
 	if (r != EXIT_OK)
 		return r;
 	sd_bus_message_close_container(m);
-	r = client_send(c->client, m, &error, NULL);
+	r = varve_call(c->varve, m, 0, NULL);
 	if (r < 0)
-		return ctl_fail_bus(c, &error, r);
+		return ctl_fail_call(c, r);
 	ctl_done(c, c->account_jid, "changed");
 	return EXIT_OK;
 }

@@ -126,7 +126,8 @@ int cmd_account_remove(struct ctl *c)
 		return r;
 	if (!confirmed(c))
 		return ctl_fail(c, EXIT_FAIL, NULL, "nothing was removed");
-	r = ctl_call_at(c, VARVE_PATH, VARVE_IFACE_MANAGER, "RemoveAccount", NULL, "oa{sv}", c->account, 0);
+	r = ctl_call_at(c, VARVE_PATH, VARVE_IFACE_MANAGER, "RemoveAccount", NULL, "oa{sv}",
+			varve_account_path(c->account), 0);
 	if (r == EXIT_OK)
 		ctl_done(c, c->account_jid, "removed");
 	return r;

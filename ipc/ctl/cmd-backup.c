@@ -106,7 +106,7 @@ static void tell(struct ctl *c, const struct backup *b, uint64_t bytes, const st
 static int run(struct ctl *c, struct backup *b, uint64_t *ret_bytes)
 {
 	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "Backup", &m);
+	int r = varve_call_new(c->varve, VARVE_PATH, VARVE_IFACE_MANAGER, "Backup", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sa{sv}", b->path, 0);

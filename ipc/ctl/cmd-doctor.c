@@ -9,6 +9,7 @@
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
+#include "ipc/ctl/value.h"
 #include "varve-build.h"
 
 #define NAME_COLUMNS 16
@@ -62,7 +63,7 @@ static void report_offline(void *userdata, const char *check, const char *result
 /* Who may open the socket: nobody but us (facts/ipc.md section 4). */
 static void check_socket(struct doctor *d)
 {
-	_cleanup_(freep) char *path = client_socket_path(ctl_opt(d->c, ADDRESS)), *text = NULL;
+	_cleanup_(freep) char *path = varve_socket_path(ctl_opt(d->c, ADDRESS)), *text = NULL;
 	struct stat st;
 
 	if (!path || stat(path, &st) < 0) {
@@ -80,12 +81,14 @@ static void check_socket(struct doctor *d)
 
 static int check_version(struct doctor *d)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(freep) char *version = NULL, *text = NULL;
-	int r = client_property_string(d->c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "Version", &error, &version);
+	_cleanup_(value_freep) struct value *status = NULL;
+	_cleanup_(freep) char *text = NULL;
+	const char *version;
+	int r = value_status(d->c, &status);
 
-	if (r < 0)
-		return ctl_fail_bus(d->c, &error, r);
+	if (r != EXIT_OK)
+		return r;
+	version = value_str(status, "version");
 	if (strcmp(version, VARVE_VERSION) == 0) {
 		report(d, "version", "ok", version, NULL);
 		return EXIT_OK;
@@ -116,7 +119,7 @@ static int daemon_checks(struct doctor *d)
 	const char *check, *result, *text, *hint;
 	int r;
 
-	r = client_message(d->c->client, VARVE_PATH, VARVE_IFACE_MANAGER, "Diagnose", &call);
+	r = varve_call_new(d->c->varve, VARVE_PATH, VARVE_IFACE_MANAGER, "Diagnose", &call);
 	if (r >= 0)
 		r = deep ? sd_bus_message_append(call, "a{sv}", 1, "deep", "b", 1)
 					: sd_bus_message_append(call, "a{sv}", 0);

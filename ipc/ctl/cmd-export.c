@@ -26,7 +26,7 @@ struct export
 	int64_t began_us, told_us;
 };
 
-static bool wanted(const struct export *e, const struct message *m)
+static bool wanted(const struct export *e, const struct varve_message *m)
 {
 	for (size_t i = 0; i < e->n_only; i++)
 		if (strcmp(e->only[i], m->conversation) == 0)
@@ -35,14 +35,14 @@ static bool wanted(const struct export *e, const struct message *m)
 }
 
 /* "2026-03-01 14:02:11  bob@example.org  <me> text"; further lines of a body are indented. */
-static void put_text(FILE *f, const struct message *m)
+static void put_text(FILE *f, const struct varve_message *m)
 {
 	_cleanup_(freep) char *author = message_author(m), *clean_author = text_clean(author, false);
 	_cleanup_(freep) char *conversation = text_clean(m->conversation, false),
 			      *body = text_clean(message_text(m), true);
 	char when[TIME_HUMAN_SIZE];
 
-	fprintf(f, "%s  %s  <%s> ", time_local(m->time_us, "%Y-%m-%d %H:%M:%S", when), conversation, clean_author);
+	fprintf(f, "%s  %s  <%s> ", time_local(m->time_usec, "%Y-%m-%d %H:%M:%S", when), conversation, clean_author);
 	for (const char *p = body; *p; p++) {
 		fputc(*p, f);
 		if (*p == '\n')
@@ -51,7 +51,7 @@ static void put_text(FILE *f, const struct message *m)
 	fputc('\n', f);
 }
 
-static void put(struct export *e, const struct message *m)
+static void put(struct export *e, const struct varve_message *m)
 {
 	if (!wanted(e, m))
 		return;
@@ -83,7 +83,7 @@ static void progress(struct export *e)
 /* Walk from page to page. The anchor of a page is the last row of the one before, so nothing is between them. */
 static int walk(struct export *e, int64_t since)
 {
-	struct page_query q = {
+	struct varve_history_query q = {
 		.conversation = e->n_only == 1 ? e->only[0] : "",
 		.anchor = since ? "time" : "oldest",
 		.value = since > 0 ? (uint64_t)since : 0,
@@ -101,16 +101,16 @@ static int walk(struct export *e, int64_t since)
 		if (r != EXIT_OK)
 			return r;
 		for (size_t i = 0; i < page.n; i++) {
-			if (!first && i == 0 && page.rows[i].id == q.value)
+			if (!first && i == 0 && page.rows[i]->id == q.value)
 				continue;
 			fresh++;
 			/* Where nothing is so new the page may begin before ${since}; later rows are in archive order. */
-			begun = begun || page.rows[i].time_us >= since;
+			begun = begun || page.rows[i]->time_usec >= since;
 			if (begun)
-				put(e, &page.rows[i]);
+				put(e, page.rows[i]);
 		}
 		if (page.n > 0)
-			q.value = page.rows[page.n - 1].id;
+			q.value = page.rows[page.n - 1]->id;
 		q.anchor = "message";
 		first = false;
 		progress(e);

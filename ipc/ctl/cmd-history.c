@@ -36,10 +36,10 @@ static int extend(struct history *h, bool older)
 
 	while (h->page.n > 0 && h->page.n < h->want && !(h->page.edges & none)) {
 		uint32_t n = at_most_side(h->want - h->page.n);
-		struct page_query q = {
+		struct varve_history_query q = {
 			.conversation = h->conversation,
 			.anchor = "message",
-			.value = h->page.rows[older ? 0 : h->page.n - 1].id,
+			.value = h->page.rows[older ? 0 : h->page.n - 1]->id,
 			.before = older ? n : 0,
 			.after = older ? 0 : n,
 			.across_gaps = true,
@@ -68,7 +68,7 @@ static int extend(struct history *h, bool older)
 }
 
 /* ID or TIME, into the anchor of ${q}. */
-static int set_anchor(struct ctl *c, const char *option, const char *text, struct page_query *q)
+static int set_anchor(struct ctl *c, const char *option, const char *text, struct varve_history_query *q)
 {
 	int64_t us = 0;
 	int r;
@@ -90,7 +90,7 @@ static void keep_newest(struct page *p, uint64_t n)
 }
 
 /* The older half with the anchor, then what is newer, then older again where there was too little newer. */
-static int fetch_around(struct history *h, struct page_query *q)
+static int fetch_around(struct history *h, struct varve_history_query *q)
 {
 	uint64_t all = h->want;
 	int r;
@@ -107,7 +107,7 @@ static int fetch_around(struct history *h, struct page_query *q)
 	return r == EXIT_OK ? extend(h, true) : r;
 }
 
-static int fetch_after(struct history *h, struct page_query *q, bool is_time)
+static int fetch_after(struct history *h, struct varve_history_query *q, bool is_time)
 {
 	int r;
 
@@ -116,7 +116,7 @@ static int fetch_after(struct history *h, struct page_query *q, bool is_time)
 	if (r != EXIT_OK)
 		return r;
 	if (is_time) /* where nothing is so new, the page has what is older */
-		while (h->page.n > 0 && h->page.rows[0].time_us < (int64_t)q->value)
+		while (h->page.n > 0 && h->page.rows[0]->time_usec < (int64_t)q->value)
 			page_drop(&h->page, 1);
 	else
 		page_drop(&h->page, h->page.n > 0);
@@ -126,7 +126,7 @@ static int fetch_after(struct history *h, struct page_query *q, bool is_time)
 }
 
 /* The newest ones, or those before an anchor, which itself is not wanted. */
-static int fetch_before(struct history *h, struct page_query *q, bool is_time)
+static int fetch_before(struct history *h, struct varve_history_query *q, bool is_time)
 {
 	uint64_t all = h->want;
 	int r;
@@ -138,7 +138,7 @@ static int fetch_before(struct history *h, struct page_query *q, bool is_time)
 		keep_newest(&h->page, all);
 		return r;
 	}
-	if (is_time && h->page.rows[h->page.n - 1].time_us < (int64_t)q->value) { /* there is nothing so new */
+	if (is_time && h->page.rows[h->page.n - 1]->time_usec < (int64_t)q->value) { /* there is nothing so new */
 		r = extend(h, true);
 		keep_newest(&h->page, all);
 		return r;
@@ -155,7 +155,7 @@ static int fetch_before(struct history *h, struct page_query *q, bool is_time)
 static int fetch(struct history *h)
 {
 	const char *before = ctl_opt(h->c, BEFORE), *after = ctl_opt(h->c, AFTER), *around = ctl_opt(h->c, AROUND);
-	struct page_query q = { .conversation = h->conversation, .anchor = "newest", .across_gaps = true };
+	struct varve_history_query q = { .conversation = h->conversation, .anchor = "newest", .across_gaps = true };
 	bool is_time;
 	int r = EXIT_OK;
 
@@ -226,14 +226,14 @@ static void put_gaps(const struct gaps *gaps, int64_t older, int64_t newer)
 /* At the ends of a page only the gap that adjoins it: what lies beyond belongs to messages that are not shown. */
 static void put_end_gaps(const struct history *h, const struct gaps *gaps, bool older)
 {
-	const struct message *edge = &h->page.rows[older ? 0 : h->page.n - 1];
+	const struct varve_message *edge = h->page.rows[older ? 0 : h->page.n - 1];
 
 	if (!(h->page.edges & (older ? VARVE_EDGE_GAP_OLDER : VARVE_EDGE_GAP_NEWER)))
 		return;
 	for (size_t i = 0; i < gaps->n; i++) {
 		const struct gap *g = &gaps->gap[older ? gaps->n - 1 - i : i];
 
-		if (older ? g->before_us && g->before_us <= edge->time_us : g->after_us >= edge->time_us) {
+		if (older ? g->before_us && g->before_us <= edge->time_usec : g->after_us >= edge->time_usec) {
 			put_gap(g, g);
 			return;
 		}
@@ -252,7 +252,7 @@ static void put_day(int64_t us, int64_t before_us)
 }
 
 /* What became of an own message, in few columns. */
-static const char *mark(const struct message *m)
+static const char *mark(const struct varve_message *m)
 {
 	bool utf8 = text_is_utf8();
 
@@ -274,22 +274,22 @@ static const char *mark(const struct message *m)
 	return "";
 }
 
-static char *body_of(const struct message *m)
+static char *body_of(const struct varve_message *m)
 {
 	_cleanup_(freep) char *emoji = xstrdup("");
 
 	for (size_t i = 0; i < m->n_reactions; i++)
-		for (char **e = m->reactions[i].emoji; *e; e++) {
+		for (const char *const *e = m->reactions[i].emoji; *e; e++) {
 			char *more = xasprintf("%s %s", emoji, *e);
 
 			free(emoji);
 			emoji = more;
 		}
-	return xasprintf("%s%s%s%s%s%s", message_text(m), m->edited_us ? " (edited)" : "", mark(m),
+	return xasprintf("%s%s%s%s%s%s", message_text(m), m->edited_usec ? " (edited)" : "", mark(m),
 			 *m->error_text ? ": " : "", m->error_text, emoji);
 }
 
-static void put_message(const struct message *m, int id_columns, size_t author_columns)
+static void put_message(const struct varve_message *m, int id_columns, size_t author_columns)
 {
 	_cleanup_(freep) char *raw = body_of(m), *body = text_clean(raw, true), *author = message_author(m);
 	_cleanup_(freep) char *clean = text_clean(author, false), *name = NULL;
@@ -301,7 +301,7 @@ static void put_message(const struct message *m, int id_columns, size_t author_c
 		clean[strcspn(clean, "@")] = '\0'; /* the conversation already says where */
 	name = text_ellipsis(clean, author_columns);
 	printf("%s%*llu%s  %s  %s%s%s%*s  ", term_color(COLOR_DIM), id_columns, (unsigned long long)m->id,
-	       term_color(COLOR_OFF), time_local(m->time_us, "%H:%M", when),
+	       term_color(COLOR_OFF), time_local(m->time_usec, "%H:%M", when),
 	       term_color(m->direction ? COLOR_BLUE : COLOR_BOLD), name, term_color(COLOR_OFF),
 	       (int)(author_columns - text_width(name)), "");
 	indent = (size_t)id_columns + 2 + 5 + 2 + author_columns + 2;
@@ -327,23 +327,23 @@ static void put_text(const struct history *h, const struct gaps *gaps)
 		return;
 	}
 	for (size_t i = 0; i < h->page.n; i++) {
-		_cleanup_(freep) char *raw = message_author(&h->page.rows[i]), *clean = text_clean(raw, false);
+		_cleanup_(freep) char *raw = message_author(h->page.rows[i]), *clean = text_clean(raw, false);
 		size_t w;
 
 		clean[strcspn(clean, "@")] = '\0';
 		w = text_width(clean);
 		author = w > AUTHOR_MAX ? AUTHOR_MAX : w > author ? w : author;
-		biggest = h->page.rows[i].id > biggest ? h->page.rows[i].id : biggest;
+		biggest = h->page.rows[i]->id > biggest ? h->page.rows[i]->id : biggest;
 	}
 	id_columns = snprintf(NULL, 0, "%llu", (unsigned long long)biggest);
 	put_end_gaps(h, gaps, true);
 	for (size_t i = 0; i < h->page.n; i++) {
-		const struct message *m = &h->page.rows[i];
-		int64_t before = i > 0 ? h->page.rows[i - 1].time_us : 0;
+		const struct varve_message *m = h->page.rows[i];
+		int64_t before = i > 0 ? h->page.rows[i - 1]->time_usec : 0;
 
 		if (i > 0)
-			put_gaps(gaps, before, m->time_us);
-		put_day(m->time_us, before);
+			put_gaps(gaps, before, m->time_usec);
+		put_day(m->time_usec, before);
 		put_message(m, id_columns, author);
 	}
 	put_end_gaps(h, gaps, false);
@@ -370,7 +370,7 @@ int cmd_history(struct ctl *c)
 		j = json_new(stdout, c->json);
 		for (size_t i = 0; i < h.page.n; i++) {
 			json_object(j, NULL);
-			message_json(j, &h.page.rows[i]);
+			message_json(j, h.page.rows[i]);
 			json_object_end(j);
 		}
 		json_free(j);

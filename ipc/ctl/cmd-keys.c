@@ -131,7 +131,7 @@ static int send_add(struct ctl *c, struct new_slot *n)
 {
 	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	const char *code;
-	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "AddSlot", &m);
+	int r = varve_call_new(c->varve, VARVE_PATH, VARVE_IFACE_KEYRING, "AddSlot", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_sensitive(m);

@@ -43,12 +43,11 @@ int cmd_lock(struct ctl *c)
 	return r;
 }
 
-/* One try. The error is told unless ${error} is given: then it is the caller's to look at and to free. */
-static int try_secret(struct ctl *c, const void *secret, size_t len, sd_bus_error *error)
+/* One try. The error is told unless ${failure} is given: then it is the caller's to look at and to free. */
+static int try_secret(struct ctl *c, const void *secret, size_t len, struct failure *failure)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error own = SD_BUS_ERROR_NULL;
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
-	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "Unlock", &m);
+	int r = varve_call_new(c->varve, NULL, VARVE_IFACE_KEYRING, "Unlock", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_sensitive(m);
@@ -57,11 +56,13 @@ static int try_secret(struct ctl *c, const void *secret, size_t len, sd_bus_erro
 	if (r >= 0)
 		r = sd_bus_message_append(m, "a{sv}", 0);
 	if (r >= 0)
-		r = client_send_long(c->client, m, c->timeout_us ? c->timeout_us : CTL_DERIVE_US, NULL, NULL,
-				     error ? error : &own, NULL);
+		r = varve_call(c->varve, m, c->timeout_us ? c->timeout_us : CTL_DERIVE_US, NULL);
 	if (r >= 0)
 		return EXIT_OK;
-	return error ? (int)client_exit_code(error, r) : ctl_fail_bus(c, &own, r);
+	if (!failure)
+		return ctl_fail_call(c, r);
+	failure_take(c, r, failure);
+	return exit_code_of(failure->name, r);
 }
 
 static int with_key_file(struct ctl *c, const char *path)
@@ -95,33 +96,31 @@ static int with_key_file(struct ctl *c, const char *path)
 }
 
 /* A Busy that is about wrong secrets is the same for scripts as a wrong one; else something is in work. */
-static bool must_wait(struct ctl *c, const sd_bus_error *error)
+static bool must_wait(struct ctl *c, const struct failure *f)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
 	uint64_t wait = 0;
 
-	return sd_bus_error_has_name(error, varve_error_name(VARVE_ERROR_BUSY)) &&
-	       client_property_u64(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "RetryAfterUSec", &ignored, &wait) >= 0 &&
-	       wait > 0;
+	return failure_is(f, VARVE_ERROR_BUSY) &&
+	       ctl_property_u64(c, VARVE_IFACE_KEYRING, "RetryAfterUSec", &wait) >= 0 && wait > 0;
 }
 
 /* One that was typed. The daemon cannot know what it was meant to be: of the kinds that there are, it is none. */
 static int try_typed(struct ctl *c, const char *secret, bool passphrase, bool recovery)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = try_secret(c, secret, strlen(secret), &error);
+	_cleanup_(failure_deinit) struct failure f = { 0 };
+	int r = try_secret(c, secret, strlen(secret), &f);
 
 	if (r == EXIT_OK)
 		return r;
-	if (sd_bus_error_has_name(&error, varve_error_name(VARVE_ERROR_WRONG_SECRET)) && recovery)
+	if (failure_is(&f, VARVE_ERROR_WRONG_SECRET) && recovery)
 		return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_WRONG_SECRET, NULL,
 				   passphrase ? "that is neither the passphrase nor a recovery code of this archive"
 					      : "that is no recovery code of this archive");
-	if (must_wait(c, &error)) {
-		(void)ctl_fail_bus(c, &error, -EBUSY);
+	if (must_wait(c, &f)) {
+		(void)ctl_fail_taken(c, &f);
 		return EXIT_SECRET;
 	}
-	return ctl_fail_bus(c, &error, -EIO);
+	return ctl_fail_taken(c, &f);
 }
 
 /* Ask for a passphrase or a recovery code, on a terminal up to three times. */
@@ -155,15 +154,15 @@ static bool only_typed(const struct slots *slots)
 /* What nobody needs to type: the key file and the credential are tried again. True if that settled it, as *ret_code. */
 static bool with_nothing(struct ctl *c, const struct slots *slots, int *ret_code)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(failure_deinit) struct failure failure = { 0 };
 	bool typed = slots_count(slots, SLOT_PASSPHRASE) || slots_count(slots, SLOT_RECOVERY);
 
-	*ret_code = try_secret(c, "", 0, &error);
+	*ret_code = try_secret(c, "", 0, &failure);
 	if (*ret_code == EXIT_OK)
 		return true;
 	if (*ret_code == EXIT_SECRET && typed)
 		return false;
-	*ret_code = ctl_fail_bus(c, &error, -EIO);
+	*ret_code = ctl_fail_taken(c, &failure);
 	return true;
 }
 
@@ -173,14 +172,14 @@ static bool with_nothing(struct ctl *c, const struct slots *slots, int *ret_code
  */
 static bool reopened(struct ctl *c, int *ret_code)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(failure_deinit) struct failure failure = { 0 };
 	_cleanup_(value_freep) struct value *status = NULL;
 
-	*ret_code = try_secret(c, "", 0, &error);
+	*ret_code = try_secret(c, "", 0, &failure);
 	if (*ret_code == EXIT_SECRET && value_status(c, &status) == EXIT_OK && value_true(status, "locked"))
 		return true;
 	if (*ret_code != EXIT_OK)
-		*ret_code = ctl_fail_bus(c, &error, -EIO);
+		*ret_code = ctl_fail_taken(c, &failure);
 	return false;
 }
 
@@ -235,7 +234,7 @@ static int ask_both(struct ctl *c, bool has_old, char **ret_old, char **ret_new)
 static int change(struct ctl *c, const char *old, const char *new)
 {
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
-	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "ChangeSecret", &m);
+	int r = varve_call_new(c->varve, VARVE_PATH, VARVE_IFACE_KEYRING, "ChangeSecret", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_sensitive(m);

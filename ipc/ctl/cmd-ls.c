@@ -19,7 +19,7 @@ struct listing {
 	bool names;
 };
 
-static void put_row(struct listing *l, const struct conversation *row)
+static void put_row(struct listing *l, const struct varve_conversation *row)
 {
 	_cleanup_(freep) char *unread = row->unread ? xasprintf("%u", row->unread) : xstrdup("");
 	_cleanup_(freep) char *author = NULL, *last = NULL;
@@ -31,14 +31,14 @@ static void put_row(struct listing *l, const struct conversation *row)
 		json_object_end(l->json);
 		return;
 	}
-	if (row->activity_us)
-		time_compact(row->activity_us, now_real(), when);
-	if (row->last.id) {
-		author = message_author(&row->last);
+	if (row->activity_usec)
+		time_compact(row->activity_usec, now_real(), when);
+	if (row->last) {
+		author = message_author(row->last);
 		/* In a conversation of two only "me" needs to be said. */
-		last = row->last.direction || strcmp(row->kind, "direct") != 0
-			       ? xasprintf("%s: %s", author, message_text(&row->last))
-			       : xstrdup(message_text(&row->last));
+		last = row->last->direction || strcmp(row->kind, "direct") != 0
+			       ? xasprintf("%s: %s", author, message_text(row->last))
+			       : xstrdup(message_text(row->last));
 	}
 	table_cell_color(l->table, COLOR_BOLD, unread);
 	table_cell(l->table, when);
@@ -48,53 +48,22 @@ static void put_row(struct listing *l, const struct conversation *row)
 	table_cell(l->table, last);
 }
 
-static int read_page(struct listing *l, sd_bus_message *reply, char **ret_next)
-{
-	const char *next;
-	int r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_CONVERSATION);
-
-	while (r >= 0) {
-		struct conversation row;
-
-		r = conversation_read(reply, &row);
-		if (r <= 0)
-			break;
-		if (l->left > 0) {
-			l->left--;
-			put_row(l, &row);
-		}
-		conversation_deinit(&row);
-	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "s", &next);
-	if (r >= 0) {
-		free(*ret_next);
-		*ret_next = xstrdup(next);
-	}
-	return r;
-}
-
 static int list(struct listing *l)
 {
 	_cleanup_(freep) char *cursor = xstrdup("");
-	bool unread = ctl_opt(l->c, UNREAD);
 
 	do {
-		_cleanup_(unrefp) sd_bus_message *reply = NULL;
 		uint32_t limit = l->left < LS_PAGE ? (uint32_t)l->left : LS_PAGE;
-		int r;
+		struct varve_conversations *set;
+		int r = varve_list_conversations(l->c->account, cursor, limit, ctl_opt(l->c, UNREAD), &set);
 
-		if (unread)
-			r = ctl_call(l->c, VARVE_IFACE_CONVERSATIONS, "List", &reply, "sua{sv}", cursor, limit, 1,
-				     "unread", "b", 1);
-		else
-			r = ctl_call(l->c, VARVE_IFACE_CONVERSATIONS, "List", &reply, "sua{sv}", cursor, limit, 0);
-		if (r != EXIT_OK)
-			return r;
-		if (read_page(l, reply, &cursor) < 0)
-			return ctl_bad_reply(l->c, "List");
+		if (r < 0)
+			return ctl_fail_call(l->c, r);
+		for (size_t i = 0; i < varve_conversations_count(set) && l->left > 0; i++, l->left--)
+			put_row(l, varve_conversations_get(set, i));
+		free(cursor);
+		cursor = xstrdup(varve_conversations_next(set));
+		varve_conversations_unref(set);
 	} while (*cursor && l->left > 0);
 	return EXIT_OK;
 }

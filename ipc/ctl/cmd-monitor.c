@@ -1,15 +1,9 @@
 /*
- * varvectl monitor: the change feed as lines, without a gap (facts/ipc.md section 3.6, client algorithm):
- *
- *   1. we are subscribed from the first byte (peer-to-peer), before we read anything
- *   2. the position: --since, the cursor file, or the newest
- *   3. on each doorbell Changes() until there is no more; lines out, then the cursor
- *   4. after every doubt (reconnect, timeout) Changes() without a doorbell
- *   5. EpochChanged, ChangesTooOld: a line "reset", then on from the newest position
+ * varvectl monitor: the change feed as lines. That nothing is missed or repeated is the library's work (varve.h,
+ * varve_follow()); here a line is written first and the cursor after it, so that a crash repeats rather than skips.
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "ipc/ctl/ctl.h"
 #include "ipc/ctl/cursor.h"
@@ -18,26 +12,16 @@
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
 
-#define CHANGES_LIMIT 500 /* rows a call; the daemon gives no more */
-#define IDLE_US (60 * (uint64_t)USEC_PER_SEC) /* without a doorbell: look all the same, rule 4 */
-#define RETRY_MIN_US 100000
-#define RETRY_MAX_US (2 * (uint64_t)USEC_PER_SEC) /* between attempts to find the daemon again */
-
-struct line {
-	uint64_t seq;
-	size_t order; /* of arrival, where seq is the same */
-	char *text;
-};
-
 struct monitor {
 	struct ctl *c;
-	bool people; /* text instead of JSON */
+	struct json *json; /* NULL: text for people */
 	char **only; /* folded conversations; empty: all */
 	size_t n_only;
 	const char *file; /* cursor file or NULL */
 	struct cursor cursor;
-	struct line *lines; /* of one Changes() call, to be put in order */
-	size_t n, cap;
+	bool begun; /* something was told: from here on trouble passes */
+	bool ended;
+	int code; /* of what ended it */
 };
 
 static bool wanted(const struct monitor *m, const char *conversation)
@@ -48,281 +32,199 @@ static bool wanted(const struct monitor *m, const char *conversation)
 	return m->n_only == 0;
 }
 
-static void add_line(struct monitor *m, uint64_t seq, char *text)
+/* Ends the following with ${code}; for the callbacks. */
+static int end(struct monitor *m, int code)
 {
-	if (m->n == m->cap) {
-		m->cap = m->cap ? m->cap * 2 : 64;
-		m->lines = xrealloc(m->lines, m->cap, sizeof(*m->lines));
-	}
-	m->lines[m->n] = (struct line){ seq, m->n, text };
-	m->n++;
+	m->ended = true;
+	m->code = code;
+	return -ECANCELED;
 }
 
-/* What a line is about; the union of the four arrays of Changes(). */
-struct change {
-	const char *what;
-	uint64_t seq;
-	const struct message *message;
-	const struct conversation *conversation;
-	const struct contact *contact;
-	const char *kind, *key; /* of what was removed */
-};
-
-static void add_json(struct monitor *m, const struct change *ch)
+static void put_json(struct monitor *m, const struct varve_event *e, const char *change)
 {
-	_cleanup_(json_freep) struct json *j = NULL;
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	struct json *j = m->json;
 
-	if (!f)
-		abort();
-	j = json_new(f, m->c->json == JSON_PRETTY ? JSON_PRETTY : JSON_SHORT);
 	json_object(j, NULL);
-	json_uint(j, "seq", ch->seq);
-	json_string(j, "change", ch->what);
-	if (ch->message)
-		message_json(j, ch->message);
-	if (ch->conversation)
-		conversation_json(j, ch->conversation);
-	if (ch->contact)
-		contact_json(j, ch->contact);
-	if (ch->kind) {
-		json_string(j, "kind", ch->kind);
-		json_string(j, "key", ch->key);
+	json_uint(j, "seq", e->seq);
+	json_string(j, "change", change);
+	if (e->message)
+		message_json(j, e->message);
+	if (e->conversation)
+		conversation_json(j, e->conversation);
+	if (e->contact)
+		contact_json(j, e->contact);
+	if (e->kind == VARVE_EVENT_REMOVED) {
+		json_string(j, "kind", e->removed_kind);
+		json_string(j, "key", e->removed_key);
+	}
+	if (e->kind == VARVE_EVENT_RESET)
+		json_string(j, "reason", e->name);
+	json_object_end(j);
+}
+
+/* Lossy news have no place in the feed, so no seq. */
+static void put_ephemeral_json(struct monitor *m, const struct varve_event *e)
+{
+	struct json *j = m->json;
+
+	json_object(j, NULL);
+	json_null(j, "seq");
+	if (e->kind == VARVE_EVENT_TYPING) {
+		json_string(j, "change", "typing");
+		json_string(j, "conversation", e->typing_conversation);
+		json_string(j, "sender", e->jid);
+		json_string(j, "state", e->state);
+	} else {
+		json_string(j, "change", "presence");
+		json_string(j, "jid", e->jid);
+		json_string(j, "show", *e->state ? e->state : "online");
+		json_string_or_null(j, "status", e->text);
 	}
 	json_object_end(j);
-	fclose(f);
-	add_line(m, ch->seq, text);
 }
 
-static void add_text(struct monitor *m, const struct change *ch)
+static char *message_line(const struct varve_message *m)
 {
-	_cleanup_(freep) char *raw = NULL, *clean = NULL, *author = NULL;
+	_cleanup_(freep) char *author = message_author(m), *why = NULL;
 	char when[TIME_HUMAN_SIZE];
 
-	if (ch->message) {
-		author = message_author(ch->message);
-		raw = xasprintf("%s  %s  <%s> %s%s%s%s", time_compact(ch->message->time_us, now_real(), when),
-				ch->message->conversation, author, message_text(ch->message),
-				ch->message->direction ? " (" : "",
-				ch->message->direction ? message_state_name(ch->message->state) : "",
-				ch->message->direction ? ")" : "");
-	} else if (ch->conversation) {
-		raw = xasprintf("conversation %s: %u unread", ch->conversation->id, ch->conversation->unread);
-	} else if (ch->contact) {
-		raw = xasprintf("contact %s: subscription %s", ch->contact->jid, ch->contact->subscription);
-	} else {
-		raw = xasprintf("removed %s %s", ch->kind, ch->key);
+	if (*m->error || *m->error_text)
+		why = xasprintf(": %s", *m->error_text ? m->error_text : m->error);
+	return xasprintf("%s  %s  <%s> %s%s%s%s%s%s", time_compact(m->time_usec, now_real(), when), m->conversation, author,
+			 message_text(m), m->edited_usec ? " (edited)" : "", m->direction ? " (" : "",
+			 m->direction ? varve_state_name(m->state) : "", why && m->direction ? why : "",
+			 m->direction ? ")" : "");
+}
+
+static void put_text(const struct varve_event *e)
+{
+	_cleanup_(freep) char *raw = NULL, *clean = NULL;
+	enum color color = COLOR_DIM;
+
+	switch (e->kind) {
+	case VARVE_EVENT_MESSAGE:
+		color = e->message->state == VARVE_FAILED ? COLOR_RED : COLOR_OFF;
+		raw = message_line(e->message);
+		break;
+	case VARVE_EVENT_CONVERSATION:
+		raw = xasprintf("conversation %s: %u unread", e->conversation->id, e->conversation->unread);
+		break;
+	case VARVE_EVENT_CONTACT:
+		raw = xasprintf("contact %s: subscription %s", e->contact->jid, e->contact->subscription);
+		break;
+	case VARVE_EVENT_REMOVED:
+		raw = xasprintf("removed %s %s", e->removed_kind, e->removed_key);
+		break;
+	case VARVE_EVENT_RESET:
+		raw = xstrdup("-- the feed begins anew: read everything again --");
+		break;
+	case VARVE_EVENT_TYPING:
+		raw = xasprintf("%s: %s", e->jid, strcmp(e->state, "composing") == 0 ? "is typing ..." : e->state);
+		break;
+	case VARVE_EVENT_PRESENCE:
+		raw = xasprintf("%s is %s%s%s", e->jid, *e->state ? e->state : "online", *e->text ? ": " : "", e->text);
+		break;
+	case VARVE_EVENT_POSITION:
+	case VARVE_EVENT_TROUBLE:
+		return;
 	}
 	clean = text_clean(raw, false);
-	add_line(m, ch->seq, xasprintf("%s\n", clean));
+	printf("%s%s%s\n", term_color(color), clean, term_color(COLOR_OFF));
 }
 
-static void add(struct monitor *m, const struct change *ch)
+static int put(struct monitor *m, const struct varve_event *e, const char *change)
 {
-	if (m->people)
-		add_text(m, ch);
+	if (!m->json)
+		put_text(e);
+	else if (change)
+		put_json(m, e, change);
 	else
-		add_json(m, ch);
-}
-
-static int read_messages(struct monitor *m, sd_bus_message *reply)
-{
-	int r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_MESSAGE);
-	struct message row;
-
-	while (r >= 0 && (r = message_read(reply, &row)) > 0) {
-		if (wanted(m, row.conversation))
-			add(m, &(struct change){ .what = "message", .seq = row.mod, .message = &row });
-		message_deinit(&row);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(reply);
-}
-
-static int read_conversations(struct monitor *m, sd_bus_message *reply)
-{
-	int r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_CONVERSATION);
-	struct conversation row;
-
-	while (r >= 0 && (r = conversation_read(reply, &row)) > 0) {
-		if (wanted(m, row.id))
-			add(m, &(struct change){ .what = "conversation", .seq = row.mod, .conversation = &row });
-		conversation_deinit(&row);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(reply);
-}
-
-static int read_contacts(struct monitor *m, sd_bus_message *reply)
-{
-	int r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_CONTACT);
-	struct contact row;
-
-	while (r >= 0 && (r = contact_read(reply, &row)) > 0) {
-		if (wanted(m, row.jid))
-			add(m, &(struct change){ .what = "contact", .seq = row.mod, .contact = &row });
-		contact_deinit(&row);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(reply);
-}
-
-static int read_removed(struct monitor *m, sd_bus_message *reply, uint64_t next)
-{
-	int r = sd_bus_message_enter_container(reply, 'a', "(ss)");
-	const char *kind, *key;
-
-	while (r >= 0 && (r = sd_bus_message_read(reply, "(ss)", &kind, &key)) > 0)
-		/* A removed message does not say where it was: everybody is told. */
-		if (strcmp(kind, "message") == 0 || wanted(m, key))
-			add(m, &(struct change){ .what = "removed", .seq = next, .kind = kind, .key = key });
-	return r < 0 ? r : sd_bus_message_exit_container(reply);
-}
-
-static int by_seq(const void *a, const void *b)
-{
-	const struct line *x = a, *y = b;
-
-	if (x->seq != y->seq)
-		return x->seq < y->seq ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* Lines first, then the cursor: a crash in between repeats, it never skips. */
-static int put_lines(struct monitor *m, uint64_t next)
-{
-	int r;
-
-	if (m->n > 0)
-		qsort(m->lines, m->n, sizeof(*m->lines), by_seq);
-	for (size_t i = 0; i < m->n; i++) {
-		fputs(m->lines[i].text, stdout);
-		free(m->lines[i].text);
-	}
-	m->n = 0;
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return ctl_fail(m->c, EXIT_FAIL, NULL, "cannot write: %s", strerror(errno));
-	if (next == m->cursor.seq)
-		return EXIT_OK;
-	m->cursor.seq = next;
-	r = m->file ? cursor_save(m->file, &m->cursor) : 0;
-	return r < 0 ? ctl_fail(m->c, EXIT_FAIL, NULL, "cannot write the cursor file %s: %s", m->file, strerror(-r))
-		     : EXIT_OK;
-}
-
-/* Take the newest position. Returns as client_call(). */
-static int take_newest(struct monitor *m, sd_bus_error *error)
-{
-	struct client *client = m->c->client;
-	char *epoch = NULL;
-	int r;
-
-	/* The position first: what changes in between comes again, rather than never. */
-	r = client_property_u64(client, m->c->account, VARVE_IFACE_ARCHIVE, "Seq", error, &m->cursor.seq);
-	if (r >= 0)
-		r = client_property_string(client, m->c->account, VARVE_IFACE_ARCHIVE, "Epoch", error, &epoch);
-	if (r < 0)
-		return r;
-	free(m->cursor.epoch);
-	m->cursor.epoch = epoch;
+		put_ephemeral_json(m, e);
 	return 0;
 }
 
-static int reset(struct monitor *m, const char *error_name)
+/* Lines first, then the cursor. */
+static int keep(struct monitor *m, const struct varve_event *e)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(json_freep) struct json *j = NULL;
-	int r = take_newest(m, &error);
-
-	if (r < 0)
-		return ctl_fail_bus(m->c, &error, r);
-	if (m->people) {
-		puts("-- the feed begins anew: read everything again --");
-	} else {
-		j = json_new(stdout, m->c->json == JSON_PRETTY ? JSON_PRETTY : JSON_SHORT);
-		json_object(j, NULL);
-		json_uint(j, "seq", m->cursor.seq);
-		json_string(j, "change", "reset");
-		json_string(j, "reason", error_name);
-		json_object_end(j);
-	}
-	r = m->file ? cursor_save(m->file, &m->cursor) : 0;
-	return r < 0 ? ctl_fail(m->c, EXIT_FAIL, NULL, "cannot write the cursor file %s: %s", m->file, strerror(-r))
-		     : put_lines(m, m->cursor.seq);
-}
-
-/* Everything since the cursor. EXIT_UNREACHABLE when the daemon went away, which is not told. */
-static int pull(struct monitor *m)
-{
-	int more = 1, r;
-
-	while (more) {
-		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-		_cleanup_(unrefp) sd_bus_message *reply = NULL;
-		uint64_t next;
-
-		r = client_call(m->c->client, m->c->account, VARVE_IFACE_ARCHIVE, "Changes", &error, &reply,
-				"stua{sv}", m->cursor.epoch, m->cursor.seq, (uint32_t)CHANGES_LIMIT, 0);
-		if (r < 0 && client_exit_code(&error, r) == EXIT_UNREACHABLE)
-			return EXIT_UNREACHABLE;
-		if (r < 0 && (sd_bus_error_has_name(&error, varve_error_name(VARVE_ERROR_EPOCH_CHANGED)) ||
-			      sd_bus_error_has_name(&error, varve_error_name(VARVE_ERROR_CHANGES_TOO_OLD)))) {
-			r = reset(m, error.name);
-			if (r != EXIT_OK)
-				return r;
-			continue;
-		}
-		if (r < 0)
-			return ctl_fail_bus(m->c, &error, r);
-		r = sd_bus_message_read(reply, "tb", &next, &more);
-		if (r >= 0)
-			r = read_messages(m, reply);
-		if (r >= 0)
-			r = read_conversations(m, reply);
-		if (r >= 0)
-			r = read_contacts(m, reply);
-		if (r >= 0)
-			r = read_removed(m, reply, next);
-		if (r < 0 || (more && next <= m->cursor.seq))
-			return ctl_bad_reply(m->c, "Changes");
-		r = put_lines(m, next);
-		if (r != EXIT_OK)
-			return r;
-	}
-	return EXIT_OK;
-}
-
-/* The daemon is gone: look for it until it is back. */
-static int reconnect(struct monitor *m)
-{
-	_cleanup_(freep) char *jid = xstrdup(m->c->account_jid);
-	uint64_t wait = RETRY_MIN_US;
 	int r;
 
-	if (ctl_opt(m->c, EXIT_ON_DISCONNECT))
-		return ctl_fail(m->c, EXIT_UNREACHABLE, NULL, "varved closed the connection");
-	if (!m->c->quiet && m->people)
-		fputs("varvectl: varved went away; waiting for it\n", stderr);
-	for (;;) {
-		struct timespec ts = { (time_t)(wait / 1000000), (long)(wait % 1000000) * 1000 };
+	m->begun = true;
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return end(m, ctl_fail(m->c, EXIT_FAIL, NULL, "cannot write: %s", strerror(errno)));
+	free(m->cursor.epoch);
+	m->cursor.epoch = xstrdup(e->epoch);
+	m->cursor.seq = e->seq;
+	r = m->file ? cursor_save(m->file, &m->cursor) : 0;
+	if (r < 0)
+		return end(m, ctl_fail(m->c, EXIT_FAIL, NULL, "cannot write the cursor file %s: %s", m->file,
+				       strerror(-r)));
+	return 0;
+}
 
-		ctl_disconnect(m->c);
-		m->c->mute = true;
-		r = ctl_account(m->c, jid);
-		m->c->mute = false;
-		if (r == EXIT_OK)
-			return r;
-		if (r != EXIT_UNREACHABLE && r != EXIT_TIMEOUT)
-			return ctl_fail(m->c, (enum exit_code)r, NULL, "the account %s cannot be followed any more",
-					jid);
-		nanosleep(&ts, NULL);
-		wait = wait * 2 < RETRY_MAX_US ? wait * 2 : RETRY_MAX_US;
+/* What can pass is waited for, once it has worked: the archive is locked, or not yet open after a restart. */
+static int trouble(struct monitor *m, const struct varve_event *e)
+{
+	if (m->begun && e->r != -ENOENT && e->r != -EOPNOTSUPP && e->r != -EBADMSG && e->r != -EACCES) {
+		if (!m->c->quiet && !m->json)
+			fprintf(stderr, "varvectl: %s; waiting\n", *e->text ? e->text : strerror(-e->r));
+		return 0;
 	}
+	return end(m, ctl_fail_call(m->c, e->r));
+}
+
+static int flushed(void)
+{
+	fflush(stdout);
+	return 0;
+}
+
+static int on_event(void *userdata, const struct varve_event *e)
+{
+	struct monitor *m = userdata;
+
+	switch (e->kind) {
+	case VARVE_EVENT_MESSAGE:
+		return wanted(m, e->message->conversation) ? put(m, e, "message") : 0;
+	case VARVE_EVENT_CONVERSATION:
+		return wanted(m, e->conversation->id) ? put(m, e, "conversation") : 0;
+	case VARVE_EVENT_CONTACT:
+		return wanted(m, e->contact->jid) ? put(m, e, "contact") : 0;
+	case VARVE_EVENT_REMOVED:
+		/* A removed message does not say where it was: everybody is told. */
+		return strcmp(e->removed_kind, "message") == 0 || wanted(m, e->removed_key) ? put(m, e, "removed") : 0;
+	case VARVE_EVENT_POSITION:
+		return keep(m, e);
+	case VARVE_EVENT_RESET:
+		put(m, e, "reset");
+		return keep(m, e);
+	case VARVE_EVENT_TROUBLE:
+		return trouble(m, e);
+	case VARVE_EVENT_TYPING:
+		return wanted(m, e->typing_conversation) ? (put(m, e, NULL), flushed()) : 0;
+	case VARVE_EVENT_PRESENCE: {
+		_cleanup_(freep) char *bare = xstrndup(e->jid, strcspn(e->jid, "/"));
+
+		return wanted(m, bare) ? (put(m, e, NULL), flushed()) : 0;
+	}
+	}
+	return 0;
+}
+
+static void on_connection(void *userdata, bool connected)
+{
+	struct monitor *m = userdata;
+
+	if (connected || m->ended)
+		return;
+	if (ctl_opt(m->c, EXIT_ON_DISCONNECT))
+		(void)end(m, ctl_fail(m->c, EXIT_UNREACHABLE, NULL, "varved closed the connection"));
+	else if (!m->c->quiet && !m->json)
+		fputs("varvectl: varved went away; waiting for it\n", stderr);
 }
 
 /* Where to begin. */
 static int position(struct monitor *m)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	const char *since = ctl_opt(m->c, SINCE_SEQ);
 	uint64_t seq = 0;
 	int r = CURSOR_E_NONE;
@@ -341,9 +243,9 @@ static int position(struct monitor *m)
 		return ctl_fail(m->c, EXIT_FAIL, NULL, "cannot read the cursor file %s: %s", m->file, strerror(-r));
 	if (r == 0)
 		return EXIT_OK;
-	r = take_newest(m, &error);
+	r = varve_position(m->c->account, &m->cursor.epoch, &m->cursor.seq);
 	if (r < 0)
-		return ctl_fail_bus(m->c, &error, r);
+		return ctl_fail_call(m->c, r);
 	if (since)
 		m->cursor.seq = seq;
 	r = m->file ? cursor_save(m->file, &m->cursor) : 0;
@@ -351,12 +253,32 @@ static int position(struct monitor *m)
 		     : EXIT_OK;
 }
 
+static int run(struct monitor *m)
+{
+	unsigned flags = ctl_opt(m->c, EPHEMERAL) ? VARVE_FOLLOW_EPHEMERAL : 0;
+	_cleanup_(freep) char *epoch = xstrdup(m->cursor.epoch);
+	struct varve_follow *follow;
+	int r;
+
+	varve_on_connection(m->c->varve, on_connection, m);
+	r = varve_follow(m->c->account, epoch, m->cursor.seq, flags, on_event, m, &follow);
+	if (r < 0)
+		return ctl_fail_call(m->c, r);
+	while (!m->ended) {
+		r = varve_wait(m->c->varve, UINT64_MAX);
+		if (r < 0 && r != -EINTR)
+			return ctl_fail(m->c, EXIT_FAIL, NULL, "cannot wait for changes: %s", strerror(-r));
+	}
+	return m->code;
+}
+
 int cmd_monitor(struct ctl *c)
 {
 	struct monitor m = { .c = c, .file = ctl_opt(c, CURSOR_FILE) };
+	bool people = c->json == JSON_OFF && (ctl_opt(c, JSON) || term_is_tty(stdout));
 	int r;
 
-	m.people = c->json == JSON_OFF && (ctl_opt(c, JSON) || term_is_tty(stdout));
+	m.json = people ? NULL : json_new(stdout, c->json == JSON_PRETTY ? JSON_PRETTY : JSON_SHORT);
 	m.only = xcalloc(c->opts.n_args, sizeof(*m.only));
 	for (; m.n_only < c->opts.n_args; m.n_only++)
 		m.only[m.n_only] = str_fold(c->opts.args[m.n_only]);
@@ -365,15 +287,10 @@ int cmd_monitor(struct ctl *c)
 		m.cursor.account = xstrdup(c->account_jid);
 		r = position(&m);
 	}
-	while (r == EXIT_OK) {
-		r = pull(&m);
-		if (r == EXIT_OK && client_wait(c->client, IDLE_US) < 0)
-			r = EXIT_UNREACHABLE;
-		if (r == EXIT_UNREACHABLE)
-			r = reconnect(&m);
-	}
+	if (r == EXIT_OK)
+		r = run(&m);
 	cursor_deinit(&m.cursor);
-	free(m.lines);
+	json_free(m.json);
 	while (m.n_only > 0)
 		free(m.only[--m.n_only]);
 	free(m.only);

@@ -39,7 +39,7 @@ static int send_rotate(struct ctl *c, const char *passphrase, uint32_t *ret_drop
 	struct sigaction act = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND }, old;
 	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	int64_t began = now_mono();
-	int r = client_message(c->client, VARVE_PATH, VARVE_IFACE_KEYRING, "Rotate", &m);
+	int r = varve_call_new(c->varve, VARVE_PATH, VARVE_IFACE_KEYRING, "Rotate", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_sensitive(m);

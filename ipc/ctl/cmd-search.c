@@ -1,7 +1,6 @@
 /*
  * varvectl search: messages that have the words, newest first.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
@@ -33,7 +32,7 @@ static void search_deinit(struct search *s)
 	free(s->sender);
 }
 
-static void put_json(struct search *s, const struct message *m, const struct mark *marks, size_t n)
+static void put_json(struct search *s, const struct varve_message *m, const struct varve_mark *marks, size_t n)
 {
 	json_object(s->json, NULL);
 	message_json(s->json, m);
@@ -49,7 +48,7 @@ static void put_json(struct search *s, const struct message *m, const struct mar
 }
 
 /* "2026-03-01 14:02  bob@example.org  me  id 1234", and the body below it. */
-static void put_text(struct search *s, const struct message *m, const struct mark *marks, size_t n)
+static void put_text(struct search *s, const struct varve_message *m, const struct varve_mark *marks, size_t n)
 {
 	_cleanup_(freep) char *conversation = text_clean(m->conversation, false), *raw = message_author(m);
 	_cleanup_(freep) char *author = text_clean(raw, false), *head = NULL, *cut = NULL;
@@ -65,95 +64,11 @@ static void put_text(struct search *s, const struct message *m, const struct mar
 	else
 		head = xasprintf("%s  %s  id %llu", conversation, author, (unsigned long long)m->id);
 	cut = text_ellipsis(head, term_columns() - 18);
-	printf("%s%s  %s%s\n", term_color(COLOR_DIM), time_local(m->time_us, "%Y-%m-%d %H:%M", when), cut,
+	printf("%s%s  %s%s\n", term_color(COLOR_DIM), time_local(m->time_usec, "%Y-%m-%d %H:%M", when), cut,
 	       term_color(COLOR_OFF));
 	body = marked_new(message_text(m), marks, plain ? n : 0);
 	marked_print(&body, stdout, 4, BODY_LINES);
 	marked_deinit(&body);
-}
-
-/* The next "(M a(uu))" of the array that ${m} is in: 1, 0 at its end, -errno. What was read is the caller's. */
-static int read_hit(sd_bus_message *m, struct message *ret, struct mark **ret_marks, size_t *ret_n)
-{
-	struct mark *marks = NULL, one;
-	size_t n = 0;
-	int r = sd_bus_message_enter_container(m, 'r', VARVE_SIG_MESSAGE "a(uu)");
-
-	if (r <= 0)
-		return r;
-	r = message_read(m, ret);
-	if (r <= 0)
-		return r < 0 ? r : -EBADMSG;
-	r = sd_bus_message_enter_container(m, 'a', "(uu)");
-	while (r >= 0 && (r = sd_bus_message_read(m, "(uu)", &one.start, &one.length)) > 0) {
-		marks = xrealloc(marks, n + 1, sizeof(*marks));
-		marks[n++] = one;
-	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(m);
-	if (r >= 0)
-		r = sd_bus_message_exit_container(m);
-	if (r < 0) {
-		message_deinit(ret);
-		free(marks);
-		return r;
-	}
-	*ret_marks = marks;
-	*ret_n = n;
-	return 1;
-}
-
-static int read_page(struct search *s, sd_bus_message *reply, char **ret_next)
-{
-	const char *next;
-	int r = sd_bus_message_enter_container(reply, 'a', "(" VARVE_SIG_MESSAGE "a(uu))");
-
-	while (r >= 0) {
-		struct message row;
-		struct mark *marks;
-		size_t n;
-
-		r = read_hit(reply, &row, &marks, &n);
-		if (r <= 0)
-			break;
-		if (s->left > 0) {
-			s->left--;
-			s->found++;
-			if (s->json)
-				put_json(s, &row, marks, n);
-			else
-				put_text(s, &row, marks, n);
-		}
-		message_deinit(&row);
-		free(marks);
-	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "s", &next);
-	if (r >= 0) {
-		free(*ret_next);
-		*ret_next = xstrdup(next);
-	}
-	return r;
-}
-
-static int append(struct search *s, sd_bus_message *m, const char *cursor)
-{
-	uint32_t limit = s->left < PAGE_ROWS_MAX ? (uint32_t)s->left : PAGE_ROWS_MAX;
-	int r = sd_bus_message_append(m, "ssu", s->query, cursor, limit);
-
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "{sv}");
-	if (r >= 0 && s->conversation)
-		r = sd_bus_message_append(m, "{sv}", "conversation", "s", s->conversation);
-	if (r >= 0 && s->sender)
-		r = sd_bus_message_append(m, "{sv}", "sender", "s", s->sender);
-	if (r >= 0 && s->since)
-		r = sd_bus_message_append(m, "{sv}", "since", "x", s->since);
-	if (r >= 0 && s->until)
-		r = sd_bus_message_append(m, "{sv}", "until", "x", s->until);
-	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 static int look(struct search *s)
@@ -161,19 +76,28 @@ static int look(struct search *s)
 	_cleanup_(freep) char *cursor = xstrdup("");
 
 	do {
-		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-		_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
-		int r = client_message(s->c->client, s->c->account, VARVE_IFACE_ARCHIVE, "Search", &m);
+		struct varve_search_query q = { .query = s->query,
+						.cursor = cursor,
+						.limit = s->left < PAGE_ROWS_MAX ? (uint32_t)s->left : PAGE_ROWS_MAX,
+						.conversation = s->conversation,
+						.sender = s->sender,
+						.since_usec = s->since,
+						.until_usec = s->until };
+		struct varve_messages *set;
+		int r = varve_search(s->c->account, &q, &set);
 
-		if (r >= 0)
-			r = append(s, m, cursor);
 		if (r < 0)
-			return ctl_fail(s->c, EXIT_USAGE, NULL, "an argument is not valid UTF-8");
-		r = client_send(s->c->client, m, &error, &reply);
-		if (r < 0)
-			return ctl_fail_bus(s->c, &error, r);
-		if (read_page(s, reply, &cursor) < 0)
-			return ctl_bad_reply(s->c, "Search");
+			return ctl_fail_call(s->c, r);
+		for (size_t i = 0; i < varve_messages_count(set) && s->left > 0; i++, s->left--) {
+			size_t n;
+			const struct varve_mark *marks = varve_messages_marks(set, i, &n);
+
+			s->found++;
+			(s->json ? put_json : put_text)(s, varve_messages_get(set, i), marks, n);
+		}
+		free(cursor);
+		cursor = xstrdup(varve_messages_next(set));
+		varve_messages_unref(set);
 	} while (*cursor && s->left > 0);
 	return EXIT_OK;
 }

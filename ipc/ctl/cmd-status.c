@@ -262,7 +262,7 @@ static int watch(struct ctl *c)
 		view_deinit(&v);
 		if (ferror(stdout))
 			break;
-		client_wait(c->client, WATCH_TICK_US);
+		varve_wait(c->varve, WATCH_TICK_US);
 		pause_us(WATCH_PAUSE_US);
 	}
 	free(screen.last);

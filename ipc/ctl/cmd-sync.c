@@ -138,7 +138,7 @@ int cmd_sync_wait(struct ctl *c)
 		}
 		if (w.deadline && (uint64_t)left < tick)
 			tick = (uint64_t)left;
-		if (client_wait(c->client, tick) > 0)
+		if (varve_wait(c->varve, tick) > 0)
 			nanosleep(&pause, NULL);
 	}
 	term_progress(NULL);

@@ -57,7 +57,7 @@ int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *f
 	if (vasprintf(&message, fmt, ap) < 0)
 		abort();
 	va_end(ap);
-	tell(c, client_error_name(code), message, hint);
+	tell(c, exit_error_name(code), message, hint);
 	free(message);
 	return code;
 }
@@ -104,9 +104,9 @@ int ctl_opened(struct ctl *c, const struct value *status)
 	return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_LOCKED, "varvectl unlock", "%s", problem);
 }
 
-int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r)
+int ctl_fail_taken(struct ctl *c, const struct failure *f)
 {
-	enum exit_code code = client_exit_code(error, r);
+	enum exit_code code = exit_code_of(f->name, f->r);
 	const char *hint = NULL;
 
 	switch (code) {
@@ -119,12 +119,42 @@ int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r)
 	case EXIT_VERSION:
 		hint = "varvectl and varved are of different versions; restart varved after an upgrade";
 		break;
+	case EXIT_OFFLINE:
+		hint = "varvectl account connect, then try again; why it is offline: varvectl status";
+		break;
 	default:
 		break;
 	}
-	tell(c, error && error->name ? error->name : client_error_name(code),
-	     error && error->message && *error->message ? error->message : strerror(r < 0 ? -r : EIO), hint);
+	tell(c, *f->name ? f->name : exit_error_name(code), *f->text ? f->text : strerror(f->r < 0 ? -f->r : EIO), hint);
 	return code;
+}
+
+int ctl_fail_call(struct ctl *c, int r)
+{
+	_cleanup_(failure_deinit) struct failure f = { 0 };
+
+	failure_take(c, r, &f);
+	return ctl_fail_taken(c, &f);
+}
+
+void failure_take(struct ctl *c, int r, struct failure *ret)
+{
+	failure_deinit(ret);
+	ret->r = r;
+	ret->name = xstrdup(varve_errname(c->varve));
+	ret->text = xstrdup(varve_errmsg(c->varve));
+}
+
+void failure_deinit(struct failure *f)
+{
+	free(f->name);
+	free(f->text);
+	*f = (struct failure){ 0 };
+}
+
+bool failure_is(const struct failure *f, enum varve_error e)
+{
+	return f->name && strcmp(f->name, varve_error_name(e)) == 0;
 }
 
 int ctl_bad_reply(struct ctl *c, const char *member)
@@ -139,14 +169,13 @@ int ctl_connect(struct ctl *c)
 	_cleanup_(freep) char *path = NULL;
 	int r;
 
-	if (c->client)
+	if (c->varve)
 		return EXIT_OK;
-	path = client_socket_path(ctl_opt(c, ADDRESS));
+	path = varve_socket_path(ctl_opt(c, ADDRESS));
 	if (!path)
 		abort();
 	/* sync wait and monitor have their own idea of --timeout; for one call the usual limit is enough. */
-	r = client_open(path, c->timeout_us && c->timeout_us < CLIENT_TIMEOUT_US ? c->timeout_us : CLIENT_TIMEOUT_US,
-			&c->client);
+	r = varve_open(path, c->timeout_us < VARVE_TIMEOUT_USEC ? c->timeout_us : VARVE_TIMEOUT_USEC, &c->varve);
 	switch (-r) {
 	case 0:
 		return EXIT_OK;
@@ -176,57 +205,91 @@ int ctl_connect(struct ctl *c)
 
 void ctl_disconnect(struct ctl *c)
 {
-	c->client = client_free(c->client);
-	free(c->account);
-	free(c->account_jid);
-	c->account = c->account_jid = NULL;
+	c->account = varve_account_free(c->account);
+	c->account_jid = NULL;
+	c->varve = varve_close(c->varve);
 }
 
 int ctl_call_at(struct ctl *c, const char *path, const char *interface, const char *member,
 		sd_bus_message **ret_reply, const char *types, ...)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
 	va_list ap;
 	int r;
 
-	r = client_message(c->client, strcmp(interface, VARVE_IFACE_MANAGER) == 0 ? VARVE_PATH : path, interface,
-			   member, &m);
-	if (r >= 0 && *types) {
+	r = varve_call_new(c->varve, strcmp(interface, VARVE_IFACE_MANAGER) == 0 ? NULL : path, interface, member, &m);
+	if (r < 0)
+		return ctl_fail_call(c, r);
+	if (*types) {
 		va_start(ap, types);
 		r = sd_bus_message_appendv(m, types, ap);
 		va_end(ap);
 	}
 	if (r < 0) /* a string that D-Bus cannot carry: not UTF-8 */
 		return ctl_fail(c, EXIT_USAGE, NULL, "%s: an argument is not valid UTF-8", member);
-	r = client_send(c->client, m, &error, ret_reply);
-	return r < 0 ? ctl_fail_bus(c, &error, r) : EXIT_OK;
+	r = varve_call(c->varve, m, 0, ret_reply);
+	return r < 0 ? ctl_fail_call(c, r) : EXIT_OK;
 }
 
-struct ticking {
-	struct ctl *c;
-	ctl_tick_fn fn;
-	void *userdata;
+#define TICK_US 250000
+
+struct answer {
+	bool here;
+	int r;
+	sd_bus_message *reply;
 };
 
-static void on_tick(void *userdata)
+static void on_answer(void *userdata, int r, sd_bus_message *reply)
 {
-	struct ticking *t = userdata;
+	struct answer *a = userdata;
 
-	if (t->fn)
-		t->fn(t->c, t->userdata);
+	a->here = true;
+	a->r = r;
+	a->reply = reply ? sd_bus_message_ref(reply) : NULL;
 }
 
 int ctl_send_long(struct ctl *c, sd_bus_message *m, uint64_t timeout_us, ctl_tick_fn tick, void *userdata,
 		  sd_bus_message **ret_reply)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	struct ticking t = { c, tick, userdata };
-	int r = client_send_long(c->client, m, c->timeout_us ? c->timeout_us : timeout_us, on_tick, &t, &error,
-				 ret_reply);
+	_cleanup_(failure_deinit) struct failure f = { 0 };
+	struct answer a = { 0 };
+	struct varve_slot *slot = NULL;
+	uint64_t limit = c->timeout_us ? c->timeout_us : timeout_us ? timeout_us : UINT64_MAX;
+	int r = varve_call_async(c->varve, m, limit, on_answer, &a, &slot);
 
+	while (r >= 0 && !a.here) {
+		if (tick)
+			tick(c, userdata);
+		r = varve_wait(c->varve, TICK_US);
+		if (r == -EINTR)
+			r = 0;
+	}
+	/* The name and the sentence are those of the answer: nothing was called since. */
+	if (a.here || r < 0)
+		failure_take(c, a.here ? a.r : r, &f);
+	varve_slot_free(slot);
 	term_progress(NULL);
-	return r < 0 ? ctl_fail_bus(c, &error, r) : EXIT_OK;
+	if (f.r < 0) {
+		sd_bus_message_unref(a.reply);
+		return ctl_fail_taken(c, &f);
+	}
+	if (ret_reply)
+		*ret_reply = a.reply;
+	else
+		sd_bus_message_unref(a.reply);
+	return EXIT_OK;
+}
+
+int ctl_property_u64(struct ctl *c, const char *interface, const char *name, uint64_t *ret)
+{
+	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	int r = varve_call_new(c->varve, NULL, "org.freedesktop.DBus.Properties", "Get", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "ss", interface, name);
+	if (r >= 0)
+		r = varve_call(c->varve, m, 0, &reply);
+	return r < 0 ? r : sd_bus_message_read(reply, "v", "t", ret);
 }
 
 /* The JID of the only account; EXIT_USAGE when there are several. */
@@ -254,8 +317,7 @@ static int only_account(struct ctl *c, char **ret)
 
 int ctl_account(struct ctl *c, const char *jid)
 {
-	_cleanup_(unrefp) sd_bus_message *reply = NULL;
-	const char *path;
+	_cleanup_(freep) char *name = NULL;
 	int r;
 
 	r = ctl_connect(c);
@@ -264,17 +326,15 @@ int ctl_account(struct ctl *c, const char *jid)
 	if (!jid)
 		jid = ctl_opt(c, ACCOUNT);
 	if (jid)
-		c->account_jid = str_fold(jid);
+		name = xstrdup(jid);
 	else
-		r = only_account(c, &c->account_jid);
+		r = only_account(c, &name);
 	if (r != EXIT_OK)
 		return r;
-	r = ctl_call_at(c, VARVE_PATH, VARVE_IFACE_MANAGER, "FindAccount", &reply, "s", c->account_jid);
-	if (r != EXIT_OK)
-		return r;
-	if (sd_bus_message_read(reply, "o", &path) < 0)
-		return ctl_bad_reply(c, "FindAccount");
-	c->account = xstrdup(path);
+	r = varve_account_find(c->varve, name, &c->account);
+	if (r < 0)
+		return ctl_fail_call(c, r);
+	c->account_jid = varve_account_jid(c->account);
 	return EXIT_OK;
 }
 

@@ -7,11 +7,12 @@
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
-#include "ipc/client.h"
+#include "ipc/ctl/exits.h"
 #include "ipc/ctl/json.h"
 #include "ipc/ctl/opts.h"
 #include "ipc/ctl/util.h"
 #include "ipc/ctl/verbs.h"
+#include "ipc/varve.h"
 
 struct ctl {
 	struct opts opts;
@@ -19,9 +20,9 @@ struct ctl {
 	bool quiet;
 	bool mute; /* not even errors: status --check -q */
 	uint64_t timeout_us; /* --timeout, 0 when not given */
-	struct client *client;
-	char *account; /* object path, once ctl_account() found it */
-	char *account_jid;
+	struct varve *varve; /* NULL: not connected */
+	struct varve_account *account; /* once ctl_account() found it */
+	const char *account_jid; /* of it */
 };
 
 /* Value of an option: NULL when not given, "" for a flag. */
@@ -35,8 +36,18 @@ int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *f
 /* The same with an error ${name} of its own, where the one that stands for ${code} would say too little. */
 int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const char *hint, const char *fmt, ...)
 	_printf_(5, 6);
-/* The same for a call that failed: name and sentence of the daemon. */
-int ctl_fail_bus(struct ctl *c, const sd_bus_error *error, int r);
+/* The same for a call that failed with ${r}: name and sentence of the daemon, which are those of the last call. */
+int ctl_fail_call(struct ctl *c, int r);
+
+/* A failure to be told later, or not: other calls come in between. */
+struct failure {
+	int r;
+	char *name, *text;
+};
+void failure_take(struct ctl *c, int r, struct failure *ret);
+void failure_deinit(struct failure *f);
+bool failure_is(const struct failure *f, enum varve_error e);
+int ctl_fail_taken(struct ctl *c, const struct failure *f);
 
 /* Connect to the daemon if that did not happen yet. EXIT_OK, or the code after having said why not. */
 int ctl_connect(struct ctl *c);
@@ -53,7 +64,7 @@ void ctl_disconnect(struct ctl *c);
  * been told, and the exit code is returned; else EXIT_OK.
  */
 #define ctl_call(c, interface, member, ret_reply, ...)                                                               \
-	ctl_call_at(c, (c)->account, interface, member, ret_reply, __VA_ARGS__)
+	ctl_call_at(c, varve_account_path((c)->account), interface, member, ret_reply, __VA_ARGS__)
 int ctl_call_at(struct ctl *c, const char *path, const char *interface, const char *member,
 		sd_bus_message **ret_reply, const char *types, ...);
 
@@ -64,6 +75,8 @@ int ctl_call_at(struct ctl *c, const char *path, const char *interface, const ch
 typedef void (*ctl_tick_fn)(struct ctl *c, void *userdata);
 int ctl_send_long(struct ctl *c, sd_bus_message *m, uint64_t timeout_us, ctl_tick_fn tick, void *userdata,
 		  sd_bus_message **ret_reply);
+/* A property of the root that is a number of 64 bits; 0 or a negative errno: not told. */
+int ctl_property_u64(struct ctl *c, const char *interface, const char *name, uint64_t *ret);
 /* For calls that derive keys: about a second each on the phone that the slot was made on, longer on a slower one. */
 #define CTL_DERIVE_US (120 * UINT64_C(1000000))
 

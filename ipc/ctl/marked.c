@@ -8,7 +8,7 @@
 
 #define BEFORE_LINES 1 /* lines shown before the first match, when not all fit */
 
-static bool is_marked(const struct mark *marks, size_t n, uint64_t point)
+static bool is_marked(const struct varve_mark *marks, size_t n, uint64_t point)
 {
 	for (size_t i = 0; i < n; i++)
 		if (point >= marks[i].start && point - marks[i].start < marks[i].length)
@@ -16,7 +16,7 @@ static bool is_marked(const struct mark *marks, size_t n, uint64_t point)
 	return false;
 }
 
-struct marked marked_new(const char *s, const struct mark *marks, size_t n)
+struct marked marked_new(const char *s, const struct varve_mark *marks, size_t n)
 {
 	size_t len = strlen(s), size = 0;
 	/* A code point of at least one byte is cleaned into at most three: U+FFFD for a byte that is not UTF-8. */

@@ -9,18 +9,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A match: Unicode code points of the text as the bus gave it. */
-struct mark {
-	uint32_t start, length;
-};
+#include "ipc/varve.h"
 
 struct marked {
 	char *text; /* cleaned; line ends kept */
 	bool *on; /* for each byte of it */
 };
 
-/* ${marks} may overlap, be in any order and reach beyond the end. */
-struct marked marked_new(const char *s, const struct mark *marks, size_t n);
+/* ${marks}: code points of the text as the bus gave it; may overlap, be in any order and reach beyond the end. */
+struct marked marked_new(const char *s, const struct varve_mark *marks, size_t n);
 void marked_deinit(struct marked *m);
 /*
  * Print it ${indent} columns in, marks in bold yellow where colours are on: at most ${lines} lines, those around the

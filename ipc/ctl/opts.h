@@ -39,6 +39,7 @@
 	X(SINCE, "since", 0, "TIME", false, "Begin at this time")                                                    \
 	X(SINCE_SEQ, "since", 0, "SEQ", false, "Changes after this number")                                          \
 	X(CURSOR_FILE, "cursor-file", 0, "FILE", false, "Keep the position in this file")                            \
+	X(EPHEMERAL, "ephemeral", 0, NULL, false, "Also who is typing and who is there")                             \
 	X(EXIT_ON_DISCONNECT, "exit-on-disconnect", 0, NULL, false, "Exit when the daemon goes away")                \
 	X(FORMAT, "format", 0, "jsonl|text", false, "Output format; jsonl unless told")                              \
 	X(OUTPUT, "output", 'O', "FILE", false, "Write to FILE, replacing it when complete")                         \

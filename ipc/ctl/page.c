@@ -6,64 +6,49 @@
 
 void page_deinit(struct page *p)
 {
-	for (size_t i = 0; i < p->n; i++)
-		message_deinit(&p->rows[i]);
+	for (size_t i = 0; i < p->n_sets; i++)
+		varve_messages_unref(p->sets[i]);
+	free(p->sets);
 	free(p->rows);
 	*p = (struct page){ 0 };
 }
 
-static int read_rows(sd_bus_message *reply, struct page *p)
+int page_get(struct ctl *c, const struct varve_history_query *q, struct page *ret)
 {
-	int r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_MESSAGE);
-
-	while (r >= 0) {
-		struct message row;
-
-		r = message_read(reply, &row);
-		if (r <= 0)
-			break;
-		p->rows = xrealloc(p->rows, p->n + 1, sizeof(*p->rows));
-		p->rows[p->n++] = row;
-	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "ut", &p->edges, &p->seq);
-	return r;
-}
-
-int page_get(struct ctl *c, const struct page_query *q, struct page *ret)
-{
-	_cleanup_(unrefp) sd_bus_message *reply = NULL;
+	struct varve_messages *set;
 	struct page p = { 0 };
-	int r;
+	int r = varve_history(c->account, q, &set);
 
-	if (q->across_gaps)
-		r = ctl_call(c, VARVE_IFACE_ARCHIVE, "GetHistory", &reply, "sstuua{sv}", q->conversation, q->anchor,
-			     q->value, q->before, q->after, 1, "across-gaps", "b", 1);
-	else
-		r = ctl_call(c, VARVE_IFACE_ARCHIVE, "GetHistory", &reply, "sstuua{sv}", q->conversation, q->anchor,
-			     q->value, q->before, q->after, 0);
-	if (r != EXIT_OK)
-		return r;
-	if (read_rows(reply, &p) < 0) {
-		page_deinit(&p);
-		return ctl_bad_reply(c, "GetHistory");
-	}
+	if (r < 0)
+		return ctl_fail_call(c, r);
+	p.sets = xcalloc(1, sizeof(*p.sets));
+	p.sets[p.n_sets++] = set;
+	p.n = varve_messages_count(set);
+	p.rows = xcalloc(p.n, sizeof(*p.rows));
+	for (size_t i = 0; i < p.n; i++)
+		p.rows[i] = varve_messages_get(set, i);
+	p.edges = varve_messages_edges(set);
+	p.seq = varve_messages_seq(set);
 	*ret = p;
 	return EXIT_OK;
 }
 
+/* The rows of ${second} behind those of ${first}; it is emptied. */
 static void join(struct page *first, struct page *second)
 {
-	if (second->n > 0) {
-		first->rows = xrealloc(first->rows, first->n + second->n, sizeof(*first->rows));
+	first->rows = xrealloc(first->rows, first->n + second->n, sizeof(*first->rows));
+	first->sets = xrealloc(first->sets, first->n_sets + second->n_sets, sizeof(*first->sets));
+	if (second->n > 0)
 		memcpy(first->rows + first->n, second->rows, second->n * sizeof(*second->rows));
-	}
+	if (second->n_sets > 0)
+		memcpy(first->sets + first->n_sets, second->sets, second->n_sets * sizeof(*second->sets));
 	first->n += second->n;
+	first->n_sets += second->n_sets;
 	free(second->rows);
+	free(second->sets);
 	second->rows = NULL;
-	second->n = 0;
+	second->sets = NULL;
+	second->n = second->n_sets = 0;
 }
 
 void page_append(struct page *p, struct page *more)
@@ -73,30 +58,24 @@ void page_append(struct page *p, struct page *more)
 
 void page_prepend(struct page *p, struct page *more)
 {
-	struct message *rows;
-	size_t n;
+	uint32_t edges = p->edges;
+	uint64_t seq = p->seq;
 
 	join(more, p);
-	rows = more->rows;
-	n = more->n;
-	more->rows = NULL;
-	more->n = 0;
-	p->rows = rows;
-	p->n = n;
+	*p = *more;
+	p->edges = edges;
+	p->seq = seq;
+	*more = (struct page){ 0 };
 }
 
 void page_drop(struct page *p, size_t n)
 {
-	if (n == 0)
-		return;
-	for (size_t i = 0; i < n; i++)
-		message_deinit(&p->rows[i]);
 	p->n -= n;
 	memmove(p->rows, p->rows + n, p->n * sizeof(*p->rows));
 }
 
 void page_cut(struct page *p, size_t n)
 {
-	while (p->n > n)
-		message_deinit(&p->rows[--p->n]);
+	if (p->n > n)
+		p->n = n;
 }

@@ -1,5 +1,5 @@
 /*
- * Pages of history: one answer of GetHistory, and the walk from page to page.
+ * Pages of history, one after the other, as one list of rows.
  */
 #pragma once
 
@@ -13,24 +13,18 @@ struct ctl;
 #define PAGE_ROWS_MAX 500 /* rows an answer: the daemon's own limit (org.varve.Varve1.xml, GetHistory) */
 
 struct page {
-	struct message *rows; /* oldest first */
+	const struct varve_message **rows; /* oldest first; of the sets */
 	size_t n;
+	struct varve_messages **sets;
+	size_t n_sets;
 	uint32_t edges; /* enum varve_edge */
 	uint64_t seq;
-};
-
-struct page_query {
-	const char *conversation; /* "": all of the account */
-	const char *anchor; /* "newest" "oldest" "message" "time" */
-	uint64_t value;
-	uint32_t before, after;
-	bool across_gaps;
 };
 
 void page_deinit(struct page *p);
 
 /* Ask for a page. EXIT_OK, or the exit code after having said what is wrong. */
-int page_get(struct ctl *c, const struct page_query *q, struct page *ret);
+int page_get(struct ctl *c, const struct varve_history_query *q, struct page *ret);
 
 /* Put the rows of ${more} (emptied) before or behind those of ${p}; edges and seq are left alone. */
 void page_prepend(struct page *p, struct page *more);

@@ -4,31 +4,6 @@
 #include "ipc/ctl/row.h"
 #include "ipc/ctl/util.h"
 
-const char *message_state_name(uint8_t state)
-{
-	switch (state) {
-	case 0:
-		return "received";
-	case 1:
-		return "read";
-	case 10:
-		return "queued";
-	case 11:
-		return "sending";
-	case 12:
-		return "sent";
-	case 13:
-		return "delivered";
-	case 14:
-		return "displayed";
-	case 20:
-		return "failed";
-	case 21:
-		return "cancelled";
-	}
-	return "unknown";
-}
-
 static void json_id(struct json *j, const char *key, uint64_t id)
 {
 	if (id)
@@ -37,7 +12,7 @@ static void json_id(struct json *j, const char *key, uint64_t id)
 		json_null(j, key);
 }
 
-static void reactions_json(struct json *j, const struct message *m)
+static void reactions_json(struct json *j, const struct varve_message *m)
 {
 	if (m->n_reactions == 0) {
 		json_null(j, "reactions");
@@ -46,30 +21,30 @@ static void reactions_json(struct json *j, const struct message *m)
 	json_object(j, "reactions");
 	for (size_t i = 0; i < m->n_reactions; i++) {
 		json_array(j, m->reactions[i].sender);
-		for (char **e = m->reactions[i].emoji; *e; e++)
+		for (const char *const *e = m->reactions[i].emoji; *e; e++)
 			json_string(j, NULL, *e);
 		json_array_end(j);
 	}
 	json_object_end(j);
 }
 
-void message_json(struct json *j, const struct message *m)
+void message_json(struct json *j, const struct varve_message *m)
 {
 	json_uint(j, "id", m->id);
 	json_uint(j, "mod", m->mod);
 	json_string(j, "conversation", m->conversation);
 	json_string(j, "sender", m->sender);
 	json_string(j, "direction", m->direction ? "out" : "in");
-	json_string(j, "state", message_state_name(m->state));
+	json_string(j, "state", varve_state_name(m->state));
 	json_string(j, "kind", m->kind);
-	json_time(j, "time", m->time_us);
+	json_time(j, "time", m->time_usec);
 	json_string(j, "body", m->body);
 	json_string_or_null(j, "stanza_id", m->stanza_id);
 	json_string_or_null(j, "origin_id", m->origin_id);
 	json_string_or_null(j, "xmpp_id", m->xmpp_id);
 	if (*m->nick)
 		json_string(j, "nick", m->nick);
-	json_time(j, "edited", m->edited_us);
+	json_time(j, "edited", m->edited_usec);
 	json_id(j, "reply_to", m->reply_to);
 	reactions_json(j, m);
 	json_string_or_null(j, "encryption", m->encryption);
@@ -83,7 +58,7 @@ void message_json(struct json *j, const struct message *m)
 	json_object_end(j);
 }
 
-void conversation_json(struct json *j, const struct conversation *c)
+void conversation_json(struct json *j, const struct varve_conversation *c)
 {
 	json_string(j, "conversation", c->id);
 	json_uint(j, "mod", c->mod);
@@ -92,25 +67,26 @@ void conversation_json(struct json *j, const struct conversation *c)
 	json_uint(j, "unread", c->unread);
 	json_uint(j, "mentions", c->mentions);
 	json_id(j, "first_unread_id", c->first_unread);
-	json_time(j, "activity", c->activity_us);
-	if (c->last.id == 0) {
+	json_time(j, "activity", c->activity_usec);
+	if (!c->last) {
 		json_null(j, "last");
 		return;
 	}
 	json_object(j, "last");
-	message_json(j, &c->last);
+	message_json(j, c->last);
 	json_object_end(j);
 }
 
-void contact_json(struct json *j, const struct contact *c)
+void contact_json(struct json *j, const struct varve_contact *c)
 {
 	json_string(j, "jid", c->jid);
 	json_uint(j, "mod", c->mod);
 	json_string_or_null(j, "name", c->name);
 	json_string(j, "subscription", c->subscription);
 	json_bool(j, "asked", c->flags & 1);
+	json_bool(j, "blocked", c->flags & 2);
 	json_array(j, "groups");
-	for (char **g = c->groups; g && *g; g++)
+	for (const char *const *g = c->groups; *g; g++)
 		json_string(j, NULL, *g);
 	json_array_end(j);
 }
@@ -127,7 +103,7 @@ void gap_json(struct json *j, const struct gap *g, const char *account)
 	json_string_or_null(j, "before_stanza_id", g->before_stanza_id);
 }
 
-char *message_author(const struct message *m)
+char *message_author(const struct varve_message *m)
 {
 	if (m->direction)
 		return xstrdup("me");
@@ -136,7 +112,7 @@ char *message_author(const struct message *m)
 	return xstrndup(m->sender, strcspn(m->sender, "/"));
 }
 
-const char *message_text(const struct message *m)
+const char *message_text(const struct varve_message *m)
 {
 	if (strcmp(m->kind, "retracted") == 0)
 		return "[retracted]";

@@ -112,7 +112,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "A line with \"change\":\"reset\" says that this cannot be promised any more (the\n"
 	  "archive was replaced, or the run before is too long ago): read everything again.\n"
 	  "When the daemon restarts, monitor waits for it and goes on.\n",
-	  OPT_BIT(SINCE_SEQ) | OPT_BIT(CURSOR_FILE) | OPT_BIT(EXIT_ON_DISCONNECT), 0, DEFAULT_ARGS_MAX,
+	  OPT_BIT(SINCE_SEQ) | OPT_BIT(CURSOR_FILE) | OPT_BIT(EPHEMERAL) | OPT_BIT(EXIT_ON_DISCONNECT), 0, DEFAULT_ARGS_MAX,
 	  WORDS_CONVERSATION, cmd_monitor },
 	{ "search", "QUERY...", "Find messages by their words",
 	  "The newest 20 messages (or -n) that have all the words, newest first. A word\n"

@@ -1,13 +1,15 @@
 #include "test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "ipc/client.h"
+#include "ipc/ctl/exits.h"
+#include "ipc/varve.h"
 
 TEST(every_error_of_the_contract_has_the_exit_code_of_cli_md)
 {
@@ -23,36 +25,31 @@ TEST(every_error_of_the_contract_has_the_exit_code_of_cli_md)
 	};
 
 	for (enum varve_error e = 0; e < VARVE_ERROR_COUNT; e++) {
-		sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(varve_error_name(e), "x");
-
 		/* A new error must be given its code here: 0 is none. */
 		assert_int_not_equal(expected[e], 0);
-		assert_int_equal(client_exit_code(&error, -EIO), expected[e]);
+		assert_int_equal(exit_code_of(varve_error_name(e), -EIO), expected[e]);
 	}
 }
 
 TEST(a_lost_connection_and_a_timeout_have_their_codes_without_a_name)
 {
-	assert_int_equal(client_exit_code(NULL, -ECONNRESET), EXIT_UNREACHABLE);
-	assert_int_equal(client_exit_code(NULL, -ENOTCONN), EXIT_UNREACHABLE);
-	assert_int_equal(client_exit_code(NULL, -ETIMEDOUT), EXIT_TIMEOUT);
-	assert_int_equal(client_exit_code(NULL, -EACCES), EXIT_DENIED);
-	assert_int_equal(client_exit_code(NULL, -EIO), EXIT_FAIL);
+	assert_int_equal(exit_code_of("", -ECONNRESET), EXIT_UNREACHABLE);
+	assert_int_equal(exit_code_of("", -ENOTCONN), EXIT_UNREACHABLE);
+	assert_int_equal(exit_code_of("", -ETIMEDOUT), EXIT_TIMEOUT);
+	assert_int_equal(exit_code_of("", -EACCES), EXIT_DENIED);
+	assert_int_equal(exit_code_of("", -EIO), EXIT_FAIL);
 }
 
 TEST(each_exit_code_has_a_name_that_leads_back_to_it)
 {
-	for (enum exit_code code = EXIT_USAGE; code <= EXIT_VERSION; code++) {
-		sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(client_error_name(code), "x");
-
-		assert_int_equal(client_exit_code(&error, -EIO), code);
-	}
-	assert_string_equal(client_error_name(EXIT_FAIL), "org.freedesktop.DBus.Error.Failed");
+	for (enum exit_code code = EXIT_USAGE; code <= EXIT_VERSION; code++)
+		assert_int_equal(exit_code_of(exit_error_name(code), -EIO), code);
+	assert_string_equal(exit_error_name(EXIT_FAIL), "org.freedesktop.DBus.Error.Failed");
 }
 
 static void path_is(const char *address, const char *expected)
 {
-	char *path = client_socket_path(address);
+	char *path = varve_socket_path(address);
 
 	assert_string_equal(path, expected);
 	free(path);
@@ -73,13 +70,13 @@ TEST(the_socket_is_below_the_runtime_directory)
 
 TEST(connecting_tells_the_true_errno)
 {
-	struct client *c = NULL;
+	struct varve *c = NULL;
 	char long_path[200];
 
-	assert_int_equal(client_open("/nowhere/bus", 1000, &c), -ENOENT);
+	assert_int_equal(varve_open("/nowhere/bus", 1000, &c), -ENOENT);
 	memset(long_path, 'x', sizeof(long_path) - 1);
 	long_path[sizeof(long_path) - 1] = '\0';
-	assert_int_equal(client_open(long_path, 1000, &c), -ENAMETOOLONG);
+	assert_int_equal(varve_open(long_path, 1000, &c), -ENAMETOOLONG);
 	assert_null(c);
 }
 
@@ -87,7 +84,7 @@ TEST(a_daemon_that_accepts_and_says_nothing_is_a_timeout)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	char dir[] = "/tmp/ctl-client-XXXXXX";
-	struct client *c = NULL;
+	struct varve *c = NULL;
 	int fd;
 
 	assert_non_null(mkdtemp(dir));
@@ -96,7 +93,7 @@ TEST(a_daemon_that_accepts_and_says_nothing_is_a_timeout)
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 
-	assert_int_equal(client_open(addr.sun_path, 50000, &c), -ETIMEDOUT);
+	assert_int_equal(varve_open(addr.sun_path, 50000, &c), -ETIMEDOUT);
 
 	assert_null(c);
 	close(fd);

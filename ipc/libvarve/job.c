@@ -1,0 +1,141 @@
+/*
+ * Jobs: what varved does for long, and how far it is.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/libvarve/client.h"
+
+struct varve_job {
+	struct varve *varve;
+	char *path;
+};
+
+static int begin(struct varve_account *a, sd_bus_message *m, const char *member, struct varve_job **ret)
+{
+	_cleanup_(unref_message) sd_bus_message *reply = NULL;
+	struct varve_job *j;
+	const char *path;
+	int r = varve_call(a->varve, m, 0, &reply);
+
+	if (r < 0)
+		return r;
+	if (sd_bus_message_read(reply, "o", &path) < 0)
+		return fail_reply(a->varve, member);
+	j = calloc(1, sizeof(*j));
+	if (!j || !(j->path = strdup(path))) {
+		free(j);
+		return fail_bus(a->varve, NULL, -ENOMEM);
+	}
+	j->varve = a->varve;
+	*ret = j;
+	return 0;
+}
+
+int varve_export(struct varve_account *a, int fd, const char *format, const char *const *conversations,
+		 int64_t since_usec, int64_t until_usec, struct varve_job **ret)
+{
+	_cleanup_(unref_message) sd_bus_message *m = NULL;
+	int r = account_call_new(a, VARVE_IFACE_ARCHIVE, "Export", &m);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(m, "h", fd);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0 && format)
+		r = sd_bus_message_append(m, "{sv}", "format", "s", format);
+	if (r >= 0 && conversations)
+		r = append_strings_option(m, "conversations", conversations);
+	if (r >= 0 && since_usec)
+		r = sd_bus_message_append(m, "{sv}", "since", "x", since_usec);
+	if (r >= 0 && until_usec)
+		r = sd_bus_message_append(m, "{sv}", "until", "x", until_usec);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Export", ret);
+}
+
+int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, struct varve_job **ret)
+{
+	_cleanup_(unref_message) sd_bus_message *m = NULL;
+	int r = account_call_new(a, VARVE_IFACE_SYNC, "Fetch", &m);
+
+	if (r < 0)
+		return r;
+	if (since_usec)
+		r = sd_bus_message_append(m, "sa{sv}", conversation, 1, "since", "x", since_usec);
+	else
+		r = sd_bus_message_append(m, "sa{sv}", conversation, 1, "all", "b", 1);
+	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Fetch", ret);
+}
+
+/* State, Progress and Error of "a{sv}". */
+static int take_property(sd_bus_message *m, struct varve_job_status *s, const char **name, const char **text)
+{
+	const char *key, *contents, *state;
+	char type;
+	int r = sd_bus_message_read_basic(m, 's', &key);
+
+	if (r >= 0)
+		r = sd_bus_message_peek_type(m, &type, &contents);
+	if (r < 0)
+		return r;
+	if (strcmp(key, "State") == 0 && strcmp(contents, "s") == 0) {
+		r = sd_bus_message_read(m, "v", "s", &state);
+		if (r >= 0)
+			snprintf(s->state, sizeof(s->state), "%s", state);
+		return r;
+	}
+	if (strcmp(key, "Progress") == 0 && strcmp(contents, "(tt)") == 0)
+		return sd_bus_message_read(m, "v", "(tt)", &s->done, &s->total);
+	if (strcmp(key, "Error") == 0 && strcmp(contents, "(ss)") == 0)
+		return sd_bus_message_read(m, "v", "(ss)", name, text);
+	return sd_bus_message_skip(m, "v");
+}
+
+int varve_job_get(struct varve_job *j, struct varve_job_status *ret)
+{
+	_cleanup_(unref_message) sd_bus_message *m = NULL, *reply = NULL;
+	struct varve_job_status s = { 0 };
+	const char *name = "", *text = "";
+	int r = varve_call_new(j->varve, j->path, "org.freedesktop.DBus.Properties", "GetAll", &m);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(m, "s", VARVE_IFACE_JOB);
+	r = r < 0 ? fail_args(j->varve, r) : varve_call(j->varve, m, 0, &reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+		r = take_property(reply, &s, &name, &text);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	if (r < 0)
+		return fail_reply(j->varve, "GetAll");
+	if (*name)
+		fail(j->varve, 0, name, "%s", text);
+	*ret = s;
+	return 0;
+}
+
+int varve_job_cancel(struct varve_job *j)
+{
+	_cleanup_(unref_message) sd_bus_message *m = NULL;
+	int r = varve_call_new(j->varve, j->path, VARVE_IFACE_JOB, "Cancel", &m);
+
+	return r < 0 ? r : varve_call(j->varve, m, 0, NULL);
+}
+
+struct varve_job *varve_job_free(struct varve_job *j)
+{
+	if (j) {
+		free(j->path);
+		free(j);
+	}
+	return NULL;
+}
