@@ -76,9 +76,13 @@ bool flight_idle(const struct flight *f)
 
 uint32_t flight_go(struct flight *f)
 {
-	for (size_t i = 0; i < f->n; i++)
-		if (f->items[i].state == FLIGHT_NUMBERED)
-			f->items[i].state = FLIGHT_GONE;
+	for (size_t i = f->n; i-- > 0;) {
+		if (f->items[i].state != FLIGHT_NUMBERED)
+			continue;
+		f->items[i].state = FLIGHT_GONE;
+		if (f->items[i].withdrawn)
+			take_out(f, i);
+	}
 	return f->last;
 }
 
@@ -151,13 +155,22 @@ int64_t flight_delay(bool again, int64_t written_us, int64_t now_us)
 	return again && written_us < now_us ? written_us : 0;
 }
 
-bool doubt_is_over(const struct cover *c, size_t span, bool from_start)
+const char *doubt_anchor(const struct cover *c)
+{
+	size_t i = c->n;
+
+	while (i > 0 && c->spans[i - 1].flags & SPAN_RUN)
+		i--;
+	return i > 0 ? c->spans[i - 1].last.id : "";
+}
+
+bool doubt_is_over(const struct cover *c, size_t from)
 {
 	struct gap gap;
 
 	if (!cover_is_live(c))
 		return false;
-	for (size_t i = from_start ? 0 : span + 1; i < c->n; i++)
+	for (size_t i = from; i < c->n; i++)
 		if (cover_gap(c, i, &gap) && gap.state != GAP_LOST)
 			return false;
 	return true;

@@ -35,6 +35,7 @@ struct flight_item {
 	uint32_t n; /* XEP-0198 number, from NUMBERED on */
 	size_t bytes;
 	bool alone; /* nothing else is offered as long as it is here */
+	bool withdrawn; /* NUMBERED: it was cancelled meanwhile; with GO it is gone from here */
 };
 
 struct flight {
@@ -59,7 +60,7 @@ bool flight_unsendable(struct flight *f, int64_t id);
 bool flight_whole(const struct flight *f);
 /* Nothing is offered or waits to become durable. */
 bool flight_idle(const struct flight *f);
-/* The burst is durable: it has GONE. Returns the last number, for GO. */
+/* The burst is durable: it has GONE, what is withdrawn is forgotten. Returns the last number, for GO. */
 uint32_t flight_go(struct flight *f);
 /* The server has everything up to ${n}, modulo 2^32. Returns how many items that were. */
 size_t flight_acked(struct flight *f, uint32_t n);
@@ -84,9 +85,14 @@ bool flight_blames_us(const char *condition);
 int64_t flight_delay(bool again, int64_t written_us, int64_t now_us);
 
 /*
- * Whether an own message that is not in this cover's messages is not in the archive either (docs/decisions/0008): the
- * archive's end is known, and nothing is open from the anchor to there. ${span}: the span that holds the anchor, or the
- * first one above it; ${from_start}: there was no anchor, the archive was empty: nothing is open below it either. What
- * is lost for good holds nobody up: the server cannot tell any more, and never to send would be worse than twice.
+ * The anchor of what is numbered now: the newest id that is held for certain, "" = none. Not that of a run, which a lost
+ * session forgets.
  */
-bool doubt_is_over(const struct cover *c, size_t span, bool from_start);
+const char *doubt_anchor(const struct cover *c);
+/*
+ * Whether an own message that was not met in the archive is not in it either (docs/decisions/0008): the archive's end is
+ * known, and nothing is open from the anchor to there. ${from}: the first span with the anchor below it (0: there was no
+ * anchor, so nothing may be open down to the archive's beginning; cover->n: it lies in the newest). What is lost for good
+ * holds nobody up: the server cannot tell any more, and never to send would be worse than twice.
+ */
+bool doubt_is_over(const struct cover *c, size_t from);

@@ -91,3 +91,17 @@ size_t text_prefix(const char *s, size_t max)
 		max--;
 	return max;
 }
+
+const char *text_unsayable(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	for (; *p; p++) {
+		if (*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r')
+			return (const char *)p;
+		/* U+FFFE and U+FFFF. */
+		if (p[0] == 0xef && p[1] == 0xbf && (p[2] == 0xbe || p[2] == 0xbf))
+			return (const char *)p;
+	}
+	return NULL;
+}

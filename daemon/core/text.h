@@ -17,5 +17,8 @@ char *text_clean(const char *s);
 /* ${s} needs no cleaning. */
 bool text_is_clean(const char *s);
 
+/* The first character of ${s}, which is UTF-8, that XML 1.0 has no way to say (section 2.2); NULL if there is none. */
+const char *text_unsayable(const char *s);
+
 /* The longest prefix of ${s} of at most ${max} bytes that does not cut a character. */
 size_t text_prefix(const char *s, size_t max);

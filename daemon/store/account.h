@@ -74,5 +74,11 @@ struct roster_item {
 };
 /* Insert, change or (subscription "remove") delete, with feed position and tombstone. */
 int roster_put(struct store *s, int64_t account, const struct roster_item *item);
+/*
+ * May ${jid} (bare) know that we are here? Who sees our presence anyway, and to whom we have written lately (among the
+ * last ROSTER_LATELY messages with them). 1 or 0.
+ */
+#define ROSTER_LATELY 200
+int roster_trusts(struct store *s, int64_t account, const char *jid);
 /* A full roster was received: whatever is not among ${jids} is gone. */
 int roster_keep_only(struct store *s, int64_t account, char *const *jids, size_t n);

@@ -309,6 +309,19 @@ int archive_put_page(struct store *s, int64_t account, int64_t archive, const ch
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int archive_place(struct store *s, int64_t archive, const char *id, int64_t *ret_key)
+{
+	struct put p = { .s = s, .archive = archive };
+	struct aid aid;
+	int r;
+
+	r = aid_get(&p, id, &aid);
+	if (r < 0)
+		return err_trace(r);
+	*ret_key = aid.key;
+	return aid.known && aid.placed;
+}
+
 int archive_gap_is_clean(struct store *s, int64_t archive, const char *below_id, const char *above_id, bool *ret)
 {
 	struct put p = { .s = s, .archive = archive };

@@ -68,6 +68,9 @@ int archive_put_page(struct store *s, int64_t account, int64_t archive, const ch
 /* Messages stored for this account. */
 int archive_count(struct store *s, int64_t account, uint64_t *ret);
 
+/* Where an archive id has its final place in the order: 1; 0: it has none here. */
+int archive_place(struct store *s, int64_t archive, const char *id, int64_t *ret_key);
+
 /*
  * Whether nothing has a final place between these two archive ids ("" = before everything): no page can then be told
  * from its stamps to stand on the wrong side of it. Messages that a lost session delivered live have such places.

@@ -71,6 +71,19 @@ static int write_item(struct store *s, int64_t account, const struct roster_item
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int roster_trusts(struct store *s, int64_t account, const char *jid)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ROSTER_TRUSTS);
+	int64_t trusts;
+	int r;
+
+	put_i(&q, account);
+	put_t(&q, jid);
+	put_i(&q, ROSTER_LATELY);
+	r = db_int(&q, 0, &trusts);
+	return r < 0 ? err_trace(r) : trusts != 0;
+}
+
 int roster_put(struct store *s, int64_t account, const struct roster_item *item)
 {
 	const struct roster_item clean = {

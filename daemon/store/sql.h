@@ -73,6 +73,10 @@
 		      " VALUES(?1,?2,?3,?4,?5,?6,?7)")                                                             \
 	S(ROSTER_DELETE, "DELETE FROM roster WHERE account=?1 AND jid=?2")                                         \
 	S(ROSTER_JIDS, "SELECT jid FROM roster WHERE account=?1")                                                  \
+	S(ROSTER_TRUSTS, "SELECT EXISTS(SELECT 1 FROM roster WHERE account=?1 AND jid=?2"                          \
+			 " AND subscription IN ('from', 'both')) OR 1 IN (SELECT direction FROM (SELECT m.direction" \
+			 " FROM conv c JOIN msg m ON m.conv=c.id WHERE c.account=?1 AND c.jid=?2"                  \
+			 " ORDER BY m.key DESC LIMIT ?3))")                                                        \
 	S(ROSTER_CHANGED, "SELECT jid, name, subscription, groups, ask, mod FROM roster"                           \
 			  " WHERE account=?1 AND mod>?2 ORDER BY mod LIMIT ?3")                                    \
 	/* feed.c */                                                                                               \

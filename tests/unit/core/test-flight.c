@@ -184,21 +184,21 @@ static void when_doubt_is_over(_unused_ void **state)
 	static const struct {
 		const char *why;
 		uint32_t flags[3]; /* of up to three spans, oldest first */
-		size_t n, anchor;
-		bool from_start, over;
+		size_t n, from;
+		bool over;
 	} rows[] = {
-		{ "all from the anchor to the end is held", { 0, SPAN_LIVE }, 2, 1, false, true },
-		{ "the end is not known", { 0, 0 }, 2, 1, false, false },
-		{ "a gap above the anchor", { 0, SPAN_LIVE }, 2, 0, false, false },
-		{ "a gap below the anchor is nobody's", { SPAN_START, 0, SPAN_LIVE }, 3, 2, false, true },
-		{ "what came meanwhile, live, with nothing between", { SPAN_START, SPAN_RUN | SPAN_LIVE | SPAN_NEXT }, 2, 0,
-		  false, true },
-		{ "and with a gap between", { SPAN_START, SPAN_RUN | SPAN_LIVE }, 2, 0, false, false },
-		{ "a gap that can never be filled", { 0, SPAN_LIVE | SPAN_LOST }, 2, 0, false, true },
-		{ "lost, and another one that is open", { 0, SPAN_LOST, SPAN_LIVE }, 3, 0, false, false },
-		{ "no anchor: down to the beginning", { SPAN_START | SPAN_LIVE }, 1, 0, true, true },
-		{ "no anchor: the past is not held", { SPAN_LIVE }, 1, 0, true, false },
-		{ "nothing is known of the archive", { 0 }, 0, 0, true, false },
+		{ "all from the anchor to the end is held", { 0, SPAN_LIVE }, 2, 2, true },
+		{ "the end is not known", { 0, 0 }, 2, 2, false },
+		{ "a gap above the anchor", { 0, SPAN_LIVE }, 2, 1, false },
+		{ "a gap below the anchor is nobody's", { SPAN_START, 0, SPAN_LIVE }, 3, 3, true },
+		{ "what came meanwhile, live, with nothing between", { SPAN_START, SPAN_RUN | SPAN_LIVE | SPAN_NEXT }, 2, 1,
+		  true },
+		{ "and with a gap between", { SPAN_START, SPAN_RUN | SPAN_LIVE }, 2, 1, false },
+		{ "a gap that can never be filled", { 0, SPAN_LIVE | SPAN_LOST }, 2, 1, true },
+		{ "lost, and another one that is open", { 0, SPAN_LOST, SPAN_LIVE }, 3, 1, false },
+		{ "no anchor: down to the beginning", { SPAN_START | SPAN_LIVE }, 1, 0, true },
+		{ "no anchor: the past is not held", { SPAN_LIVE }, 1, 0, false },
+		{ "nothing is known of the archive", { 0 }, 0, 0, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -209,9 +209,22 @@ static void when_doubt_is_over(_unused_ void **state)
 
 			cover_load(&c, first, 1000 + 10 * (int64_t)k, last, 1005 + 10 * (int64_t)k, rows[i].flags[k]);
 		}
-		if (doubt_is_over(&c, rows[i].anchor, rows[i].from_start) != rows[i].over)
+		if (doubt_is_over(&c, rows[i].from) != rows[i].over)
 			fail_msg("%s", rows[i].why);
 	}
+}
+
+static void the_anchor_is_what_no_lost_session_forgets(_unused_ void **state)
+{
+	_cleanup_(cover_deinit) struct cover c = { 0 };
+
+	assert_string_equal(doubt_anchor(&c), "");
+	cover_load(&c, "a", 1, "b", 2, 0);
+	cover_load(&c, "c", 3, "d", 4, SPAN_LIVE);
+	assert_string_equal(doubt_anchor(&c), "d");
+	cover_live(&c, "e");
+	cover_live(&c, "f");
+	assert_string_equal(doubt_anchor(&c), "d");
 }
 
 int main(void)
@@ -226,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_link_that_breaks_again_and_again_makes_careful),
 		cmocka_unit_test(E3_only_what_may_have_left_before_has_a_delay_stamp),
 		cmocka_unit_test(when_doubt_is_over),
+		cmocka_unit_test(the_anchor_is_what_no_lost_session_forgets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
