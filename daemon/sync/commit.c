@@ -177,6 +177,9 @@ static int put_pending(struct engine *e, struct cover *cover, struct ackline *li
 		r = archive_put_live(e->store, e->account.id, e->archive, e->account.jid, m, now, extends, &out);
 		if (r < 0)
 			return err_trace(r);
+		r = out.result == PUT_NEW ? owed_receipt(e, m, out.msg) : 0;
+		if (r < 0)
+			return err_trace(r);
 		if (extends && out.aid_is_new) {
 			cover_live(cover, m->archive_id);
 			e->unproven++;
@@ -298,6 +301,7 @@ void commit_succeeded(struct engine *e)
 	log_info("%s: the archive can be written again", LOG_JID(e->account.jid));
 	engine_set_reason(e, "", "");
 	engine_arm(e, TIMER_SYNC, 0);
+	sending_kick(e);
 }
 
 int commit_now(struct engine *e)
@@ -306,12 +310,12 @@ int commit_now(struct engine *e)
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
 	bool roster = e->n_roster && !e->roster_open;
-	bool cover_changed = false, feed = e->n_pending || roster;
+	bool cover_changed = false, feed = e->n_pending || roster, sending = sending_due(e);
 	int r;
 
 	engine_arm(e, TIMER_COMMIT, -1);
 	e->commit_armed = 0;
-	if (!e->n_pending && !roster && !e->dirty)
+	if (!e->n_pending && !roster && !e->dirty && !sending)
 		return 0;
 	cover_copy(&cover, &e->cover);
 	r = store_begin(e->store);
@@ -319,12 +323,16 @@ int commit_now(struct engine *e)
 		r = put_pending(e, &cover, &line, &new_messages, &cover_changed);
 	if (r >= 0 && roster)
 		r = put_roster(e, &line);
+	if (r >= 0 && sending)
+		r = sending_put(e);
 	if (r >= 0)
 		r = commit_finish(e, &line, cover_changed ? &cover : NULL);
 	cover_deinit(&cover);
 	if (r < 0)
 		return commit_failed(e, r);
 	drop_pending(e);
+	if (sending)
+		sending_put_done(e);
 	if (roster)
 		drop_roster(e);
 	e->messages += new_messages;
@@ -352,10 +360,14 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 				     e->io->real_us(e->userdata), out);
 	if (r >= 0) {
 		*ret_new_ids = 0;
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; i < n && r >= 0; i++) {
 			new_messages += out[i].result == PUT_NEW;
 			*ret_new_ids += out[i].aid_is_new;
+			if (out[i].result == PUT_NEW)
+				r = owed_receipt(e, q->items[from + i], out[i].msg);
 		}
+	}
+	if (r >= 0) {
 		for (size_t i = from; e->counted && i < q->n; i++)
 			if (q->numbers[i])
 				ackline_done(&line, q->numbers[i]);

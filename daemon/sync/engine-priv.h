@@ -1,16 +1,18 @@
 /*
  * The engine's inside, shared by its files: engine.c (connection), engine-records.c (what the wire says),
  * engine-status.c, commit.c (what becomes durable, and when), commit-session.c, catchup.c (what to ask the archive and
- * what the answers mean). Nobody else includes this, but for the simulator in tests/engine.
+ * what the answers mean), sending.c (the outbox), owed.c (what others are told, and our other devices told us). Nobody else includes this, but for the simulator in tests/engine.
  */
 #pragma once
 
 #include "core/ackline.h"
 #include "core/backoff.h"
 #include "core/cover.h"
+#include "core/flight.h"
 #include "core/lanes.h"
 #include "core/plan.h"
 #include "store/archive.h"
+#include "store/outbox.h"
 #include "sync/engine.h"
 #include "sync/query.h"
 
@@ -86,6 +88,18 @@ struct engine {
 	int64_t online_since_us; /* boot clock; 0 = not */
 	uint64_t messages;
 
+	/* the outbox: sending.c */
+	struct flight flight;
+	bool look;		/* something may wait to be offered */
+	bool doubt;		/* something may be in doubt */
+	bool ack_due;		/* h_out has moved over items that are not stored as done */
+	struct unsendable *unsendable; /* not stored yet */
+	size_t n_unsendable;
+	struct outbox_counts counts;
+	bool counts_known;
+	bool active;		/* somebody looks (XEP-0352) */
+	uint32_t next_request;
+
 	/* the archive: catchup.c */
 	int64_t archive;	/* rowid of the account's own archive */
 	struct cover cover;	/* as committed */
@@ -156,6 +170,8 @@ void commit_succeeded(struct engine *e);
 /* A new session begins or one was resumed: the row and the coverage flags change together. */
 int commit_session_bound(struct engine *e, const struct link_online *o);
 int commit_session_resumed(struct engine *e, const struct link_online *o);
+/* The server does not have it any more; its h, if it gave one that makes sense, says what had arrived. */
+int commit_session_refused(struct engine *e, const struct link_resume_refused *f);
 /* The session is closed for good, or was refused. */
 int commit_session_over(struct engine *e);
 /* The coverage changed without messages (metadata confirmed the end ...). */
@@ -184,6 +200,49 @@ void catchup_drop_all(struct engine *e);
 /* An answer moved nothing: ask once more in another way, then leave the archive alone for a while (A14). Takes ${q},
  * which is on no list. */
 void catchup_stalled(struct engine *e, struct query *q);
+
+/* sending.c: what waits, on its way to the server */
+void sending_stream_begins(struct engine *e);
+void sending_stream_ends(struct engine *e);
+/* Offer what waits, if it may be offered now; TIMER_SEND. */
+void sending_go(struct engine *e);
+/* It may be that now something can be offered that could not be before. */
+void sending_kick(struct engine *e);
+/* TIMER_PROVE: nothing was sent for a while: ask for the archive ids of what was. */
+void sending_prove(struct engine *e);
+void sending_numbered(struct engine *e, const struct link_numbered *m);
+void sending_unsendable(struct engine *e, const struct link_unsendable *u);
+void sending_acked(struct engine *e, uint32_t n);
+/* Something of it has to be stored. */
+bool sending_due(const struct engine *e);
+/* In a transaction; then, once that is durable, GO. */
+int sending_put(struct engine *e);
+void sending_put_done(struct engine *e);
+/* The states of items changed with the session. */
+void sending_session_changed(struct engine *e);
+/* The stream failed: was it over what we sent? */
+void sending_blame(struct engine *e, const struct link_failed *f);
+/* Coverage grew: does the archive know by now what became of items in doubt? */
+void sending_doubt(struct engine *e);
+void sending_deinit(struct engine *e);
+
+/* owed.c: what others are told of their messages, and what our other devices tell */
+/*
+ * In the transaction that stored ${m} for the first time as row ${msg}: does it get a receipt? Once, and only while the
+ * answer means something.
+ */
+int owed_receipt(struct engine *e, const struct message *m, int64_t msg);
+/* The block list, or a change of it. */
+void owed_blocked(struct engine *e, const struct link_blocked *b);
+/* Another device has read so far. */
+void owed_read(struct engine *e, const struct link_read *r);
+bool owed_due(const struct engine *e);
+/* In a transaction; ${line}: their numbers. Then, once that is durable. */
+int owed_put(struct engine *e, struct ackline *line);
+void owed_put_done(struct engine *e);
+/* The stream is gone: what is not stored will be told again. */
+void owed_forget(struct engine *e);
+void owed_deinit(struct engine *e);
 
 /* pages.c: pages that are whole become part of the archive */
 /* Store the next slice of the oldest page; TIMER_STORE. */

@@ -41,6 +41,12 @@ static void send_grant(struct engine *e)
 	e->io->send(e->userdata, &rec);
 }
 
+static void tell_stream(struct engine *e, enum engine_stream what)
+{
+	if (e->io->stream)
+		e->io->stream(e->userdata, what);
+}
+
 static void on_online(struct engine *e, const struct link_online *o)
 {
 	int r;
@@ -55,6 +61,7 @@ static void on_online(struct engine *e, const struct link_online *o)
 	str_set(&e->address, o->address);
 	str_set(&e->mechanism, o->mechanism);
 	catchup_stream_begins(e);
+	sending_stream_begins(e);
 	e->stream_caught_up = false;
 	r = o->resumed ? commit_session_resumed(e, o) : commit_session_bound(e, o);
 	if (r < 0) {
@@ -64,11 +71,58 @@ static void on_online(struct engine *e, const struct link_online *o)
 	}
 	if (e->counted)
 		send_grant(e);
+	if (!o->resumed)
+		tell_stream(e, STREAM_NEW_SESSION);
 	engine_set_reason(e, "", "");
 	log_info("%s: online%s, %s, %u flights", LOG_JID(e->account.jid), o->resumed ? ", resumed" : "", o->mechanism,
 		 o->flights);
 	engine_enter(e, ENGINE_ONLINE);
 	engine_arm(e, TIMER_DEADLINE, e->policy.deadline_us);
+}
+
+static void send_active(struct engine *e)
+{
+	struct link_record rec;
+
+	link_record_init(&rec, LINK_ACTIVE);
+	rec.active.active = e->active;
+	e->io->send(e->userdata, &rec);
+}
+
+void engine_set_active(struct engine *e, bool active)
+{
+	if (e->active == active)
+		return;
+	e->active = active;
+	if (e->wire && e->ready)
+		send_active(e);
+}
+
+void engine_chat_state(struct engine *e, const char *to, uint32_t state)
+{
+	struct link_record rec;
+
+	if (!e->wire || !e->ready || e->stopping)
+		return;
+	link_record_init(&rec, LINK_CHAT_STATE);
+	rec.chat_state.to = to;
+	rec.chat_state.state = state;
+	e->io->send(e->userdata, &rec);
+}
+
+int engine_request(struct engine *e, const struct link_request *what, uint32_t *ret_request)
+{
+	struct link_record rec;
+
+	if (!e->wire || !e->ready || e->stopping)
+		return HUB_E_OFFLINE;
+	link_record_init(&rec, LINK_REQUEST);
+	rec.request = *what;
+	rec.request.request = ++e->next_request;
+	if (e->io->send(e->userdata, &rec) < 0)
+		return HUB_E_OFFLINE;
+	*ret_request = e->next_request;
+	return 0;
 }
 
 static void on_ready(struct engine *e, const struct link_ready *y)
@@ -83,9 +137,14 @@ static void on_ready(struct engine *e, const struct link_ready *y)
 	e->session.stanza_ids = y->stanza_ids;
 	e->ready = true;
 	commit_soon(e);
+	/* Each stream begins as if somebody looked (XEP-0352 section 5). */
+	if (!e->active)
+		send_active(e);
 	catchup_go(e);
+	sending_kick(e);
 	e->io->event(e->userdata, HUB_ACCOUNT_STATE);
 	e->io->event(e->userdata, HUB_SYNC);
+	tell_stream(e, STREAM_READY);
 }
 
 static void on_sent(struct engine *e, uint32_t n)
@@ -123,6 +182,7 @@ static void on_failed(struct engine *e, const struct link_failed *f)
 	const struct failure *what = f->failure < ARRAY_SIZE(failures) ? &failures[f->failure] : &failures[FAILURE_LOST];
 
 	log_debug("%s: failed: %s: %s", e->account.jid, f->condition, f->text);
+	sending_blame(e, f);
 	if (e->stopping)
 		return;
 	/*
@@ -145,7 +205,34 @@ static void on_failed(struct engine *e, const struct link_failed *f)
 
 static void on_refused(struct engine *e, const struct link_resume_refused *f)
 {
+	if (e->state == ENGINE_ONLINE || !*e->session.sm_id) {
+		log_warning("%s: the wire says refused out of turn", LOG_JID(e->account.jid));
+		engine_drop_wire(e);
+		return;
+	}
+	/* At once, and not with the new session: what h says of the outbox must not be forgotten if that never comes. */
+	if (commit_session_refused(e, f) < 0) {
+		engine_drop_wire(e);
+		return;
+	}
 	log_info("%s: session not resumed (%s); the archive fills the gap", LOG_JID(e->account.jid), f->condition);
+}
+
+/* It changes nothing that is kept. */
+static void on_passing(struct engine *e, const struct link_record *r, uint32_t n)
+{
+	if (n && commit_repeated(e, n))
+		return;
+	commit_skip(e, n);
+	if (e->wire && e->io->passing)
+		e->io->passing(e->userdata, r);
+}
+
+static void on_live(struct engine *e, const struct link_record *r)
+{
+	commit_message(e, &r->msg);
+	if (e->wire && e->io->passing)
+		e->io->passing(e->userdata, r);
 }
 
 void engine_record(struct engine *e, const struct link_record *r)
@@ -171,7 +258,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 		if (r->msg.via == VIA_ARCHIVE)
 			catchup_item(e, &r->msg);
 		else
-			commit_message(e, &r->msg);
+			on_live(e, r);
 		break;
 	case LINK_FIN:
 		if (!commit_repeated(e, r->fin.n))
@@ -190,8 +277,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 			commit_roster(e, &r->roster);
 		break;
 	case LINK_ACKED:
-		e->session.h_out = r->acked.n;
-		e->dirty = true;
+		sending_acked(e, r->acked.n);
 		break;
 	case LINK_SENT:
 		on_sent(e, r->sent.n);
@@ -204,28 +290,27 @@ void engine_record(struct engine *e, const struct link_record *r)
 		on_failed(e, &r->failed);
 		break;
 	case LINK_RESULT:
-		if (!commit_repeated(e, r->result.n))
-			commit_skip(e, r->result.n);
+		on_passing(e, r, r->result.n);
 		break;
 	case LINK_PRESENCE:
-		if (!commit_repeated(e, r->presence.n))
-			commit_skip(e, r->presence.n);
+		on_passing(e, r, r->presence.n);
 		break;
 	case LINK_TYPING:
-		if (!commit_repeated(e, r->typing.n))
-			commit_skip(e, r->typing.n);
+		on_passing(e, r, r->typing.n);
 		break;
 	case LINK_BLOCKED:
-		if (!commit_repeated(e, r->blocked.n))
-			commit_skip(e, r->blocked.n);
+		if (r->blocked.n == 0 || !commit_repeated(e, r->blocked.n))
+			owed_blocked(e, &r->blocked);
 		break;
 	case LINK_READ:
-		if (!commit_repeated(e, r->read.n))
-			commit_skip(e, r->read.n);
+		if (r->read.n == 0 || !commit_repeated(e, r->read.n))
+			owed_read(e, &r->read);
 		break;
 	case LINK_NUMBERED:
+		sending_numbered(e, &r->numbered);
+		break;
 	case LINK_UNSENDABLE:
-		/* Nothing is sent yet. */
+		sending_unsendable(e, &r->unsendable);
 		break;
 	case LINK_SEND:
 	case LINK_GO:

@@ -100,7 +100,15 @@ static void progress(const struct engine *e, struct account_status *ret)
 	ret->done = ret->caught_up ? ret->total : (uint64_t)(held / USEC_PER_SEC);
 }
 
-void engine_status(const struct engine *e, struct account_status *ret)
+/* Read when somebody looks: the outbox of a day offline is not counted at each message. */
+static const struct outbox_counts *counts(struct engine *e)
+{
+	if (!e->counts_known && outbox_count(e->store, e->account.id, &e->counts) >= 0)
+		e->counts_known = true;
+	return &e->counts;
+}
+
+void engine_status(struct engine *e, struct account_status *ret)
 {
 	const struct session *s = &e->session;
 
@@ -121,6 +129,10 @@ void engine_status(const struct engine *e, struct account_status *ret)
 		.last_resume_us = s->last_resume_us,
 		.h_in = s->h_in,
 		.h_out = s->h_out,
+		.unacked = (uint32_t)flight_gone(&e->flight),
+		.queued = counts(e)->queued,
+		.sending = counts(e)->sending + counts(e)->doubt,
+		.failed = counts(e)->failed,
 		.gaps = (uint32_t)cover_count_gaps(&e->cover, false),
 		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
 		.messages = e->messages,

@@ -67,6 +67,7 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	e->io = io;
 	e->userdata = userdata;
 	e->policy = *policy;
+	e->doubt = e->look = e->active = true;
 	account_copy(&e->account, a);
 	str_set(&e->reason_name, "");
 	str_set(&e->reason_text, "");
@@ -81,12 +82,17 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 
 void engine_stream_over(struct engine *e)
 {
+	bool was = e->wire;
+
 	e->wire = false;
 	e->ready = false;
+	sending_stream_ends(e);
 	catchup_stream_ends(e);
 	commit_forget(e);
 	e->counted = false;
 	engine_arm(e, TIMER_DEADLINE, -1);
+	if (was && e->io->stream)
+		e->io->stream(e->userdata, STREAM_OVER);
 }
 
 struct engine *engine_free(struct engine *e)
@@ -98,6 +104,7 @@ struct engine *engine_free(struct engine *e)
 	if (e->io)
 		engine_stream_over(e);
 	commit_deinit(e);
+	sending_deinit(e);
 	account_deinit(&e->account);
 	free(e->reason_name);
 	free(e->reason_text);
@@ -253,6 +260,7 @@ void engine_disconnect(struct engine *e)
 	if (*e->session.sm_id)
 		commit_session_over(e);
 	e->ready = false;
+	sending_stream_ends(e);
 	catchup_stream_ends(e);
 	engine_set_reason(e, "", "");
 	engine_enter(e, ENGINE_OFF);
@@ -351,6 +359,12 @@ void engine_timer(struct engine *e, enum engine_timer which)
 		if (!*e->reason_name || strcmp(e->reason_name, "Remote") == 0)
 			engine_set_reason(e, "", "");
 		catchup_go(e);
+		break;
+	case TIMER_SEND:
+		sending_go(e);
+		break;
+	case TIMER_PROVE:
+		sending_prove(e);
 		break;
 	case ENGINE_TIMERS:
 		break;

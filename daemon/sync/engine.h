@@ -32,7 +32,15 @@ enum engine_timer {
 	TIMER_QUERY,	/* an archive answer is due */
 	TIMER_STORE,	/* store the next slice of a page: at once, but after whatever else waits in the loop */
 	TIMER_SYNC,	/* try the archive, or the store, again after an error */
+	TIMER_SEND,	/* offer to the wire what waits in the outbox: at once, but many together */
+	TIMER_PROVE,	/* ask for the archive ids of what we sent */
 	ENGINE_TIMERS
+};
+
+enum engine_stream {
+	STREAM_NEW_SESSION, /* what the server told of others before is void */
+	STREAM_READY,	    /* resumed or new: requests may be made */
+	STREAM_OVER,	    /* requests have no answer any more */
 };
 
 /* What an engine does to the world. No call may re-enter the engine. */
@@ -50,6 +58,10 @@ struct engine_io {
 	uint32_t (*random)(void *userdata);
 	/* Something that the bus shows has changed. */
 	void (*event)(void *userdata, enum hub_event event);
+	/* Something that is not kept: PRESENCE, TYPING, RESULT, live MSG. NULL: nobody cares. */
+	void (*passing)(void *userdata, const struct link_record *r);
+	/* The stream has come so far, or is over. NULL: nobody cares. */
+	void (*stream)(void *userdata, enum engine_stream what);
 };
 
 struct engine_policy {
@@ -58,6 +70,7 @@ struct engine_policy {
 	unsigned int lanes;  /* pages to ask for at a time, at most; 0 = LANES_MAX */
 	uint32_t slice;	     /* messages to store at a time, at most; 0 = as many as SLICE_US allows */
 	int64_t deadline_us; /* for each step of a connect: TCP, TLS, features, authentication ... */
+	bool no_receipts;    /* tell nobody that messages arrived */
 };
 
 /*
@@ -81,12 +94,21 @@ void engine_configure(struct engine *e, const struct account *a, bool reconnect)
 int engine_sync_now(struct engine *e);
 void engine_sync_pause(struct engine *e, bool pause);
 
+/* Something was put into the outbox, or may leave it now. */
+void engine_send(struct engine *e);
+/* Chat state to somebody; without a stream nothing happens. */
+void engine_chat_state(struct engine *e, const char *to, uint32_t state);
+/* Ask the server (REQUEST of link/vocab.h); *ret_request is the number that RESULT will have. HUB_E_OFFLINE, or 0. */
+int engine_request(struct engine *e, const struct link_request *what, uint32_t *ret_request);
+/* Somebody looks at a screen, or nobody does. Told again on each new stream. */
+void engine_set_active(struct engine *e, bool active);
+
 void engine_record(struct engine *e, const struct link_record *r);
 void engine_wire_gone(struct engine *e, const char *why);
 void engine_timer(struct engine *e, enum engine_timer which);
 
 const struct account *engine_account(const struct engine *e);
-void engine_status(const struct engine *e, struct account_status *ret);
+void engine_status(struct engine *e, struct account_status *ret);
 const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive);
 /* Whether the gap before span ${i} is being fetched. */
 bool engine_fetching(const struct engine *e, size_t i);

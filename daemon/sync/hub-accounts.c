@@ -16,8 +16,7 @@
 #define SECRET_BYTES_MAX 1024 /* = SECRET_MAX of link/vocab.h */
 #define CA_BYTES_MAX (1024 * 1024)
 
-/* A reason that the store gave, as an outcome with words. */
-static int storage(int r, char **ret_why)
+int hub_storage(int r, char **ret_why)
 {
 	*ret_why = xasprintf("the archive cannot be written: %s; nothing was changed%s", strerror(-r),
 			     r == -ENOSPC ? ", free some disk space and try again" : "");
@@ -69,8 +68,7 @@ static char *make_resource(void)
 	return xasprintf("varve.%s", text);
 }
 
-/* Run ${fn} in a transaction of its own. Outcomes of fn roll back and come through. */
-static int in_transaction(struct store *s, int (*fn)(struct store *s, void *arg), void *arg)
+int hub_transaction(struct store *s, int (*fn)(struct store *s, void *arg), void *arg)
 {
 	int r;
 
@@ -121,7 +119,7 @@ int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, cha
 	row.jid = bare;
 	free(row.resource);
 	row.resource = make_resource();
-	r = in_transaction(h->store, do_add, &row);
+	r = hub_transaction(h->store, do_add, &row);
 	if (r == 0) {
 		step("account.add");
 		r = hub_seat_add(h, &row, &seat);
@@ -133,7 +131,7 @@ int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, cha
 		*ret_why = xasprintf("there are %d accounts already, which is the limit", ACCOUNTS_MAX);
 		r = HUB_E_LIMIT;
 	} else if (r < 0) {
-		r = storage(r, ret_why);
+		r = hub_storage(r, ret_why);
 	} else if (r == 0) {
 		*ret_id = row.id;
 		hub_note(h, seat, HUB_ACCOUNT_ADDED);
@@ -143,8 +141,7 @@ int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, cha
 	return r;
 }
 
-/* 0 and the seat, or an outcome with words. */
-static int find(struct hub *h, int64_t id, struct seat **ret, char **ret_why)
+int hub_find_seat(struct hub *h, int64_t id, struct seat **ret, char **ret_why)
 {
 	int r = hub_check_ready(h, ret_why);
 
@@ -162,15 +159,17 @@ int hub_account_remove(struct hub *h, int64_t id, char **ret_why)
 	struct seat *seat;
 	int r;
 
-	r = find(h, id, &seat, ret_why);
+	r = hub_find_seat(h, id, &seat, ret_why);
 	if (r != 0)
 		return r;
+	seat->going = true;
 	engine_disconnect(seat->engine);
 	if (seat->peer)
 		peer_drain(seat->peer, INT64_C(200) * 1000);
-	r = in_transaction(h->store, do_remove, &id);
+	r = hub_transaction(h->store, do_remove, &id);
+	seat->going = r == 0;
 	if (r < 0)
-		return storage(r, ret_why);
+		return hub_storage(r, ret_why);
 	step("account.remove");
 	hub_seat_remove(h, seat);
 	return 0;
@@ -184,7 +183,7 @@ int hub_account_update(struct hub *h, const struct account *a, char **ret_why)
 	bool reconnect;
 	int r;
 
-	r = find(h, a->id, &seat, ret_why);
+	r = hub_find_seat(h, a->id, &seat, ret_why);
 	if (r != 0)
 		return r;
 	r = check_account(a, ret_why);
@@ -194,10 +193,10 @@ int hub_account_update(struct hub *h, const struct account *a, char **ret_why)
 	reconnect = strcmp(old->password, a->password) != 0 || strcmp(old->host, a->host) != 0 || old->port != a->port ||
 		    old->tls != a->tls || strcmp(old->ca_pem, a->ca_pem) != 0 || old->allow_plain != a->allow_plain;
 	account_copy(&row, a);
-	r = in_transaction(h->store, do_update, &row);
+	r = hub_transaction(h->store, do_update, &row);
 	if (r < 0) {
 		account_deinit(&row);
-		return storage(r, ret_why);
+		return hub_storage(r, ret_why);
 	}
 	step("account.update");
 	engine_configure(seat->engine, &row, reconnect);
@@ -211,7 +210,7 @@ int hub_account_connect(struct hub *h, int64_t id, char **ret_why)
 	struct seat *seat;
 	int r;
 
-	r = find(h, id, &seat, ret_why);
+	r = hub_find_seat(h, id, &seat, ret_why);
 	if (r != 0)
 		return r;
 	if (!engine_account(seat->engine)->enabled) {
@@ -227,7 +226,7 @@ int hub_account_disconnect(struct hub *h, int64_t id, char **ret_why)
 	struct seat *seat;
 	int r;
 
-	r = find(h, id, &seat, ret_why);
+	r = hub_find_seat(h, id, &seat, ret_why);
 	if (r != 0)
 		return r;
 	engine_disconnect(seat->engine);
@@ -239,7 +238,7 @@ int hub_sync_now(struct hub *h, int64_t id, char **ret_why)
 	struct seat *seat;
 	int r;
 
-	r = find(h, id, &seat, ret_why);
+	r = hub_find_seat(h, id, &seat, ret_why);
 	if (r != 0)
 		return r;
 	switch (engine_sync_now(seat->engine)) {
@@ -258,7 +257,7 @@ int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why)
 	struct seat *seat;
 	int r;
 
-	r = find(h, id, &seat, ret_why);
+	r = hub_find_seat(h, id, &seat, ret_why);
 	if (r != 0)
 		return r;
 	engine_sync_pause(seat->engine, pause);

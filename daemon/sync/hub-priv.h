@@ -2,7 +2,9 @@
 #pragma once
 
 #include "core/config.h"
+#include "sync/crowd.h"
 #include "sync/engine.h"
+#include "sync/hub-send.h"
 #include "sync/hub.h"
 #include "sync/peer.h"
 #include "vault/vault.h"
@@ -15,6 +17,15 @@ struct seat {
 	sd_event_source *timers[ENGINE_TIMERS];
 	unsigned int events; /* bits of enum hub_event not told yet */
 	bool stays_off;	     /* parked: its user had disconnected it */
+
+	/* hub-request.c, hub-presence.c */
+	struct request *requests; /* unanswered, or not told yet */
+	struct crowd crowd;
+	sd_event_source *typing_timer;
+	bool streaming;		  /* requests may be made; what the crowd says is true */
+	bool new_session;	  /* our presence has to be told again */
+	bool going;		  /* it is being removed: nothing passing is told any more */
+	char *show, *status;	  /* as the user set them; NULL: never */
 };
 
 struct hub {
@@ -45,6 +56,11 @@ struct hub {
 	sd_event_source *park, *park_timer;
 	void (*parked)(void *userdata);
 	void *parked_data;
+
+	struct request *orphans; /* answered by the end of their account, not told yet */
+	const struct hub_ephemeral *ephemeral;
+	void *ephemeral_data;
+	bool inactive;		 /* nobody looks at a screen */
 
 	char *problems;		     /* as they were logged last, one a line */
 	struct diagnosis *diagnosis; /* at work, or NULL */
@@ -78,6 +94,33 @@ void hub_close(struct hub *h);
 void hub_enter(struct hub *h, enum hub_state state, const char *why);
 /* 0 when READY and to be changed; else HUB_E_LOCKED, HUB_E_STORAGE or HUB_E_BUSY (rotating) with words. */
 int hub_check_ready(const struct hub *h, char **ret_why);
+
+/* hub-accounts.c */
+/* 0 and the seat, or an outcome with words. */
+int hub_find_seat(struct hub *h, int64_t id, struct seat **ret, char **ret_why);
+/* A reason that the store gave, as an outcome with words. */
+int hub_storage(int r, char **ret_why);
+/* Run ${fn} in a transaction of its own. What it returns comes through; all but 0 rolls back. */
+int hub_transaction(struct store *s, int (*fn)(struct store *s, void *arg), void *arg);
+
+/* hub-send.c */
+/* ${what} for the user: at most ${max} bytes of UTF-8 that XML can say. */
+int hub_check_text(const char *s, size_t max, const char *what, char **ret_why);
+
+/* hub-request.c */
+void hub_request_result(struct seat *seat, const struct link_result *a);
+void hub_request_stream_over(struct seat *seat);
+/* Tell who asked; from the loop. */
+void hub_request_tell(struct hub *h);
+/* Nobody answers them any more: they are told so from the loop. */
+void hub_request_seat_goes(struct seat *seat);
+void hub_request_free(struct hub *h);
+bool hub_is_show(const char *show);
+
+/* hub-presence.c */
+void hub_passing(struct seat *seat, const struct link_record *r);
+void hub_stream(struct seat *seat, enum engine_stream what);
+void hub_presence_free(struct seat *seat);
 
 /* hub-park.c */
 /*

@@ -107,6 +107,16 @@ static void io_event(void *userdata, enum hub_event event)
 	hub_note(seat->hub, seat, event);
 }
 
+static void io_passing(void *userdata, const struct link_record *r)
+{
+	hub_passing(userdata, r);
+}
+
+static void io_stream(void *userdata, enum engine_stream what)
+{
+	hub_stream(userdata, what);
+}
+
 static const struct engine_io hub_io = {
 	.spawn = io_spawn,
 	.kill = io_kill,
@@ -116,6 +126,8 @@ static const struct engine_io hub_io = {
 	.real_us = io_real_us,
 	.random = io_random,
 	.event = io_event,
+	.passing = io_passing,
+	.stream = io_stream,
 };
 
 /* ---- events: collected, told from the loop, so that an observer may call anything ---- */
@@ -149,6 +161,7 @@ void hub_tell(struct hub *h)
 			if (events & 1u << order[k])
 				h->observer(h->observer_data, order[k], id);
 	}
+	hub_request_tell(h);
 }
 
 static int on_defer(_unused_ sd_event_source *s, void *userdata)
@@ -171,6 +184,9 @@ struct seat *seat_free(struct seat *seat)
 		return NULL;
 	engine_free(seat->engine);
 	peer_free(seat->peer);
+	if (seat->hub)
+		hub_request_seat_goes(seat);
+	hub_presence_free(seat);
 	for (int i = 0; i < ENGINE_TIMERS; i++)
 		sd_event_source_disable_unref(seat->timers[i]);
 	free(seat);
@@ -184,9 +200,15 @@ static int make_engine(struct seat *seat, const struct account *a, struct engine
 		.page_max = h->config.page,
 		.lanes = h->config.lanes,
 		.deadline_us = h->config.deadline_us,
+		.no_receipts = !h->config.receipts,
 	};
+	int r;
 
-	return engine_new(h->store, a, &policy, &hub_io, seat, ret);
+	r = engine_new(h->store, a, &policy, &hub_io, seat, ret);
+	if (r < 0)
+		return err_trace(r);
+	engine_set_active(*ret, !h->inactive);
+	return 0;
 }
 
 int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
@@ -300,6 +322,7 @@ struct hub *hub_free(struct hub *h)
 	if (!h)
 		return NULL;
 	h->observer = NULL;
+	h->ephemeral = NULL;
 	h->started = false;
 	hub_problems_log(h);
 	hub_diagnose_free(h);
@@ -310,6 +333,7 @@ struct hub *hub_free(struct hub *h)
 		if (h->seats[i]->peer)
 			peer_drain(h->seats[i]->peer, DRAIN_US);
 	hub_close(h);
+	hub_request_free(h);
 	vault_free(h->vault);
 	sd_event_source_disable_unref(h->defer);
 	hub_upkeep_free(h);

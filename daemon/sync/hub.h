@@ -122,7 +122,8 @@ struct account_status {
 	uint64_t resumes, binds;
 	uint32_t flights;
 	int64_t last_resume_us;
-	uint32_t h_in, h_out, unacked;
+	uint32_t h_in, h_out, unacked; /* unacked: items of the outbox that the server has not acknowledged */
+	uint32_t queued, sending, failed; /* of the outbox; sending: with those whose fate is in doubt */
 	const char *sync_state;	  /* idle catching-up backfilling paused error */
 	const char *sync_phase;	  /* "" metadata newest gap past */
 	uint64_t done, total;	  /* total 0 = unknown; see below */

@@ -1,0 +1,430 @@
+/*
+ * The outbox on its way: what waits is offered to the wire, numbered by it, stored with its numbers, and only then let go
+ * (docs/decisions/0008). core/flight.h decides how much at a time and when doubt is over, store/outbox.h keeps what
+ * became of each item; here the two meet the wire.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+#include "link/link.h"
+#include "store/outbox.h"
+#include "sync/engine-priv.h"
+
+#define ITEM_BYTES 500 /* of a stanza beside its text */
+#define PROVE_IDLE_US (20 * USEC_PER_SEC) /* after the last message we sent, its archive id is asked for: one page for all */
+/* The archive has refused since so long, seven minutes in all, that it is as if there were none. */
+#define DOUBT_PATIENCE_US (SYNC_RETRY_US * 16)
+
+struct unsendable {
+	int64_t item;
+	char *condition, *text;
+};
+
+/* ---- offering ---- */
+
+/* Of an item numbered now it must be known where in the archive its copy cannot be. One page, or the news that there is
+ * none, comes first; an archive that is in trouble holds nobody up. */
+static bool anchor_known(const struct engine *e)
+{
+	return e->session.archive == ARCHIVE_NONE || e->cover.n || e->sync_error || e->paused;
+}
+
+static bool may_offer(const struct engine *e)
+{
+	return e->wire && e->ready && !e->stopping && e->state == ENGINE_ONLINE && !e->store_failing &&
+	       flight_idle(&e->flight) && anchor_known(e);
+}
+
+void sending_kick(struct engine *e)
+{
+	if (e->look && may_offer(e))
+		engine_arm(e, TIMER_SEND, 0);
+}
+
+void engine_send(struct engine *e)
+{
+	e->look = true;
+	e->counts_known = false;
+	sending_kick(e);
+}
+
+static void note_unsendable(struct engine *e, int64_t item, const char *condition, const char *text)
+{
+	struct unsendable *u;
+
+	e->unsendable = xrealloc(e->unsendable, e->n_unsendable + 1, sizeof(*e->unsendable));
+	u = &e->unsendable[e->n_unsendable++];
+	*u = (struct unsendable){ item, xstrdup(condition), xstrdup(text) };
+}
+
+struct offer {
+	struct engine *e;
+	int64_t now_us;
+	bool full; /* what comes now waits: order is kept */
+	bool any;
+};
+
+static int offer(void *userdata, const struct out_item *item)
+{
+	struct offer *o = userdata;
+	struct engine *e = o->e;
+	size_t bytes = strlen(item->body) + strlen(item->text) + ITEM_BYTES;
+	struct link_record rec;
+	int r;
+
+	o->any = true;
+	o->full = o->full || !flight_may(&e->flight, bytes, item->again, item->strikes);
+	if (o->full)
+		return 0;
+	link_record_init(&rec, LINK_SEND);
+	rec.send = (struct link_send){
+		.item = (uint64_t)item->id,
+		.kind = item->kind,
+		.to = item->to,
+		.id = item->client_id,
+		.body = item->body,
+		.target_id = item->target_id,
+		.text = item->text,
+		.reply_id = item->reply_id,
+		.reply_jid = item->reply_jid,
+		.delay_us = flight_delay(item->again, item->written_us, o->now_us),
+	};
+	r = e->io->send(e->userdata, &rec);
+	if (r == -EMSGSIZE || r == -EBADMSG) {
+		note_unsendable(e, item->id, "not-acceptable", "it is too long, or has characters that cannot be sent");
+		commit_soon(e);
+		return 0;
+	}
+	/* A link that is gone is told by engine_wire_gone(). */
+	if (r < 0)
+		return r;
+	flight_offer(&e->flight, item->id, bytes, item->again, item->strikes);
+	return 0;
+}
+
+/* Nothing waits, nothing is in doubt: whoever was suspected of ending a stream has passed. */
+static void look_for_calm(struct engine *e)
+{
+	if (e->flight.careful && e->flight.n == 0 && !e->doubt)
+		flight_calm(&e->flight);
+}
+
+void sending_go(struct engine *e)
+{
+	struct offer o = { .e = e, .now_us = e->io->real_us(e->userdata) };
+	size_t room = FLIGHT_ITEMS_MAX - e->flight.n;
+	int r;
+
+	if (!e->look || !may_offer(e) || room == 0)
+		return;
+	e->look = false;
+	r = outbox_next(e->store, e->account.id, INT64_MIN, room, offer, &o);
+	if (r < 0) {
+		log_warning("%s: the outbox cannot be read: %s", LOG_JID(e->account.jid), strerror(-r));
+		return;
+	}
+	e->look = o.any;
+	if (!o.any)
+		look_for_calm(e);
+}
+
+/* ---- what the wire answers ---- */
+
+static void out_of_turn(struct engine *e, const char *what)
+{
+	log_warning("%s: the wire says %s out of turn", LOG_JID(e->account.jid), what);
+	engine_drop_wire(e);
+}
+
+/* All of the burst is answered: store it now, for whatever is sent meanwhile waits behind it. */
+static void look_whole(struct engine *e)
+{
+	if (flight_whole(&e->flight) || (flight_idle(&e->flight) && e->n_unsendable))
+		commit_now(e);
+}
+
+void sending_numbered(struct engine *e, const struct link_numbered *m)
+{
+	if (!flight_numbered(&e->flight, (int64_t)m->item, m->n))
+		out_of_turn(e, "numbered");
+	else
+		look_whole(e);
+}
+
+void sending_unsendable(struct engine *e, const struct link_unsendable *u)
+{
+	if (!flight_unsendable(&e->flight, (int64_t)u->item)) {
+		out_of_turn(e, "unsendable");
+		return;
+	}
+	log_info("%s: a message cannot be sent: %s", LOG_JID(e->account.jid), u->condition);
+	note_unsendable(e, (int64_t)u->item, u->condition, u->text);
+	e->dirty = true;
+	look_whole(e);
+}
+
+void sending_acked(struct engine *e, uint32_t n)
+{
+	size_t done;
+
+	/* Never back, and never beyond what may have been sent: the wire is not believed more than that. */
+	if (e->counted && ((int32_t)(n - e->session.h_out) < 0 || (int32_t)(e->session.grant - n) < 0))
+		return;
+	e->session.h_out = n;
+	e->dirty = true;
+	done = flight_acked(&e->flight, n);
+	if (!done)
+		return;
+	e->ack_due = true;
+	/* Perhaps that was the last suspect. */
+	e->look = e->look || e->flight.careful;
+	/* Their archive ids and places: a page for many, at once only when they are many. */
+	e->unproven += (unsigned int)done;
+	engine_arm(e, TIMER_PROVE, PROVE_IDLE_US);
+	commit_soon(e);
+	sending_kick(e);
+}
+
+void sending_prove(struct engine *e)
+{
+	if (!e->wire || !e->ready || e->unproven == 0 || e->session.archive == ARCHIVE_NONE)
+		return;
+	if (e->asked || e->whole || e->paused || e->sync_error || e->store_failing)
+		engine_arm(e, TIMER_PROVE, PROVE_IDLE_US);
+	else
+		catchup_prove(e);
+}
+
+/* ---- what becomes durable ---- */
+
+bool sending_due(const struct engine *e)
+{
+	return flight_whole(&e->flight) || e->n_unsendable || e->ack_due;
+}
+
+static int put_numbered(struct engine *e)
+{
+	const char *anchor = doubt_anchor(&e->cover);
+	int r;
+
+	for (size_t i = 0; i < e->flight.n; i++) {
+		struct flight_item *item = &e->flight.items[i];
+
+		if (item->state != FLIGHT_NUMBERED)
+			continue;
+		r = outbox_numbered(e->store, e->account.id, item->id, item->n, anchor);
+		if (r < 0)
+			return err_trace(r);
+		item->withdrawn = r == 0;
+	}
+	return 0;
+}
+
+int sending_put(struct engine *e)
+{
+	size_t done;
+	int r = 0;
+
+	/* Before new numbers are given: those up to here are of the same session, but need not be compared with them. */
+	if (e->ack_due)
+		r = outbox_acked(e->store, e->account.id, e->session.h_out, &done);
+	for (size_t i = 0; i < e->n_unsendable && r >= 0; i++)
+		r = outbox_failed(e->store, e->account.id, e->unsendable[i].item, e->unsendable[i].condition,
+				  e->unsendable[i].text);
+	if (r >= 0 && flight_whole(&e->flight))
+		r = put_numbered(e);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static void drop_unsendable(struct engine *e)
+{
+	for (size_t i = 0; i < e->n_unsendable; i++) {
+		free(e->unsendable[i].condition);
+		free(e->unsendable[i].text);
+	}
+	e->n_unsendable = 0;
+}
+
+/* The numbers are durable: let them go, but for what was cancelled in the meantime. */
+static void let_go(struct engine *e)
+{
+	struct link_record rec;
+
+	for (size_t i = 0; i < e->flight.n; i++) {
+		const struct flight_item *item = &e->flight.items[i];
+
+		if (item->state != FLIGHT_NUMBERED || !item->withdrawn)
+			continue;
+		link_record_init(&rec, LINK_WITHDRAW);
+		rec.withdraw.n = item->n;
+		e->io->send(e->userdata, &rec);
+	}
+	link_record_init(&rec, LINK_GO);
+	rec.go.n = flight_go(&e->flight);
+	e->io->send(e->userdata, &rec);
+}
+
+void sending_put_done(struct engine *e)
+{
+	e->ack_due = false;
+	e->counts_known = false;
+	drop_unsendable(e);
+	if (flight_whole(&e->flight)) {
+		step("outbox.numbered");
+		let_go(e);
+	}
+	e->io->event(e->userdata, HUB_FEED);
+	e->io->event(e->userdata, HUB_ACCOUNT_STATE);
+	sending_kick(e);
+}
+
+/* ---- streams and sessions ---- */
+
+void sending_stream_begins(struct engine *e)
+{
+	e->flight.n = e->flight.bytes = 0;
+	e->flight.has_last = false;
+	e->look = true;
+}
+
+/* What was offered and is not durable has not left, and stays where it is: queued. */
+void sending_stream_ends(struct engine *e)
+{
+	flight_over(&e->flight, "");
+	engine_arm(e, TIMER_SEND, -1);
+	engine_arm(e, TIMER_PROVE, -1);
+}
+
+void sending_session_changed(struct engine *e)
+{
+	e->doubt = true;
+	e->look = true;
+	e->counts_known = false;
+	e->io->event(e->userdata, HUB_FEED);
+}
+
+static int put_strike(struct engine *e, const struct link_failed *f)
+{
+	int r;
+
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = outbox_strike(e->store, e->account.id, f->condition,
+				  *f->text ? f->text : "the server ended the connection over it");
+	if (r >= 0)
+		r = commit_finish(e, &e->line, NULL);
+	return r < 0 ? commit_failed(e, r) : 0;
+}
+
+void sending_blame(struct engine *e, const struct link_failed *f)
+{
+	/* What is acknowledged is no suspect. */
+	bool stored = commit_now(e) >= 0;
+
+	if (!flight_over(&e->flight, f->failure == FAILURE_STREAM ? f->condition : ""))
+		return;
+	log_warning("%s: the server ended the stream over what was sent (%s): one message at a time from here on",
+		    LOG_JID(e->account.jid), f->condition);
+	if (stored && put_strike(e, f) == 0)
+		step("outbox.strike");
+	sending_session_changed(e);
+}
+
+/* ---- doubt ---- */
+
+/* The first span that has ${key} below it. */
+static int span_above(struct engine *e, int64_t key, size_t *ret)
+{
+	size_t i = e->cover.n;
+	int64_t first;
+	int r;
+
+	for (; i > 0; i--) {
+		r = archive_place(e->store, e->archive, e->cover.spans[i - 1].first.id, &first);
+		if (r < 0)
+			return err_trace(r);
+		/* One without a place is looked at as if it were above: its gap has to be closed too. */
+		if (r > 0 && first <= key)
+			break;
+	}
+	*ret = i;
+	return 0;
+}
+
+/* Whether everything from ${anchor} to now is held. */
+static bool held_from(struct engine *e, const char *anchor)
+{
+	size_t from = 0;
+	int64_t key;
+	int r;
+
+	if (!cover_is_live(&e->cover))
+		return false;
+	/* An anchor that is not known here (any more) says nothing: then all that is kept has to be held. */
+	r = archive_place(e->store, e->archive, anchor, &key);
+	if (r > 0)
+		r = span_above(e, key, &from);
+	return r >= 0 && doubt_is_over(&e->cover, from);
+}
+
+/*
+ * Never for ever: without an archive at once; with one when it holds nothing more that could be asked for; and when it
+ * refuses for long. Only a sync that the user has paused keeps it waiting.
+ */
+static bool doubt_ended(struct engine *e)
+{
+	_cleanup_(freep) char *anchor = NULL;
+	int64_t written_us;
+	int r;
+
+	r = outbox_oldest_doubt(e->store, e->account.id, &anchor, &written_us);
+	if (r <= 0) {
+		e->doubt = r < 0;
+		return false;
+	}
+	if (e->session.archive == ARCHIVE_NONE || catchup_done(e))
+		return true;
+	if (e->sync_error && e->sync_wait_us >= DOUBT_PATIENCE_US) {
+		log_warning("%s: the archive cannot say whether messages arrived; they are sent again",
+			    LOG_JID(e->account.jid));
+		return true;
+	}
+	return held_from(e, anchor);
+}
+
+void sending_doubt(struct engine *e)
+{
+	size_t n = 0;
+	int r;
+
+	if (!e->doubt || !e->wire || !e->ready || e->store_failing)
+		return;
+	if (!doubt_ended(e))
+		return;
+	e->doubt = false;
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = outbox_doubt_over(e->store, e->account.id, &n);
+	if (r >= 0)
+		r = commit_finish(e, &e->line, NULL);
+	if (r < 0) {
+		e->doubt = true;
+		commit_failed(e, r);
+		return;
+	}
+	step("outbox.doubt");
+	log_info("%s: %zu messages had not arrived; they are sent again", LOG_JID(e->account.jid), n);
+	sending_session_changed(e);
+	e->doubt = false;
+	engine_send(e);
+}
+
+void sending_deinit(struct engine *e)
+{
+	drop_unsendable(e);
+	free(e->unsendable);
+}
