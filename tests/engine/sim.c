@@ -39,6 +39,7 @@ static int io_spawn(void *userdata)
 
 static void detach(struct sim *s)
 {
+	sim_send_cut(s);
 	s->wire = false;
 	s->attached = false;
 	s->q_next = s->q_head;
@@ -255,6 +256,8 @@ static int io_send(void *userdata, const struct link_record *r)
 
 	if (!s->wire)
 		return -ENOTCONN;
+	if (sim_send_record(s, r))
+		return 0;
 	switch (r->kind) {
 	case LINK_START:
 		s->start = *r;
@@ -305,13 +308,27 @@ static void announce(struct sim *s)
 		if (*s->start_sm_id) {
 			link_record_init(&r, LINK_RESUME_REFUSED);
 			r.resume_refused.condition = "item-not-found";
+			r.resume_refused.has_h = s->keeps_h;
+			r.resume_refused.h = s->h;
 			say(s, &r);
+			if (!s->wire)
+				return;
 		}
+		sim_send_bound(s);
 		snprintf(s->session, sizeof(s->session), "s%d", ++s->sessions);
 		s->q_head = s->q_tail = s->q_next = 0;
 		s->counter = 0;
 		s->binds++;
+	} else if (s->h_too_high) {
+		/* The server claims more than was sent: the wire ends the stream (XEP-0198 section 4). */
+		s->h_too_high = 0;
+		link_record_init(&r, LINK_FAILED);
+		r.failed.failure = FAILURE_PROTOCOL;
+		r.failed.condition = "handled-count-too-high";
+		say(s, &r);
+		return;
 	} else {
+		sim_send_resumed(s);
 		acknowledge(s, h);
 		s->q_next = s->q_head;
 		s->resumes++;
@@ -324,6 +341,7 @@ static void announce(struct sim *s)
 	r.online.sm_id = s->session;
 	r.online.counted = true;
 	r.online.sm_in = resume ? h : 0;
+	r.online.sm_out = s->h;
 	r.online.mechanism = "SIM";
 	say(s, &r);
 	if (!s->wire)
@@ -334,7 +352,7 @@ static void announce(struct sim *s)
 		s->engine->lanes.hold = 1000000;
 	}
 	link_record_init(&r, LINK_READY);
-	r.ready.archive = ARCHIVE_EXTENDED;
+	r.ready.archive = s->no_archive ? ARCHIVE_NONE : ARCHIVE_EXTENDED;
 	r.ready.stanza_ids = !s->no_stanza_ids;
 	say(s, &r);
 }
@@ -349,6 +367,8 @@ static void fill_message(const struct sim *s, const struct sim_stanza *z, struct
 	m->query = z->query;
 	m->type = "chat";
 	m->id = s->no_ids ? "" : a->xid;
+	m->origin_id = a->own ? a->xid : "";
+	m->asks = a->asks;
 	m->body = a->body;
 	snprintf(from, 64, "%s/other", a->out ? OWN : a->peer);
 	m->from = from;
@@ -410,6 +430,8 @@ bool sim_step(struct sim *s)
 		announce(s);
 		return true;
 	}
+	if (sim_send_step(s))
+		return true;
 	if (!s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW ||
 	    s->queue[s->q_next].ready_us > s->boot_us)
 		return false;
@@ -433,10 +455,12 @@ static int next_timer(const struct sim *s)
 /* When the stanza that is on its way arrives; 0 = none is. */
 static int64_t next_ready(const struct sim *s)
 {
+	int64_t sent = s->wire && !s->mute ? sim_send_ready(s) : 0;
+
 	if (!s->wire || s->mute || !s->attached || s->q_next >= s->q_tail ||
 	    s->queue[s->q_next].ready_us <= s->boot_us)
-		return 0;
-	return s->queue[s->q_next].ready_us;
+		return sent;
+	return sent && sent < s->queue[s->q_next].ready_us ? sent : s->queue[s->q_next].ready_us;
 }
 
 void sim_run(struct sim *s, int64_t us)
@@ -474,7 +498,7 @@ bool sim_settle(struct sim *s, int64_t us)
 	while (s->boot_us < until) {
 		sim_run(s, SIM_SEC);
 		engine_status(s->engine, &st);
-		if (st.caught_up && s->q_next >= s->q_tail)
+		if (st.caught_up && s->q_next >= s->q_tail && st.queued + st.sending == 0)
 			return true;
 	}
 	return false;
@@ -529,6 +553,8 @@ void sim_init(struct sim *s, unsigned int seed)
 	s->resolution_us = SIM_SEC;
 	s->item_not_found = true;
 	s->stanza_us = 5000;
+	s->reach = -1;
+	s->net_us = 20000;
 	snprintf(s->dir, sizeof(s->dir), "/dev/shm/varve-sim-XXXXXX");
 	if (!mkdtemp(s->dir)) {
 		snprintf(s->dir, sizeof(s->dir), "/tmp/varve-sim-XXXXXX");
@@ -564,6 +590,9 @@ void sim_kill(struct sim *s)
 		free(e->pending[i]);
 	e->n_pending = 0;
 	e->dirty = false;
+	e->ack_due = false;
+	e->n_unsendable = 0;
+	e->flight.n = 0;
 	e->store_failing = true; /* so that the question in flight does not make the row dirty again */
 	detach(s);
 	e->wire = false;

@@ -1,7 +1,8 @@
 /*
  * A server, a wire and a clock without a socket: the engine under test runs against them in simulated time, on a real
  * store. The server keeps an archive (XEP-0313), sessions with unacknowledged stanzas (XEP-0198), and can be told to
- * behave like Prosody or ejabberd, or badly.
+ * behave like Prosody or ejabberd, or badly. What we send (sim-send.c) is numbered by the wire, held until GO, travels,
+ * and is counted, archived and logged by the server, in that order, or is lost on the way.
  */
 #pragma once
 
@@ -14,14 +15,37 @@
 #define SIM_QUEUE_MAX 16384
 #define SIM_SEC INT64_C(1000000)
 #define SIM_PAGE_MAX 1000
+#define SIM_SENT_MAX 4096
+#define SIM_HELD_MAX 4096
+#define SIM_NEWS_MAX 512
 
 struct sim_message {
 	char id[24];   /* archive id */
-	char xid[24];  /* message id */
+	char xid[48];  /* message id */
 	int64_t us;    /* the archive's stamp */
 	char peer[32]; /* the other party */
 	bool out;      /* sent by another device of ours */
+	bool own;      /* sent by this device: xid is the origin-id too */
+	uint32_t asks;
 	char body[32];
+};
+
+/* A stanza that the wire has a number for. */
+struct sim_held {
+	uint64_t item; /* 0: one of the wire's own */
+	uint32_t n;
+	bool gone;     /* written to the network */
+	bool withdrawn;
+	uint32_t kind;
+	char to[32], id[48], target[48], body[32];
+	int64_t delay_us;
+};
+
+/* What the receiver got. */
+struct sim_sent {
+	uint32_t kind;
+	char to[32], id[48], target[48], body[32];
+	int64_t delay_us;
 };
 
 enum sim_kind { SIM_LIVE, SIM_RESULT, SIM_FIN, SIM_META, SIM_FAILED, SIM_NOISE };
@@ -61,6 +85,16 @@ struct sim {
 	int64_t delay_us;      /* from a question to the first stanza of its answer */
 	int64_t skew_us;       /* the phone's clock against the server's */
 
+	bool no_archive;       /* the server has none */
+	bool keeps_h;	       /* a refused resume comes with h */
+	bool forgets_poison;   /* a stream error ends the session too */
+	uint32_t h_too_high;   /* the next resume says so much too much */
+	uint32_t first_n;      /* sessions begin to count here */
+	bool no_acks;	       /* the server takes, and does not acknowledge */
+	bool no_numbers;       /* the wire takes items, and does not answer yet */
+	int reach;	       /* how many items on their way still arrive when the link breaks; -1 = chance */
+	int64_t net_us;	       /* from GO to the server */
+
 	/* the server */
 	struct sim_message archive[SIM_MESSAGES_MAX];
 	int n, expired;	       /* messages below this index are gone */
@@ -71,6 +105,9 @@ struct sim {
 	char session[16];
 	int sessions;
 	bool attached;	       /* a stream carries the session */
+	uint32_t h, old_h;     /* stanzas of ours that it has, in this session and the one before */
+	struct sim_sent sent[SIM_SENT_MAX];
+	int n_sent;
 	int queries;	       /* asked, in all */
 	int lanes_seen;	       /* most of them at a time */
 
@@ -78,6 +115,16 @@ struct sim {
 	bool wire;
 	unsigned int wires;
 	bool announced;	       /* ONLINE and READY were said on this wire */
+	struct sim_held held[SIM_HELD_MAX]; /* numbered, and not at the server yet */
+	int n_held;
+	int64_t net_ready_us;  /* the first of them that has gone arrives */
+	uint32_t out_n;	       /* the last number given */
+	uint64_t news_item[SIM_NEWS_MAX]; /* NUMBERED (item), ACKED (0), on their way to the engine */
+	uint32_t news_n[SIM_NEWS_MAX];
+	int n_news;
+	int gos;	       /* how many GOs, and SENDs */
+	int sends;
+	bool said_poison;      /* a stream error is on its way */
 	int64_t boot_us;
 	int64_t timers[ENGINE_TIMERS];
 	int resumes, binds;
@@ -121,6 +168,26 @@ void sim_kill(struct sim *s);
 void sim_disk_full(struct sim *s, bool full);
 /* A clean stop of varved and a start. */
 void sim_restart(struct sim *s);
+
+/* ---- sim-send.c ---- */
+
+/* What a user sends: into the outbox, durable. Returns the row. */
+int64_t sim_send(struct sim *s, const char *to, const char *id, const char *body);
+/* How often the receiver has ${id}; *ret_delay (may be NULL): the stamp of the last one. */
+int sim_received(const struct sim *s, const char *id, int64_t *ret_delay);
+/* The state of a row: enum message_state. */
+uint32_t sim_state(struct sim *s, int64_t msg);
+/* What the wire does with records for it; false: not one of these. */
+bool sim_send_record(struct sim *s, const struct link_record *r);
+/* One event of what is sent; false: nothing is due. */
+bool sim_send_step(struct sim *s);
+/* When the next one is due; 0 = none. */
+int64_t sim_send_ready(const struct sim *s);
+/* The link is gone: some of what was on its way arrives all the same. */
+void sim_send_cut(struct sim *s);
+/* A stream begins. */
+void sim_send_bound(struct sim *s);
+void sim_send_resumed(struct sim *s);
 
 /* Messages that the store has for body ${body}. */
 int sim_count(struct sim *s, const char *body);

@@ -1,0 +1,577 @@
+/*
+ * Sending against a simulated server in simulated time, on a real store: exactly once (docs/decisions/0008), in order,
+ * with the names of facts/sync.md.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "link/link.h"
+#include "sim.h"
+#include "store/outbox.h"
+#include "store/read.h"
+#include "sync/engine-priv.h"
+
+#define HOUR (INT64_C(3600) * SIM_SEC)
+#define BOB "bob@sim.test"
+
+static int setup(void **state)
+{
+	struct sim *s = xnew(struct sim);
+
+	sim_init(s, 1);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	sim_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+static void given_online(struct sim *s)
+{
+	sim_fill(s, 20, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
+/* Everything that was sent is at the receiver once, in the order of the ids m0, m1, ... */
+static void expect_sent(struct sim *s, int n)
+{
+	char id[48];
+	int next = 0;
+
+	for (int i = 0; i < s->n_sent; i++) {
+		if (s->sent[i].kind != OUT_TEXT)
+			continue;
+		snprintf(id, sizeof(id), "m%d", next);
+		if (strcmp(s->sent[i].id, id) != 0)
+			fail_msg("seed %u: %s arrived where %s should", s->seed, s->sent[i].id, id);
+		next++;
+	}
+	if (next != n)
+		fail_msg("seed %u: %d messages arrived instead of %d", s->seed, next, n);
+}
+
+static int64_t send_n(struct sim *s, const char *to, int n)
+{
+	char id[16], body[32];
+	int64_t msg = 0;
+
+	snprintf(id, sizeof(id), "m%d", n);
+	snprintf(body, sizeof(body), "sent %d", n);
+	msg = sim_send(s, to, id, body);
+	return msg;
+}
+
+static void run_until_gone(struct sim *s, int n)
+{
+	for (int i = 0; i < 10000 && flight_gone(&s->engine->flight) < (size_t)n; i++)
+		sim_run(s, 1000);
+	assert_int_equal(flight_gone(&s->engine->flight), n);
+}
+
+static void many_go_as_one_burst_in_order(void **state)
+{
+	struct sim *s = *state;
+	int64_t msg = 0;
+
+	given_online(s);
+	for (int i = 0; i < 60; i++)
+		msg = send_n(s, BOB, i);
+	assert_int_equal(sim_state(s, msg), STATE_QUEUED);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 60);
+	assert_int_equal(s->gos, 1);
+	assert_int_equal(sim_state(s, msg), STATE_SENT);
+}
+
+/* Offline, killed, and yet it is there: put is durable. */
+static void E1_what_was_accepted_offline_is_sent_later(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	sim_cut(s);
+	s->mute = true;
+	for (int i = 0; i < 5; i++)
+		send_n(s, BOB, i);
+	sim_kill(s);
+	s->mute = false;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 5);
+}
+
+/*
+ * Nine messages have gone, ${reach} of them arrived, no ack came back; the link breaks or the keeper is killed. What the
+ * server says of the old session decides.
+ */
+enum fate { RESUMED, REFUSED_WITH_H, REFUSED, TOO_HIGH };
+static const struct fate_story {
+	const char *why;
+	int reach;
+	enum fate fate;
+	bool killed, no_archive;
+	int want; /* how often those that had arrived are there afterwards */
+} fates[] = {
+	{ "D20 resumed: those beyond h again, in order", 3, RESUMED, false, false, 1 },
+	{ "E2 killed and resumed", 3, RESUMED, true, false, 1 },
+	{ "resumed, all were there", 9, RESUMED, true, false, 1 },
+	{ "resumed, none was there", 0, RESUMED, false, false, 1 },
+	{ "D9 <failed h>: h decides", 7, REFUSED_WITH_H, false, false, 1 },
+	{ "D9 killed, <failed h>", 7, REFUSED_WITH_H, true, false, 1 },
+	{ "D9 without an archive: h is enough", 7, REFUSED_WITH_H, true, true, 1 },
+	{ "D10 no h: the archive decides", 4, REFUSED, false, false, 1 },
+	{ "D10 killed, no h, all were there", 9, REFUSED, true, false, 1 },
+	{ "D10 killed, no h, none was there", 0, REFUSED, true, false, 1 },
+	{ "no h, no archive: at least once", 4, REFUSED, true, true, 2 },
+	{ "D8 h too high: the session is dropped, the outbox is not", 4, TOO_HIGH, false, false, 1 },
+};
+
+static void run_fate(const struct fate_story *f)
+{
+	struct sim *s = xnew(struct sim);
+	int64_t delay = 0;
+	char id[16];
+
+	sim_init(s, 1);
+	s->no_archive = f->no_archive;
+	given_online(s);
+	s->no_acks = true;
+	s->reach = f->reach;
+	s->net_us = 60 * SIM_SEC;
+	for (int i = 0; i < 9; i++)
+		send_n(s, BOB, i);
+	run_until_gone(s, 9);
+	/* The wire's own stanzas between them count too. */
+	for (int i = 0, items = 0; items < f->reach; i++) {
+		items += s->held[i].item != 0;
+		s->reach = i + 1;
+	}
+	s->session_lost = f->fate == REFUSED || f->fate == REFUSED_WITH_H;
+	s->keeps_h = f->fate == REFUSED_WITH_H;
+	s->h_too_high = f->fate == TOO_HIGH ? 100000 : 0;
+	if (f->killed)
+		sim_kill(s);
+	else
+		sim_cut(s);
+	if (s->n_sent != f->reach)
+		fail_msg("%s: %d arrived", f->why, s->n_sent);
+	s->boot_us += 3 * HOUR;
+	s->no_acks = false;
+	s->net_us = 20000;
+	engine_connect(s->engine);
+	if (!sim_settle(s, 600 * SIM_SEC))
+		fail_msg("%s: not settled", f->why);
+	for (int i = 0; i < 9; i++) {
+		int want = i < f->reach ? f->want : 1;
+
+		snprintf(id, sizeof(id), "m%d", i);
+		if (sim_received(s, id, &delay) != want)
+			fail_msg("%s: %s arrived %d times instead of %d", f->why, id, sim_received(s, id, NULL), want);
+		/* E3: what is sent again says when it was written. */
+		if ((delay != 0) != (i >= f->reach || f->want == 2))
+			fail_msg("%s: %s has the stamp %lld", f->why, id, (long long)delay);
+	}
+	if (f->want == 1)
+		expect_sent(s, 9);
+	sim_deinit(s);
+	free(s);
+}
+
+static void what_the_server_says_of_the_old_session_decides(_unused_ void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fates); i++)
+		run_fate(&fates[i]);
+}
+
+/* <failed h=> is told, and the stream breaks before the new session is bound: the second refusal has no h. */
+static void D9_what_h_said_is_not_forgotten_with_the_stream(void **state)
+{
+	struct sim *s = *state;
+	struct link_record r;
+
+	s->no_archive = true;
+	given_online(s);
+	s->no_acks = true;
+	s->reach = 100;
+	s->net_us = 60 * SIM_SEC;
+	for (int i = 0; i < 4; i++)
+		send_n(s, BOB, i);
+	run_until_gone(s, 4);
+	sim_cut(s);
+	assert_int_equal(s->n_sent, 4);
+	s->session_lost = true;
+	s->mute = true;
+	sim_run(s, 10 * SIM_SEC);
+	for (uint32_t phase = PHASE_RESOLVE; phase <= PHASE_BIND; phase++) {
+		link_record_init(&r, LINK_PHASE);
+		r.phase.phase = phase;
+		engine_record(s->engine, &r);
+	}
+	link_record_init(&r, LINK_RESUME_REFUSED);
+	r.resume_refused.condition = "item-not-found";
+	r.resume_refused.has_h = true;
+	r.resume_refused.h = s->h;
+	engine_record(s->engine, &r);
+	sim_kill(s);
+	s->mute = false;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 4);
+}
+
+/* A count that cannot be true is no count (D8): the archive is asked as if there were none. */
+static void D8_a_refusal_with_a_wrong_h_counts_as_without(void **state)
+{
+	struct sim *s = *state;
+	uint32_t h;
+
+	given_online(s);
+	s->no_acks = true;
+	s->reach = 0;
+	s->net_us = 60 * SIM_SEC;
+	for (int i = 0; i < 3; i++)
+		send_n(s, BOB, i);
+	run_until_gone(s, 3);
+	sim_cut(s);
+	h = s->h;
+	s->h = h + 1000000;
+	s->keeps_h = s->session_lost = true;
+	s->net_us = 20000;
+	s->no_acks = false;
+	sim_run(s, 60 * SIM_SEC);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 3);
+}
+
+static void D21_what_was_acknowledged_is_never_sent_again(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	for (int i = 0; i < 5; i++)
+		send_n(s, BOB, i);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	for (int i = 0; i < 6; i++) {
+		s->session_lost = i % 2;
+		sim_cut(s);
+		s->mute = i % 3 == 0;
+		sim_run(s, 24 * HOUR);
+		s->mute = false;
+		if (i == 4)
+			sim_kill(s);
+		engine_connect(s->engine);
+		assert_true(sim_settle(s, 2 * HOUR));
+	}
+	expect_sent(s, 5);
+	assert_int_equal(s->sends, 5);
+}
+
+/* A has gone and is in doubt. B and C to the same person wait; D to another one does not. */
+static void E5_doubt_holds_back_its_own_conversation_alone(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_acks = true;
+	s->reach = 0;
+	s->net_us = 60 * SIM_SEC;
+	sim_send(s, BOB, "m0", "A");
+	run_until_gone(s, 1);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->empty_fins = s->no_metadata = true; /* the archive tells nothing yet */
+	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
+	sim_send(s, BOB, "m1", "B");
+	sim_send(s, BOB, "m2", "C");
+	sim_send(s, "dan@sim.test", "d", "D");
+	s->net_us = 20000;
+	s->no_acks = false;
+	sim_run(s, 30 * SIM_SEC);
+	assert_int_equal(sim_received(s, "d", NULL), 1);
+	assert_int_equal(s->n_sent, 1);
+	s->empty_fins = false;
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->n_sent, 4);
+	for (int i = 0; i < 3; i++) {
+		char id[4] = { 'm', (char)('0' + i), 0 };
+
+		assert_string_equal(s->sent[i + 1].id, id);
+	}
+}
+
+/* An archive that refuses for ever does not hold a message for ever. */
+static void doubt_ends_when_the_archive_never_answers(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_acks = true;
+	s->reach = 0;
+	s->net_us = 60 * SIM_SEC;
+	send_n(s, BOB, 0);
+	run_until_gone(s, 1);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->never_complete = s->no_metadata = s->empty_fins = true;
+	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
+	s->net_us = 20000;
+	s->no_acks = false;
+	sim_run(s, 120 * SIM_SEC);
+	assert_int_equal(s->n_sent, 0);
+	sim_run(s, HOUR);
+	expect_sent(s, 1);
+}
+
+/* What was lost from the server's archive cannot say anything: at least once. */
+static void doubt_ends_at_a_lost_gap(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_acks = true;
+	s->reach = 0;
+	s->net_us = 60 * SIM_SEC;
+	send_n(s, BOB, 0);
+	run_until_gone(s, 1);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 24 * HOUR;
+	sim_fill(s, 100, 2, 60 * SIM_SEC);
+	s->expired = 60;
+	s->net_us = 20000;
+	s->no_acks = false;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	expect_sent(s, 1);
+}
+
+/* The whole gap of a day is fetched before the message in doubt is sent again, and not a page less. */
+static void D10_the_archive_is_asked_before_anything_is_sent_again(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_acks = true;
+	s->reach = 100;
+	s->net_us = 60 * SIM_SEC;
+	send_n(s, BOB, 0);
+	run_until_gone(s, 1);
+	sim_cut(s); /* it has arrived, and nobody said so */
+	sim_forget_session(s);
+	s->boot_us += 24 * HOUR;
+	sim_fill(s, 400, 2, 60 * SIM_SEC);
+	s->sends = 0;
+	s->lanes = 1;
+	s->delay_us = 200000;
+	s->no_acks = false;
+	sim_kill(s);
+	engine_connect(s->engine);
+	for (int i = 0; i < 100 && s->engine->doubt; i++) {
+		assert_int_equal(s->sends, 0);
+		sim_run(s, SIM_SEC / 10);
+	}
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->sends, 0);
+	expect_sent(s, 1);
+	sim_expect_all(s, 0);
+}
+
+/* One message makes the server end the stream. It fails; all others arrive once. */
+static void poison(bool session_goes)
+{
+	struct sim *s = xnew(struct sim);
+	int64_t msg = 0;
+
+	sim_init(s, 1);
+	s->forgets_poison = session_goes;
+	given_online(s);
+	for (int i = 0; i < 10; i++) {
+		if (i == 5)
+			msg = sim_send(s, "eve@sim.test", "p", "poison");
+		send_n(s, BOB, i);
+	}
+	if (!sim_settle(s, 6 * HOUR))
+		fail_msg("poison: not settled");
+	expect_sent(s, 10);
+	assert_int_equal(sim_state(s, msg), STATE_FAILED);
+	/* Once the suspects have passed, all is as before. */
+	assert_false(s->engine->flight.careful);
+	s->gos = 0;
+	for (int i = 10; i < 20; i++)
+		send_n(s, BOB, i);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 20);
+	assert_int_equal(s->gos, 1);
+	sim_deinit(s);
+	free(s);
+}
+
+static void a_poison_message_fails_alone(_unused_ void **state)
+{
+	poison(false);
+	poison(true);
+}
+
+/* Cancelled while the wire already has a number for it: the number is used for nothing. */
+static void cancelled_between_send_and_go(void **state)
+{
+	struct sim *s = *state;
+	int64_t msg[3];
+
+	given_online(s);
+	s->no_numbers = true;
+	for (int i = 0; i < 3; i++)
+		msg[i] = send_n(s, BOB, i);
+	sim_run(s, SIM_SEC);
+	assert_int_equal(s->sends, 3);
+	assert_int_equal(store_begin(s->store), 0);
+	assert_int_equal(outbox_cancel(s->store, s->account.id, msg[1]), 0);
+	assert_int_equal(store_commit(s->store), 0);
+	s->no_numbers = false;
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(sim_received(s, "m0", NULL), 1);
+	assert_int_equal(sim_received(s, "m1", NULL), 0);
+	assert_int_equal(sim_received(s, "m2", NULL), 1);
+	assert_int_equal(sim_state(s, msg[1]), STATE_CANCELLED);
+	/* And it is too late for what has gone. */
+	assert_int_equal(store_begin(s->store), 0);
+	assert_int_equal(outbox_cancel(s->store, s->account.id, msg[2]), OUTBOX_E_STATE);
+	store_rollback(s->store);
+	/* What comes after it is counted as before. */
+	send_n(s, BOB, 3);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(sim_received(s, "m3", NULL), 1);
+}
+
+/* No space for the row with the number: nothing leaves. With space again, it leaves once. */
+static void the_disk_is_full_between_numbered_and_go(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_numbers = true;
+	for (int i = 0; i < 3; i++)
+		send_n(s, BOB, i);
+	sim_run(s, SIM_SEC);
+	sim_disk_full(s, true);
+	s->no_numbers = false;
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(s->gos, 0);
+	assert_int_equal(s->n_sent, 0);
+	sim_disk_full(s, false);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 3);
+}
+
+/* Killed while the burst is numbered and not stored: nothing had left. */
+static void killed_between_numbered_and_go(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_numbers = true;
+	for (int i = 0; i < 3; i++)
+		send_n(s, BOB, i);
+	sim_run(s, SIM_SEC);
+	s->reach = 100;
+	sim_kill(s);
+	assert_int_equal(s->n_sent, 0);
+	s->no_numbers = false;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 3);
+}
+
+static void counts_go_on_across_2_to_the_32(_unused_ void **state)
+{
+	for (int fate = RESUMED; fate <= REFUSED_WITH_H; fate++) {
+		struct sim *s = xnew(struct sim);
+
+		sim_init(s, 1);
+		s->first_n = UINT32_MAX - 20;
+		given_online(s);
+		for (int i = 0; i < 20; i++) {
+			send_n(s, BOB, i);
+			assert_true(sim_settle(s, 60 * SIM_SEC));
+		}
+		s->no_acks = true;
+		s->net_us = 60 * SIM_SEC;
+		for (int i = 20; i < 26; i++)
+			send_n(s, BOB, i);
+		run_until_gone(s, 6);
+		assert_true(s->out_n < 100); /* it has wrapped */
+		s->reach = 3;
+		s->session_lost = s->keeps_h = fate == REFUSED_WITH_H;
+		s->no_archive = true;
+		sim_kill(s);
+		s->no_acks = false;
+		s->net_us = 20000;
+		engine_connect(s->engine);
+		assert_true(sim_settle(s, 60 * SIM_SEC));
+		expect_sent(s, 26);
+		sim_deinit(s);
+		free(s);
+	}
+}
+
+/* Their archive ids come with one page for many, soon after. */
+static void own_messages_get_their_archive_ids(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->queries = 0;
+	for (int i = 0; i < 30; i++) {
+		send_n(s, BOB, i);
+		sim_run(s, 2 * SIM_SEC);
+	}
+	assert_int_equal(s->queries, 0);
+	sim_run(s, 60 * SIM_SEC);
+	assert_in_range(s->queries, 1, 2);
+	sim_expect_all(s, 0);
+	sim_run(s, HOUR);
+	assert_in_range(s->queries, 1, 2);
+}
+
+int main(void)
+{
+#define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		STORY(many_go_as_one_burst_in_order),
+		STORY(E1_what_was_accepted_offline_is_sent_later),
+		cmocka_unit_test(what_the_server_says_of_the_old_session_decides),
+		STORY(D8_a_refusal_with_a_wrong_h_counts_as_without),
+		STORY(D9_what_h_said_is_not_forgotten_with_the_stream),
+		STORY(D10_the_archive_is_asked_before_anything_is_sent_again),
+		STORY(D21_what_was_acknowledged_is_never_sent_again),
+		STORY(E5_doubt_holds_back_its_own_conversation_alone),
+		STORY(doubt_ends_when_the_archive_never_answers),
+		STORY(doubt_ends_at_a_lost_gap),
+		cmocka_unit_test(a_poison_message_fails_alone),
+		STORY(cancelled_between_send_and_go),
+		STORY(the_disk_is_full_between_numbered_and_go),
+		STORY(killed_between_numbered_and_go),
+		cmocka_unit_test(counts_go_on_across_2_to_the_32),
+		STORY(own_messages_get_their_archive_ids),
+	};
+
+	if (!getenv("VARVE_LOG"))
+		log_set_level(LOG_LEVEL_ERROR);
+	else
+		log_init("sim");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
