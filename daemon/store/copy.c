@@ -197,6 +197,7 @@ static int copy_pages(struct copy *c, int64_t budget_us)
 static const char forget_backup[] =
 	"BEGIN IMMEDIATE;"
 	"DELETE FROM session;"
+	"DELETE FROM login;" /* a token belongs to one installation, and in no backup (XEP-0484 section 4.1) */
 	"DELETE FROM span WHERE flags & 16;"
 	"UPDATE span SET flags = flags & ~2 WHERE flags & 2;"
 	"UPDATE meta SET value = lower(hex(randomblob(8))) WHERE name = 'epoch';"

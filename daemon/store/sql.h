@@ -45,6 +45,7 @@
 	S(ACCOUNT_BACKLOG, "SELECT m.key FROM account a JOIN msg m ON m.id=a.first_msg WHERE a.id=?1")             \
 	S(ACCOUNT_FIRST_MSG, "UPDATE account SET first_msg=(SELECT id FROM msg WHERE account=?1"                   \
 			     " ORDER BY key DESC, id DESC LIMIT 1) WHERE id=?1 AND first_msg IS NULL")             \
+	S(PURGE_LOGIN, "DELETE FROM login WHERE account=?1")                                                       \
 	S(PURGE_SESSION, "DELETE FROM session WHERE account=?1")                                                   \
 	S(PURGE_ROSTER, "DELETE FROM roster WHERE account=?1")                                                     \
 	S(PURGE_TOMBSTONE, "DELETE FROM tombstone WHERE (account, mod) IN"                                         \
@@ -67,6 +68,10 @@
 		       " FROM session WHERE account=?1")                                                           \
 	S(SESSION_PUT, "INSERT OR REPLACE INTO session VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15," \
 		       "?16,?17)")                                                                                 \
+	/* login.c */                                                                                              \
+	S(LOGIN_GET, "SELECT user_agent, offer, pin, token, token_mechanism, token_expiry_us, avoid, address, ticket" \
+		     " FROM login WHERE account=?1")                                                               \
+	S(LOGIN_PUT, "INSERT OR REPLACE INTO login VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                        \
 	/* roster.c */                                                                                             \
 	S(ROSTER_GET, "SELECT jid, name, subscription, groups, ask, mod FROM roster WHERE account=?1 AND jid=?2")  \
 	S(ROSTER_PUT, "INSERT OR REPLACE INTO roster(account, jid, name, subscription, groups, ask, mod)"          \

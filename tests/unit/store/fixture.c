@@ -137,7 +137,8 @@ void fx_open_plain(struct fx *fx)
 
 void fx_undo_v3(struct fx *fx)
 {
-	assert_int_equal(db_exec(fx->s, "DROP TABLE outbox; DROP TABLE gone; DROP INDEX msg_ours; DROP INDEX conv_order;"
+	assert_int_equal(db_exec(fx->s, "DROP TABLE login; " /* of version 4 */
+				 "DROP TABLE outbox; DROP TABLE gone; DROP INDEX msg_ours; DROP INDEX conv_order;"
 				 "DROP INDEX conv_purging; CREATE INDEX conv_activity ON conv(account, activity_us);"
 				 "PRAGMA user_version=2"), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(v3_columns); i++) {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "fixture.h"
+#include "store/login.h"
 
 static struct account full_account(void)
 {
@@ -309,10 +310,61 @@ TEST(a_conversation_takes_its_title_from_the_roster)
 	assert_true(conv_of(fx, BOB).mod > mod);
 }
 
+TEST(what_the_last_login_taught_comes_back_and_goes_with_the_account)
+{
+	struct fx *fx = *state;
+	struct account a = full_account();
+	struct login l = { 0 }, back = { 0 };
+
+	begin(fx);
+	assert_int_equal(account_add(fx->s, &a), 0);
+	assert_int_equal(login_load(fx->s, a.id, &l), 0);
+	assert_string_equal(l.user_agent, "");
+	assert_string_equal(l.token, "");
+	str_set(&l.user_agent, "d4565fa7-4d72-4749-b3d3-740edbf87770");
+	str_set(&l.offer, "1 2 3");
+	str_set(&l.token, "secret");
+	str_set(&l.token_mechanism, "HT-SHA-256-EXPR");
+	str_set(&l.address, "192.0.2.1:5223");
+	str_set(&l.ticket, "ticket");
+	l.pin = 3;
+	l.token_expiry_us = INT64_C(1700000000000000);
+	l.avoid = 4;
+	assert_int_equal(login_save(fx->s, a.id, &l), 0);
+	commit(fx);
+	fx_reopen(fx);
+
+	assert_int_equal(login_load(fx->s, a.id, &back), 0);
+	assert_string_equal(back.user_agent, l.user_agent);
+	assert_string_equal(back.offer, "1 2 3");
+	assert_string_equal(back.token, "secret");
+	assert_string_equal(back.token_mechanism, "HT-SHA-256-EXPR");
+	assert_string_equal(back.address, "192.0.2.1:5223");
+	assert_string_equal(back.ticket, "ticket");
+	assert_int_equal(back.pin, 3);
+	assert_int_equal(back.token_expiry_us, INT64_C(1700000000000000));
+	assert_int_equal(back.avoid, 4);
+	login_forget(&back);
+	assert_string_equal(back.user_agent, l.user_agent);
+	assert_string_equal(back.token, "");
+	assert_int_equal(back.pin, 0);
+	login_deinit(&back);
+
+	begin(fx);
+	assert_int_equal(account_remove(fx->s, a.id), 0);
+	assert_int_equal(login_load(fx->s, a.id, &back), 0);
+	assert_string_equal(back.token, "");
+	commit(fx);
+	login_deinit(&back);
+	login_deinit(&l);
+	account_deinit(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(an_account_comes_back_whole_after_a_restart),
+		RUN(what_the_last_login_taught_comes_back_and_goes_with_the_account),
 		RUN(an_account_is_added_once_and_not_without_end),
 		RUN(a_removed_account_leaves_nothing_and_its_id_is_not_used_again),
 		RUN(a_large_account_goes_in_bounded_steps_and_is_gone_at_once),
