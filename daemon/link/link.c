@@ -297,6 +297,9 @@ int link_send(struct link *l, const struct link_record *rec)
 	r = sd_bus_message_new_signal(l->bus, &m, LINK_PATH, LINK_INTERFACE, entries[rec->kind].name);
 	if (r < 0)
 		return err_origin(r);
+	/* Secrets are wiped from sd-bus's memory. */
+	if (rec->kind == LINK_START || rec->kind == LINK_TOKEN)
+		sd_bus_message_sensitive(m);
 	f = entries[rec->kind].fields(&n);
 	for (size_t i = 0; i < n; i++) {
 		r = write_field(m, &f[i], (const char *)body_of_const(rec) + f[i].offset);

@@ -37,6 +37,11 @@
 #define SM_ID_MAX 4096		   /* XEP-0198 section 5: SHOULD NOT exceed 4000 bytes */
 
 #define LINK_SENDS_MAX 100	   /* SENDs not yet ACKED or UNSENDABLE; a keeper that gives more ends the stream */
+#define OFFER_MAX 256		   /* wire/offer.h: a few numbers */
+#define FAST_TOKEN_MAX 2048	   /* bytes of a XEP-0484 token; Prosody's have 39 */
+#define FAST_MECHANISM_MAX 32	   /* "HT-SHA-256-NONE"; SASL allows 20 */
+#define TICKET_MAX (16 * 1024)	   /* base64 of a TLS session: with the server's certificate 2 to 6 kB */
+
 #define LINK_FIRST_GRANT 1000	   /* outbound numbers free to use in a new session before the first GRANT */
 
 #define LINK_START_FIELDS(F)                                                                              \
@@ -56,7 +61,15 @@
 	F(STR, features, FEATURES_MAX) /* READY's of the session to resume, one a line */                 \
 	F(U32, archive, 0)	      /* READY's of the session to resume */                              \
 	F(BOOL, stanza_ids, 0)	      /* READY's of the session to resume */                              \
-	F(STR, nick, SHORT_TEXT_MAX)
+	F(STR, nick, SHORT_TEXT_MAX)                                                                      \
+	/* What was learned from earlier streams; all of it may be "" or 0, or wrong. */                  \
+	F(STR, user_agent, 36)	      /* XEP-0388: UUID v4; "" = no tokens */                             \
+	F(STR, offer, OFFER_MAX)      /* LOGIN's */                                                       \
+	F(U32, pin, 0)		      /* LOGIN's: enum strength; a weaker login is refused */             \
+	F(STR, address, 300)	      /* LOGIN's */                                                       \
+	F(STR, token, FAST_TOKEN_MAX) F(STR, token_mechanism, FAST_MECHANISM_MAX) /* TOKEN's */               \
+	F(U32, avoid, 0)	      /* TOKEN's: mechanisms to ask no token for */                       \
+	F(STR, ticket, TICKET_MAX)    /* TICKET's */
 
 #define LINK_COMMITTED_FIELDS(F) F(U32, n, 0)
 #define LINK_GRANT_FIELDS(F) F(U32, n, 0)
@@ -137,6 +150,17 @@
 	F(STR, mechanism, 64)                                                                           \
 	F(STR, address, 300)	    /* what answered: "203.0.113.9:5223" */
 
+/*
+ * What to remember for the next START; sent when it differs from this one's. An offer is told with ONLINE, so only
+ * once the server has proved that it knows the secret; or "", as soon as what START said turns out wrong.
+ */
+#define LINK_LOGIN_FIELDS(F) F(STR, offer, OFFER_MAX) F(U32, pin, 0) F(STR, address, 300)
+
+/* The server gave a token (XEP-0484): store it, then forget the old one. "": the one in START is no good. */
+#define LINK_TOKEN_FIELDS(F)                                                                            \
+	F(STR, token, FAST_TOKEN_MAX) F(STR, mechanism, FAST_MECHANISM_MAX) F(I64, expiry_us, 0)            \
+	F(U32, avoid, 0)	    /* START's, and one more if that is why */
+
 /* <failed/>: the old session is gone, the wire goes on to bind. */
 #define LINK_RESUME_REFUSED_FIELDS(F) F(STR, condition, 64) F(BOOL, has_h, 0) F(U32, h, 0)
 
@@ -214,6 +238,8 @@
 	M(PHASE, phase, link_phase, LINK_PHASE_FIELDS, TO_KEEPER)                                      \
 	M(ONLINE, online, link_online, LINK_ONLINE_FIELDS, TO_KEEPER)                                  \
 	M(RESUME_REFUSED, resume_refused, link_resume_refused, LINK_RESUME_REFUSED_FIELDS, TO_KEEPER)  \
+	M(LOGIN, login, link_login, LINK_LOGIN_FIELDS, TO_KEEPER)                                      \
+	M(TOKEN, token, link_token, LINK_TOKEN_FIELDS, TO_KEEPER)                                      \
 	M(READY, ready, link_ready, LINK_READY_FIELDS, TO_KEEPER)                                      \
 	M(FIN, fin, link_fin, LINK_FIN_FIELDS, TO_KEEPER)                                              \
 	M(META, meta, link_meta, LINK_META_FIELDS, TO_KEEPER)                                          \
@@ -277,6 +303,7 @@ enum link_failure {
 	FAILURE_PROTOCOL,   /* unparsable or not as the RFC says; retry */
 	FAILURE_STREAM,	    /* <stream:error/>; condition says which; retry, "conflict" slowly */
 	FAILURE_LOST,	    /* connection reset or closed; retry */
+	FAILURE_GUESS,	    /* what START remembered did not hold, and is forgotten: retry at once, once */
 	FAILURE_CONFIG,	    /* START itself is unusable (CA file does not parse): stop until the user acts */
 };
 

@@ -1,7 +1,8 @@
 /*
  * The engine's inside, shared by its files: engine.c (connection), engine-records.c (what the wire says),
- * engine-status.c, commit.c (what becomes durable, and when), commit-session.c, catchup.c (what to ask the archive and
- * what the answers mean), sending.c (the outbox), owed.c (what others are told, and our other devices told us). Nobody else includes this, but for the simulator in tests/engine.
+ * engine-login.c (what makes the next login shorter), engine-status.c, commit.c (what becomes durable, and when),
+ * commit-session.c, catchup.c (what to ask the archive and what the answers mean), sending.c (the outbox), owed.c (what
+ * others are told, and our other devices told us). Nobody else includes this, but for the simulator in tests/engine.
  */
 #pragma once
 
@@ -12,6 +13,7 @@
 #include "core/lanes.h"
 #include "core/plan.h"
 #include "store/archive.h"
+#include "store/login.h"
 #include "store/outbox.h"
 #include "sync/engine.h"
 #include "sync/query.h"
@@ -69,6 +71,9 @@ struct engine {
 	char *reason_name, *reason_text;
 	char *address, *mechanism;
 	bool resumed;
+	struct login login; /* as committed: engine-login.c */
+	bool tried_offer, tried_token; /* START had one */
+	bool again;	    /* the next try is at once: what was guessed is forgotten */
 
 	/* session and durability: commit.c */
 	struct session session; /* as committed, but for what the next commit changes */
@@ -137,6 +142,17 @@ void engine_enter(struct engine *e, enum engine_state next);
 void engine_stream_over(struct engine *e);
 void engine_set_reason(struct engine *e, const char *name, const char *text);
 void engine_drop_wire(struct engine *e); /* kill it and go to WAIT as if it had gone */
+
+/* engine-login.c */
+int login_begin(struct engine *e); /* read it */
+/* START's part of it. ${start}'s strings stay the engine's. */
+void login_start(struct engine *e, struct link_start *start);
+void login_learned(struct engine *e, const struct link_login *l);
+void login_token(struct engine *e, const struct link_token *t);
+/* What START remembered did not help: the next try is at once if it will have less to remember, so not for ever. */
+void login_guess_failed(struct engine *e);
+/* The user changed something: as before the first login, but for the user agent. */
+void login_reset(struct engine *e);
 
 /* commit.c; commit-session.c from commit_session_bound() on */
 int commit_init(struct engine *e);

@@ -174,6 +174,7 @@ static const struct failure {
 	[FAILURE_PROTOCOL] = { "Remote", false, false },
 	[FAILURE_STREAM] = { "Remote", false, false },
 	[FAILURE_LOST] = { "Offline", false, false },
+	[FAILURE_GUESS] = { "Offline", false, false },
 	[FAILURE_CONFIG] = { "Configuration", true, false },
 };
 
@@ -191,6 +192,8 @@ static void on_failed(struct engine *e, const struct link_failed *f)
 	 */
 	if (strcmp(f->condition, "handled-count-too-high") == 0 || (f->failure == FAILURE_PROTOCOL && e->resumed))
 		commit_session_over(e);
+	if (f->failure == FAILURE_GUESS)
+		login_guess_failed(e);
 	engine_set_reason(e, what->name, *f->text ? f->text : f->condition);
 	e->slow = what->slow || strcmp(f->condition, "conflict") == 0;
 	if (!what->refuse) {
@@ -248,6 +251,12 @@ void engine_record(struct engine *e, const struct link_record *r)
 		break;
 	case LINK_RESUME_REFUSED:
 		on_refused(e, &r->resume_refused);
+		break;
+	case LINK_LOGIN:
+		login_learned(e, &r->login);
+		break;
+	case LINK_TOKEN:
+		login_token(e, &r->token);
 		break;
 	case LINK_READY:
 		on_ready(e, &r->ready);

@@ -74,6 +74,8 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	str_set(&e->address, "");
 	str_set(&e->mechanism, "");
 	r = commit_init(e);
+	if (r >= 0)
+		r = login_begin(e);
 	if (r < 0)
 		return err_trace(r);
 	*ret = TAKE_PTR(e);
@@ -105,6 +107,7 @@ struct engine *engine_free(struct engine *e)
 		engine_stream_over(e);
 	commit_deinit(e);
 	sending_deinit(e);
+	login_deinit(&e->login);
 	account_deinit(&e->account);
 	free(e->reason_name);
 	free(e->reason_text);
@@ -124,7 +127,9 @@ static void retry_later(struct engine *e)
 	uint32_t random = e->io->random(e->userdata);
 	int64_t wait;
 
-	if (up >= STABLE_US) {
+	if (e->again) {
+		wait = 0;
+	} else if (up >= STABLE_US) {
 		backoff_reset(&e->backoff);
 		wait = (int64_t)((uint64_t)RETRY_JITTER_US * random / UINT32_MAX);
 	} else {
@@ -132,7 +137,7 @@ static void retry_later(struct engine *e)
 		if (e->slow && wait < BACKOFF_SLOW_US)
 			wait = BACKOFF_SLOW_US;
 	}
-	e->slow = false;
+	e->slow = e->again = false;
 	e->retry_real_us = e->io->real_us(e->userdata) + wait;
 	/* One line when a connection ends, not one a try. */
 	if (e->online_since_us || e->backoff.tries == 1)
@@ -193,6 +198,7 @@ static void send_start(struct engine *e)
 		.stanza_ids = s->stanza_ids,
 		.nick = a->nick,
 	};
+	login_start(e, &rec.start);
 	r = e->io->send(e->userdata, &rec);
 	if (r < 0)
 		log_warning("%s: cannot start the wire: %s", LOG_JID(a->jid), strerror(-r));
@@ -284,6 +290,11 @@ void engine_configure(struct engine *e, const struct account *a, bool reconnect)
 			engine_disconnect(e);
 		return;
 	}
+	/* Who changes something after a refusal wants it tried, and accepts what the server offers now. */
+	if (e->state == ENGINE_REFUSED)
+		reconnect = true;
+	if (reconnect)
+		login_reset(e);
 	if (!reconnect && was_enabled)
 		return;
 	if (e->wire) {
@@ -329,6 +340,9 @@ static void on_deadline(struct engine *e)
 
 	if (!e->wire)
 		return;
+	/* Dead silence may come from what was guessed; a resume that was under way costs one more round trip then. */
+	if (!e->stopping && e->phase >= PHASE_FEATURES && e->phase <= PHASE_BIND)
+		login_guess_failed(e);
 	if (!e->stopping)
 		engine_set_reason(e, "Offline", e->phase < ARRAY_SIZE(silent) ? silent[e->phase] : silent[PHASE_FEATURES]);
 	e->io->kill(e->userdata);
