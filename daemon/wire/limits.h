@@ -53,6 +53,12 @@
 /* Sent data without an acknowledgement for so long: the path is dead (RFC 5482). */
 #define TCP_USER_TIMEOUT_MS 30000
 
+/* -- the login (wire/login.c) -- */
+
+/* For an answer to a token after the server's features: some servers offer what they then never answer (Prosody's
+ * mod_sasl2_fast of 2023 with tls-exporter). Less than the keeper's own deadline, which would blame nobody. */
+#define TOKEN_ANSWER_US (8 * USEC_PER_SEC)
+
 /* -- stream management (wire/sm.c) -- */
 
 /* Committed stanzas before an unasked <a/>: Prosody's queue holds 500, and a session over it cannot be resumed. */

@@ -5,9 +5,6 @@
 #include "wire/element.h"
 #include "wire/ns.h"
 #include "wire/stream-private.h"
-#include "wire/tls.h"
-
-#define MECHANISMS_MAX 32 /* of one <mechanisms/>; servers offer 2 to 10 */
 
 void negotiate_header(struct stream *s)
 {
@@ -27,15 +24,23 @@ void negotiate_header(struct stream *s)
 	if (!secure)
 		buf_adds(&b, "<starttls xmlns='" NS_TLS "'/>");
 	stream_write(s, b.data);
+	if (secure && s->state == STREAM_FEATURES)
+		login_guess(s);
+}
+
+void negotiate_write_resume(const struct stream *s, struct buf *b)
+{
+	buf_addf(b, "<resume xmlns='" NS_SM "' h='%u' previd='", s->start.sm_in);
+	buf_add_xml(b, s->start.sm_id);
+	buf_adds(b, "'/>");
 }
 
 static void write_resume(struct stream *s)
 {
 	_cleanup_(buf_deinit) struct buf b = { 0 };
 
-	buf_addf(&b, "<resume xmlns='" NS_SM "' h='%u' previd='", s->start.sm_in);
-	buf_add_xml(&b, s->start.sm_id);
-	buf_adds(&b, "'/>");
+	negotiate_write_resume(s, &b);
+	s->login.asked_resume = true;
 	stream_write(s, b.data);
 }
 
@@ -52,55 +57,15 @@ static void write_bind(struct stream *s)
 		buf_adds(&b, "</resource>");
 	}
 	buf_adds(&b, "</bind></iq>");
-	stream_enter(s, STREAM_BIND);
 	stream_write(s, b.data);
-}
-
-static void fail_mechanism(struct stream *s, const char *const *offered, size_t n)
-{
-	_cleanup_(buf_deinit) struct buf text = { 0 };
-	bool plain = false;
-
-	buf_adds(&text, n ? "the server offers only" : "the server offers no way to log in");
-	for (size_t i = 0; i < n; i++) {
-		buf_addf(&text, "%s %.64s", i ? "," : "", offered[i]);
-		plain |= strcmp(offered[i], "PLAIN") == 0;
-	}
-	if (plain)
-		buf_adds(&text, "; PLAIN sends the password itself and is not allowed for this account");
-	stream_fail(s, FAILURE_MECHANISM, "invalid-mechanism", text.data);
-}
-
-static void start_auth(struct stream *s, xmpp_stanza_t *features)
-{
-	xmpp_stanza_t *list = element_child(features, "mechanisms", NS_SASL);
-	xmpp_stanza_t *el = element_child(list, "mechanism", NS_SASL);
-	_cleanup_(freep) char *initial = NULL;
-	char *names[MECHANISMS_MAX];
-	size_t n = 0;
-
-	for (; el && n < MECHANISMS_MAX; el = element_next(el, "mechanism", NS_SASL))
-		names[n++] = element_text(el);
-	s->mechanism = sasl_choose((const char *const *)names, n, s->start.allow_plain);
-	if (!s->mechanism)
-		fail_mechanism(s, (const char *const *)names, n);
-	for (size_t i = 0; i < n; i++)
-		free(names[i]);
-	if (!s->mechanism)
-		return;
-	if (sasl_new(s->mechanism, s->user, s->start.password, &s->sasl) < 0 ||
-	    sasl_initial(s->sasl, &initial) != 0) {
-		stream_fail(s, FAILURE_MECHANISM, s->mechanism, "the login mechanism does not start");
-		return;
-	}
-	stream_enter(s, STREAM_AUTH);
-	stream_writef(s, "<auth xmlns='" NS_SASL "' mechanism='%s'>%s</auth>", s->mechanism, initial);
+	/* In the same flight: servers take one after the other. */
+	session_open(s);
 }
 
 static void on_features(struct stream *s, xmpp_stanza_t *features)
 {
 	if (transport_is_secure(s->transport)) {
-		start_auth(s, features);
+		login_features(s, features);
 		return;
 	}
 	if (!element_child(features, "starttls", NS_TLS)) {
@@ -121,54 +86,30 @@ static void on_proceed(struct stream *s)
 		stream_fail(s, FAILURE_TLS, "", "TLS does not start");
 }
 
-static void fail_auth(struct stream *s, xmpp_stanza_t *failure)
+void negotiate_restart(struct stream *s)
 {
-	_cleanup_(freep) char *said = element_child_text(failure, "text", NS_SASL);
-	const char *condition = element_condition(failure, NS_SASL);
-	_cleanup_(freep) char *text = NULL;
-
-	/* RFC 6120 section 6.5.12: not about the password; try again later. */
-	if (strcmp(condition, "temporary-auth-failure") == 0) {
-		stream_fail(s, FAILURE_STREAM, condition, "the server cannot check passwords at the moment");
-		return;
-	}
-	text = xasprintf("the server refused the login (%.64s)%s%s", condition, *said ? ": " : "", said);
-	stream_fail(s, FAILURE_AUTH, condition, text);
-}
-
-static void on_success(struct stream *s, xmpp_stanza_t *el)
-{
-	_cleanup_(freep) char *data = element_text(el);
-
-	if (sasl_success(s->sasl, strcmp(data, "=") == 0 ? "" : data) != 0) {
-		stream_fail(s, FAILURE_AUTH, "bad-server-signature",
-			    "the server let us in without proving that it knows the password");
-		return;
-	}
-	s->sasl = sasl_free(s->sasl);
-	explicit_bzero((char *)(uintptr_t)s->start.password, strlen(s->start.password));
 	xml_restart(s->xml);
 	stream_enter(s, STREAM_RESTARTED);
 	negotiate_header(s);
-	/* With the header: the server had stream management when it gave us the id. One flight less. */
-	if (*s->start.sm_id)
-		write_resume(s);
-}
-
-static void on_challenge(struct stream *s, xmpp_stanza_t *el)
-{
-	_cleanup_(freep) char *challenge = element_text(el);
-	_cleanup_(freep) char *response = NULL;
-
-	if (sasl_step(s->sasl, challenge, &response) != 0) {
-		stream_fail(s, FAILURE_AUTH, "bad-server-signature",
-			    "the server does not know the password, or does not do what it offers");
+	/* With the header, when the server had stream management the last time. One flight less. */
+	if (!s->login.may_guess || !s->login.guess.sm)
 		return;
+	s->login.guessed = true;
+	s->offers_sm = true;
+	if (*s->start.sm_id) {
+		write_resume(s);
+	} else {
+		s->login.asked_bind = true;
+		write_bind(s);
 	}
-	stream_writef(s, "<response xmlns='" NS_SASL "'>%s</response>", response);
 }
 
-static void on_refused(struct stream *s, xmpp_stanza_t *failed)
+void negotiate_await_features(struct stream *s)
+{
+	s->login.asked_bind = false;
+}
+
+void negotiate_refused(struct stream *s, xmpp_stanza_t *failed)
 {
 	struct link_record r;
 	const char *h = element_attr(failed, "h");
@@ -179,7 +120,16 @@ static void on_refused(struct stream *s, xmpp_stanza_t *failed)
 	r.resume_refused.has_h = *h != '\0';
 	r.resume_refused.h = (uint32_t)strtoul(h, NULL, 10);
 	stream_emit(s, &r);
-	write_bind(s);
+}
+
+bool negotiate_take_jid(struct stream *s, const char *jid)
+{
+	if (!jid_is_valid(jid) || !strchr(jid, '/')) {
+		stream_fail(s, FAILURE_PROTOCOL, "invalid-jid", "the server bound a resource that is no JID");
+		return false;
+	}
+	str_set(&s->full, jid);
+	return true;
 }
 
 static void on_bound(struct stream *s, xmpp_stanza_t *iq)
@@ -192,15 +142,11 @@ static void on_bound(struct stream *s, xmpp_stanza_t *iq)
 		stream_fail(s, FAILURE_STREAM, condition, "the server refused to bind a resource");
 		return;
 	}
-	if (!jid_is_valid(jid) || !strchr(jid, '/')) {
-		stream_fail(s, FAILURE_PROTOCOL, "invalid-jid", "the server bound a resource that is no JID");
-		return;
-	}
-	s->full = TAKE_PTR(jid);
-	session_start(s);
+	if (negotiate_take_jid(s, jid))
+		session_start(s);
 }
 
-static void unexpected(struct stream *s, xmpp_stanza_t *el)
+void negotiate_unexpected(struct stream *s, xmpp_stanza_t *el)
 {
 	_cleanup_(freep) char *text =
 		xasprintf("the server sent <%.64s/> where RFC 6120 has no place for it", element_name(el));
@@ -208,36 +154,55 @@ static void unexpected(struct stream *s, xmpp_stanza_t *el)
 	stream_reject(s, FAILURE_PROTOCOL, "unsupported-stanza-type", "", text);
 }
 
+/* SASL2 has them behind <success/>, when the next may be said already. */
+static bool is_features(xmpp_stanza_t *el)
+{
+	return element_is(el, "features", NS_STREAM);
+}
+
 static bool is_stanza(xmpp_stanza_t *el)
 {
 	return strcmp(element_ns(el), NS_CLIENT) == 0;
 }
 
-static void element_auth(struct stream *s, xmpp_stanza_t *el)
-{
-	if (element_is(el, "challenge", NS_SASL))
-		on_challenge(s, el);
-	else if (element_is(el, "success", NS_SASL))
-		on_success(s, el);
-	else if (element_is(el, "failure", NS_SASL))
-		fail_auth(s, el);
-	else
-		unexpected(s, el);
-}
-
-/* Features of the second stream: resume was asked with its header already, else bind. */
+/* Features after the login. Resume or bind went with the header already, or go now. */
 static void element_restarted(struct stream *s, xmpp_stanza_t *el)
 {
+	bool sm;
+
 	if (!element_is(el, "features", NS_STREAM)) {
-		unexpected(s, el);
+		negotiate_unexpected(s, el);
 		return;
 	}
-	s->offers_sm = element_child(el, "sm", NS_SM) != NULL;
+	sm = element_child(el, "sm", NS_SM) != NULL;
 	session_features(s, el);
-	if (*s->start.sm_id)
+	if (s->offers_sm && !sm)
+		login_guess_wrong(s);
+	s->login.offer.sm = sm;
+	if (s->login.asked_resume && s->offers_sm) {
 		stream_enter(s, STREAM_RESUME);
-	else
-		write_bind(s);
+		return;
+	}
+	if (s->login.asked_bind) {
+		stream_enter(s, STREAM_BIND);
+		return;
+	}
+	s->offers_sm = sm;
+	/* One that was refused inline is not asked for again. */
+	if (*s->start.sm_id && sm && !s->login.asked_resume) {
+		write_resume(s);
+		stream_enter(s, STREAM_RESUME);
+		return;
+	}
+	stream_enter(s, STREAM_BIND);
+	write_bind(s);
+}
+
+static void after_refusal(struct stream *s, xmpp_stanza_t *failed)
+{
+	negotiate_refused(s, failed);
+	stream_enter(s, STREAM_BIND);
+	write_bind(s);
 }
 
 void negotiate_element(struct stream *s, xmpp_stanza_t *el)
@@ -247,7 +212,7 @@ void negotiate_element(struct stream *s, xmpp_stanza_t *el)
 		if (element_is(el, "features", NS_STREAM))
 			on_features(s, el);
 		else
-			unexpected(s, el);
+			negotiate_unexpected(s, el);
 		return;
 	case STREAM_STARTTLS:
 		if (element_is(el, "proceed", NS_TLS))
@@ -255,10 +220,10 @@ void negotiate_element(struct stream *s, xmpp_stanza_t *el)
 		else if (element_is(el, "failure", NS_TLS))
 			stream_fail(s, FAILURE_NO_TLS, "failure", "the server offers encryption and then refuses it");
 		else
-			unexpected(s, el);
+			negotiate_unexpected(s, el);
 		return;
 	case STREAM_AUTH:
-		element_auth(s, el);
+		login_element(s, el);
 		return;
 	case STREAM_RESTARTED:
 		element_restarted(s, el);
@@ -267,24 +232,28 @@ void negotiate_element(struct stream *s, xmpp_stanza_t *el)
 		if (element_is(el, "resumed", NS_SM))
 			session_resumed(s, el);
 		else if (element_is(el, "failed", NS_SM))
-			on_refused(s, el);
+			after_refusal(s, el);
 		else
-			unexpected(s, el);
+			negotiate_unexpected(s, el);
 		return;
 	case STREAM_BIND:
 		if (element_is(el, "iq", NS_CLIENT) && strcmp(element_attr(el, "id"), s->bind_id) == 0)
 			on_bound(s, el);
+		else if (is_features(el))
+			session_features(s, el);
 		else if (!is_stanza(el))
-			unexpected(s, el);
+			negotiate_unexpected(s, el);
 		return;
 	case STREAM_ENABLE:
 		if (element_is(el, "enabled", NS_SM) || element_is(el, "failed", NS_SM))
 			session_bound(s, el);
 		/* Nothing addressed to this resource is kept before it counts: the archive has it. */
+		else if (is_features(el))
+			session_features(s, el);
 		else if (!is_stanza(el))
-			unexpected(s, el);
+			negotiate_unexpected(s, el);
 		return;
 	default:
-		unexpected(s, el);
+		negotiate_unexpected(s, el);
 	}
 }

@@ -4,58 +4,55 @@
 #include <gsasl.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/log.h"
+#include "wire/ht.h"
 #include "wire/scram.h"
 
 #define NONCE_BYTES 18 /* 24 characters, 144 bits: RFC 5802 leaves it open, GNU SASL uses 18 */
 
+enum kind { KIND_SCRAM, KIND_HT, KIND_PLAIN };
+
 static const struct mechanism {
 	const char *name;
-	const char *digest; /* by wire/scram.c; NULL: by GNU SASL */
+	enum kind kind;
+	const char *digest;
 } mechanisms[] = {
-	/* strongest first */
-	{ "SCRAM-SHA-512", "SHA512" },
-	{ "SCRAM-SHA-256", NULL },
-	{ "SCRAM-SHA-1", NULL },
-	{ "PLAIN", NULL },
+	{ "SCRAM-SHA-512-PLUS", KIND_SCRAM, "SHA512" },
+	{ "SCRAM-SHA-512", KIND_SCRAM, "SHA512" },
+	{ "SCRAM-SHA-256-PLUS", KIND_SCRAM, "SHA256" },
+	{ "SCRAM-SHA-256", KIND_SCRAM, "SHA256" },
+	{ "SCRAM-SHA-1-PLUS", KIND_SCRAM, "SHA1" },
+	{ "SCRAM-SHA-1", KIND_SCRAM, "SHA1" },
+	{ "HT-SHA-256-EXPR", KIND_HT, NULL },
+	{ "HT-SHA-256-ENDP", KIND_HT, NULL },
+	{ "HT-SHA-256-NONE", KIND_HT, NULL },
+	{ "PLAIN", KIND_PLAIN, NULL },
 };
 
 struct sasl {
 	const struct mechanism *mechanism;
-	/* either */
-	Gsasl *gsasl;
-	Gsasl_session *session;
-	/* or */
 	struct scram *scram;
-	bool plain;
+	/* the others: */
+	char *user;
+	char *secret;
+	unsigned char binding[SCRAM_BINDING_MAX];
+	size_t binding_len;
 	bool done; /* the server's proof was seen and is right */
 };
 
-const char *sasl_choose(const char *const *offered, size_t n, bool allow_plain)
+static int new_scram(struct sasl *s, const struct sasl_login *l)
 {
-	for (size_t m = 0; m < ARRAY_SIZE(mechanisms); m++) {
-		if (strcmp(mechanisms[m].name, "PLAIN") == 0 && !allow_plain)
-			continue;
-		for (size_t i = 0; i < n; i++)
-			if (strcmp(offered[i], mechanisms[m].name) == 0)
-				return mechanisms[m].name;
-	}
-	return NULL;
-}
-
-static int new_scram(struct sasl *s, const char *user, const char *password)
-{
-	_cleanup_(freep) char *nonce = NULL;
-	char raw[NONCE_BYTES];
-	char *prepared = NULL;
+	char raw[NONCE_BYTES], *nonce = NULL, *prepared = NULL;
 
 	if (gsasl_nonce(raw, sizeof(raw)) != GSASL_OK || gsasl_base64_to(raw, sizeof(raw), &nonce, NULL) != GSASL_OK)
 		return err_origin(-EIO);
 	/* A password that SASLprep forbids is tried as it is: the server may have stored it so. */
-	if (gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK)
+	if (gsasl_saslprep(l->secret, 0, &prepared, NULL) != GSASL_OK)
 		prepared = NULL;
-	s->scram = scram_new(s->mechanism->digest, user, prepared ? prepared : password, nonce);
+	s->scram = scram_new(s->mechanism->digest, l->user, prepared ? prepared : l->secret, nonce, l->gs2, l->binding,
+			     l->binding_len);
+	gsasl_free(nonce);
 	if (prepared) {
 		explicit_bzero(prepared, strlen(prepared));
 		gsasl_free(prepared);
@@ -63,30 +60,27 @@ static int new_scram(struct sasl *s, const char *user, const char *password)
 	return s->scram ? 0 : err_origin(-ENOTSUP);
 }
 
-static int new_gsasl(struct sasl *s, const char *user, const char *password)
-{
-	if (gsasl_init(&s->gsasl) != GSASL_OK ||
-	    gsasl_client_start(s->gsasl, s->mechanism->name, &s->session) != GSASL_OK ||
-	    gsasl_property_set(s->session, GSASL_AUTHID, user) != GSASL_OK ||
-	    gsasl_property_set(s->session, GSASL_PASSWORD, password) != GSASL_OK)
-		return err_origin(-ENOMEM);
-	return 0;
-}
-
-int sasl_new(const char *mechanism, const char *user, const char *password, struct sasl **ret)
+int sasl_new(const struct sasl_login *l, struct sasl **ret)
 {
 	_cleanup_(sasl_freep) struct sasl *s = xnew(struct sasl);
 	int r;
 
 	for (size_t m = 0; m < ARRAY_SIZE(mechanisms); m++)
-		if (strcmp(mechanisms[m].name, mechanism) == 0)
+		if (strcmp(mechanisms[m].name, l->mechanism) == 0)
 			s->mechanism = &mechanisms[m];
-	if (!s->mechanism)
+	if (!s->mechanism || l->binding_len > sizeof(s->binding))
 		return err_origin(-EINVAL);
-	s->plain = strcmp(mechanism, "PLAIN") == 0;
-	r = s->mechanism->digest ? new_scram(s, user, password) : new_gsasl(s, user, password);
-	if (r < 0)
-		return err_trace(r);
+	if (s->mechanism->kind == KIND_SCRAM) {
+		r = new_scram(s, l);
+		if (r < 0)
+			return err_trace(r);
+	} else {
+		s->user = xstrdup(l->user);
+		s->secret = xstrdup(l->secret);
+		if (l->binding_len)
+			memcpy(s->binding, l->binding, l->binding_len);
+		s->binding_len = l->binding_len;
+	}
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -96,74 +90,81 @@ struct sasl *sasl_free(struct sasl *s)
 	if (!s)
 		return NULL;
 	scram_free(s->scram);
-	if (s->session)
-		gsasl_finish(s->session);
-	if (s->gsasl)
-		gsasl_done(s->gsasl);
+	if (s->secret)
+		explicit_bzero(s->secret, strlen(s->secret));
+	free(s->user);
+	free(s->secret);
 	free(s);
 	return NULL;
 }
 
-static char *encode(const char *text)
+void sasl_expect_offer(struct sasl *s, const char *lists, bool must)
+{
+	if (s->scram)
+		scram_expect_offer(s->scram, lists, must);
+}
+
+static char *encode(const void *data, size_t len)
 {
 	char *base64 = NULL;
 
-	if (gsasl_base64_to(text, strlen(text), &base64, NULL) != GSASL_OK)
+	if (gsasl_base64_to(data, len, &base64, NULL) != GSASL_OK)
 		abort();
 	return base64;
 }
 
-/* The text of a server's message; NULL if it is no base64, or holds NUL. The caller frees. */
-static char *decode(const char *base64)
+/* The ${*ret_len} bytes of a server's message, with a NUL behind; NULL if it is no base64. The caller frees. */
+static char *decode(const char *base64, size_t *ret_len)
 {
-	char *raw = NULL, *text = NULL;
-	size_t len = 0;
+	char *raw = NULL, *copy;
 
-	if (gsasl_base64_from(base64, strlen(base64), &raw, &len) != GSASL_OK)
+	if (gsasl_base64_from(base64, strlen(base64), &raw, ret_len) != GSASL_OK)
 		return NULL;
-	if (!memchr(raw, '\0', len))
-		text = xstrndup(raw, len); /* what it decodes has no NUL behind it */
+	copy = xcalloc(1, *ret_len + 1); /* what it decodes has no NUL behind it */
+	memcpy(copy, raw, *ret_len);
 	gsasl_free(raw);
-	return text;
+	return copy;
 }
 
-/* A step of GNU SASL. 0 or SASL_E_SERVER. */
-static int step_gsasl(struct sasl *s, const char *in, char **ret_base64)
+char *sasl_initial(struct sasl *s)
 {
-	char *out = NULL;
-	int r = gsasl_step64(s->session, in, &out);
+	_cleanup_(freep) char *first = NULL;
+	_cleanup_(buf_deinit) struct buf b = { 0 };
+	unsigned char hash[HT_SIZE];
+	char *base64;
 
-	if (r != GSASL_OK && r != GSASL_NEEDS_MORE) {
-		log_debug("%s: %s", s->mechanism->name, gsasl_strerror(r));
-		return SASL_E_SERVER;
+	switch (s->mechanism->kind) {
+	case KIND_SCRAM:
+		first = scram_first(s->scram);
+		return encode(first, strlen(first));
+	case KIND_HT:
+		ht_initiator(s->secret, s->binding, s->binding_len, hash);
+		buf_add(&b, s->user, strlen(s->user) + 1);
+		buf_add(&b, hash, sizeof(hash));
+		return encode(b.data, b.len);
+	case KIND_PLAIN:
+		buf_add(&b, "", 1);
+		buf_add(&b, s->user, strlen(s->user) + 1);
+		buf_adds(&b, s->secret);
+		base64 = encode(b.data, b.len);
+		explicit_bzero(b.data, b.len);
+		return base64;
 	}
-	if (r == GSASL_OK)
-		s->done = true;
-	*ret_base64 = out ? out : xstrdup("");
-	return 0;
-}
-
-int sasl_initial(struct sasl *s, char **ret_base64)
-{
-	if (!s->scram)
-		return step_gsasl(s, "", ret_base64) == 0 ? 0 : err_origin(-EIO);
-	_cleanup_(freep) char *first = scram_first(s->scram);
-
-	*ret_base64 = encode(first);
-	return 0;
+	abort();
 }
 
 int sasl_step(struct sasl *s, const char *challenge_base64, char **ret_base64)
 {
 	_cleanup_(freep) char *text = NULL;
 	_cleanup_(freep) char *final = NULL;
+	size_t len = 0;
+	int r;
 
-	if (s->done)
+	/* The others are one message and no more. */
+	if (s->done || !s->scram)
 		return SASL_E_SERVER;
-	if (!s->scram)
-		return step_gsasl(s, challenge_base64, ret_base64);
-	text = decode(challenge_base64);
-	if (!text)
+	text = decode(challenge_base64, &len);
+	if (!text || strlen(text) != len)
 		return SASL_E_SERVER;
 	/* The server's proof may come as a last challenge, answered by nothing (RFC 6120 section 6.4.3). */
 	if (strncmp(text, "v=", 2) == 0) {
@@ -173,18 +174,35 @@ int sasl_step(struct sasl *s, const char *challenge_base64, char **ret_base64)
 		*ret_base64 = xstrdup("");
 		return 0;
 	}
-	if (scram_final(s->scram, text, &final) != 0)
-		return SASL_E_SERVER;
-	*ret_base64 = encode(final);
+	r = scram_final(s->scram, text, &final);
+	if (r != 0)
+		return r == SCRAM_E_OFFER ? SASL_E_OFFER : SASL_E_SERVER;
+	*ret_base64 = encode(final, strlen(final));
 	return 0;
+}
+
+static bool ht_proved(const struct sasl *s, const char *data_base64)
+{
+	size_t len = 0;
+	_cleanup_(freep) char *said = decode(data_base64, &len);
+
+	return said && ht_responder_is(s->secret, s->binding, s->binding_len, said, len);
 }
 
 int sasl_success(struct sasl *s, const char *data_base64)
 {
 	_cleanup_(freep) char *nothing = NULL;
 
-	/* PLAIN proves nothing about the server but what TLS has proved. */
-	if (!s->plain && *data_base64 && !s->done && sasl_step(s, data_base64, &nothing) != 0)
-		return SASL_E_SERVER;
-	return s->plain || s->done ? 0 : SASL_E_SERVER;
+	switch (s->mechanism->kind) {
+	case KIND_SCRAM:
+		if (*data_base64 && !s->done && sasl_step(s, data_base64, &nothing) != 0)
+			return SASL_E_SERVER;
+		return s->done ? 0 : SASL_E_SERVER;
+	case KIND_HT:
+		return ht_proved(s, data_base64) ? 0 : SASL_E_SERVER;
+	case KIND_PLAIN:
+		/* It proves nothing about the server but what TLS has proved. */
+		return 0;
+	}
+	return SASL_E_SERVER;
 }

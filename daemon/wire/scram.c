@@ -20,22 +20,32 @@ struct scram {
 	char *user;
 	char *password;
 	char *nonce;
+	char *gs2;
+	unsigned char binding[SCRAM_BINDING_MAX];
+	size_t binding_len;
+	char *lists; /* NULL: not compared */
+	bool must_hash;
 	unsigned char server_signature[EVP_MAX_MD_SIZE];
 	bool has_signature;
 };
 
-struct scram *scram_new(const char *digest, const char *user, const char *password, const char *nonce)
+struct scram *scram_new(const char *digest, const char *user, const char *password, const char *nonce,
+			const char *gs2, const void *binding, size_t binding_len)
 {
 	const EVP_MD *md = EVP_get_digestbyname(digest);
 	struct scram *s;
 
-	if (!md)
+	if (!md || binding_len > SCRAM_BINDING_MAX)
 		return NULL;
 	s = xnew(struct scram);
 	s->md = md;
 	s->user = xstrdup(user);
 	s->password = xstrdup(password);
 	s->nonce = xstrdup(nonce);
+	s->gs2 = xstrdup(gs2);
+	if (binding_len)
+		memcpy(s->binding, binding, binding_len);
+	s->binding_len = binding_len;
 	return s;
 }
 
@@ -48,8 +58,16 @@ struct scram *scram_free(struct scram *s)
 	free(s->user);
 	free(s->password);
 	free(s->nonce);
+	free(s->gs2);
+	free(s->lists);
 	free(s);
 	return NULL;
+}
+
+void scram_expect_offer(struct scram *s, const char *lists, bool must)
+{
+	str_set(&s->lists, lists);
+	s->must_hash = must;
 }
 
 /* "n=user,r=nonce", with ',' and '=' of the name escaped (RFC 5802 section 5.1). */
@@ -72,7 +90,7 @@ char *scram_first(const struct scram *s)
 {
 	struct buf out = { 0 };
 
-	buf_adds(&out, "n,,");
+	buf_adds(&out, s->gs2);
 	first_bare(s, &out);
 	return buf_steal(&out);
 }
@@ -141,6 +159,43 @@ static int prove(struct scram *s, const unsigned char *salt, int salt_len, int i
 	return 0;
 }
 
+/* The optional attributes ${at} behind the three of server-first-message; XEP-0474's is "h". */
+static int check_offer(const struct scram *s, const char *at)
+{
+	unsigned char ours[EVP_MAX_MD_SIZE], theirs[EVP_MAX_MD_SIZE];
+	unsigned int size = 0;
+	bool seen = false;
+
+	while (s->lists && *at) {
+		char name = *at;
+		_cleanup_(freep) char *value = take(&at, name);
+
+		if (!value)
+			return SCRAM_E_SERVER;
+		if (name != 'h')
+			continue;
+		if (!EVP_Digest(s->lists, strlen(s->lists), ours, &size, s->md, NULL))
+			abort();
+		if (decode(value, theirs, sizeof(theirs)) != (int)size || CRYPTO_memcmp(ours, theirs, size) != 0)
+			return SCRAM_E_OFFER;
+		seen = true;
+	}
+	return s->must_hash && !seen ? SCRAM_E_OFFER : 0;
+}
+
+/* "c=": the GS2 header and the binding, in base64. */
+static void add_binding(const struct scram *s, struct buf *out)
+{
+	size_t gs2_len = strlen(s->gs2), len = gs2_len + s->binding_len;
+	_cleanup_(freep) unsigned char *raw = xcalloc(1, len + 1);
+	_cleanup_(freep) char *base64 = xcalloc(1, len * 2 + 8);
+
+	memcpy(raw, s->gs2, gs2_len);
+	memcpy(raw + gs2_len, s->binding, s->binding_len);
+	EVP_EncodeBlock((unsigned char *)base64, raw, (int)len);
+	buf_addf(out, "c=%s", base64);
+}
+
 int scram_final(struct scram *s, const char *server_first, char **ret)
 {
 	const char *at = server_first;
@@ -153,6 +208,7 @@ int scram_final(struct scram *s, const char *server_first, char **ret)
 	size_t ours = strlen(s->nonce);
 	int salt_len, size = EVP_MD_get_size(s->md);
 	long iterations;
+	int r;
 
 	/* The server must continue our nonce with something of its own (RFC 5802 section 5.1). */
 	if (!count || strncmp(nonce, s->nonce, ours) != 0 || !nonce[ours] || strlen(nonce) > NONCE_MAX)
@@ -161,7 +217,12 @@ int scram_final(struct scram *s, const char *server_first, char **ret)
 	salt_len = decode(salt64, salt, sizeof(salt));
 	if (iterations < 1 || iterations > ITERATIONS_MAX || salt_len < 1)
 		return SCRAM_E_SERVER;
-	buf_addf(&out, "c=biws,r=%s", nonce); /* biws: "n,," */
+	/* Before anything is computed from the password. */
+	r = check_offer(s, at);
+	if (r != 0)
+		return r;
+	add_binding(s, &out);
+	buf_addf(&out, ",r=%s", nonce);
 	first_bare(s, &auth);
 	buf_addf(&auth, ",%s,%s", server_first, out.data);
 	if (prove(s, salt, salt_len, (int)iterations, &auth, proof) != 0)

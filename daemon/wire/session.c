@@ -24,6 +24,7 @@ static void emit_online(struct stream *s, const struct link_online *fields)
 	r.online.flights = transport_flights(s->transport);
 	r.online.mechanism = s->mechanism;
 	r.online.address = s->address;
+	login_remember(s);
 	s->named = s->sm.in;
 	s->sent_told = s->sm.numbered;
 	stream_emit(s, &r);
@@ -48,19 +49,32 @@ static void take_bound_jid(struct stream *s)
 	}
 }
 
+void session_open(struct stream *s)
+{
+	if (s->offers_sm) {
+		stream_write(s, "<enable xmlns='" NS_SM "' resume='true'/>");
+		/* START's grant was for the session that it hoped to resume. */
+		sm_enable(&s->sm, LINK_FIRST_GRANT);
+	}
+	settle_begin(s->settle);
+}
+
 void session_start(struct stream *s)
 {
 	take_bound_jid(s);
 	know_self(s);
-	if (!s->offers_sm) {
+	if (s->offers_sm)
+		stream_enter(s, STREAM_ENABLE);
+	else
 		session_bound(s, NULL);
-		settle_begin(s->settle);
-		return;
-	}
-	stream_enter(s, STREAM_ENABLE);
-	stream_write(s, "<enable xmlns='" NS_SM "' resume='true'/>");
-	/* START's grant was for the session that it hoped to resume. */
+}
+
+void session_inline(struct stream *s, xmpp_stanza_t *enabled)
+{
+	take_bound_jid(s);
+	know_self(s);
 	sm_enable(&s->sm, LINK_FIRST_GRANT);
+	session_bound(s, enabled);
 	settle_begin(s->settle);
 }
 
@@ -343,6 +357,11 @@ void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped)
 		stream_on_count(s, (uint32_t)strtoul(element_attr(el, "h"), NULL, 10), true);
 		return;
 	}
-	/* Features again after a resume, CSI hints, anything newer than us: not counted, no harm. */
+	/* Behind <success/> of SASL2. */
+	if (element_is(el, "features", NS_STREAM)) {
+		session_features(s, el);
+		return;
+	}
+	/* CSI hints, anything newer than us: not counted, no harm. */
 	log_debug("ignored <%s xmlns='%s'/>", element_name(el), element_ns(el));
 }

@@ -1,12 +1,13 @@
 /*
  * The inside of struct stream, shared by stream.c (life and death), negotiate.c (until the session
- * stands), session.c (stanzas) and turn.c (what is due after each batch). Nobody else includes this.
+ * stands), login.c and sasl2.c (authentication), session.c (stanzas) and turn.c (what is due after each batch). Nobody else includes this.
  */
 #pragma once
 
 #include <strophe.h>
 
 #include "base/buf.h"
+#include "wire/choice.h"
 #include "wire/iq.h"
 #include "wire/mam.h"
 #include "wire/mds.h"
@@ -38,6 +39,22 @@ enum stream_state {
 	STREAM_FAILED,
 };
 
+/* Authentication: login.c. */
+struct login_state {
+	struct offer guess;   /* START's: what the server offered last time */
+	bool may_guess;	      /* there is one */
+	bool guessed;	      /* something went out on the strength of it, and is not settled */
+	bool wrong;	      /* it did not hold; the keeper was told */
+	struct offer offer;   /* this stream's */
+	struct choice choice; /* what was sent */
+	struct choice next;   /* after the refusal that a wrong guess gets */
+	bool has_next;
+	bool refused_before;  /* on this stream: a second refusal proves nothing about the password */
+	bool asked_resume;    /* inline */
+	bool asked_bind;      /* with the second header, or inline */
+	sd_event_source *patience; /* for the answer to a token */
+};
+
 struct stream {
 	sd_event *event;
 	struct link *link;
@@ -51,6 +68,7 @@ struct stream {
 	xmpp_ctx_t *ctx;
 	struct xml *xml;
 	struct sasl *sasl;
+	struct login_state login;
 	char *domain;
 	char *user;
 	char *bare;
@@ -114,7 +132,43 @@ void stream_gate(struct stream *s);
 /* ${userdata} is the stream. */
 int stream_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
+/* login.c */
+
+/* Right behind the header: authenticate on the strength of what was offered last time, if anything was. */
+void login_guess(struct stream *s);
+/* The features before the login. */
+void login_features(struct stream *s, xmpp_stanza_t *features);
+/* An element while authenticating. */
+void login_element(struct stream *s, xmpp_stanza_t *el);
+/* The guess did not hold: have the keeper forget it. Nothing without a guess. */
+void login_guess_wrong(struct stream *s);
+/* The session stands: tell the keeper what to remember. */
+void login_remember(struct stream *s);
+void login_deinit(struct login_state *l);
+/* The server accepted, and has proved itself: secrets are not needed any more. */
+void login_done(struct stream *s);
+
+/* sasl2.c */
+
+/* <authenticate/> with everything that goes with it, for ${choice}. */
+void sasl2_write(struct stream *s, const char *initial);
+/* <success/>, proved. */
+void sasl2_success(struct stream *s, xmpp_stanza_t *success);
+
 /* negotiate.c */
+
+/* The login is done, a new stream begins: header and what may go with it. */
+void negotiate_restart(struct stream *s);
+/* The login is done on the same stream, and neither resumed nor bound: the features decide. */
+void negotiate_await_features(struct stream *s);
+/* <resume/> */
+void negotiate_write_resume(const struct stream *s, struct buf *b);
+/* <failed/>: tell the keeper. */
+void negotiate_refused(struct stream *s, xmpp_stanza_t *failed);
+/* The full JID ${jid} that the server bound. False: it is none, the stream has failed. */
+bool negotiate_take_jid(struct stream *s, const char *jid);
+/* The server said what has no place there. */
+void negotiate_unexpected(struct stream *s, xmpp_stanza_t *el);
 
 /* Open the stream: TCP is up (and TLS, when secure). */
 void negotiate_header(struct stream *s);
@@ -126,7 +180,9 @@ void negotiate_element(struct stream *s, xmpp_stanza_t *el);
 /* The session stands: ONLINE, then settle or READY. */
 void session_bound(struct stream *s, xmpp_stanza_t *enabled);
 void session_resumed(struct stream *s, xmpp_stanza_t *resumed);
-/* <enable/> and the stanzas of settling, in one flight. */
+/* <enable/> and the stanzas of settling: in one flight with the bind. */
+void session_open(struct stream *s);
+/* The resource is bound. */
 void session_start(struct stream *s);
 /* The features of a stream that is logged in. */
 void session_features(struct stream *s, xmpp_stanza_t *features);
@@ -134,5 +190,7 @@ void session_features(struct stream *s, xmpp_stanza_t *features);
 void session_active(struct stream *s, bool active);
 /* The server has our stanzas up to ${h}; not ${counted}: a ping behind number ${h} was answered. */
 void stream_on_count(struct stream *s, uint32_t h, bool counted);
+/* Bound and enabled in one answer (XEP-0386): ${enabled} as for session_bound(). */
+void session_inline(struct stream *s, xmpp_stanza_t *enabled);
 /* An element of a session that stands. */
 void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped);

@@ -152,6 +152,12 @@ void stream_fail(struct stream *s, enum link_failure failure, const char *condit
 
 	if (stream_is_over(s))
 		return;
+	/* What ends a stream on which we ran ahead may be our own haste: the next one does not. */
+	if (s->login.guessed &&
+	    (failure == FAILURE_STREAM || failure == FAILURE_PROTOCOL || failure == FAILURE_LOST)) {
+		login_guess_wrong(s);
+		failure = FAILURE_GUESS;
+	}
 	link_record_init(&r, LINK_FAILED);
 	r.failed.failure = failure;
 	r.failed.condition = cut_condition;
@@ -339,7 +345,10 @@ static void start_copy(struct link_start *dst, const struct link_start *src)
 	LINK_START_FIELDS(COPY)
 }
 
-#define FREE_STR(name) free((char *)(uintptr_t)start->name);
+/* Some are secrets. */
+#define FREE_STR(name)                                                       \
+	explicit_bzero((char *)(uintptr_t)start->name, strlen(start->name)); \
+	free((char *)(uintptr_t)start->name);
 #define FREE_U32(name)
 #define FREE_BOOL(name)
 #define FREE(type, name, max) FREE_##type(name)
@@ -400,6 +409,7 @@ int stream_new(sd_event *event, struct link *link, const struct link_start *star
 	s->domain = jid_domain(start->jid);
 	s->user = xstrndup(s->bare, strcspn(s->bare, "@"));
 	s->mechanism = "";
+	s->login.may_guess = offer_parse(&s->login.guess, start->offer);
 	s->heard_us = clock_boot_us();
 	s->ctx = xmpp_ctx_new(NULL, NULL);
 	s->xml = xml_new(s->ctx);
@@ -441,6 +451,7 @@ struct stream *stream_free(struct stream *s)
 	if (s->ctx)
 		xmpp_ctx_free(s->ctx);
 	sasl_free(s->sasl);
+	login_deinit(&s->login);
 	sd_event_source_disable_unref(s->timer);
 	sd_event_source_disable_unref(s->post);
 	sd_event_unref(s->event);

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "wire/offer.h"
 
 struct tls {
 	SSL_CTX *ctx;
@@ -258,4 +259,45 @@ const char *tls_error(const struct tls *t)
 unsigned int tls_round_trips(const struct tls *t)
 {
 	return SSL_version(t->ssl) >= TLS1_3_VERSION ? 1 : 2;
+}
+
+/* RFC 9266 section 2; before TLS 1.3 it needs the extended master secret (section 4.2). */
+static size_t exporter(const struct tls *t, unsigned char *ret)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	const size_t size = 32;
+
+	if (SSL_version(t->ssl) < TLS1_3_VERSION && SSL_get_extms_support(t->ssl) != 1)
+		return 0;
+	if (SSL_export_keying_material(t->ssl, ret, size, label, sizeof(label) - 1, (const unsigned char *)"", 0, 1) != 1)
+		return 0;
+	return size;
+}
+
+/* RFC 5929 section 4.1: the hash of the signature's algorithm, SHA-256 for those that are too weak. */
+static size_t end_point(const struct tls *t, unsigned char *ret)
+{
+	X509 *cert = SSL_get1_peer_certificate(t->ssl);
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	int digest = NID_undef;
+	unsigned int len = 0;
+	const EVP_MD *md;
+
+	if (!cert)
+		return 0;
+	if (!X509_get_signature_info(cert, &digest, NULL, NULL, NULL))
+		digest = NID_undef;
+	if (digest == NID_md5 || digest == NID_sha1)
+		digest = NID_sha256;
+	md = digest == NID_undef ? NULL : EVP_get_digestbynid(digest);
+	if (!md || !X509_digest(cert, md, hash, &len) || len > TLS_BINDING_MAX)
+		len = 0;
+	memcpy(ret, hash, len);
+	X509_free(cert);
+	return len;
+}
+
+size_t tls_binding(const struct tls *t, unsigned int type, unsigned char *ret)
+{
+	return type == CB_EXPR ? exporter(t, ret) : type == CB_ENDP ? end_point(t, ret) : 0;
 }

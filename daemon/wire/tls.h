@@ -45,6 +45,13 @@ bool tls_pending(const struct tls *t);
 /* Round trips that the handshake took: 1 with TLS 1.3, 2 before. For the count of flights. */
 unsigned int tls_round_trips(const struct tls *t);
 
+/*
+ * Channel binding of the finished handshake, ${type} a CB_* of wire/offer.h, into ${ret} of TLS_BINDING_MAX bytes. Its
+ * length; 0: this connection has none of that type.
+ */
+#define TLS_BINDING_MAX 64
+size_t tls_binding(const struct tls *t, unsigned int type, unsigned char *ret);
+
 /* After TLS_CERT: expired not-yet-valid self-signed wrong-host unknown-ca revoked untrusted. Static. */
 const char *tls_condition(const struct tls *t);
 /* After TLS_CERT or TLS_BROKEN: a sentence for people. Lives as long as ${t}. */

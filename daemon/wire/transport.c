@@ -399,6 +399,11 @@ bool transport_is_secure(const struct transport *t)
 	return t->tls && t->state == TRANSPORT_OPEN;
 }
 
+size_t transport_binding(const struct transport *t, unsigned int type, unsigned char *ret)
+{
+	return transport_is_secure(t) ? tls_binding(t->tls, type, ret) : 0;
+}
+
 void transport_write(struct transport *t, const char *data, size_t len)
 {
 	if (t->state == TRANSPORT_GONE)

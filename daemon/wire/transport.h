@@ -40,6 +40,9 @@ void transport_connect(struct transport *t, const struct endpoint *endpoints, si
 int transport_secure(struct transport *t, const char *domain, const char *ca_pem, bool direct);
 bool transport_is_secure(const struct transport *t);
 
+/* As tls_binding(); 0 without TLS. */
+size_t transport_binding(const struct transport *t, unsigned int type, unsigned char *ret);
+
 /* Queue bytes; those of one turn of the event loop leave together. */
 void transport_write(struct transport *t, const char *data, size_t len);
 /* Bytes queued and not written. */

@@ -35,7 +35,7 @@ static const struct vector rfc7677 = {
 
 static void run_vector(const struct vector *v)
 {
-	_cleanup_(scram_freep) struct scram *s = scram_new(v->digest, "user", "pencil", v->nonce);
+	_cleanup_(scram_freep) struct scram *s = scram_new(v->digest, "user", "pencil", v->nonce, "n,,", NULL, 0);
 	_cleanup_(freep) char *first = scram_first(s), *final = NULL;
 
 	assert_string_equal(first, v->first);
@@ -57,7 +57,7 @@ TEST(the_example_of_RFC_7677)
 
 TEST(a_wrong_server_signature_is_refused)
 {
-	_cleanup_(scram_freep) struct scram *s = scram_new("SHA256", "user", "pencil", rfc7677.nonce);
+	_cleanup_(scram_freep) struct scram *s = scram_new("SHA256", "user", "pencil", rfc7677.nonce, "n,,", NULL, 0);
 	_cleanup_(freep) char *final = NULL;
 
 	assert_int_equal(scram_final(s, rfc7677.server_first, &final), 0);
@@ -84,7 +84,7 @@ TEST(a_bad_server_first_message_is_refused)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		_cleanup_(scram_freep) struct scram *s = scram_new("SHA1", "user", "pencil", rfc5802.nonce);
+		_cleanup_(scram_freep) struct scram *s = scram_new("SHA1", "user", "pencil", rfc5802.nonce, "n,,", NULL, 0);
 		char *final = NULL;
 
 		assert_int_equal(scram_final(s, bad[i], &final), SCRAM_E_SERVER);
@@ -94,23 +94,41 @@ TEST(a_bad_server_first_message_is_refused)
 
 TEST(a_name_with_comma_and_equals_is_escaped)
 {
-	_cleanup_(scram_freep) struct scram *s = scram_new("SHA512", "a,b=c", "x", "n");
+	_cleanup_(scram_freep) struct scram *s = scram_new("SHA512", "a,b=c", "x", "n", "n,,", NULL, 0);
 	_cleanup_(freep) char *first = scram_first(s);
 
 	assert_string_equal(first, "n,,n=a=2Cb=3Dc,r=n");
 }
 
-TEST(the_strongest_mechanism_is_chosen)
+/* The server-first-message of RFC 5802's example with ${more} behind it. */
+static int with_attributes(const char *more, bool must)
 {
-	static const char *const all[] = { "PLAIN",         "SCRAM-SHA-1",   "SCRAM-SHA-256-PLUS",
-					   "SCRAM-SHA-256", "SCRAM-SHA-512", "X-OAUTH2" };
+	_cleanup_(scram_freep) struct scram *s =
+		scram_new("SHA1", "user", "pencil", rfc5802.nonce, "p=tls-exporter,,", "binding", 7);
+	_cleanup_(freep) char *message = xasprintf("%s%s", rfc5802.server_first, more);
+	_cleanup_(freep) char *final = NULL;
+	int r;
 
-	assert_string_equal(sasl_choose(all, 6, true), "SCRAM-SHA-512");
-	assert_string_equal(sasl_choose(all, 4, true), "SCRAM-SHA-256");
-	assert_string_equal(sasl_choose(all, 2, true), "SCRAM-SHA-1");
-	assert_string_equal(sasl_choose(all, 1, true), "PLAIN");
-	assert_null(sasl_choose(all, 1, false));
-	assert_null(sasl_choose(all, 0, true));
+	/* XEP-0474 section 6.3 */
+	scram_expect_offer(s, "SCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1ftls-exporter\x1etls-server-end-point", must);
+	r = scram_final(s, message, &final);
+	if (r == 0) /* base64 of "p=tls-exporter,,binding" */
+		assert_int_equal(strncmp(final, "c=cD10bHMtZXhwb3J0ZXIsLGJpbmRpbmc=,r=", 37), 0);
+	else
+		assert_null(final);
+	return r;
+}
+
+TEST(what_the_server_offered_is_compared_with_what_arrived)
+{
+	assert_int_equal(with_attributes("", false), 0);
+	assert_int_equal(with_attributes("", true), SCRAM_E_OFFER);
+	assert_int_equal(with_attributes(",h=G6k/rBLDqgOhRRaCuuatSDFkJ08=", true), 0);
+	assert_int_equal(with_attributes(",x=1,h=G6k/rBLDqgOhRRaCuuatSDFkJ08=,y=2", true), 0);
+	assert_int_equal(with_attributes(",h=H6k/rBLDqgOhRRaCuuatSDFkJ08=", false), SCRAM_E_OFFER);
+	assert_int_equal(with_attributes(",h=G6k/rBLDqgOhRRaCuuatSDFkJ08=,h=AAAA", false), SCRAM_E_OFFER);
+	assert_int_equal(with_attributes(",h=", false), SCRAM_E_OFFER);
+	assert_int_equal(with_attributes(",nonsense", false), SCRAM_E_SERVER);
 }
 
 static int on_server(_unused_ Gsasl *ctx, Gsasl_session *session, Gsasl_property property)
@@ -142,8 +160,8 @@ static int login(const char *mechanism, const char *ours, const char *theirs, bo
 	gsasl_callback_set(ctx, on_server);
 	assert_int_equal(gsasl_server_start(ctx, mechanism, &server), GSASL_OK);
 	gsasl_session_hook_set(server, secret);
-	assert_int_equal(sasl_new(mechanism, "alice", ours, &s), 0);
-	assert_int_equal(sasl_initial(s, &from_client), 0);
+	assert_int_equal(sasl_new(&(struct sasl_login){ mechanism, "alice", ours, "n,,", NULL, 0 }, &s), 0);
+	from_client = sasl_initial(s);
 	for (;;) {
 		e = gsasl_step64(server, from_client, &from_server);
 		free(from_client);
@@ -190,17 +208,46 @@ TEST(a_login_against_another_implementation)
 
 TEST(success_without_the_servers_proof_is_refused)
 {
-	static const char *const mechanisms[] = { "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1" };
+	static const char *const mechanisms[] = { "SCRAM-SHA-512",	"SCRAM-SHA-256", "SCRAM-SHA-1",
+						  "HT-SHA-256-NONE", "HT-SHA-256-EXPR" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(mechanisms); i++) {
 		_cleanup_(sasl_freep) struct sasl *s = NULL;
 		_cleanup_(freep) char *initial = NULL;
 
-		assert_int_equal(sasl_new(mechanisms[i], "alice", "pencil", &s), 0);
-		assert_int_equal(sasl_initial(s, &initial), 0);
+		assert_int_equal(sasl_new(&(struct sasl_login){ mechanisms[i], "alice", "pencil", "n,,", NULL, 0 }, &s), 0);
+		initial = sasl_initial(s);
 		assert_int_equal(sasl_success(s, ""), SASL_E_SERVER);
 		assert_int_equal(sasl_success(s, "dj1BQUFB"), SASL_E_SERVER); /* v=AAAA */
 		assert_int_equal(sasl_success(s, "not base64"), SASL_E_SERVER);
+	}
+}
+
+/* Made with Python's hmac: see draft-schmaus-kitten-sasl-ht-09 section 3. */
+TEST(a_token_in_one_message_each_way)
+{
+	static const char token[] = "secret-token:fast-abc";
+	static const struct {
+		const char *mechanism, *binding, *initial, *answer;
+	} rows[] = {
+		{ "HT-SHA-256-NONE", "", "YWxpY2UAMaQPleIiWJr7jCjCEhGUE8mfFTDtEUWPLM0UGYjucJ4=", "kP0GDjSVGqRF4nKLtIi3QlXFuDVf6mGFRvdYjlQnogQ=" },
+		{ "HT-SHA-256-EXPR", "0123456789abcdef0123456789abcdef", "YWxpY2UARM3Mr1kHVFn1AvOYiSur5i2XtzN+iifnIQpuS083vg8=", "gYCt3qG61cHe+/XK5m5LqPPedUgmSFboCR2M/iUP/SA=" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(sasl_freep) struct sasl *s = NULL;
+		_cleanup_(freep) char *initial = NULL, *nothing = NULL;
+		const struct sasl_login l = { rows[i].mechanism, "alice", token, "", rows[i].binding,
+					      strlen(rows[i].binding) };
+
+		assert_int_equal(sasl_new(&l, &s), 0);
+		initial = sasl_initial(s);
+		assert_string_equal(initial, rows[i].initial);
+		assert_int_equal(sasl_step(s, "cj14", &nothing), SASL_E_SERVER); /* there are no challenges */
+		assert_int_equal(sasl_success(s, ""), SASL_E_SERVER);
+		assert_int_equal(sasl_success(s, rows[1 - i].answer), SASL_E_SERVER);
+		assert_int_equal(sasl_success(s, rows[i].initial), SASL_E_SERVER);
+		assert_int_equal(sasl_success(s, rows[i].answer), 0);
 	}
 }
 
@@ -212,7 +259,8 @@ int main(void)
 		RUN(a_wrong_server_signature_is_refused),
 		RUN(a_bad_server_first_message_is_refused),
 		RUN(a_name_with_comma_and_equals_is_escaped),
-		RUN(the_strongest_mechanism_is_chosen),
+		RUN(what_the_server_offered_is_compared_with_what_arrived),
+		RUN(a_token_in_one_message_each_way),
 		RUN(a_login_against_another_implementation),
 		RUN(success_without_the_servers_proof_is_refused),
 	};
