@@ -182,12 +182,13 @@ static void add_message(struct out *o, const struct link_send *s)
 	"<x xmlns='" NS_DATA "' type='submit'><field var='FORM_TYPE' type='hidden'><value>" type \
 	"</value></field>" fields "</x>"
 /* XEP-0490 section 4.2: nobody but our own devices may read it. */
-#define MDS_FIELDS                                                                       \
-	FIELD("persist_items", "true") FIELD("max_items", "max")                         \
-	FIELD("send_last_published_item", "never") FIELD("access_model", "whitelist")
+#define MDS_PRIVATE FIELD("persist_items", "true") FIELD("access_model", "whitelist")
+#define MDS_FIELDS FIELD("max_items", "max") FIELD("send_last_published_item", "never") MDS_PRIVATE
 
-static void add_read(struct out *o, const struct link_send *s, const char *own_bare)
+static void add_read(struct out *o, const struct link_send *s, const char *own_bare, bool configured)
 {
+	const char *options = configured ? FORM(NS_PUBLISH_OPTIONS, MDS_PRIVATE) : FORM(NS_PUBLISH_OPTIONS, MDS_FIELDS);
+
 	add(o, "<iq type='set'");
 	add_attr(o, "id", s->id);
 	add(o, "><pubsub xmlns='" NS_PUBSUB "'><publish node='" NS_MDS "'><item");
@@ -195,8 +196,9 @@ static void add_read(struct out *o, const struct link_send *s, const char *own_b
 	add(o, "><displayed xmlns='" NS_MDS "'><stanza-id xmlns='" NS_SID "'");
 	add_attr(o, "by", own_bare);
 	add_attr(o, "id", s->target_id);
-	add(o, "/></displayed></item></publish><publish-options>"
-	       FORM(NS_PUBSUB "#publish-options", MDS_FIELDS) "</publish-options></pubsub></iq>");
+	add(o, "/></displayed></item></publish><publish-options>");
+	add(o, options);
+	add(o, "</publish-options></pubsub></iq>");
 }
 
 #define TEXT_BAD "it holds characters that XMPP cannot carry"
@@ -238,8 +240,8 @@ static int finish(struct out *o, char **ret, const char **ret_condition, const c
 	return 0;
 }
 
-int compose_send(const struct link_send *send, const char *own_bare, char **ret, const char **ret_condition,
-		 const char **ret_text)
+int compose_send(const struct link_send *send, const char *own_bare, bool configured, char **ret,
+		 const char **ret_condition, const char **ret_text)
 {
 	struct out o = { .bad = false };
 
@@ -247,16 +249,21 @@ int compose_send(const struct link_send *send, const char *own_bare, char **ret,
 	if (*ret_condition)
 		return COMPOSE_E_UNSENDABLE;
 	if (send->kind == OUT_READ)
-		add_read(&o, send, own_bare);
+		add_read(&o, send, own_bare, configured);
 	else
 		add_message(&o, send);
 	return finish(&o, ret, ret_condition, ret_text);
 }
 
-char *compose_configure_read_node(const char *id)
+char *compose_read_node(const char *id, bool create)
 {
-	return xasprintf("<iq type='set' id='%s'><pubsub xmlns='" NS_PUBSUB_OWNER "'><configure node='" NS_MDS "'>"
-			 FORM(NS_PUBSUB "#node_config", MDS_FIELDS) "</configure></pubsub></iq>", id);
+	static const char form[] = FORM(NS_PUBSUB "#node_config", MDS_FIELDS);
+
+	if (create)
+		return xasprintf("<iq type='set' id='%s'><pubsub xmlns='" NS_PUBSUB "'><create node='" NS_MDS "'/>"
+				 "<configure>%s</configure></pubsub></iq>", id, form);
+	return xasprintf("<iq type='set' id='%s'><pubsub xmlns='" NS_PUBSUB_OWNER "'><configure node='" NS_MDS "'>%s"
+			 "</configure></pubsub></iq>", id, form);
 }
 
 int compose_chat_state(const struct link_chat_state *state, char **ret, const char **ret_condition,

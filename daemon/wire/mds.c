@@ -1,19 +1,27 @@
 #include "wire/mds.h"
 
+#include <string.h>
+
 #include "wire/compose.h"
-#include "wire/element.h"
 #include "wire/limits.h"
-#include "wire/ns.h"
 
 struct publish {
 	struct publish *next;
 	uint32_t number;
-	bool refused; /* waits for the node to be configured */
+	bool again; /* sent when the node was right: there is no more to try */
+	bool waits; /* for the node to be configured */
 	char *to;
 	char *stanza_id;
 };
 
-enum configure { CONFIGURE_NOT, CONFIGURE_ASKED, CONFIGURE_OVER };
+enum configure {
+	CONFIGURE_NOT,
+	CONFIGURE_ASKED, /* first to make the node; if there is one, to change it */
+	CONFIGURE_DONE,
+	CONFIGURE_FAILED,
+};
+
+enum asked { ASKED_CREATE, ASKED_CONFIGURE };
 
 struct mds {
 	char *bare;
@@ -72,41 +80,49 @@ static void publish_again(struct mds *m, const struct publish *p)
 	r.send.id = id;
 	r.send.to = p->to;
 	r.send.target_id = p->stanza_id;
-	if (compose_send(&r.send, m->bare, &xml, &condition, &text) == 0)
+	if (compose_send(&r.send, m->bare, true, &xml, &condition, &text) == 0)
 		m->ops.send(m->ops.userdata, xml);
 }
 
-static void on_configured(void *userdata, _unused_ uint32_t cookie, const struct iq_answer *a)
+static void configured(struct mds *m, bool ok)
 {
-	struct mds *m = userdata;
 	struct publish **at = &m->first;
 
-	m->configure = CONFIGURE_OVER;
+	m->configure = ok ? CONFIGURE_DONE : CONFIGURE_FAILED;
 	while (*at) {
-		if (!(*at)->refused) {
+		if (!(*at)->waits) {
 			at = &(*at)->next;
 			continue;
 		}
-		if (a->ok)
+		if (ok)
 			publish_again(m, *at);
 		forget(at);
 	}
 }
 
-static void configure(struct mds *m)
+static void on_configured(void *userdata, uint32_t asked, const struct iq_answer *a);
+
+static void configure(struct mds *m, enum asked asked)
 {
 	_cleanup_(freep) char *id = iq_new_id(m->iqs), *xml = NULL;
 
-	if (!iq_expect(m->iqs, id, "", m->ops.now(m->ops.userdata) + IQ_TIMEOUT_US, on_configured, m, 0))
+	if (!iq_expect(m->iqs, id, "", m->ops.now(m->ops.userdata) + IQ_TIMEOUT_US, on_configured, m, asked)) {
+		configured(m, false);
 		return;
+	}
 	m->configure = CONFIGURE_ASKED;
-	xml = compose_configure_read_node(id);
+	xml = compose_read_node(id, asked == ASKED_CREATE);
 	m->ops.send(m->ops.userdata, xml);
 }
 
-static bool is_precondition(const struct iq_answer *a)
+static void on_configured(void *userdata, uint32_t asked, const struct iq_answer *a)
 {
-	return a->iq && element_child(element_child(a->iq, "error", NS_CLIENT), "precondition-not-met", NS_PUBSUB_ERRORS);
+	struct mds *m = userdata;
+
+	if (!a->ok && asked == ASKED_CREATE && strcmp(a->condition, "conflict") == 0)
+		configure(m, ASKED_CONFIGURE);
+	else
+		configured(m, a->ok);
 }
 
 static void on_published(void *userdata, uint32_t number, const struct iq_answer *a)
@@ -118,13 +134,24 @@ static void on_published(void *userdata, uint32_t number, const struct iq_answer
 		at = &(*at)->next;
 	if (!*at)
 		return;
-	if (!a->ok && is_precondition(a) && m->configure != CONFIGURE_OVER) {
-		(*at)->refused = true;
-		if (m->configure == CONFIGURE_NOT)
-			configure(m);
+	if (a->ok || !a->iq || m->configure == CONFIGURE_FAILED || (*at)->again) {
+		forget(at);
 		return;
 	}
-	forget(at);
+	/* Refused meanwhile, as what was sent before the node was right. */
+	if (m->configure == CONFIGURE_DONE) {
+		publish_again(m, *at);
+		forget(at);
+		return;
+	}
+	(*at)->waits = true;
+	if (m->configure == CONFIGURE_NOT)
+		configure(m, ASKED_CREATE);
+}
+
+bool mds_is_configured(const struct mds *m)
+{
+	return m->configure == CONFIGURE_DONE;
 }
 
 void mds_published(struct mds *m, const struct link_send *send)
@@ -137,6 +164,7 @@ void mds_published(struct mds *m, const struct link_send *send)
 		return;
 	p = xnew(struct publish);
 	p->number = ++m->last;
+	p->again = m->configure == CONFIGURE_DONE;
 	p->to = xstrdup(send->to);
 	p->stanza_id = xstrdup(send->target_id);
 	p->next = m->first;

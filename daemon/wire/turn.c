@@ -29,7 +29,7 @@ void stream_send_item(struct stream *s, const struct link_send *send)
 
 	bool read = send->kind == OUT_READ;
 
-	if (compose_send(send, s->bare, &xml, &condition, &text) != 0) {
+	if (compose_send(send, s->bare, mds_is_configured(s->mds), &xml, &condition, &text) != 0) {
 		say_unsendable(s, send->item, condition, text);
 		return;
 	}

@@ -74,7 +74,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	send.reply_id = fields[5];
 	send.reply_jid = fields[6];
 	send.delay_us = data[0] & 0x80 ? INT64_C(1795367340000000) : 0;
-	if (compose_send(&send, "alice@chat.test", &xml, &condition, &text) == 0)
+	if (compose_send(&send, "alice@chat.test", data[0] & 0x40, &xml, &condition, &text) == 0)
 		check_xml(&send, xml);
 	else
 		must(condition && *condition && text && *text, "refused without a reason");

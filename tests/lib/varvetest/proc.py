@@ -15,11 +15,11 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def spawn(argv, log=None, **kwargs):
+def spawn(argv, log=None, stdin=subprocess.DEVNULL, **kwargs):
     """Start argv in its own session, stdout and stderr appended to the file `log`."""
     out = open(log, "ab") if log else subprocess.DEVNULL
     try:
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+        child = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=subprocess.STDOUT,
                                  start_new_session=True, preexec_fn=_die_with_parent, **kwargs)
     finally:
         if log:

@@ -65,6 +65,8 @@ class Script:
     sm_max = 600
     page = 50
     features = ("urn:xmpp:mam:2", "urn:xmpp:mam:2#extended", "urn:xmpp:sid:0", "urn:xmpp:carbons:2")
+    stream_features = ""            # XML besides bind and stream management
+    acks = True                     # answers <r/>
     proceed_tail = b""              # bytes in one write with <proceed/>: the injection of CVE-2011-0411
 
     def __init__(self):
@@ -185,7 +187,8 @@ class Connection:
         await self.header(parser, "second-header")
         await self.silence("second-features")
         sm = f"<sm xmlns='{NS_SM}'/>" if self.script.sm else ""
-        await self.raw(f"<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>{sm}</stream:features>")
+        await self.raw(f"<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>{sm}"
+                       f"{self.script.stream_features}</stream:features>")
         while True:
             element = await parser.next()
             if element is None:
@@ -261,7 +264,7 @@ class Connection:
             self.server.sessions[self.session.id] = self.session
             self.counting = True
             await self.raw(f"<enabled xmlns='{NS_SM}' id='{self.session.id}' resume='true' max='{self.script.sm_max}'/>")
-        elif name == "r":
+        elif name == "r" and self.script.acks:
             await self.raw(f"<a xmlns='{NS_SM}' h='{self.session.received}'/>")
         elif name == "a":
             self.session.ack(int(element.get("h")))

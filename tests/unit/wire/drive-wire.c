@@ -55,6 +55,8 @@ static void print_str(const char *name, const char *value)
 	for (; *value; value++)
 		if (*value == '\n')
 			printf("\\n");
+		else if (*value == '"' || *value == '\\')
+			printf("\\%c", *value);
 		else
 			putchar(*value);
 	putchar('"');

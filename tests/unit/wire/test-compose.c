@@ -67,9 +67,9 @@ static const struct {
 	  "node='urn:xmpp:mds:displayed:0'><item id='bob@b.test'><displayed xmlns='urn:xmpp:mds:displayed:0'><stanza-id "
 	  "xmlns='urn:xmpp:sid:0' by='alice@chat.test' id='s'/></displayed></item></publish><publish-options><x "
 	  "xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>"
-	  "http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#persist_items'><value>true"
-	  "</value></field><field var='pubsub#max_items'><value>max</value></field><field "
-	  "var='pubsub#send_last_published_item'><value>never</value></field><field var='pubsub#access_model'><value>"
+	  "http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#max_items'><value>max"
+	  "</value></field><field var='pubsub#send_last_published_item'><value>never</value></field><field "
+	  "var='pubsub#persist_items'><value>true</value></field><field var='pubsub#access_model'><value>"
 	  "whitelist</value></field></x></publish-options></pubsub></iq>" },
 	{ "what XML must not be told literally",
 	  { .kind = OUT_TEXT, .body = "<b>&'\"\r\n\t]]>", .reply_id = "a'\n\t\r<" },
@@ -84,7 +84,7 @@ TEST(every_kind_byte_for_byte)
 		const struct link_send send = filled(kinds[i].send);
 		const char *condition, *text;
 
-		if (compose_send(&send, ME, &xml, &condition, &text) != 0)
+		if (compose_send(&send, ME, false, &xml, &condition, &text) != 0)
 			fail_msg("%s: %s", kinds[i].why, text);
 		if (strcmp(xml, kinds[i].xml) != 0)
 			fail_msg("%s:\n%s\n%s", kinds[i].why, xml, kinds[i].xml);
@@ -99,7 +99,7 @@ TEST(what_was_composed_reads_back_as_it_was_meant)
 	_cleanup_(element_releasep) xmpp_stanza_t *el = NULL;
 	const char *condition, *text;
 
-	assert_int_equal(compose_send(&send, ME, &xml, &condition, &text), 0);
+	assert_int_equal(compose_send(&send, ME, false, &xml, &condition, &text), 0);
 	el = parse(xml, NULL);
 	read = element_child_text(el, "body", "jabber:client");
 	assert_string_equal(read, body);
@@ -131,7 +131,7 @@ TEST(what_cannot_be_a_stanza_is_refused_and_says_why)
 		char *xml = NULL;
 		const char *condition, *text;
 
-		if (compose_send(&send, ME, &xml, &condition, &text) != COMPOSE_E_UNSENDABLE)
+		if (compose_send(&send, ME, false, &xml, &condition, &text) != COMPOSE_E_UNSENDABLE)
 			fail_msg("%s: %s", refused[i].why, xml);
 		assert_string_equal(condition, refused[i].condition);
 		assert_true(*text);
@@ -147,18 +147,18 @@ TEST(the_longest_that_fits_is_sent_and_one_byte_more_is_not)
 	size_t overhead;
 
 	send.body = body;
-	assert_int_equal(compose_send(&send, ME, &xml, &condition, &text), 0);
+	assert_int_equal(compose_send(&send, ME, false, &xml, &condition, &text), 0);
 	overhead = strlen(xml);
 	memset(body, 'x', SEND_MAX - overhead);
-	assert_int_equal(compose_send(&send, ME, &fits, &condition, &text), 0);
+	assert_int_equal(compose_send(&send, ME, false, &fits, &condition, &text), 0);
 	assert_int_equal(strlen(fits), SEND_MAX);
 	body[SEND_MAX - overhead] = 'x';
-	assert_int_equal(compose_send(&send, ME, &xml, &condition, &text), COMPOSE_E_UNSENDABLE);
+	assert_int_equal(compose_send(&send, ME, false, &xml, &condition, &text), COMPOSE_E_UNSENDABLE);
 	assert_string_equal(condition, "policy-violation");
 	/* quotes are six bytes each */
 	memset(body, '"', 64 * 1024);
 	body[64 * 1024] = '\0';
-	assert_int_equal(compose_send(&send, ME, &xml, &condition, &text), COMPOSE_E_UNSENDABLE);
+	assert_int_equal(compose_send(&send, ME, false, &xml, &condition, &text), COMPOSE_E_UNSENDABLE);
 }
 
 static struct link_request filled_request(struct link_request q)

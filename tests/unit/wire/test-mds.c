@@ -8,6 +8,8 @@
 	"<error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"                \
 	"<precondition-not-met xmlns='http://jabber.org/protocol/pubsub#errors'/></error>"
 
+#define CONFLICT "<error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+
 struct bench {
 	struct iq_table *iqs;
 	struct mds *mds;
@@ -92,19 +94,44 @@ static void a_node_with_other_options_is_configured_once_and_gets_it_again(void 
 
 	publish(b, "r1", "s1");
 	publish(b, "r2", "s2");
+	publish(b, "r3", "s3");
 	assert_true(answer(b, "error", "r1", REFUSED));
 	assert_int_equal(b->sent, 1);
-	assert_non_null(strstr(b->last, "<configure node='urn:xmpp:mds:displayed:0'>"));
+	assert_non_null(strstr(b->last, "<create node='urn:xmpp:mds:displayed:0'/>"));
 	assert_non_null(strstr(b->last, "<field var='pubsub#access_model'><value>whitelist</value></field>"));
 	assert_true(answer(b, "error", "r2", REFUSED));
 	assert_int_equal(b->sent, 1);
+	/* there is one */
+	assert_true(answer_last(b, "error", CONFLICT));
+	assert_int_equal(b->sent, 2);
+	assert_non_null(strstr(b->last, "<configure node='urn:xmpp:mds:displayed:0'>"));
+	assert_non_null(strstr(b->last, "<field var='pubsub#access_model'><value>whitelist</value></field>"));
+	assert_false(mds_is_configured(b->mds));
 	assert_true(answer_last(b, "result", ""));
-	assert_int_equal(b->sent, 3);
+	assert_true(mds_is_configured(b->mds));
+	assert_int_equal(b->sent, 4);
 	assert_non_null(strstr(b->last, "<stanza-id xmlns='urn:xmpp:sid:0' by='" ME "' id='s"));
-	/* never a second time */
-	publish(b, "r3", "s3");
+	assert_non_null(strstr(b->last, "<field var='pubsub#access_model'><value>whitelist</value></field>"));
+	assert_null(strstr(b->last, "max_items"));
+	/* sent before the node was right: once more */
 	assert_true(answer(b, "error", "r3", REFUSED));
-	assert_int_equal(b->sent, 3);
+	assert_int_equal(b->sent, 5);
+	/* sent after: that is all */
+	publish(b, "r4", "s4");
+	assert_true(answer(b, "error", "r4", REFUSED));
+	assert_int_equal(b->sent, 5);
+}
+
+static void a_node_that_can_be_made_is_made_for_a_server_that_does_not_know_an_option(void **state)
+{
+	struct bench *b = *state;
+
+	publish(b, "r1", "s1");
+	assert_true(answer(b, "error", "r1",
+			   "<error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"));
+	assert_true(answer_last(b, "result", ""));
+	assert_int_equal(b->sent, 2);
+	assert_non_null(strstr(b->last, "id='s1'"));
 }
 
 static void a_node_that_cannot_be_configured_is_left_alone(void **state)
@@ -113,18 +140,20 @@ static void a_node_that_cannot_be_configured_is_left_alone(void **state)
 
 	publish(b, "r1", "s1");
 	assert_true(answer(b, "error", "r1", REFUSED));
+	assert_true(answer_last(b, "error", CONFLICT));
 	assert_true(answer_last(b, "error", "<error type='auth'/>"));
-	assert_int_equal(b->sent, 1);
+	assert_int_equal(b->sent, 2);
+	publish(b, "r2", "s2");
+	assert_true(answer(b, "error", "r2", REFUSED));
+	assert_int_equal(b->sent, 2);
+	assert_false(mds_is_configured(b->mds));
 }
 
-static void any_other_error_is_the_end_of_it(void **state)
+static void no_answer_is_the_end_of_it(void **state)
 {
 	struct bench *b = *state;
 
 	publish(b, "r1", "s1");
-	assert_true(answer(b, "error", "r1",
-			   "<error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"));
-	publish(b, "r2", "s1");
 	iq_expire(b->iqs, INT64_MAX);
 	assert_int_equal(b->sent, 0);
 }
@@ -137,7 +166,8 @@ int main(void)
 		STORY(what_the_server_takes_is_over),
 		STORY(a_node_with_other_options_is_configured_once_and_gets_it_again),
 		STORY(a_node_that_cannot_be_configured_is_left_alone),
-		STORY(any_other_error_is_the_end_of_it),
+		STORY(a_node_that_can_be_made_is_made_for_a_server_that_does_not_know_an_option),
+		STORY(no_answer_is_the_end_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
