@@ -73,7 +73,9 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	r = begin(m, &l);
 	if (r < 0)
 		return r;
-	r = read_conversations(hub_store(conn_hub(c)), tree_call_account(m), cursor, limit, unread, add_row, &l, &next, &seq);
+	r = read_conversations(hub_store(conn_hub(c)), &(struct conversation_query){
+		.account = tree_call_account(m), .cursor = cursor, .limit = limit, .unread = unread,
+	}, add_row, &l, &next, &seq);
 	if (r > 0)
 		return error_invalid(error, "the cursor is not one of ours: begin with \"\"");
 	if (r < 0)
@@ -148,7 +150,9 @@ static int get_unread_total(sd_bus_message *m, void *userdata, sd_bus_error *err
 	do {
 		char *next = NULL;
 
-		r = read_conversations(s, tree_call_account(m), cursor, READ_ROWS_MAX, true, add_total, &t, &next, &seq);
+		r = read_conversations(s, &(struct conversation_query){
+			.account = tree_call_account(m), .cursor = cursor, .unread = true,
+		}, add_total, &t, &next, &seq);
 		if (r != 0)
 			return error_from_store(error, r < 0 ? r : -EIO);
 		free(cursor);

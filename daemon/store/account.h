@@ -70,7 +70,6 @@ int session_save(struct store *s, int64_t account, const struct session *session
 struct roster_item {
 	const char *jid, *name, *subscription, *groups; /* groups one a line */
 	bool ask;
-	uint64_t mod; /* reading only */
 };
 /* Insert, change or (subscription "remove") delete, with feed position and tombstone. */
 int roster_put(struct store *s, int64_t account, const struct roster_item *item);
@@ -82,3 +81,10 @@ int roster_put(struct store *s, int64_t account, const struct roster_item *item)
 int roster_trusts(struct store *s, int64_t account, const char *jid);
 /* A full roster was received: whatever is not among ${jids} is gone. */
 int roster_keep_only(struct store *s, int64_t account, char *const *jids, size_t n);
+/*
+ * ${jid} (a user, a domain, or a full JID) is on the server's block list (XEP-0191), or not any more. Who is not in the
+ * roster has a row there as long as he is blocked, with subscription "none".
+ */
+int roster_set_blocked(struct store *s, int64_t account, const char *jid, bool blocked);
+/* A full block list was received: nobody else is blocked. */
+int roster_keep_blocked(struct store *s, int64_t account, char *const *jids, size_t n);

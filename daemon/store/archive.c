@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "core/jid.h"
 #include "store/aid.h"
 #include "store/conv.h"
+#include "store/gone.h"
 #include "store/identity.h"
 #include "store/outbox-priv.h"
 #include "store/pending.h"
@@ -69,6 +71,18 @@ static bool is_tombstone(const struct message *m)
 	       (!*m->target_id || (*m->id && strcmp(m->target_id, m->id) == 0));
 }
 
+/* Nothing to keep but the place in the archive. */
+static int put_place(struct put *p, const struct item *it, bool placed, struct put_outcome *ret)
+{
+	const char *id = it->m->archive_id;
+	int r = *id ? aid_add(p, id, it->key, placed, 0) : 0;
+
+	if (r < 0)
+		return err_trace(r);
+	*ret = (struct put_outcome){ .result = PUT_NOTHING, .aid_is_new = *id };
+	return 0;
+}
+
 /* A new message, or another copy of one. ${placed}: it->key is final for its archive id, which is not known yet. */
 static int put_row(struct put *p, struct item *it, bool placed, struct put_outcome *ret)
 {
@@ -82,7 +96,11 @@ static int put_row(struct put *p, struct item *it, bool placed, struct put_outco
 	if (r < 0)
 		return err_trace(r);
 	if (msg == 0) {
-		r = row_add(p, it, placed, &msg);
+		r = gone_is(p, it);
+		if (r > 0)
+			return put_place(p, it, placed, ret);
+		if (r == 0)
+			r = row_add(p, it, placed, &msg);
 		if (r < 0)
 			return err_trace(r);
 		*ret = (struct put_outcome){ .result = PUT_NEW, .msg = msg, .aid_is_new = *id };
@@ -180,6 +198,32 @@ int put_natural_key(struct put *p, int64_t *ret)
 	return 0;
 }
 
+/* A place came up to which another device has read. */
+static int read_up_to_here(struct put *p, struct item *it)
+{
+	_cleanup_(freep) char *target = NULL;
+	int r = 0;
+
+	if (!p->pending || !*it->m->archive_id)
+		return 0;
+	if (!it->conv)
+		r = conv_find(p, it);
+	target = refs_read_target(it->m->archive_id);
+	if (r == 0 && it->conv)
+		r = pending_apply(p, it->conv, target);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* What follows from any stanza once it is stored. */
+static int put_after(struct put *p, struct item *it, const struct put_outcome *out)
+{
+	int r = outbox_met(p, it);
+
+	if (r == 0 && out->aid_is_new)
+		r = read_up_to_here(p, it);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int put_live(struct put *p, struct item *it, bool extends, struct put_outcome *ret)
 {
 	struct aid aid;
@@ -208,13 +252,46 @@ int archive_put_live(struct store *s, int64_t account, int64_t archive, const ch
 	if (r == 0)
 		r = put_live(&p, &it, extends, &out);
 	if (r == 0)
-		r = outbox_met(&p, &it);
+		r = put_after(&p, &it, &out);
 	r = put_end(&p, r);
 	item_deinit(&it);
 	if (r < 0)
 		return err_trace(r);
 	*ret = out;
 	return 0;
+}
+
+static int put_read(struct put *p, struct item *it, const char *stanza_id)
+{
+	_cleanup_(freep) char *target = refs_read_target(stanza_id);
+	struct ref ref = { .kind = REF_OWN_READ, .target = target, .author = "", .id = "", .value = "",
+			   .encryption = "" };
+	int r;
+
+	r = conv_get(p, it);
+	ref.conv = it->conv;
+	if (r == 0)
+		r = pending_drop_read(p, it->conv);
+	if (r == 0)
+		r = refs_apply(p, &ref);
+	if (r == 0)
+		r = pending_add(p, &ref);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int archive_put_read(struct store *s, int64_t account, int64_t archive, const char *jid, const char *stanza_id,
+		     int64_t now_us)
+{
+	_cleanup_(freep) char *bare = jid_bare(jid);
+	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = "", .now_us = now_us };
+	struct item it = { .conv_jid = bare };
+	int r;
+
+	r = put_begin(&p);
+	if (r == 0 && *bare && *stanza_id)
+		r = put_read(&p, &it, stanza_id);
+	r = put_end(&p, r);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 /* The row that ${m} is another copy of, if it has no place in the archive yet: where it is now. */
@@ -283,7 +360,7 @@ static int put_page_item(struct put *p, const struct message *m, const struct pl
 	else
 		r = put_new(p, &it, *m->archive_id, ret);
 	if (r == 0)
-		r = outbox_met(p, &it);
+		r = put_after(p, &it, ret);
 	item_deinit(&it);
 	return r < 0 ? err_trace(r) : 0;
 }

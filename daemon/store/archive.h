@@ -65,6 +65,13 @@ int archive_put_page(struct store *s, int64_t account, int64_t archive, const ch
 		     const struct message *const *items, size_t n, const char *below_id, const char *above_id,
 		     bool touches_below, int64_t now_us, struct put_outcome *ret);
 
+/*
+ * Another device of ours has read the conversation ${jid} up to archive id ${stanza_id} (XEP-0490; link/vocab.h, READ):
+ * everything up to there is read, never back. If that is not here yet, it waits for it; the newest of a conversation.
+ */
+int archive_put_read(struct store *s, int64_t account, int64_t archive, const char *jid, const char *stanza_id,
+		     int64_t now_us);
+
 /* Messages stored for this account. */
 int archive_count(struct store *s, int64_t account, uint64_t *ret);
 

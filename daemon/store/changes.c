@@ -99,10 +99,7 @@ static int emit(struct merge *m, size_t i, const struct changes_fns *fns, void *
 		m->bytes += 1024;
 		return conv_emit(m->s, m->account, q, fns->conversation, userdata);
 	case SOURCE_CONTACT:
-		contact = (struct contact_row){
-			.jid = col_t(q, 0), .name = col_t(q, 1), .subscription = col_t(q, 2), .groups = col_t(q, 3),
-			.ask = col_i(q, 4) != 0, .mod = (uint64_t)col_i(q, 5),
-		};
+		contact_read(q, &contact);
 		m->bytes += 256 + strlen(contact.groups);
 		return fns->contact(userdata, &contact);
 	case SOURCE_REMOVED:

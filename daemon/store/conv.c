@@ -100,6 +100,61 @@ int conv_read_to(struct put *p, int64_t conv, int64_t msg)
 	return 0;
 }
 
+int conv_read_to_key(struct put *p, int64_t conv, int64_t key)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_READ_KEY);
+	int r;
+
+	put_i(&q, conv);
+	put_i(&q, key);
+	r = db_run(&q);
+	if (r < 0)
+		return err_trace(r);
+	conv_dirty(p, conv);
+	return 0;
+}
+
+int conv_touch(struct put *p, int64_t conv)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_TOUCH);
+	int64_t mod;
+	int r;
+
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, mod);
+	put_i(&q, conv);
+	return db_run(&q);
+}
+
+static int move_on(struct put *p, enum sql id, int64_t conv, int64_t msg)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);
+	int r;
+
+	put_i(&q, conv);
+	put_i(&q, msg);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : sqlite3_changes64(p->s->db) > 0;
+}
+
+int conv_seen(struct put *p, int64_t conv, int64_t msg)
+{
+	int r = move_on(p, SQL_CONV_SEEN, conv, msg);
+
+	if (r > 0)
+		r = conv_touch(p, conv);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int conv_told(struct put *p, int64_t conv, int64_t msg)
+{
+	int r = move_on(p, SQL_CONV_TOLD_MORE, conv, msg);
+
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int mark_read(struct put *p, int64_t msg)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_STATE);
@@ -152,7 +207,14 @@ struct summary {
 	int64_t mod, last, activity_us, unread, first_unread;
 	int64_t last_mod; /* of the newest message: its text is part of the row */
 	int64_t read_key;
+	int64_t opened_us; /* 0 = it is shown only while it has a message */
+	char *jid;	   /* owned */
 };
+
+static void summary_deinit(struct summary *s)
+{
+	free(s->jid);
+}
 
 static int read_stored(struct put *p, int64_t conv, struct summary *ret)
 {
@@ -170,6 +232,8 @@ static int read_stored(struct put *p, int64_t conv, struct summary *ret)
 		.unread = col_i(&q, 3),
 		.first_unread = col_i(&q, 4),
 		.read_key = sqlite3_column_type(q.st, 5) == SQLITE_NULL ? INT64_MIN : col_i(&q, 5),
+		.opened_us = col_i(&q, 6),
+		.jid = xstrdup(col_t(&q, 7)),
 	};
 	return 0;
 }
@@ -206,11 +270,11 @@ static int find_last(struct put *p, int64_t conv, struct summary *now)
 
 	put_i(&q, conv);
 	r = db_row(&q);
-	if (r <= 0)
-		return r < 0 ? err_trace(r) : 0;
-	now->last = col_i(&q, 0);
-	now->activity_us = col_i(&q, 1);
-	now->last_mod = col_i(&q, 2);
+	if (r < 0)
+		return err_trace(r);
+	now->last = r > 0 ? col_i(&q, 0) : 0;
+	now->activity_us = r > 0 ? col_i(&q, 1) : now->opened_us;
+	now->last_mod = r > 0 ? col_i(&q, 2) : 0;
 	return 0;
 }
 
@@ -233,9 +297,19 @@ static int write_summary(struct put *p, int64_t conv, const struct summary *now)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* It comes into sight with its first message, and goes with its last. */
+static int tell_visibility(struct put *p, const struct summary *before, const struct summary *now)
+{
+	if (now->opened_us || (before->last == 0) == (now->last == 0))
+		return 0;
+	return now->last ? feed_present(p->s, p->account, "conversation", now->jid) :
+			   feed_removed(p->s, p->account, "conversation", now->jid);
+}
+
 static int settle(struct put *p, int64_t conv, int64_t backlog)
 {
-	struct summary before, now;
+	_cleanup_(summary_deinit) struct summary before = { 0 };
+	struct summary now;
 	int r;
 
 	r = read_stored(p, conv, &before);
@@ -253,7 +327,9 @@ static int settle(struct put *p, int64_t conv, int64_t backlog)
 	if (now.last == before.last && now.activity_us == before.activity_us && now.unread == before.unread &&
 	    now.first_unread == before.first_unread && now.last_mod <= before.mod)
 		return 0;
-	r = write_summary(p, conv, &now);
+	r = tell_visibility(p, &before, &now);
+	if (r == 0)
+		r = write_summary(p, conv, &now);
 	return r < 0 ? err_trace(r) : 0;
 }
 

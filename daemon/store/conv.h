@@ -27,7 +27,15 @@ int conv_look_up(struct put *p, const char *jid, int64_t *ret, bool *ret_room);
 void conv_dirty(struct put *p, int64_t conv);
 /* Everything up to message ${msg} is read; never moves back. */
 int conv_read_to(struct put *p, int64_t conv, int64_t msg);
+/* The same for a place that has no message. */
+int conv_read_to_key(struct put *p, int64_t conv, int64_t key);
+/* The other side has displayed our message ${msg}; never back. */
+int conv_seen(struct put *p, int64_t conv, int64_t msg);
+/* Our other devices know that all is read up to ${msg}; never back. */
+int conv_told(struct put *p, int64_t conv, int64_t msg);
+/* The row changed in something that its messages do not say. */
+int conv_touch(struct put *p, int64_t conv);
 /* Bring all dirty conversations up to date; forgets them. */
 int conv_settle(struct put *p);
-/* The roster name of ${jid} changed: its conversation, if there is one, has a new title. */
+/* Something of ${jid} in the roster changed that its conversation shows: title, blocked, whether typing is told. */
 int conv_renamed(struct store *s, int64_t account, const char *jid);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "store/row.h"
 
 struct search {
 	const struct item *it;
@@ -21,8 +20,9 @@ static bool same_id(const char *a, const char *b)
 	return *a && strcmp(a, b) == 0;
 }
 
-static bool matches(const struct item *it, const struct candidate *c, uint64_t apart)
+bool identity_is(const struct item *it, const struct candidate *c)
 {
+	uint64_t apart = distance(it->time_us, c->time_us);
 	const struct message *m = it->m;
 	bool by_origin = same_id(m->origin_id, c->origin_id);
 	bool by_id = same_id(m->id, c->xmpp_id);
@@ -49,7 +49,7 @@ static void consider(void *userdata, const struct candidate *c)
 	struct search *s = userdata;
 	uint64_t apart = distance(s->it->time_us, c->time_us);
 
-	if (!matches(s->it, c, apart) || (s->best && apart >= s->best_distance))
+	if (!identity_is(s->it, c) || (s->best && apart >= s->best_distance))
 		return;
 	s->best = c->id;
 	s->best_distance = apart;

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "store/put.h"
+#include "store/row.h"
 
 #define IDENTITY_WINDOW_US (INT64_C(600) * 1000000) /* ten minutes: delivery takes seconds, clocks of servers agree */
 /*
@@ -27,5 +28,7 @@
 #define IDENTITY_CLOCK_US (INT64_C(26) * 3600 * 1000000)
 #define IDENTITY_RESEND_US (INT64_C(7) * 86400 * 1000000) /* a phone that was off for a holiday sends again */
 
+/* Is ${it} another copy of ${c}, by these rules? */
+bool identity_is(const struct item *it, const struct candidate *c);
 /* *ret_msg: the row that ${it} is another copy of, 0 if it is new. */
 int identity_find(struct put *p, const struct item *it, int64_t *ret_msg);

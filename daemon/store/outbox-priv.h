@@ -66,6 +66,12 @@ int outbox_next_seq(struct put *p, int64_t *ret);
 /* 1 if OUTBOX_WAITING_MAX items wait. */
 int outbox_full(struct put *p);
 
+/* What was done since the last call is known to be done by ${now_us}: acks have no time of their own. */
+int outbox_note_done(struct store *s, int64_t now_us);
+/* outbox_expire() has something to do; a step of it in a transaction of its own: 1. */
+bool outbox_expire_due(struct store *s, int64_t now_us);
+int outbox_expire_step(struct store *s, int64_t now_us, size_t max);
+
 /* A new item. Strings are the caller's, "" = none; to "" = the conversation; client_id "" = made. */
 struct out_new {
 	enum out_kind kind;

@@ -451,6 +451,10 @@ int outbox_put(struct store *s, int64_t account, const char *own_bare, const str
 	r = put_end(&q.p, r < 0 ? r : 0);
 	if (r < 0)
 		return err_trace(r);
+	if (outcome == 0 && !existing)
+		r = outbox_note_done(s, now_us);
+	if (r < 0)
+		return err_trace(r);
 	if (outcome == 0) {
 		*ret_msg = msg;
 		*ret_existing = existing;

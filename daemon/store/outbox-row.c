@@ -202,15 +202,45 @@ static int run_at(struct store *s, enum sql id, int64_t us, int64_t max)
 	return db_run(&q);
 }
 
+int outbox_note_done(struct store *s, int64_t now_us)
+{
+	/* A phone that believes in 1970 would forget everything as soon as it learns the time. */
+	return now_us < CLOCK_SET_US ? 0 : run_at(s, SQL_OUTBOX_SEEN_DONE, now_us, OUTBOX_WAITING_MAX);
+}
+
 int outbox_expire(struct store *s, int64_t now_us, size_t max)
 {
 	int r;
 
-	/* A phone that believes in 1970 would forget everything as soon as it learns the time. */
 	if (now_us < CLOCK_SET_US)
 		return 0;
-	r = run_at(s, SQL_OUTBOX_SEEN_DONE, now_us, (int64_t)max);
+	r = outbox_note_done(s, now_us);
 	if (r == 0)
 		r = run_at(s, SQL_OUTBOX_EXPIRE, now_us - OUTBOX_KEEP_US, (int64_t)max);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+bool outbox_expire_due(struct store *s, int64_t now_us)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_DUE);
+	int64_t due = 0;
+
+	put_i(&q, now_us - OUTBOX_KEEP_US);
+	return now_us >= CLOCK_SET_US && db_int(&q, 0, &due) == 0 && due != 0;
+}
+
+int outbox_expire_step(struct store *s, int64_t now_us, size_t max)
+{
+	int r;
+
+	r = store_begin(s);
+	if (r < 0)
+		return err_trace(r);
+	r = outbox_expire(s, now_us, max);
+	if (r < 0) {
+		store_rollback(s);
+		return err_trace(r);
+	}
+	r = store_commit(s);
+	return r < 0 ? err_trace(r) : 1;
 }

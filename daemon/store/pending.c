@@ -77,6 +77,16 @@ static int over_limit(struct put *p, int64_t *ret_oldest)
 	return 0;
 }
 
+int pending_drop_read(struct put *p, int64_t conv)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_READ);
+
+	if (!p->pending)
+		return 0;
+	put_i(&q, conv);
+	return db_run(&q);
+}
+
 int pending_add(struct put *p, const struct ref *ref)
 {
 	int64_t id;

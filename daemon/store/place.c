@@ -131,7 +131,7 @@ static int run_shift(struct put *p, enum sql id, int64_t from, int64_t by)
 static int shift(struct put *p, int64_t from, int64_t by)
 {
 	static const enum sql steps[] = { SQL_SHIFT_MSG, SQL_SHIFT_EDIT, SQL_SHIFT_AID, SQL_SHIFT_REF,
-					  SQL_SHIFT_PENDING };
+					  SQL_SHIFT_PENDING, SQL_SHIFT_CONV, SQL_SHIFT_ACCOUNT };
 	int r = 0;
 
 	log_debug("sort keys: no room, everything from %lld on moves up", (long long)from);

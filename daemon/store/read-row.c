@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/account.h"
 #include "store/row.h"
 
 static const char *const kind_names[] = {
@@ -36,6 +37,7 @@ void row_read(struct stmt *q, struct message_row *ret)
 		.reply_to = col_i(q, 17),
 		.key = col_i(q, 18),
 		.delay_us = col_i(q, 19),
+		.client_id = col_t(q, 20),
 	};
 }
 
@@ -71,6 +73,38 @@ static int with_last(void *userdata, const struct message_row *last)
 	return call->fn(call->userdata, call->row);
 }
 
+void contact_read(struct stmt *q, struct contact_row *ret)
+{
+	*ret = (struct contact_row){
+		.jid = col_t(q, 0),
+		.name = col_t(q, 1),
+		.subscription = col_t(q, 2),
+		.groups = col_t(q, 3),
+		.ask = col_i(q, 4) != 0,
+		.mod = (uint64_t)col_i(q, 5),
+		.blocked = col_i(q, 6) != 0,
+		.listed = col_i(q, 7) != 0,
+	};
+}
+
+/* What the row says beside its columns. */
+static int read_flags(struct store *s, int64_t account, struct stmt *q, uint32_t *ret)
+{
+	const char *subscription = col_t(q, 16);
+	bool blocked = col_i(q, 15) != 0, direct = strcmp(col_t(q, 1), "direct") == 0;
+	int trusts = 0;
+
+	if (direct && !blocked)
+		trusts = strcmp(subscription, "from") == 0 || strcmp(subscription, "both") == 0 ?
+				 1 : roster_trusts(s, account, col_t(q, 0));
+	if (trusts < 0)
+		return err_trace(trusts);
+	*ret = (uint32_t)col_i(q, 6) & CONV_HAS_GAP;
+	*ret |= (col_i(q, 10) ? CONV_PINNED : 0u) | (col_i(q, 11) ? CONV_ARCHIVED : 0u) |
+		(blocked ? CONV_BLOCKED : 0u) | (trusts ? CONV_TYPING_ALLOWED : 0u);
+	return 0;
+}
+
 int conv_emit(struct store *s, int64_t account, struct stmt *q, conversation_row_fn fn, void *userdata)
 {
 	struct conversation_row row = {
@@ -80,12 +114,17 @@ int conv_emit(struct store *s, int64_t account, struct stmt *q, conversation_row
 		.mod = (uint64_t)col_i(q, 3),
 		.activity_us = col_i(q, 4),
 		.unread = (uint32_t)col_i(q, 5),
-		.flags = (uint32_t)col_i(q, 6),
 		.first_unread = col_i(q, 7),
+		.mute_until_us = col_i(q, 12),
+		.draft = col_t(q, 13),
+		.peer_displayed = col_i(q, 14),
 	};
 	struct conv_call call = { &row, fn, userdata };
-	int r = row_emit(s, account, col_i(q, 8), with_last, &call);
+	int r;
 
+	r = read_flags(s, account, q, &row.flags);
+	if (r == 0)
+		r = row_emit(s, account, col_i(q, 8), with_last, &call);
 	return r == READ_E_NO_MESSAGE ? fn(userdata, &row) : r;
 }
 
@@ -93,7 +132,7 @@ size_t row_size(const struct message_row *row)
 {
 	const char *strings[] = {
 		row->conversation, row->sender, row->body, row->stanza_id, row->origin_id, row->xmpp_id,
-		row->encryption, row->error, row->error_text, row->reactions,
+		row->encryption, row->error, row->error_text, row->reactions, row->client_id,
 	};
 	size_t n = 64;
 

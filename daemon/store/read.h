@@ -36,6 +36,7 @@ struct message_row {
 	const char *kind; /* text file event call retracted undecryptable error dropped */
 	const char *body;
 	const char *stanza_id, *origin_id, *xmpp_id; /* "" = none */
+	const char *client_id;			     /* of what was sent from here; "" = none */
 	const char *encryption, *error, *error_text;
 	const char *reactions; /* a line for each sender, each ended by '\n': "sender\temoji\temoji\n" */
 	int64_t edited_us;     /* 0 = never */
@@ -44,12 +45,24 @@ struct message_row {
 	int64_t delay_us;      /* the sender's own stamp (XEP-0203), display data; 0 = none (F3) */
 };
 
+enum conversation_flag { /* facts/ipc.md section 3.3; joined and encrypted are of rooms and later */
+	CONV_PINNED = 1,
+	CONV_MUTED = 2, /* never here: it depends on the time; see mute_until_us */
+	CONV_ARCHIVED = 4,
+	CONV_BLOCKED = 32,
+	CONV_HAS_GAP = 64,	   /* a hole of the archive lies above its oldest message; follows with some delay */
+	CONV_TYPING_ALLOWED = 128, /* the other side may know that we are here: roster_trusts() */
+};
+
 struct conversation_row {
 	const char *id, *kind, *title;
 	uint64_t mod;
 	int64_t activity_us;
-	uint32_t unread, flags;
+	uint32_t unread, flags; /* enum conversation_flag */
 	int64_t first_unread;
+	const char *draft;	/* "" = none */
+	int64_t mute_until_us;	/* INT64_MAX: for good; 0: not */
+	int64_t peer_displayed; /* newest message of ours that the other side has displayed, 0 = none known */
 	bool has_last;
 	struct message_row last;
 };
@@ -58,6 +71,8 @@ struct contact_row {
 	const char *jid, *name, *subscription, *groups;
 	uint64_t mod;
 	bool ask;
+	bool blocked; /* he, or all of his domain */
+	bool listed;  /* in the server's roster; else here because he is blocked */
 };
 
 typedef int (*message_row_fn)(void *userdata, const struct message_row *row);
@@ -76,7 +91,7 @@ enum history_edge { /* facts/ipc.md section 3.5 */
 };
 
 enum history_anchor { ANCHOR_NEWEST, ANCHOR_OLDEST, ANCHOR_UNREAD, ANCHOR_MESSAGE, ANCHOR_TIME };
-enum { READ_E_NO_CONVERSATION = 1, READ_E_NO_MESSAGE };
+enum { READ_E_NO_CONVERSATION = 1, READ_E_NO_MESSAGE, READ_E_NO_CONTACT = 4, READ_E_CURSOR };
 
 struct history_query {
 	int64_t account;
@@ -102,9 +117,26 @@ int read_messages(struct store *s, int64_t account, const int64_t *ids, size_t n
 int read_find(struct store *s, int64_t account, const char *conversation, const char *kind, const char *value,
 	      int64_t *ret_id);
 
-/* Newest activity first; *cursor "" starts; *ret_next (caller frees) is "" at the end. */
-int read_conversations(struct store *s, int64_t account, const char *cursor, uint32_t limit, bool unread_only,
-		       conversation_row_fn fn, void *userdata, char **ret_next, uint64_t *ret_seq);
+struct conversation_query {
+	int64_t account;
+	const char *cursor; /* NULL or "" = from the beginning */
+	uint32_t limit;	    /* 0 = READ_ROWS_MAX */
+	bool unread;	    /* only with unread messages */
+	enum { ARCHIVED_ANY, ARCHIVED_NOT, ARCHIVED_ONLY } archived;
+	const char *kind;  /* NULL or "" = any */
+	const char *query; /* NULL or "" = any: part of JID or title, ASCII letters in either case */
+};
+/*
+ * Pinned ones first, then newest activity first. *ret_next (caller frees) is "" at the end. A conversation that moves
+ * while somebody pages may show twice; one that does not is never skipped. Of a cursor that is not ours: READ_E_CURSOR.
+ */
+int read_conversations(struct store *s, const struct conversation_query *q, conversation_row_fn fn, void *userdata,
+		       char **ret_next, uint64_t *ret_seq);
+/* Contacts by JID; *ret_next is the cursor of the next page, "" at the end. */
+int read_contacts(struct store *s, int64_t account, const char *cursor, uint32_t limit, contact_row_fn fn,
+		  void *userdata, char **ret_next, uint64_t *ret_seq);
+/* One: READ_E_NO_CONTACT or what fn returns. */
+int read_contact(struct store *s, int64_t account, const char *jid, contact_row_fn fn, void *userdata);
 int read_conversation(struct store *s, int64_t account, const char *id, conversation_row_fn fn, void *userdata);
 
 struct changes_fns {

@@ -6,6 +6,7 @@
 #include "store/aid.h"
 #include "store/conv.h"
 #include "store/feed.h"
+#include "store/gone.h"
 #include "store/outbox-priv.h"
 #include "store/pending.h"
 #include "store/read.h"
@@ -57,6 +58,12 @@ static int corrected_by(struct put *p, const struct ref *ref, int64_t *ret_msg)
 	put_t(&q, ref->target);
 	put_i(&q, ref->conv);
 	return db_int(&q, 0, ret_msg);
+}
+
+/* U+0001, which XML cannot carry, stands before it. */
+char *refs_read_target(const char *id)
+{
+	return xasprintf("\001%s", id);
 }
 
 static int find_target(struct put *p, struct search *s)
@@ -239,6 +246,28 @@ static int react(struct put *p, int64_t msg, const struct ref *ref)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/*
+ * Another device has read up to a place of the archive: 0 if it is not here yet. The server's word counts for the
+ * conversation that it names alone (XEP-0490 section 5.1).
+ */
+static int read_up_to(struct put *p, const struct ref *ref)
+{
+	struct search s = { .ref = ref };
+	struct aid aid;
+	int r;
+
+	r = aid_get(p, ref->target + 1, &aid);
+	if (r < 0 || !aid.known)
+		return r < 0 ? err_trace(r) : 0;
+	r = aid.msg ? row_candidate(p, ref->conv, aid.msg, consider, &s) : conv_read_to_key(p, ref->conv, aid.key);
+	if (r == 0 && s.msg)
+		r = conv_read_to(p, ref->conv, s.msg);
+	/* What they know need not be told to them. */
+	if (r == 0 && s.msg)
+		r = conv_told(p, ref->conv, s.msg);
+	return r < 0 ? err_trace(r) : 1;
+}
+
 /* Only forward: sending, sent, delivered, displayed. Of what never left nobody can say so who does not guess ids. */
 static int advance(struct put *p, const struct search *s, uint32_t state)
 {
@@ -257,6 +286,8 @@ int refs_apply(struct put *p, const struct ref *ref)
 	struct search s = { .ref = ref };
 	int r;
 
+	if (ref->kind == REF_OWN_READ)
+		return read_up_to(p, ref);
 	r = find_target(p, &s);
 	if (r < 0)
 		return err_trace(r);
@@ -277,6 +308,8 @@ int refs_apply(struct put *p, const struct ref *ref)
 		break;
 	case REF_MARKER:
 		r = advance(p, &s, STATE_DISPLAYED);
+		if (r == 0 && s.state >= STATE_SENDING && s.state <= STATE_DISPLAYED)
+			r = conv_seen(p, ref->conv, s.msg);
 		break;
 	case REF_OWN_MARKER:
 	case REF_OWN_READ:
@@ -415,9 +448,13 @@ int refs_put(struct put *p, struct item *it)
 	if (ref.kind == REF_REACTION)
 		ref.value = value = reaction_value(it->m->text);
 	r = refs_apply(p, &ref);
-	if (r == 0)
+	if (r == 0) {
+		r = gone_names(p, it->conv, ref.target);
+		if (r != 0)
+			return r < 0 ? err_trace(r) : 0;
 		r = pending_add(p, &ref);
-	else if (r > 0 && ref.kind == REF_CORRECTION)
+	} else if (r > 0 && ref.kind == REF_CORRECTION) {
 		r = pending_apply(p, it->conv, ref.id);
+	}
 	return r < 0 ? err_trace(r) : 1;
 }

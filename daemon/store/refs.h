@@ -8,6 +8,7 @@
  *   reaction     by anybody in the conversation; each author's newest set replaces the one before
  *   receipt, marker   by the other side, for messages of ours: sent -> delivered -> displayed, never back
  *   own marker   by another device of ours: everything up to the target is read
+ *   own read     the same by XEP-0490, which names the archive id of the target
  *   error        by the other side, for a message of ours that did not arrive: failed
  *
  * A target is named by its id or origin-id, in rooms also by the room's stanza-id; a correction's own id also names
@@ -27,7 +28,7 @@ enum ref_kind {
 	REF_RECEIPT = 3,
 	REF_MARKER = 4,
 	REF_OWN_MARKER = 5,
-	REF_OWN_READ = 6,
+	REF_OWN_READ = 6, /* target: refs_read_target() */
 };
 
 /* Strings are not owned. */
@@ -49,6 +50,8 @@ struct ref {
  * may say that (H5), or -errno.
  */
 int refs_apply(struct put *p, const struct ref *ref);
+/* How the archive id ${id} stands as the target of REF_OWN_READ, apart from all message ids; the caller frees. */
+char *refs_read_target(const char *id);
 /* Store ${it}, which is one of these payloads: apply it or let it wait. 1 if it did or may do something, 0 if not. */
 int refs_put(struct put *p, struct item *it);
 /* The row that ${it}, a reference in conversation it->conv, names now; *ret 0 if there is none. */

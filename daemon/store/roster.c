@@ -4,60 +4,68 @@
 
 #include "base/err.h"
 #include "store/conv.h"
-#include "store/db.h"
 #include "store/feed.h"
+#include "store/roster-priv.h"
 
-/*
- * Is it stored just so? Servers send the whole roster at each login: what did not change must not fill the feed.
- * Returns 1 if it is there, *ret_same if nothing changed, *ret_renamed if its name differs; 0 if it is new.
- */
-static int compare(struct store *s, int64_t account, const struct roster_item *item, bool *ret_same, bool *ret_renamed)
+void stored_deinit(struct stored *x)
+{
+	free(x->name);
+	free(x->subscription);
+	free(x->groups);
+}
+
+int roster_read(struct store *s, int64_t account, const char *jid, struct stored *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ROSTER_GET);
 	int r;
 
 	put_i(&q, account);
-	put_t(&q, item->jid);
+	put_t(&q, jid);
 	r = db_row(&q);
 	if (r < 0)
 		return err_trace(r);
-	*ret_same = false;
-	*ret_renamed = r > 0 ? strcmp(col_t(&q, 1), item->name) != 0 : *item->name != '\0';
-	if (r == 0)
-		return 0;
-	*ret_same = !*ret_renamed && strcmp(col_t(&q, 2), item->subscription) == 0 &&
-		    strcmp(col_t(&q, 3), item->groups) == 0 && (col_i(&q, 4) != 0) == item->ask;
-	return 1;
+	*ret = (struct stored){
+		.known = r > 0,
+		.name = xstrdup(r > 0 ? col_t(&q, 1) : ""),
+		.subscription = xstrdup(r > 0 ? col_t(&q, 2) : ""),
+		.groups = xstrdup(r > 0 ? col_t(&q, 3) : ""),
+		.ask = r > 0 && col_i(&q, 4) != 0,
+		.blocked = r > 0 && col_i(&q, 6) != 0,
+		.listed = r > 0 && col_i(&q, 7) != 0,
+	};
+	return 0;
 }
 
-static int delete_item(struct store *s, int64_t account, const char *jid)
+/* Servers send the whole roster at each login: what did not change must not fill the feed. */
+static bool is_same(const struct stored *x, const struct roster_item *item)
+{
+	return x->known && x->listed && strcmp(x->name, item->name) == 0 &&
+	       strcmp(x->subscription, item->subscription) == 0 && strcmp(x->groups, item->groups) == 0 &&
+	       x->ask == item->ask;
+}
+
+int roster_delete(struct store *s, int64_t account, const char *jid)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ROSTER_DELETE);
+	int r;
 
 	put_i(&q, account);
 	put_t(&q, jid);
-	return db_run(&q);
-}
-
-static int remove_item(struct store *s, int64_t account, const char *jid)
-{
-	int r;
-
-	r = delete_item(s, account, jid);
+	r = db_run(&q);
 	if (r == 0)
 		r = feed_removed(s, account, "contact", jid);
-	if (r == 0)
-		r = conv_renamed(s, account, jid);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static int write_item(struct store *s, int64_t account, const struct roster_item *item)
+int roster_write(struct store *s, int64_t account, const struct roster_item *item, bool listed, bool blocked)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ROSTER_PUT);
 	int64_t mod;
 	int r;
 
-	r = feed_next(s, account, &mod);
+	r = feed_present(s, account, "contact", item->jid);
+	if (r == 0)
+		r = feed_next(s, account, &mod);
 	if (r < 0)
 		return err_trace(r);
 	put_i(&q, account);
@@ -67,7 +75,31 @@ static int write_item(struct store *s, int64_t account, const struct roster_item
 	put_n(&q, item->groups);
 	put_i(&q, item->ask);
 	put_i(&q, mod);
-	r = db_run(&q);
+	put_i(&q, listed);
+	put_i(&q, blocked);
+	return db_run(&q);
+}
+
+/* The row without what the server's roster said of it: only there because it is blocked. */
+static int unlist(struct store *s, int64_t account, const char *jid)
+{
+	const struct roster_item none = { .jid = jid, .name = "", .subscription = "none", .groups = "" };
+
+	return roster_write(s, account, &none, false, true);
+}
+
+static int remove_item(struct store *s, int64_t account, const char *jid)
+{
+	_cleanup_(stored_deinit) struct stored x = { 0 };
+	int r;
+
+	r = roster_read(s, account, jid, &x);
+	if (r == 0 && !x.listed)
+		return 0;
+	if (r == 0)
+		r = x.blocked ? unlist(s, account, jid) : roster_delete(s, account, jid);
+	if (r == 0)
+		r = conv_renamed(s, account, jid);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -93,22 +125,21 @@ int roster_put(struct store *s, int64_t account, const struct roster_item *item)
 		.groups = str_or_empty(item->groups),
 		.ask = item->ask,
 	};
-	bool same = false, renamed = false;
+	_cleanup_(stored_deinit) struct stored x = { 0 };
+	bool seen;
 	int r;
 
-	r = compare(s, account, &clean, &same, &renamed);
+	if (strcmp(clean.subscription, "remove") == 0)
+		return remove_item(s, account, clean.jid);
+	r = roster_read(s, account, clean.jid, &x);
 	if (r < 0)
 		return err_trace(r);
-	if (strcmp(clean.subscription, "remove") == 0) {
-		r = r > 0 ? remove_item(s, account, clean.jid) : 0;
-		return r < 0 ? err_trace(r) : 0;
-	}
-	if (same)
+	if (is_same(&x, &clean))
 		return 0;
-	r = feed_present(s, account, "contact", clean.jid);
-	if (r == 0)
-		r = write_item(s, account, &clean);
-	if (r == 0 && renamed)
+	/* What its conversation shows of it. */
+	seen = strcmp(x.name, clean.name) != 0 || strcmp(x.subscription, clean.subscription) != 0;
+	r = roster_write(s, account, &clean, true, x.blocked);
+	if (r == 0 && seen)
 		r = conv_renamed(s, account, clean.jid);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -118,54 +149,55 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void free_list(char **list, size_t n)
+void roster_free_list(char **list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		free(list[i]);
 	free(list);
 }
 
-/* The stored JIDs that are not in the sorted array ${keep}. */
-static int list_others(struct store *s, int64_t account, char **keep, size_t n, char ***ret, size_t *ret_n)
+int roster_list(struct store *s, enum sql id, int64_t account, const char *pattern, char ***ret, size_t *ret_n)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ROSTER_JIDS);
-	char **gone = NULL;
-	size_t n_gone = 0;
+	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
+	char **list = NULL;
+	size_t n = 0;
 	int r;
 
 	put_i(&q, account);
+	if (pattern)
+		put_t(&q, pattern);
 	while ((r = db_row(&q)) > 0) {
-		const char *jid = col_t(&q, 0);
-
-		if (n && bsearch(&jid, keep, n, sizeof(*keep), by_text))
-			continue;
-		gone = xrealloc(gone, n_gone + 1, sizeof(*gone));
-		gone[n_gone++] = xstrdup(jid);
+		list = xrealloc(list, n + 1, sizeof(*list));
+		list[n++] = xstrdup(col_t(&q, 0));
 	}
 	if (r < 0) {
-		free_list(gone, n_gone);
+		roster_free_list(list, n);
 		return err_trace(r);
 	}
-	*ret = gone;
-	*ret_n = n_gone;
+	*ret = list;
+	*ret_n = n;
 	return 0;
 }
 
-int roster_keep_only(struct store *s, int64_t account, char *const *jids, size_t n)
+int roster_keep(struct store *s, enum sql id, int64_t account, char *const *jids, size_t n, roster_drop_fn drop)
 {
 	_cleanup_(freep) char **keep = xnewn(char *, n + 1);
-	char **gone = NULL;
-	size_t n_gone = 0;
+	char **list = NULL;
+	size_t n_list = 0;
 	int r;
 
 	for (size_t i = 0; i < n; i++)
 		keep[i] = jids[i];
 	qsort(keep, n, sizeof(*keep), by_text);
-	r = list_others(s, account, keep, n, &gone, &n_gone);
-	if (r < 0)
-		return err_trace(r);
-	for (size_t i = 0; i < n_gone && r == 0; i++)
-		r = remove_item(s, account, gone[i]);
-	free_list(gone, n_gone);
+	r = roster_list(s, id, account, NULL, &list, &n_list);
+	for (size_t i = 0; i < n_list && r == 0; i++)
+		if (n == 0 || !bsearch(&list[i], keep, n, sizeof(*keep), by_text))
+			r = drop(s, account, list[i]);
+	roster_free_list(list, n_list);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+int roster_keep_only(struct store *s, int64_t account, char *const *jids, size_t n)
+{
+	return roster_keep(s, SQL_ROSTER_JIDS, account, jids, n, remove_item);
 }

@@ -242,9 +242,10 @@ static const char schema_v3[] =
 	 * What the user set: pinned, archived, muted_us (until then; the greatest number: for good), draft. opened_us:
 	 * it is shown although it may have no message, since then. marked, told: newest message that the other side
 	 * (XEP-0333), our other devices (XEP-0490) were told of. seen: newest message of ours that the other side has
-	 * displayed. All three are rows; what they said stays true when the row goes, so no key is kept of them.
-	 * read_key: sort key up to which all is read although the row that said so is gone. floor: what sorts up to
-	 * here was deleted with the conversation, and does not come back; purging: some of it is still to be deleted.
+	 * displayed. When one of these rows goes, the one before it stands for it.
+	 * read_key: sort key up to which all is read although the row that said so is gone. floor, floor_us: what the
+	 * archive has up to this key and before this stamp was deleted with the conversation, and is not stored when
+	 * its page comes. purging: rows up to this one are still to be deleted, 0 = none.
 	 */
 	"ALTER TABLE conv ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE conv ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;"
@@ -256,10 +257,11 @@ static const char schema_v3[] =
 	"ALTER TABLE conv ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE conv ADD COLUMN read_key INTEGER;"
 	"ALTER TABLE conv ADD COLUMN floor INTEGER;"
+	"ALTER TABLE conv ADD COLUMN floor_us INTEGER;"
 	"ALTER TABLE conv ADD COLUMN purging INTEGER NOT NULL DEFAULT 0;"
 	"DROP INDEX conv_activity;"
 	"CREATE INDEX conv_order ON conv(account, pinned, activity_us);"
-	"CREATE INDEX conv_purging ON conv(purging) WHERE purging = 1;"
+	"CREATE INDEX conv_purging ON conv(purging) WHERE purging > 0;"
 	/* The key of account.first_msg where that row is gone. */
 	"ALTER TABLE account ADD COLUMN first_key INTEGER;"
 

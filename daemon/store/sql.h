@@ -10,7 +10,8 @@
 	" m.encryption, m.error, m.error_text,"                                                                    \
 	" CASE m.reacted WHEN 0 THEN NULL ELSE (SELECT group_concat(x.sender||char(9)||x.value||char(10), '')"     \
 	"  FROM msg_ref x WHERE x.msg=m.id AND x.kind=1 AND x.value<>'') END,"                                     \
-	" m.edit_us, m.reply_to, m.key, m.delay_us"
+	" m.edit_us, CASE m.reply_to WHEN 0 THEN 0 ELSE (SELECT t.id FROM msg t WHERE t.id=m.reply_to) END,"       \
+	" m.key, m.delay_us, CASE m.ours WHEN 1 THEN m.origin_id END"
 /* Size in bytes of the strings that a peer chooses: what READ_BYTES_MAX counts. */
 #define SQL_MESSAGE_SIZE "coalesce(length(CAST(m.body AS BLOB)),0)+length(m.sender)+200"
 /* What identity.c and refs.c must know of a message that may be the one. */
@@ -19,10 +20,24 @@
 	" EXISTS(SELECT 1 FROM aid a WHERE a.msg=msg.id), ours"
 /* What search.c must know of a row that may be a hit; the body last, so that only a reader of it follows its pages. */
 #define SQL_FOUND_COLUMNS "m.id, m.key, m.account, m.conv, m.kind, m.time_us, m.sender, m.body"
+/* The row before message ?2, at key ?3, in conversation ?1. */
+#define SQL_MESSAGE_BEFORE                                                                                         \
+	"coalesce((SELECT b.id FROM msg b WHERE b.conv=?1 AND (b.key, b.id) < (?3, ?2)"                            \
+	" ORDER BY b.key DESC, b.id DESC LIMIT 1), 0)"
+#define SQL_GONE_COLUMNS "id, direction, time_us, clock, hash, xmpp_id, origin_id, archived, ours"
 #define SQL_OUTBOX_COLUMNS "id, kind, state, conv, msg, again, bounced, hash, strikes"
+/* ${x}.jid is blocked, or all of its domain is (XEP-0191 section 2). */
+#define SQL_DOMAIN_BLOCKED(x)                                                                                      \
+	"EXISTS(SELECT 1 FROM roster b WHERE b.account=" x ".account AND b.blocked=1 AND b.jid="                   \
+	"substr(" x ".jid, instr(" x ".jid, '@')+1))"
+#define SQL_CONV_VISIBLE "(c.last_msg>0 OR c.opened_us>0)"
+#define SQL_CONTACT_COLUMNS                                                                                        \
+	"r.jid, r.name, r.subscription, r.groups, r.ask, r.mod, r.blocked OR " SQL_DOMAIN_BLOCKED("r") ", r.listed" \
+	" FROM roster r"
 #define SQL_CONV_COLUMNS                                                                                           \
 	"c.jid, c.kind, coalesce(r.name, c.jid), c.mod, c.activity_us, c.unread, c.flags, c.first_unread, c.last_msg," \
-	" c.id FROM conv c LEFT JOIN roster r ON r.account=c.account AND r.jid=c.jid"
+	" c.id, c.pinned, c.archived, c.muted_us, c.draft, c.seen, coalesce(r.blocked, 0) OR "                     \
+	SQL_DOMAIN_BLOCKED("c") ", r.subscription FROM conv c LEFT JOIN roster r ON r.account=c.account AND r.jid=c.jid"
 
 #define STORE_SQL(S)                                                                                               \
 	S(EPOCH, "SELECT value FROM meta WHERE name='epoch'")                                                      \
@@ -42,7 +57,8 @@
 	S(ACCOUNT_HIDE, "UPDATE account SET removed=1, enabled=0, jid='/removed/'||id, password='', ca_pem=NULL,"  \
 			" nick=NULL, resource=NULL, host=NULL WHERE id=?1 AND removed=0")                          \
 	S(ACCOUNT_REMOVED, "SELECT id FROM account WHERE removed=1 LIMIT 1")                                       \
-	S(ACCOUNT_BACKLOG, "SELECT m.key FROM account a JOIN msg m ON m.id=a.first_msg WHERE a.id=?1")             \
+	S(ACCOUNT_BACKLOG, "SELECT coalesce((SELECT key FROM msg WHERE id=a.first_msg), a.first_key)"              \
+			   " FROM account a WHERE a.id=?1")                                                        \
 	S(ACCOUNT_FIRST_MSG, "UPDATE account SET first_msg=(SELECT id FROM msg WHERE account=?1"                   \
 			     " ORDER BY key DESC, id DESC LIMIT 1) WHERE id=?1 AND first_msg IS NULL")             \
 	S(PURGE_LOGIN, "DELETE FROM login WHERE account=?1")                                                       \
@@ -73,17 +89,25 @@
 		     " FROM login WHERE account=?1")                                                               \
 	S(LOGIN_PUT, "INSERT OR REPLACE INTO login VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                        \
 	/* roster.c */                                                                                             \
-	S(ROSTER_GET, "SELECT jid, name, subscription, groups, ask, mod FROM roster WHERE account=?1 AND jid=?2")  \
-	S(ROSTER_PUT, "INSERT OR REPLACE INTO roster(account, jid, name, subscription, groups, ask, mod)"          \
-		      " VALUES(?1,?2,?3,?4,?5,?6,?7)")                                                             \
+	S(ROSTER_GET, "SELECT jid, name, subscription, groups, ask, mod, blocked, listed FROM roster"              \
+		      " WHERE account=?1 AND jid=?2")                                                              \
+	S(ROSTER_PUT, "INSERT INTO roster(account, jid, name, subscription, groups, ask, mod, listed, blocked)"    \
+		      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT DO UPDATE SET name=excluded.name,"          \
+		      " subscription=excluded.subscription, groups=excluded.groups, ask=excluded.ask,"             \
+		      " mod=excluded.mod, listed=excluded.listed, blocked=excluded.blocked")                       \
 	S(ROSTER_DELETE, "DELETE FROM roster WHERE account=?1 AND jid=?2")                                         \
-	S(ROSTER_JIDS, "SELECT jid FROM roster WHERE account=?1")                                                  \
 	S(ROSTER_TRUSTS, "SELECT EXISTS(SELECT 1 FROM roster WHERE account=?1 AND jid=?2"                          \
-			 " AND subscription IN ('from', 'both')) OR 1 IN (SELECT direction FROM (SELECT m.direction" \
+			 " AND subscription IN ('from', 'both') AND blocked=0) OR 1 IN (SELECT direction FROM (SELECT m.direction" \
 			 " FROM conv c JOIN msg m ON m.conv=c.id WHERE c.account=?1 AND c.jid=?2"                  \
 			 " ORDER BY m.key DESC LIMIT ?3))")                                                        \
-	S(ROSTER_CHANGED, "SELECT jid, name, subscription, groups, ask, mod FROM roster"                           \
-			  " WHERE account=?1 AND mod>?2 ORDER BY mod LIMIT ?3")                                    \
+	S(ROSTER_JIDS, "SELECT jid FROM roster WHERE account=?1 AND listed=1")                                     \
+	S(ROSTER_BLOCKED, "SELECT jid FROM roster WHERE account=?1 AND blocked=1")                                 \
+	S(ROSTER_CHANGED, "SELECT " SQL_CONTACT_COLUMNS " WHERE r.account=?1 AND r.mod>?2 ORDER BY r.mod LIMIT ?3") \
+	S(ROSTER_LIST, "SELECT " SQL_CONTACT_COLUMNS " WHERE r.account=?1 AND r.jid>?2 ORDER BY r.jid LIMIT ?3")   \
+	S(ROSTER_ONE, "SELECT " SQL_CONTACT_COLUMNS " WHERE r.account=?1 AND r.jid=?2")                            \
+	S(ROSTER_OF_DOMAIN, "SELECT jid FROM roster WHERE account=?1 AND jid LIKE ?2 ESCAPE '\\'")                 \
+	S(ROSTER_TOUCH, "UPDATE roster SET mod=?3 WHERE account=?1 AND jid=?2")                                    \
+	S(CONV_OF_DOMAIN, "SELECT jid FROM conv WHERE account=?1 AND jid LIKE ?2 ESCAPE '\\'")                     \
 	/* feed.c */                                                                                               \
 	S(FEED_ADD, "INSERT INTO feed(account) VALUES(?1)")                                                        \
 	S(FEED_GET, "SELECT mod, oldest FROM feed WHERE account=?1")                                               \
@@ -124,6 +148,10 @@
 	S(SHIFT_REF, "UPDATE msg_ref SET key=key+?1 WHERE (SELECT account FROM msg WHERE id=msg_ref.msg)=?2"       \
 		     " AND key>=?3")                                                                               \
 	S(SHIFT_PENDING, "UPDATE pending_ref SET key=key+?1 WHERE account=?2 AND key>=?3")                         \
+	S(SHIFT_CONV, "UPDATE conv SET read_key=CASE WHEN read_key>=?3 THEN read_key+?1 ELSE read_key END,"        \
+		      " floor=CASE WHEN floor>=?3 THEN floor+?1 ELSE floor END WHERE account=?2"                   \
+		      " AND (read_key>=?3 OR floor>=?3)")                                                          \
+	S(SHIFT_ACCOUNT, "UPDATE account SET first_key=first_key+?1 WHERE id=?2 AND first_key>=?3")                \
 	/* row.c */                                                                                                \
 	S(MSG_TOP, "SELECT max(key) FROM msg WHERE account=?1")                                                    \
 	S(MSG_ADD, "INSERT INTO msg(account, conv, key, mod, time_us, clock, delay_us, direction, state, kind,"    \
@@ -166,6 +194,7 @@
 			" AND ref_id IS ?5")                                                                       \
 	S(PENDING_GET, "SELECT id, kind, target, sender, ref_id, key, time_us, value, encryption, room"            \
 		       " FROM pending_ref WHERE conv=?1 AND target=?2 ORDER BY id LIMIT 1")                        \
+	S(PENDING_READ, "DELETE FROM pending_ref WHERE conv=?1 AND kind=6")                                        \
 	S(PENDING_DELETE, "DELETE FROM pending_ref WHERE id=?1")                                                   \
 	S(PENDING_COUNT, "SELECT count(*), min(id), max(id) FROM pending_ref WHERE account=?1")                    \
 	S(PENDING_ENDS, "SELECT (SELECT max(id) FROM pending_ref WHERE account=?1) -"                              \
@@ -245,19 +274,69 @@
 	S(CONV_ADD, "INSERT INTO conv(account, jid, kind, mod) VALUES(?1,?2,?3,0) RETURNING id")                   \
 	S(CONV_KIND, "UPDATE conv SET kind=?1, mod=?2 WHERE id=?3")                                                \
 	S(CONV_STATE, "SELECT c.mod, c.last_msg, c.activity_us, c.unread, c.first_unread,"                         \
-		      " (SELECT key FROM msg WHERE id=c.read_msg) FROM conv c WHERE c.id=?1")                      \
+		      " max(ifnull(m.key, c.read_key), ifnull(c.read_key, m.key)), c.opened_us, c.jid"             \
+		      " FROM conv c LEFT JOIN msg m ON m.id=c.read_msg WHERE c.id=?1")                             \
 	S(CONV_LAST, "SELECT id, time_us, mod FROM msg WHERE conv=?1 ORDER BY key DESC, id DESC LIMIT 1")          \
 	S(CONV_READ, "UPDATE conv SET read_msg=?1 WHERE id=?2 AND (SELECT key FROM msg WHERE id=?1) >"             \
-		     " coalesce((SELECT key FROM msg WHERE id=conv.read_msg), -9223372036854775807)")              \
+		     " coalesce((SELECT key FROM msg WHERE id=conv.read_msg), -9223372036854775807)"               \
+		     " AND (SELECT key FROM msg WHERE id=?1) > coalesce(read_key, -9223372036854775807)")          \
+	S(CONV_READ_KEY, "UPDATE conv SET read_key=max(coalesce(read_key, ?2), ?2) WHERE id=?1")                   \
+	S(CONV_SHOWN, "SELECT last_msg, opened_us FROM conv WHERE id=?1")                                          \
+	S(CONV_OPEN, "UPDATE conv SET opened_us=?2, activity_us=?2, mod=?3 WHERE id=?1")                           \
+	S(CONV_SET, "UPDATE conv SET pinned=coalesce(?2, pinned), archived=coalesce(?3, archived),"                \
+		    " muted_us=coalesce(?4, muted_us), draft=CASE ?5 WHEN 1 THEN ?6 ELSE draft END WHERE id=?1"    \
+		    " AND (pinned, archived, muted_us, draft) IS NOT (coalesce(?2, pinned), coalesce(?3, archived)," \
+		    " coalesce(?4, muted_us), CASE ?5 WHEN 1 THEN ?6 ELSE draft END)")                             \
+	S(CONV_HAS, "SELECT id FROM msg WHERE conv=?1 AND id=?2")                                                  \
+	S(CONV_FORGET, "UPDATE conv SET pinned=0, archived=0, muted_us=0, draft=NULL, opened_us=0,"                \
+		       " floor=coalesce((SELECT key FROM aid WHERE archive=?2 AND placed=1 ORDER BY key DESC LIMIT 1), floor)," \
+		       " floor_us=coalesce((SELECT time_us FROM msg WHERE conv=?1 AND clock=2 ORDER BY key DESC LIMIT 1)," \
+		       " floor_us), purging=(SELECT coalesce(max(id), 0) FROM msg) WHERE id=?1")                   \
+	S(CONV_SEEN, "UPDATE conv SET seen=?2 WHERE id=?1 AND (SELECT key FROM msg WHERE id=?2) >"                 \
+		     " coalesce((SELECT key FROM msg WHERE id=conv.seen), -9223372036854775807)")                  \
+	S(CONV_TOLD_MORE, "UPDATE conv SET told=?2 WHERE id=?1 AND (SELECT key FROM msg WHERE id=?2) >"            \
+			  " coalesce((SELECT key FROM msg WHERE id=conv.told), -9223372036854775807)")             \
+	/* gone.c */                                                                                               \
+	S(GONE_READ, "SELECT m.conv, m.key, m.time_us, m.clock, m.direction, m.hash, m.ours,"                      \
+		     " EXISTS(SELECT 1 FROM aid a WHERE a.msg=m.id), m.xmpp_id, m.origin_id FROM msg m"            \
+		     " WHERE m.id=?1 AND m.account=?2")                                                            \
+	S(GONE_ADD, "INSERT INTO gone(account, conv, xmpp_id, origin_id, direction, time_us, clock, hash, ours,"   \
+		    " archived) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                                           \
+	S(GONE_TRIM, "DELETE FROM gone WHERE account=?1 AND id<=(SELECT max(id) FROM gone)-?2")                    \
+	S(GONE_PENDING, "DELETE FROM pending_ref WHERE conv=?1 AND target IN (?2, ?3)")                            \
+	S(GONE_AIDS, "UPDATE aid SET msg=NULL WHERE msg=?1")                                                       \
+	S(GONE_ROW, "DELETE FROM msg WHERE id=?1")                                                                 \
+	S(GONE_CONV, "UPDATE conv SET read_key=CASE read_msg WHEN ?2 THEN max(coalesce(read_key, ?3), ?3)"         \
+		     " ELSE read_key END, marked=CASE marked WHEN ?2 THEN " SQL_MESSAGE_BEFORE " ELSE marked END," \
+		     " told=CASE told WHEN ?2 THEN " SQL_MESSAGE_BEFORE " ELSE told END,"                          \
+		     " seen=CASE seen WHEN ?2 THEN " SQL_MESSAGE_BEFORE " ELSE seen END"                           \
+		     " WHERE id=?1 AND ?2 IN (read_msg, marked, told, seen)")                                      \
+	S(GONE_ACCOUNT, "UPDATE account SET first_key=?3 WHERE id=?1 AND first_msg=?2")                            \
+	S(GONE_LIST, "SELECT m.id FROM msg m WHERE m.conv=?1 AND m.id<=(SELECT purging FROM conv WHERE id=?1)"     \
+		     " ORDER BY m.key DESC, m.id DESC LIMIT ?2")                                                   \
+	S(GONE_DONE, "UPDATE conv SET purging=0 WHERE id=?1 AND purging>=?2 AND ?3=0")                             \
+	S(GONE_PURGING, "SELECT id, account FROM conv WHERE purging>0 LIMIT 1")                                    \
+	S(GONE_BY_ID, "SELECT " SQL_GONE_COLUMNS " FROM gone WHERE conv=?1 AND xmpp_id=?2 AND xmpp_id IS NOT NULL" \
+		      " ORDER BY id DESC LIMIT ?3")                                                                \
+	S(GONE_BY_ORIGIN, "SELECT " SQL_GONE_COLUMNS " FROM gone WHERE conv=?1 AND origin_id=?2"                   \
+			  " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id ORDER BY id DESC LIMIT ?3")     \
+	S(GONE_ARCHIVED, "UPDATE gone SET archived=1 WHERE id=?1 AND ?2=0 AND ?3=0")                               \
+	S(GONE_FLOOR, "SELECT EXISTS(SELECT 1 FROM conv WHERE id=?1 AND floor>=?2 AND floor_us>?3)")               \
+	S(GONE_NAMED, "SELECT EXISTS(SELECT 1 FROM gone WHERE conv=?1 AND xmpp_id=?2 AND xmpp_id IS NOT NULL)"     \
+		      " OR EXISTS(SELECT 1 FROM gone WHERE conv=?1 AND origin_id=?2 AND origin_id IS NOT NULL"     \
+		      " AND origin_id IS NOT xmpp_id)")                                                            \
 	S(CONV_PUT, "UPDATE conv SET last_msg=?1, activity_us=?2, unread=?3, first_unread=?4, mod=?5 WHERE id=?6") \
 	S(CONV_TOUCH, "UPDATE conv SET mod=?1 WHERE id=?2")                                                        \
 	S(UNREAD_BELOW, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key<=?2 ORDER BY key DESC LIMIT ?3")     \
 	S(UNREAD_COUNT, "SELECT count(*) FROM (SELECT 1 FROM msg WHERE conv=?1 AND state=0 AND key>?2 LIMIT ?3)")  \
 	S(UNREAD_FIRST, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key>?2 ORDER BY key, id LIMIT 1")        \
-	S(CONV_LIST, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND (c.activity_us, c.id) < (?2, ?3)"         \
-		     " AND c.last_msg>0 AND c.unread>=?4 ORDER BY c.activity_us DESC, c.id DESC LIMIT ?5")         \
-	S(CONV_ONE, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.jid=?2 AND c.last_msg>0")                \
-	S(CONV_CHANGED, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.mod>?2 AND c.last_msg>0"             \
+	S(CONV_LIST, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND (c.pinned, c.activity_us, c.id) < (?2, ?3, ?4)" \
+		     " AND " SQL_CONV_VISIBLE " AND c.unread>=?5 AND (?6 IS NULL OR c.archived=?6)"                \
+		     " AND (?7 IS NULL OR c.kind=?7)"                                                              \
+		     " AND (?8 IS NULL OR instr(c.jid, ?8) OR instr(lower(coalesce(r.name, '')), ?8))"             \
+		     " ORDER BY c.pinned DESC, c.activity_us DESC, c.id DESC LIMIT ?9")                            \
+	S(CONV_ONE, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.jid=?2 AND " SQL_CONV_VISIBLE)           \
+	S(CONV_CHANGED, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.mod>?2 AND " SQL_CONV_VISIBLE        \
 			" ORDER BY c.mod LIMIT ?3")                                                                \
 	/* read-row.c, history.c, changes.c */                                                                     \
 	S(READ_ONE, "SELECT " SQL_MESSAGE_COLUMNS " FROM msg m JOIN conv c ON c.id=m.conv"                         \

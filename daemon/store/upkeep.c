@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "base/step.h"
 #include "store/db.h"
+#include "store/gone.h"
 #include "store/index.h"
+#include "store/outbox-priv.h"
 #include "store/purge.h"
 #include "vault/vfs.h"
 
@@ -61,6 +63,18 @@ static int purge(struct store *s, int64_t end_us)
 	return r < 0 ? err_trace(r) : r;
 }
 
+/* Messages of deleted conversations, client ids of long ago: a step of each, 1 if there was one. */
+static int forget(struct store *s)
+{
+	int64_t now_us = clock_real_us();
+	int r;
+
+	r = gone_step(s, UPKEEP_ROWS_FIRST, now_us);
+	if (r == 0 && outbox_expire_due(s, now_us))
+		r = outbox_expire_step(s, now_us, UPKEEP_ROWS_FIRST);
+	return r < 0 ? err_trace(r) : r;
+}
+
 int store_upkeep(struct store *s, int64_t budget_us)
 {
 	int64_t end = clock_boot_us() + budget_us;
@@ -74,6 +88,8 @@ int store_upkeep(struct store *s, int64_t budget_us)
 		return 0;
 	r = purge(s, end);
 	if (r == 0)
+		r = forget(s);
+	if (r == 0)
 		r = index_step(s, budget_us);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : 1;
@@ -85,5 +101,5 @@ int store_upkeep(struct store *s, int64_t budget_us)
 
 bool store_upkeep_due(struct store *s)
 {
-	return !s->frozen && (purge_due(s) || index_due(s) || log_due(s));
+	return !s->frozen && (purge_due(s) || gone_due(s) || outbox_expire_due(s, clock_real_us()) || index_due(s) || log_due(s));
 }

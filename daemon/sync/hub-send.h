@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "store/conversation.h" /* struct conversation_change */
 #include "store/outbox.h"
 #include "sync/hub.h"
 
@@ -25,11 +26,6 @@ int hub_mark_read(struct hub *h, int64_t account, const char *conversation, int6
 
 /* A conversation with ${jid} exists from now on, without messages if need be; *ret_id (caller frees): its id. */
 int hub_conversation_open(struct hub *h, int64_t account, const char *jid, char **ret_id, char **ret_why);
-struct conversation_change {
-	bool set_pinned, pinned, set_archived, archived, set_muted, set_draft;
-	int64_t muted_until_us; /* INT64_MAX: for good; 0: not */
-	const char *draft;
-};
 int hub_conversation_set(struct hub *h, int64_t account, const char *conversation, const struct conversation_change *c,
 			 char **ret_why);
 /* On this machine: the rows of these messages, of a conversation. The archive's places stay, so they do not come back. */

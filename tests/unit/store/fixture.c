@@ -19,7 +19,7 @@ static const char *const v3_columns[] = {
 	"feed DROP COLUMN queued", "msg DROP COLUMN asks", "msg DROP COLUMN ours", "conv DROP COLUMN pinned",
 	"conv DROP COLUMN archived", "conv DROP COLUMN muted_us", "conv DROP COLUMN draft",
 	"conv DROP COLUMN opened_us", "conv DROP COLUMN marked", "conv DROP COLUMN told", "conv DROP COLUMN seen",
-	"conv DROP COLUMN read_key", "conv DROP COLUMN floor", "conv DROP COLUMN purging",
+	"conv DROP COLUMN read_key", "conv DROP COLUMN floor", "conv DROP COLUMN floor_us", "conv DROP COLUMN purging",
 	"account DROP COLUMN first_key", "roster DROP COLUMN blocked", "roster DROP COLUMN listed",
 };
 

@@ -292,8 +292,9 @@ static const char *list(struct fx *fx, uint32_t limit, bool unread_only)
 
 	buf_reset(&b);
 	do {
-		assert_int_equal(read_conversations(fx->s, fx->account, cursor, limit, unread_only, add_conv, &b, &next,
-						    &seq), 0);
+		assert_int_equal(read_conversations(fx->s, &(struct conversation_query){
+			.account = fx->account, .cursor = cursor, .limit = limit, .unread = unread_only,
+		}, add_conv, &b, &next, &seq), 0);
 		free(cursor);
 		cursor = next;
 	} while (*cursor);
