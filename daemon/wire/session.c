@@ -78,12 +78,6 @@ void session_inline(struct stream *s, xmpp_stanza_t *enabled)
 	settle_begin(s->settle);
 }
 
-void session_features(struct stream *s, xmpp_stanza_t *features)
-{
-	if (element_child(features, "csi", NS_CSI))
-		settle_csi(s->settle);
-}
-
 static void tell_active(struct stream *s)
 {
 	if (settle_has(s->settle, NS_CSI))
@@ -105,6 +99,18 @@ static void begin_active(struct stream *s)
 {
 	if (s->told_active && !s->active)
 		tell_active(s);
+}
+
+void session_features(struct stream *s, xmpp_stanza_t *features)
+{
+	bool known = settle_has(s->settle, NS_CSI);
+
+	if (!element_child(features, "csi", NS_CSI))
+		return;
+	settle_csi(s->settle);
+	/* Behind <success/> of SASL2 they come when the session stands already. */
+	if (!known && stream_is_online(s))
+		begin_active(s);
 }
 
 static bool is_true(const char *value)

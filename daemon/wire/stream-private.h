@@ -1,6 +1,7 @@
 /*
- * The inside of struct stream, shared by stream.c (life and death), negotiate.c (until the session
- * stands), login.c and sasl2.c (authentication), session.c (stanzas) and turn.c (what is due after each batch). Nobody else includes this.
+ * The inside of struct stream, shared by stream.c (life and death), negotiate.c (until the session stands), login.c and
+ * sasl2.c (authentication), session.c (stanzas), keeper.c (its records) and turn.c (what is due after each batch).
+ * Nobody else includes this.
  */
 #pragma once
 
@@ -107,6 +108,8 @@ struct stream {
 void stream_enter(struct stream *s, enum stream_state state);
 bool stream_is_over(const struct stream *s);
 bool stream_is_online(const struct stream *s);
+/* The process has done its work: STREAM_STOPPED or STREAM_FAILED, and the end of the event loop. */
+void stream_finish(struct stream *s, enum stream_state state);
 /* The end: FAILED to the keeper, then the process. Strings are cut as needed. */
 void stream_fail(struct stream *s, enum link_failure failure, const char *condition, const char *text);
 /* The same, after telling the server by a stream error ${condition} (and ${detail}, XML inside it, or ""). */

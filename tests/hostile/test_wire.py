@@ -1,0 +1,332 @@
+"""varve-wire alone at a scripted server that does not acknowledge, acknowledges too much, floods, or lets strangers push:
+what it sends of the outbox stays right, what it tells its keeper is bounded and true."""
+
+import os
+import time
+
+import pytest
+
+from varvetest import scripted
+from varvetest import wire as w
+from varvetest.scripted import NS_SM
+from varvetest.wait import holds, wait_for
+from varvetest.wire import Wire
+
+BOB = "bob@chat.test"
+MDS = "urn:xmpp:mds:displayed:0"
+
+
+class Script(scripted.Script):
+    features = (*scripted.Script.features, "urn:xmpp:blocking", "http://jabber.org/protocol/pubsub#publish-options")
+    stream_features = "<csi xmlns='urn:xmpp:csi:0'/>"
+    pongs = True
+
+    async def iq(self, connection, iq, payload):
+        if payload.tag == "{urn:xmpp:blocking}blocklist":
+            await connection.result(iq, "<blocklist xmlns='urn:xmpp:blocking'><item jid='old@e.test'/></blocklist>")
+            return True
+        return payload.tag == "{urn:xmpp:ping}ping" and not self.pongs
+
+
+@pytest.fixture
+def at(scripted_server):
+    """at(script, **settings): a server and a wire that is READY there."""
+    made = []
+
+    def make(script=None, **settings):
+        server = scripted_server(script or Script())
+        made.append(Wire(server, server.user, **settings))
+        made[-1].wait("READY")
+        wait_for(lambda: server.current, 10)
+        return server, made[-1]
+    yield make
+    for one in made:
+        print("\n".join(map(repr, one.records[-60:])))
+        one.close()
+
+
+def wire_rss_kb(wire):
+    with open(f"/proc/{wire.child.pid}/task/{wire.child.pid}/children") as f:
+        child = int(f.read().split()[0])
+    with open(f"/proc/{child}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+def messages(server):
+    return [e.get("id") for _n, name, e in list(server.seen) if name == "message" and e.get("id")]
+
+
+def sent(server, wire, id):
+    wire.send(w.TEXT, BOB, id, body="x")
+    wait_for(lambda: id in messages(server), 10)
+
+
+# Acknowledging
+
+
+def test_a_dead_link_is_found_within_ten_seconds_of_a_send(at):
+    """J4. It swallows everything: the item is not acknowledged, nothing else comes either."""
+    server, wire = at()
+    server.script.acks = False
+    before = time.monotonic()
+    sent(server, wire, "lost")
+    failed = wire.wait("FAILED", timeout=12)
+    assert failed["failure"] == 9 and 5 < time.monotonic() - before < 10.5
+    assert not wire.all("ACKED")
+
+
+def test_the_same_without_stream_management(at):
+    script = Script()
+    script.sm = script.pongs = False
+    server, wire = at(script)
+    assert wire.wait("ONLINE")["counted"] == 0
+    sent(server, wire, "lost")
+    assert wire.wait("FAILED", timeout=12)["failure"] == 9
+
+
+def test_a_server_that_talks_and_does_not_acknowledge_is_not_dead(at):
+    """Bytes put it off: a slow server is not given up while it says anything. (Not for ever: ACK_PROGRESS_US.)"""
+    server, wire = at()
+    server.script.acks = False
+    sent(server, wire, "slow")
+    end = time.monotonic() + 11
+    while time.monotonic() < end:
+        server.send_raw(" ")
+        assert not wire.all("FAILED")
+        time.sleep(0.5)             # the pace of the server's keepalives, not a wait of the test
+    server.send_raw(f"<a xmlns='{NS_SM}' h='{server.current.session.received}'/>")
+    n = wire.wait("NUMBERED")["n"]
+    wait_for(lambda: any(r["n"] >= n for r in wire.all("ACKED")), 5)
+
+
+@pytest.mark.slow
+def test_but_not_for_ever(at):
+    server, wire = at()
+    server.script.acks = False
+    sent(server, wire, "never")
+    begun = time.monotonic()
+    while not wire.all("FAILED") and time.monotonic() < begun + 70:
+        if server.current:
+            server.send_raw(" ")
+        time.sleep(0.5)             # as above
+    assert 55 < time.monotonic() - begun < 65
+    assert "acknowledge" in wire.all("FAILED")[0]["text"]
+
+
+def test_without_stream_management_a_ping_acknowledges(at):
+    script = Script()
+    script.sm = False
+    server, wire = at(script)
+    for number in range(1, 4):
+        sent(server, wire, f"p{number}")
+        assert wire.wait("NUMBERED", item=number)["n"] == number
+        wait_for(lambda: any(r["n"] == number for r in wire.all("ACKED")), 10)
+
+
+def test_stream_management_that_is_refused(at):
+    class Refuses(scripted.Connection):
+        async def element(self, element):
+            if scripted.local(element) == "enable":
+                await self.raw(f"<failed xmlns='{NS_SM}'><feature-not-implemented "
+                               f"xmlns='{scripted.NS_STANZAS}'/></failed>")
+                return
+            await scripted.Connection.element(self, element)
+    script = Script()
+    original, scripted.Scripted.connection_class = scripted.Scripted.connection_class, Refuses
+    try:
+        server, wire = at(script)
+    finally:
+        scripted.Scripted.connection_class = original
+    assert wire.wait("ONLINE")["counted"] == 0
+    sent(server, wire, "one")
+    assert wire.wait("NUMBERED")["n"] == 1
+    wire.wait("ACKED", n=1)
+
+
+@pytest.mark.parametrize("more", (1, 1000, 1 << 31, -1000))
+def test_an_ack_for_what_was_never_sent_ends_the_stream(at, more):
+    """D8. Also one for a number that is given but held: that stanza never left."""
+    server, wire = at(go="")
+    wire.send(w.TEXT, BOB, "held", body="x")
+    n = wire.wait("NUMBERED")["n"]
+    server.send_raw(f"<a xmlns='{NS_SM}' h='{(n - 1 + more) % (1 << 32)}'/>")
+    assert wire.wait("FAILED")["condition"] == "handled-count-too-high"
+    assert not any(r["n"] >= n for r in wire.all("ACKED"))
+    assert "held" not in messages(server)
+
+
+def test_an_ack_that_leaves_an_item_out_is_asked_for_again_in_good_time(at):
+    """No loop of <r/> and <a/>; one <r/> at a time."""
+    server, wire = at()
+    server.script.acks = False
+    sent(server, wire, "late")
+    received = server.current.session.received
+    first = server.names().count("r")
+    server.send_raw(f"<a xmlns='{NS_SM}' h='{received - 1}'/>")
+    holds(lambda: server.names().count("r") == first, 1)
+    wait_for(lambda: server.names().count("r") == first + 1, 4)
+    server.send_raw(f"<a xmlns='{NS_SM}' h='{received}'/>")
+    wire.wait("ACKED", n=received)
+    holds(lambda: server.names().count("r") == first + 1, 3)
+
+
+def test_one_question_for_a_burst(at):
+    server, wire = at()
+    server.script.acks = False
+    before = server.names().count("r")
+    for number in range(50):
+        wire.send(w.TEXT, BOB, f"b{number}", body="x")
+    wait_for(lambda: len(messages(server)) == 50, 10)
+    assert messages(server) == [f"b{n}" for n in range(50)]
+    assert server.names().count("r") == before + 1
+
+
+# A keeper that breaks its word: the stream ends, the daemon starts another
+
+
+def test_more_items_than_agreed_end_the_stream(at):
+    _server, wire = at(go="")
+    for number in range(101):
+        wire.send(w.TEXT, BOB, f"k{number}", body="x")
+    assert "more to send" in wire.wait("FAILED")["text"]
+
+
+def test_an_item_before_the_session_ends_the_stream(scripted_server):
+    server = scripted_server(Script())
+    server.script.silent_at = "bind"
+    with Wire(server, server.user) as wire:
+        wire.wait("PHASE", phase=5)
+        wire.send(w.TEXT, BOB, "early", body="x")
+        assert "before there is a session" in wire.wait("FAILED")["text"]
+
+
+# Activity
+
+
+def test_inactive_is_said_again_on_a_resumed_stream(at, scripted_server):
+    """D24, XEP-0352 section 5."""
+    server, wire = at()
+    wire.tell("ACTIVE", active=False)
+    wait_for(lambda: server.names()[-1] == "inactive", 5, lambda: server.names())
+    wire.tell("ACTIVE", active=False)
+    wire.tell("ACTIVE", active=True)
+    wait_for(lambda: server.names()[-1] == "active", 5)
+    assert server.names().count("inactive") == 1
+    online, ready = wire.wait("ONLINE"), wire.wait("READY")
+    n = max(r["n"] for r in wire.records if r.name == "IDLE" or r.name == "BLOCKED")
+    wire.stop()
+    with Wire(server, server.user, sm_id=online["sm_id"], sm_in=n, sm_out=0, features=ready["features"],
+              archive=ready["archive"], stanza_ids=ready["stanza_ids"]) as again:
+        again.tell("ACTIVE", active=False)
+        assert again.wait("ONLINE")["resumed"] == 1
+        wait_for(lambda: "inactive" in server.names(1), 5, lambda: server.names(1))
+        names = [x for x in server.names(1) if x not in ("a", "r")]
+        assert names == ["stream", "auth", "stream", "resume", "inactive"], names
+
+
+# Whose word it is
+
+
+EVENT = (f"<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='{MDS}'><item id='{BOB}'><displayed "
+         f"xmlns='{MDS}'><stanza-id xmlns='urn:xmpp:sid:0' by='alice@chat.test' id='evil'/></displayed></item></items></event>")
+BLOCK = "<block xmlns='urn:xmpp:blocking'><item jid='victim@e.test'/></block>"
+ROSTER = "<query xmlns='jabber:iq:roster'><item jid='evil@e.test' subscription='both'/></query>"
+COMPOSING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+
+
+def carbon(inner, sender):
+    return (f"<message from='{sender}'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>{inner}"
+            "</forwarded></received></message>")
+
+
+LIES = {
+    "read state of a stranger": f"<message from='eve@e.test' type='headline'>{EVENT}</message>",
+    "read state of a contact's node": f"<message from='{BOB}' type='headline'>{EVENT}</message>",
+    "read state of our own resource": f"<message from='alice@chat.test/x' type='headline'>{EVENT}</message>",
+    "read state by a prefixed from": f"<message from='eve@e.test' xmlns:f='u' f:from='alice@chat.test'>{EVENT}</message>",
+    "read state in a carbon": carbon(f"<message xmlns='jabber:client' from='alice@chat.test'>{EVENT}</message>",
+                                     "alice@chat.test"),
+    "read state in a forged carbon": carbon(f"<message xmlns='jabber:client' from='alice@chat.test'>{EVENT}</message>", BOB),
+    "block push of a stranger": f"<iq type='set' id='l' from='eve@e.test'>{BLOCK}</iq>",
+    "block push of our domain": f"<iq type='set' id='l' from='chat.test'>{BLOCK}</iq>",
+    "block push of our own resource": f"<iq type='set' id='l' from='alice@chat.test/x'>{BLOCK}</iq>",
+    "block push by a prefixed from": f"<iq type='set' id='l' from='eve@e.test' xmlns:f='u' f:from='alice@chat.test'>{BLOCK}</iq>",
+    "block push in a get": f"<iq type='get' id='l'>{BLOCK}</iq>",
+    "block list that nobody asked for": "<iq type='result' id='l' from='alice@chat.test'><blocklist "
+                                        "xmlns='urn:xmpp:blocking'/></iq>",
+    "block list under our id of a stranger": "<iq type='result' id='varve-blocklist' from='eve@e.test'><blocklist "
+                                             "xmlns='urn:xmpp:blocking'/></iq>",
+    "roster push of a stranger": f"<iq type='set' id='l' from='eve@e.test'>{ROSTER}</iq>",
+    "roster push of our own resource": f"<iq type='set' id='l' from='alice@chat.test/x'>{ROSTER}</iq>",
+    "typing in a carbon": carbon(f"<message xmlns='jabber:client' type='chat' from='{BOB}/x'>{COMPOSING}</message>",
+                                 "alice@chat.test"),
+    "typing in an error": f"<message type='error' from='{BOB}/x'>{COMPOSING}</message>",
+    "typing of ourselves": f"<message type='chat' from='alice@chat.test/x'>{COMPOSING}</message>",
+    "typing of last week": f"<message type='chat' from='{BOB}/x'>{COMPOSING}<delay xmlns='urn:xmpp:delay' "
+                           "stamp='2026-11-01T00:00:00Z'/></message>",
+    "receipt in a forged carbon": carbon(f"<message xmlns='jabber:client' from='{BOB}/x' to='alice@chat.test'><received "
+                                         "xmlns='urn:xmpp:receipts' id='m'/></message>", BOB),
+    "marker in a forged carbon": carbon(f"<message xmlns='jabber:client' from='{BOB}/x' to='alice@chat.test'><displayed "
+                                        "xmlns='urn:xmpp:chat-markers:0' id='m'/></message>", "eve@e.test"),
+    "presence without an address that is one": "<presence from='a@b@c//' type='subscribe'/>",
+    "presence of a type that is none": f"<presence from='{BOB}' type='surprise'/>",
+}
+NEWS = ("READ", "BLOCKED", "ROSTER", "TYPING", "MSG", "PRESENCE")
+
+
+@pytest.mark.parametrize("name", sorted(LIES))
+def test_a_lie_says_nothing_and_counts(at, name):
+    server, wire = at()
+    wire.wait("BLOCKED", last=1)
+    before = [r for r in wire.records if r.name in NEWS]
+    server.send(LIES[name])
+    server.send(f"<message from='{BOB}/x' to='alice@chat.test' type='chat' id='after'><body>after</body></message>")
+    wire.wait("MSG", id="after")
+    error = 5                   # PAYLOAD_ERROR: an error is news, but not what it repeats
+    assert [r for r in wire.records if r.name in NEWS and r["id"] != "after" and r["payload"] != error] == before
+    assert server.request_ack() >= 1
+    wait_for(lambda: server.request_ack() == server.current.session.sent, 10)
+    answers = [e for _n, what, e in server.seen if what == "iq" and e.get("id") == "l"]
+    if LIES[name].startswith("<iq type='set'"):
+        assert [a.get("type") for a in answers] == ["error"], "a push that is not taken is refused"
+
+
+def test_pushes_of_our_own_server_are_taken_and_answered(at):
+    server, wire = at()
+    server.send("<iq type='set' id='p1'><block xmlns='urn:xmpp:blocking'><item jid='a@e.test'/><item jid='b@e.test'/></block></iq>")
+    server.send(f"<iq type='set' id='p2' from='alice@chat.test'>{ROSTER}</iq>")
+    server.send("<iq type='set' id='p3' from='alice@chat.test'><unblock xmlns='urn:xmpp:blocking'/></iq>")
+    assert wire.wait("BLOCKED", jid="b@e.test")["last"] == 1
+    wire.wait("ROSTER", jid="evil@e.test")
+    wire.wait("BLOCKED", jid="", blocked=0)
+    wait_for(lambda: {e.get("id") for _n, what, e in list(server.seen)
+                      if what == "iq" and e.get("type") == "result"} >= {"p1", "p2", "p3"}, 5)
+
+
+# Floods
+
+
+@pytest.mark.parametrize("stanza", ("<presence from='c%d@e.test/x'><status>%s</status></presence>",
+                                    "<message type='chat' from='c%d@e.test/x'>" + COMPOSING + "<!%s></message>"),
+                         ids=("presence", "typing"))
+def test_a_flood_of_the_moment_is_bounded(at, stanza):
+    """10,000 of them as fast as they go: each is told and counted, nothing piles up."""
+    server, wire = at()
+    before = wire_rss_kb(wire)
+    count = 10000
+    stanza = stanza.replace("<!%s>", "<x>%s</x>")
+    server.current.session.sent += count
+    server.send_raw("".join(stanza % (n, "s" * 500) for n in range(count)))
+    kind = "PRESENCE" if "presence" in stanza else "TYPING"
+    most = 0
+
+    def done():
+        nonlocal most
+        most = max(most, wire_rss_kb(wire))
+        return os.path.getsize(wire.log) > 0 and len(wire.all(kind)) >= count
+    wait_for(done, 60, interval=0.3)
+    assert len(wire.all(kind)) == count
+    numbers = [r["n"] for r in wire.all(kind)]
+    assert numbers == list(range(numbers[0], numbers[0] + count)), "each number once"
+    wait_for(lambda: server.request_ack() == server.current.session.sent, 10)
+    assert most < before + 16 * 1024, f"{before} -> {most} KB"
