@@ -115,7 +115,7 @@ static void poisoned(struct sim *s)
 
 void sim_send_cut(struct sim *s)
 {
-	int reach = s->reach >= 0 ? s->reach : rand_r(&s->dice) % 8;
+	int reach = s->reach >= 0 || !s->n_held ? s->reach : rand_r(&s->dice) % 8;
 
 	if (s->wire && s->attached)
 		for (; reach > 0 && s->n_held && s->held[0].gone && strcmp(s->held[0].body, "poison") != 0; reach--) {
@@ -127,13 +127,12 @@ void sim_send_cut(struct sim *s)
 
 void sim_send_bound(struct sim *s)
 {
-	s->old_h = s->h;
-	s->h = s->out_n = s->first_n;
+	s->h = s->told_h = s->out_n = s->first_n;
 }
 
 void sim_send_resumed(struct sim *s)
 {
-	s->out_n = s->h;
+	s->out_n = s->told_h = s->h;
 }
 
 /* ---- the wire ---- */
@@ -230,9 +229,19 @@ static bool tell_news(struct sim *s)
 	return true;
 }
 
+/* The wire asks behind each item, and again until it has an answer. */
+static bool acknowledge(struct sim *s)
+{
+	if (s->no_acks || !s->attached || s->told_h == s->h || (s->n_held && s->held[0].gone))
+		return false;
+	s->told_h = s->h;
+	news(s, 0, s->h);
+	return true;
+}
+
 bool sim_send_step(struct sim *s)
 {
-	if (tell_news(s))
+	if (tell_news(s) || acknowledge(s))
 		return true;
 	if (!s->attached || !s->n_held || !s->held[0].gone || s->net_ready_us > s->boot_us)
 		return false;
@@ -242,8 +251,6 @@ bool sim_send_step(struct sim *s)
 	}
 	arrive(s, &s->held[0]);
 	take_first(s);
-	if (!s->no_acks && (!s->n_held || !s->held[0].gone))
-		news(s, 0, s->h);
 	return true;
 }
 

@@ -105,7 +105,7 @@ struct sim {
 	char session[16];
 	int sessions;
 	bool attached;	       /* a stream carries the session */
-	uint32_t h, old_h;     /* stanzas of ours that it has, in this session and the one before */
+	uint32_t h, told_h;    /* stanzas of ours that it has, and has acknowledged */
 	struct sim_sent sent[SIM_SENT_MAX];
 	int n_sent;
 	int queries;	       /* asked, in all */

@@ -1,10 +1,11 @@
 /*
- * Random archives, faults, kills, clock jumps and server kinds through the real engine and store. After each
- * operation coverage claims only what is stored and what was acknowledged is durable (checked by the simulator);
- * when the faults stop, everything converges to the server's archive, exactly once and in its order.
+ * Random archives, sends, faults, kills, clock jumps and server kinds through the real engine and store. After each
+ * operation coverage claims only what is stored, what was acknowledged is durable, and nothing leaves before its number
+ * is durable (checked by the simulator); when the faults stop, everything converges to the server's archive, exactly
+ * once and in its order, and what was sent is at the receiver exactly once and in order.
  *
  * VARVE_SEQUENCES=N runs N histories (default 500) from seed VARVE_FIRST (1) on; VARVE_SEED=N runs that one alone. A
- * failure names the seed.
+ * failure names the seed. VARVE_SILENT=1: nothing is sent.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -15,15 +16,148 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "sim.h"
+#include "store/outbox.h"
+#include "store/read.h"
+#include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
 
 static int pick(unsigned int *seed, int n)
 {
 	return rand_r(seed) % n;
+}
+
+#define SENDS_MAX 400
+#define FRIENDS 3
+
+/* What was accepted for sending, in order. */
+struct accepted {
+	struct {
+		char id[16];
+		int64_t msg;
+		int friend;
+		bool cancelled;
+	} sends[SENDS_MAX];
+	int n;
+	unsigned int dice; /* of its own: histories without sends stay what they were */
+};
+
+static void send_one(struct sim *s, struct accepted *a)
+{
+	char to[32], body[32];
+	int i = a->n;
+
+	if (a->n == SENDS_MAX)
+		return;
+	a->n++;
+	a->sends[i].friend = pick(&a->dice, FRIENDS);
+	snprintf(a->sends[i].id, sizeof(a->sends[i].id), "own-%d", i);
+	snprintf(to, sizeof(to), "friend%d@sim.test", a->sends[i].friend);
+	snprintf(body, sizeof(body), "own %d", i);
+	a->sends[i].msg = sim_send(s, to, a->sends[i].id, body);
+}
+
+static void cancel_one(struct sim *s, struct accepted *a)
+{
+	int i = a->n ? a->n - 1 - pick(&a->dice, a->n < 5 ? a->n : 5) : 0, r;
+
+	if (a->n == 0 || a->sends[i].cancelled)
+		return;
+	assert_int_equal(store_begin(s->store), 0);
+	r = outbox_cancel(s->store, s->account.id, a->sends[i].msg);
+	assert_true(r == 0 || r == OUTBOX_E_STATE);
+	assert_int_equal(store_commit(s->store), 0);
+	a->sends[i].cancelled = r == 0;
+	engine_send(s->engine);
+}
+
+static void send_or_so(struct sim *s, struct accepted *a)
+{
+	switch (pick(&a->dice, 12)) {
+	case 0:
+	case 1:
+	case 2:
+	case 3:
+		for (int n = 1 + pick(&a->dice, pick(&a->dice, 4) ? 4 : 30); n > 0; n--)
+			send_one(s, a);
+		break;
+	case 4:
+		cancel_one(s, a);
+		break;
+	case 5:
+		s->keeps_h = pick(&a->dice, 2);
+		break;
+	case 6:
+		s->no_acks = pick(&a->dice, 2);
+		break;
+	case 7:
+		s->net_us = pick(&a->dice, 3) ? 20000 : (int64_t)pick(&a->dice, 20) * SIM_SEC;
+		break;
+	case 8:
+		s->no_numbers = pick(&a->dice, 2);
+		break;
+	case 9: /* break off in the middle of a burst */
+		s->net_us = SIM_SEC / 2;
+		send_one(s, a);
+		send_one(s, a);
+		for (int n = pick(&a->dice, 8); n > 0; n--)
+			sim_run(s, SIM_SEC / 20);
+		sim_cut(s);
+		break;
+	case 10:
+		s->h_too_high = pick(&a->dice, 3) ? 0 : 1 + (uint32_t)pick(&a->dice, 5000);
+		break;
+	default:
+		sim_run(s, (int64_t)pick(&a->dice, 50) * 1000);
+		break;
+	}
+}
+
+/* Those that were cancelled never arrived. They are sent now, and are the last in their conversations. */
+static void retry_cancelled(struct sim *s, struct accepted *a)
+{
+	for (int i = 0, n = a->n; i < n; i++) {
+		if (!a->sends[i].cancelled)
+			continue;
+		if (sim_received(s, a->sends[i].id, NULL))
+			fail_msg("seed %u: %s was cancelled and arrived", s->seed, a->sends[i].id);
+		assert_int_equal(store_begin(s->store), 0);
+		assert_int_equal(outbox_retry(s->store, s->account.id, a->sends[i].msg, 0), 0);
+		assert_int_equal(store_commit(s->store), 0);
+		engine_send(s->engine);
+	}
+}
+
+static void expect_arrived(struct sim *s, const struct accepted *a, bool retried)
+{
+	int at = 0;
+
+	for (int i = 0; i < a->n; i++)
+		if (sim_received(s, a->sends[i].id, NULL) != (a->sends[i].cancelled && !retried ? 0 : 1))
+			fail_msg("seed %u: %s arrived %d times%s", s->seed, a->sends[i].id,
+				 sim_received(s, a->sends[i].id, NULL), a->sends[i].cancelled ? " (cancelled)" : "");
+	for (int f = 0; f < FRIENDS; f++) {
+		char to[32];
+
+		snprintf(to, sizeof(to), "friend%d@sim.test", f);
+		at = 0;
+		for (int pass = 0; pass < 1 + retried; pass++) {
+			for (int i = 0; i < a->n; i++) {
+				if (a->sends[i].friend != f || a->sends[i].cancelled != (pass > 0))
+					continue;
+				while (at < s->n_sent && strcmp(s->sent[at].to, to) != 0)
+					at++;
+				if (at == s->n_sent || strcmp(s->sent[at].id, a->sends[i].id) != 0)
+					fail_msg("seed %u: %s arrived where %s should", s->seed,
+						 at < s->n_sent ? s->sent[at].id : "nothing", a->sends[i].id);
+				at++;
+			}
+		}
+	}
 }
 
 static void fault(struct sim *s, unsigned int *seed, int *serial)
@@ -93,13 +227,16 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 	}
 }
 
-static void run(unsigned int seed)
+static void run(unsigned int seed, bool sends)
 {
 	struct sim *s = xnew(struct sim);
+	struct accepted *a = xnew(struct accepted);
 	unsigned int dice = seed;
 	int serial = 0;
 
 	sim_init(s, seed);
+	a->dice = seed + 1;
+	s->first_n = sends && seed % 4 == 0 ? UINT32_MAX - 30 : 0;
 	s->resolution_us = pick(&dice, 2) ? SIM_SEC : 1;
 	s->item_not_found = s->resolution_us == SIM_SEC;
 	s->no_metadata = pick(&dice, 5) == 0;
@@ -118,20 +255,33 @@ static void run(unsigned int seed)
 	}
 	engine_connect(s->engine);
 	for (int i = 20 + pick(&dice, 30); i > 0; i--) {
+		if (sends)
+			send_or_so(s, a);
 		fault(s, &dice, &serial);
 		sim_expect_honest(s);
 	}
 	s->session_lost = false;
 	s->page_cap = 50;
+	s->no_acks = s->no_numbers = false;
+	s->net_us = 20000;
+	s->h_too_high = 0;
 	engine_connect(s->engine);
 	if (!sim_settle(s, 2 * HOUR))
 		fail_msg("seed %u: does not settle", seed);
+	if (sends) {
+		expect_arrived(s, a, false);
+		retry_cancelled(s, a);
+		if (!sim_settle(s, 2 * HOUR))
+			fail_msg("seed %u: does not settle after retries", seed);
+		expect_arrived(s, a, true);
+	}
 	engine_sync_now(s->engine);
 	if (!sim_settle(s, 2 * HOUR))
 		fail_msg("seed %u: does not settle after sync now", seed);
 	sim_expect_all(s, 0);
 	sim_deinit(s);
 	free(s);
+	free(a);
 }
 
 /* Each of these found a defect once. */
@@ -140,7 +290,7 @@ static void histories_that_failed_once_converge(_unused_ void **state)
 	static const unsigned int seeds[] = { 286, 305, 698, 1084, 5296 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++)
-		run(seeds[i]);
+		run(seeds[i], false);
 }
 
 static void any_history_converges(_unused_ void **state)
@@ -149,11 +299,11 @@ static void any_history_converges(_unused_ void **state)
 	unsigned int n = many ? (unsigned int)atoi(many) : 500, first = from ? (unsigned int)atoi(from) : 1;
 
 	if (one) {
-		run((unsigned int)atoi(one));
+		run((unsigned int)atoi(one), !getenv("VARVE_SILENT"));
 		return;
 	}
 	for (unsigned int seed = first; seed < first + n; seed++)
-		run(seed);
+		run(seed, true);
 }
 
 int main(void)
