@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
+#define PROVE_AGAIN_US USEC_PER_SEC /* a burst that is offered is let go within milliseconds */
 #define DENSITY_MESSAGES 2000 /* how dense the archive is: about so many of the last messages say so */
 
 /* Its stanzas have no effect, so they may be acknowledged. */
@@ -244,6 +246,12 @@ void catchup_prove(struct engine *e)
 	/* The commit may ask a question by itself; the drop must come after it. */
 	if (e->paused || e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
 		return;
+	/* What is about to leave goes before the question where the archive ends: see end_known() in sending.c. */
+	if (!flight_idle(&e->flight)) {
+		e->unproven++;
+		engine_arm(e, TIMER_PROVE, PROVE_AGAIN_US);
+		return;
+	}
 	catchup_drop_all(e);
 	e->unproven = 0;
 	e->metadata_known = false;

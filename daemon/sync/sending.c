@@ -26,17 +26,20 @@ struct unsendable {
 
 /* ---- offering ---- */
 
-/* Of an item numbered now it must be known where in the archive its copy cannot be. One page, or the news that there is
- * none, comes first; an archive that is in trouble holds nobody up. */
-static bool anchor_known(const struct engine *e)
+/*
+ * A new session's first question, where the archive ends, goes before anything that moves this end: what comes live
+ * meanwhile is then above the answer (core/cover.h, cover_newest()), and the anchor of what is numbered is near. It
+ * takes one or two round trips after a bind and none after a resume; an archive in trouble holds nobody up.
+ */
+static bool end_known(const struct engine *e)
 {
-	return e->session.archive == ARCHIVE_NONE || e->cover.n || e->sync_error || e->paused;
+	return e->session.archive == ARCHIVE_NONE || cover_is_live(&e->cover) || e->sync_error || e->paused;
 }
 
 static bool may_offer(const struct engine *e)
 {
 	return e->wire && e->ready && !e->stopping && e->state == ENGINE_ONLINE && !e->store_failing &&
-	       flight_idle(&e->flight) && anchor_known(e);
+	       flight_idle(&e->flight) && end_known(e);
 }
 
 void sending_kick(struct engine *e)
