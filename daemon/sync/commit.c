@@ -313,12 +313,13 @@ int commit_now(struct engine *e)
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
 	bool roster = e->n_roster && !e->roster_open;
-	bool cover_changed = false, feed = e->n_pending || roster, sending = sending_due(e);
+	bool cover_changed = false, feed, sending = sending_due(e), owed = owed_due(e);
 	int r;
 
+	feed = e->n_pending || roster || owed;
 	engine_arm(e, TIMER_COMMIT, -1);
 	e->commit_armed = 0;
-	if (!e->n_pending && !roster && !e->dirty && !sending)
+	if (!e->n_pending && !roster && !e->dirty && !sending && !owed)
 		return 0;
 	cover_copy(&cover, &e->cover);
 	r = store_begin(e->store);
@@ -326,6 +327,8 @@ int commit_now(struct engine *e)
 		r = put_pending(e, &cover, &line, &new_messages, &cover_changed);
 	if (r >= 0 && roster)
 		r = put_roster(e, &line);
+	if (r >= 0 && owed)
+		r = owed_put(e, &line);
 	if (r >= 0 && sending)
 		r = sending_put(e);
 	if (r >= 0)
@@ -338,6 +341,8 @@ int commit_now(struct engine *e)
 		sending_put_done(e);
 	if (roster)
 		drop_roster(e);
+	if (owed)
+		owed_put_done(e);
 	e->messages += new_messages;
 	commit_succeeded(e);
 	if (feed)
@@ -405,5 +410,6 @@ void commit_forget(struct engine *e)
 		drop_pending(e);
 	}
 	drop_roster(e);
+	owed_forget(e);
 	ackline_rewind(&e->line);
 }

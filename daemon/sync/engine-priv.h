@@ -103,6 +103,10 @@ struct engine {
 	struct outbox_counts counts;
 	bool counts_known;
 	bool active;		/* somebody looks (XEP-0352) */
+	/* block list and reading states since the last commit: owed.c */
+	struct told *told;
+	size_t n_told, cap_told;
+	bool blocked_open;	/* a full block list is being received */
 	uint32_t next_request;
 
 	/* the archive: catchup.c */

@@ -108,6 +108,7 @@ struct engine *engine_free(struct engine *e)
 	commit_deinit(e);
 	sending_deinit(e);
 	login_deinit(&e->login);
+	owed_deinit(e);
 	account_deinit(&e->account);
 	free(e->reason_name);
 	free(e->reason_text);

@@ -104,6 +104,10 @@ int hub_storage(int r, char **ret_why);
 int hub_transaction(struct store *s, int (*fn)(struct store *s, void *arg), void *arg);
 
 /* hub-send.c */
+/* A bare JID, also of a server or a room; *ret (caller frees): as it is stored. */
+int hub_check_conversation(const char *jid, char **ret, char **ret_why);
+/* The archive of this account changed, and perhaps its outbox. */
+void hub_changed(struct hub *h, struct seat *seat);
 /* ${what} for the user: at most ${max} bytes of UTF-8 that XML can say. */
 int hub_check_text(const char *s, size_t max, const char *what, char **ret_why);
 

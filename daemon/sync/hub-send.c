@@ -63,8 +63,7 @@ static int check_body(const struct outgoing *o, char **ret_why)
 	return hub_check_text(o->body, OUTBOX_BODY_MAX, "the text", ret_why);
 }
 
-/* A bare JID, also of a server or a room; *ret (caller frees): as it is stored. */
-static int check_conversation(const char *jid, char **ret, char **ret_why)
+int hub_check_conversation(const char *jid, char **ret, char **ret_why)
 {
 	if (!jid_is_valid(jid) || *jid_resource(jid) || strchr(jid, '/')) {
 		*ret_why = xasprintf("\"%.200s\" is not a bare JID: give it as name@server, without a resource", jid);
@@ -118,7 +117,7 @@ static int explain(int r, char **ret_why)
 
 /* ---- calls ---- */
 
-static void tell(struct hub *h, struct seat *seat)
+void hub_changed(struct hub *h, struct seat *seat)
 {
 	hub_note(h, seat, HUB_FEED);
 	hub_note(h, seat, HUB_ACCOUNT_STATE);
@@ -152,7 +151,7 @@ int hub_send(struct hub *h, int64_t account, const struct outgoing *o, int64_t *
 	if (r == 0)
 		r = check(o, ret_why);
 	if (r == 0 && o->kind == OUT_TEXT)
-		r = check_conversation(o->conversation, &conversation, ret_why);
+		r = hub_check_conversation(o->conversation, &conversation, ret_why);
 	if (r != 0)
 		return r;
 	folded.conversation = str_or_empty(conversation);
@@ -164,7 +163,7 @@ int hub_send(struct hub *h, int64_t account, const struct outgoing *o, int64_t *
 	*ret_existing = call.existing;
 	if (!call.existing) {
 		step("outbox.put");
-		tell(h, seat);
+		hub_changed(h, seat);
 	}
 	return 0;
 }
@@ -201,7 +200,7 @@ static int change_row(struct hub *h, int64_t account, int64_t msg, int (*fn)(str
 	if (r != 0)
 		return explain(r, ret_why);
 	step(name);
-	tell(h, seat);
+	hub_changed(h, seat);
 	return 0;
 }
 

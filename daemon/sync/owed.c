@@ -6,9 +6,11 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "core/jid.h"
 #include "sync/engine-priv.h"
 
+#define TOLD_MAX 10000 /* records in memory at once; a block list of so many fills a screen a thousand times */
 #define RECEIPT_AGE_MAX_US (INT64_C(7) * 86400 * USEC_PER_SEC) /* an older message's sender does not wait any more */
 
 /*
@@ -51,12 +53,127 @@ int owed_receipt(struct engine *e, const struct message *m, int64_t msg)
 	return 0;
 }
 
+/* ---- what the server tells ---- */
+
+/* One record, owned, until it is stored. */
+struct told {
+	enum link_kind kind; /* BLOCKED or READ */
+	uint32_t n;
+	char *jid, *stanza_id;
+	bool blocked, reset, last;
+};
+
+static void drop_told(struct engine *e)
+{
+	for (size_t i = 0; i < e->n_told; i++) {
+		free(e->told[i].jid);
+		free(e->told[i].stanza_id);
+	}
+	e->n_told = 0;
+	e->blocked_open = false;
+}
+
+static struct told *add(struct engine *e, enum link_kind kind, uint32_t n, const char *jid)
+{
+	if (e->n_told >= TOLD_MAX) {
+		log_warning("%s: more than %d blocked addresses or reading states wait; the stream is dropped",
+			    LOG_JID(e->account.jid), TOLD_MAX);
+		engine_drop_wire(e);
+		return NULL;
+	}
+	if (e->n_told == e->cap_told) {
+		e->cap_told = e->cap_told ? e->cap_told * 2 : 64;
+		e->told = xrealloc(e->told, e->cap_told, sizeof(*e->told));
+	}
+	e->told[e->n_told] = (struct told){ .kind = kind, .n = n, .jid = xstrdup(jid) };
+	return &e->told[e->n_told++];
+}
+
 void owed_blocked(struct engine *e, const struct link_blocked *b)
 {
-	commit_skip(e, b->n);
+	struct told *t = add(e, LINK_BLOCKED, b->n, b->jid);
+
+	if (!t)
+		return;
+	t->blocked = b->blocked;
+	t->reset = b->reset;
+	t->last = b->last;
+	e->blocked_open = (e->blocked_open || b->reset) && !b->last;
+	if (!e->blocked_open)
+		commit_soon(e);
 }
 
 void owed_read(struct engine *e, const struct link_read *r)
 {
-	commit_skip(e, r->n);
+	struct told *t = add(e, LINK_READ, r->n, r->jid);
+
+	if (!t)
+		return;
+	t->stanza_id = xstrdup(r->stanza_id);
+	commit_soon(e);
+}
+
+/* A full block list is stored whole, or not at all. */
+bool owed_due(const struct engine *e)
+{
+	return e->n_told && !e->blocked_open;
+}
+
+/* Entries [from, to) hold a full list: nobody else is blocked. */
+static int keep_blocked(struct engine *e, size_t from, size_t to)
+{
+	_cleanup_(freep) char **jids = xnewn(char *, to - from + 1);
+	size_t n = 0;
+
+	for (size_t i = from; i < to; i++)
+		if (e->told[i].kind == LINK_BLOCKED && *e->told[i].jid)
+			jids[n++] = e->told[i].jid;
+	return roster_keep_blocked(e->store, e->account.id, jids, n);
+}
+
+static int put_one(struct engine *e, const struct told *t)
+{
+	if (t->kind == LINK_READ)
+		return archive_put_read(e->store, e->account.id, e->archive, t->jid, t->stanza_id,
+					e->io->real_us(e->userdata));
+	if (!*t->jid)
+		return t->blocked ? 0 : roster_keep_blocked(e->store, e->account.id, NULL, 0);
+	return roster_set_blocked(e->store, e->account.id, t->jid, t->blocked);
+}
+
+int owed_put(struct engine *e, struct ackline *line)
+{
+	size_t list = SIZE_MAX; /* a full list began here */
+	int r = 0;
+
+	for (size_t i = 0; i < e->n_told && r >= 0; i++) {
+		const struct told *t = &e->told[i];
+
+		if (t->kind == LINK_BLOCKED && t->reset)
+			list = i;
+		r = put_one(e, t);
+		if (r >= 0 && list != SIZE_MAX && t->kind == LINK_BLOCKED && t->last) {
+			r = keep_blocked(e, list, i + 1);
+			list = SIZE_MAX;
+		}
+		if (e->counted && t->n)
+			ackline_done(line, t->n);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+void owed_put_done(struct engine *e)
+{
+	drop_told(e);
+}
+
+void owed_forget(struct engine *e)
+{
+	drop_told(e);
+}
+
+void owed_deinit(struct engine *e)
+{
+	drop_told(e);
+	free(e->told);
 }
