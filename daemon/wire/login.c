@@ -326,8 +326,9 @@ static void on_continue(struct stream *s, xmpp_stanza_t *el)
 			  *task ? task : "unnamed", *said ? ": " : "", said);
 
 	stream_write(s, "<abort xmlns='" NS_SASL2 "'/></stream:stream>");
-	stream_fail(s, FAILURE_MECHANISM, "continue", text);
+	/* First: the keeper kills us when it hears of it. */
 	transport_finish(s->transport, CLOSE_WAIT_US);
+	stream_fail(s, FAILURE_MECHANISM, "continue", text);
 }
 
 void login_element(struct stream *s, xmpp_stanza_t *el)

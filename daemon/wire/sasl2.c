@@ -14,10 +14,11 @@
 static void add_session(struct stream *s, const struct offer *o, struct buf *b)
 {
 	s->login.asked_resume = o->resume && *s->start.sm_id;
-	s->login.asked_bind = o->bind;
+	/* A bind ends the session that could only be resumed later. */
+	s->login.asked_bind = o->bind && (s->login.asked_resume || !*s->start.sm_id);
 	if (s->login.asked_resume)
 		negotiate_write_resume(s, b);
-	if (!o->bind)
+	if (!s->login.asked_bind)
 		return;
 	/* Contacts see the tag in our address: nothing but our name. */
 	buf_adds(b, "<bind xmlns='" NS_BIND2 "'><tag>varve</tag>");

@@ -25,6 +25,7 @@ class Proxy:
         self.connections = 0            # accepted since the start
         self.to_client = 0              # bytes
         self.to_server = 0
+        self.flights = 0                # of the newest connection: how often its client spoke after having heard something
         self.heard = bytearray()        # the first bytes that clients sent, as they were
         self._pairs = set()
         self._tasks = set()
@@ -62,6 +63,7 @@ class Proxy:
 
     async def _accept(self, reader, writer):
         self.connections += 1
+        self.flights, self._last_client = 0, False
         self._tasks.add(asyncio.current_task())
         if self.blackhole and self._pairs is not None:
             self._pairs.add(writer)
@@ -90,6 +92,9 @@ class Proxy:
         try:
             while not arrivals.done():
                 data = await reader.read(65536)
+                if data:
+                    self.flights += not to_client and not self._last_client
+                    self._last_client = not to_client
                 await way.put((asyncio.get_running_loop().time() + self.delay, data))
                 if not data:
                     break

@@ -98,7 +98,7 @@ class Reader:
                     self.depth += 1
                     if self.depth == 1:
                         self.root = element
-                        self.ready.append(element)
+                        self.ready.append(ET.Element(element.tag, element.attrib))     # the root itself is cleared
                     continue
                 self.depth -= 1
                 if self.depth == 1:
