@@ -11,18 +11,21 @@
 #define VARVE_SOCKET_DIR "varve"
 #define VARVE_SOCKET_NAME "bus"
 #define VARVE_SOCKET_RO_NAME "bus-ro"
-/* FileDescriptorName= of the two sockets when systemd opens them (sd_listen_fds_with_names(3)). */
+/* FileDescriptorName= of the sockets when systemd opens them (sd_listen_fds_with_names(3)). "status" says states and
+ * counts to whomever the socket's mode lets in; varved makes none by itself. */
 #define VARVE_FDNAME_FULL "full"
 #define VARVE_FDNAME_READONLY "readonly"
+#define VARVE_FDNAME_STATUS "status"
 
 /* The name that stock tools must be given as destination; a peer-to-peer client needs none. */
 #define VARVE_BUS_NAME "org.varve.Varve1"
 /* The daemon's own unique name on every connection. */
 #define VARVE_UNIQUE_NAME ":1.0"
 
-/* Object paths: the root, and VARVE_PATH_ACCOUNTS "/" Id for each account. */
+/* Object paths: the root, VARVE_PATH_ACCOUNTS "/" Id for each account, VARVE_PATH_JOBS "/" number for each job. */
 #define VARVE_PATH "/org/varve/Varve1"
 #define VARVE_PATH_ACCOUNTS VARVE_PATH "/account"
+#define VARVE_PATH_JOBS VARVE_PATH "/job"
 
 #define VARVE_IFACE_MANAGER "org.varve.Varve1.Manager"
 #define VARVE_IFACE_KEYRING "org.varve.Varve1.Keyring"
@@ -30,9 +33,11 @@
 #define VARVE_IFACE_SYNC "org.varve.Varve1.Sync"
 #define VARVE_IFACE_ARCHIVE "org.varve.Varve1.Archive"
 #define VARVE_IFACE_CONVERSATIONS "org.varve.Varve1.Conversations"
+#define VARVE_IFACE_ROSTER "org.varve.Varve1.Roster"
+#define VARVE_IFACE_JOB "org.varve.Varve1.Job"
 
 /* Raised with every addition to the contract; Manager.ApiRevision. */
-#define VARVE_API_REVISION 2
+#define VARVE_API_REVISION 3
 
 /* Signatures of the row structs, as in the XML. */
 #define VARVE_SIG_MESSAGE_FIELDS "ttssxyyssa{sv}"
@@ -45,6 +50,8 @@
 #define VARVE_SIG_CONVERSATION "(" VARVE_SIG_CONVERSATION_FIELDS ")"
 #define VARVE_SIG_CONTACT_FIELDS "stssuasa{sv}"
 #define VARVE_SIG_CONTACT "(" VARVE_SIG_CONTACT_FIELDS ")"
+#define VARVE_SIG_PRESENCE_FIELDS "sssa{sv}"
+#define VARVE_SIG_PRESENCE "(" VARVE_SIG_PRESENCE_FIELDS ")"
 #define VARVE_SIG_GAP_FIELDS "tsttxxsa{sv}"
 #define VARVE_SIG_GAP "(" VARVE_SIG_GAP_FIELDS ")"
 #define VARVE_SIG_SPAN_FIELDS "xxssua{sv}"
@@ -72,6 +79,13 @@ enum varve_span_flag {
 	VARVE_SPAN_FETCHING = 16,   /* what lies before this span is being fetched now */
 };
 
+/* Bits of flags in a contact row. */
+enum varve_contact_flag {
+	VARVE_CONTACT_ASKED = 1,    /* we have asked to see their presence */
+	VARVE_CONTACT_BLOCKED = 2,
+	VARVE_CONTACT_UNLISTED = 4, /* not in the roster, here only because it is blocked */
+};
+
 /*
  * Errors of our own: X(SYMBOL, "Name", "when"). On the bus each is "org.varve.Varve1.Error." Name. Everything else is
  * a standard one: org.freedesktop.DBus.Error.InvalidArgs, UnknownMethod, UnknownObject, AccessDenied, Failed.
@@ -83,7 +97,7 @@ enum varve_span_flag {
 	X(NO_SUCH_CONVERSATION, "NoSuchConversation", "no message of this conversation is stored")            \
 	X(OFFLINE, "Offline", "it needs a connection to the server")                                          \
 	X(AUTH_FAILED, "AuthFailed", "the server refused the password")                                       \
-	X(CONFLICT, "Conflict", "it exists already, with other content")                                      \
+	X(CONFLICT, "Conflict", "it exists already, with other content, or its state does not allow it")      \
 	X(CHANGES_TOO_OLD, "ChangesTooOld", "the feed does not reach back so far: read everything again")     \
 	X(EPOCH_CHANGED, "EpochChanged", "the archive is another one: drop what you hold, read again")        \
 	X(LIMIT_EXCEEDED, "LimitExceeded", "more than one call or connection may have")                       \

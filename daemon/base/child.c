@@ -42,24 +42,35 @@ static void reset_signals(void)
 }
 
 /*
- * All descriptors but 0 to 2 and the answer's, which becomes 3. A client whose connection the keeper closes must see it
- * closed, and a lock on the directory must end with the keeper, although this process goes on for a second.
+ * All descriptors but 0 to 2, the answer's, which becomes 3, and ${keep}, which become CHILD_FD and on. A client whose
+ * connection the keeper closes must see it closed, and a lock on the directory must end with the keeper, although this
+ * process goes on for a second.
  */
-static int close_others(int fd)
+static int close_others(int fd, const int *keep, size_t n)
 {
-	if (fd != 3 && dup2(fd, 3) < 0)
+	int first = CHILD_FD + (int)n, high[CHILD_FDS_MAX];
+
+	/* First out of the way of each other. */
+	fd = fcntl(fd, F_DUPFD, first);
+	for (size_t i = 0; i < n; i++)
+		if ((high[i] = fcntl(keep[i], F_DUPFD, first)) < 0)
+			return -1;
+	if (fd < 0 || dup2(fd, 3) < 0)
 		return -1;
-	if (close_range(4, ~0U, 0) < 0) {
+	for (size_t i = 0; i < n; i++)
+		if (dup2(high[i], CHILD_FD + (int)i) < 0)
+			return -1;
+	if (close_range((unsigned int)first, ~0U, 0) < 0) {
 		/* Linux before 5.9. */
 		long max = sysconf(_SC_OPEN_MAX);
 
-		for (int i = 4; i < (max > 0 && max < 65536 ? max : 65536); i++)
+		for (int i = first; i < (max > 0 && max < 65536 ? max : 65536); i++)
 			close(i);
 	}
 	return 3;
 }
 
-static _Noreturn void child_main(child_fn fn, void *userdata, int fd, pid_t parent)
+static _Noreturn void child_main(child_fn fn, void *userdata, int fd, const int *keep, size_t n, pid_t parent)
 {
 	struct answer a = { 0 };
 	size_t len = 0;
@@ -70,7 +81,7 @@ static _Noreturn void child_main(child_fn fn, void *userdata, int fd, pid_t pare
 	prctl(PR_SET_DUMPABLE, 0); /* it may hold keys; a core of it is of no use */
 	if (getppid() != parent)
 		_exit(1);
-	fd = close_others(fd);
+	fd = close_others(fd, keep, n);
 	if (fd < 0)
 		_exit(1);
 	r = fn(userdata, a.bytes, &len);
@@ -87,11 +98,18 @@ static _Noreturn void child_main(child_fn fn, void *userdata, int fd, pid_t pare
 
 int child_start(child_fn fn, void *userdata, struct child **ret)
 {
+	return child_start_with(fn, userdata, NULL, 0, ret);
+}
+
+int child_start_with(child_fn fn, void *userdata, const int *keep, size_t n, struct child **ret)
+{
 	pid_t parent = getpid(), pid;
 	sigset_t all, before;
 	struct child *c;
 	int fds[2], error;
 
+	if (n > CHILD_FDS_MAX)
+		return err_origin(-EINVAL);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_origin(-errno);
 	/* No handler of the parent may run in the child before they are reset. */
@@ -99,7 +117,7 @@ int child_start(child_fn fn, void *userdata, struct child **ret)
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
-		child_main(fn, userdata, fds[1], parent);
+		child_main(fn, userdata, fds[1], keep, n, parent);
 	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(fds[1]);

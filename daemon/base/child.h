@@ -2,7 +2,7 @@
  * A function run in a forked child, its answer read from a pipe: for what takes a second and cannot be cut into slices
  * (Argon2id, an integrity check), because the loop never waits and there are no threads. The child inherits the memory
  * of its parent, computes, writes one answer and is gone by _exit(2): it must not touch sd-event, sd-bus or any open
- * database. It starts with every signal at its default, no descriptor but 0 to 2 and its own pipe, and no core dump;
+ * database. It starts with every signal at its default, no descriptor but 0 to 2, its own pipe and what it is given, and no core dump;
  * memory that was locked in the parent is not locked in it (mlock(2)).
  *
  * SIGCHLD may be blocked and read by sd-event: only this process id is waited for, by child_free().
@@ -23,6 +23,9 @@ typedef int (*child_fn)(void *userdata, void *answer, size_t *ret_len);
 struct child;
 /* Fork. The child dies with its parent (PR_SET_PDEATHSIG). */
 int child_start(child_fn fn, void *userdata, struct child **ret);
+/* The same, for a child that works on descriptors: it finds ${fds} as CHILD_FD, CHILD_FD + 1 ... They stay the caller's. */
+enum { CHILD_FD = 4, CHILD_FDS_MAX = 4 };
+int child_start_with(child_fn fn, void *userdata, const int *fds, size_t n, struct child **ret);
 /* Readable when the answer is there or the child is gone; watch it for EPOLLIN. Stays the child's. */
 int child_fd(const struct child *c);
 /*

@@ -4,13 +4,16 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "bus/check.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/settings.h"
 #include "bus/tree.h"
+#include "core/message.h"
 #include "ipc/names.h"
+#include "sync/hub-send.h"
 
 typedef int (*account_fn)(struct hub *h, int64_t id, char **ret_why);
 
@@ -104,6 +107,30 @@ static int get_config(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return 1;
 }
 
+static int set_presence(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	static const char *const shows[] = { "", "away", "chat", "dnd", "xa" };
+	_cleanup_(freep) char *why = NULL;
+	const char *show, *status;
+	size_t i = 0;
+	int r;
+
+	r = sd_bus_message_read(m, "ss", &show, &status);
+	if (r < 0)
+		return err_trace(r);
+	if ((r = options_read_none(m, error)) < 0 ||
+	    (r = check_text("status", status, SHORT_TEXT_MAX, true, error)) < 0)
+		return r;
+	while (i < ARRAY_SIZE(shows) && strcmp(shows[i], show) != 0)
+		i++;
+	if (i == ARRAY_SIZE(shows))
+		return error_invalid(error, "there is no show '%s': it is \"\" or one of away, chat, dnd, xa", show);
+	r = hub_set_presence(conn_hub(userdata), tree_call_account(m), show, status, &why);
+	if (r != 0)
+		return error_from_hub(error, r, why);
+	return sd_bus_reply_method_return(m, NULL);
+}
+
 static int append_reason(sd_bus_message *m, const struct account_status *s)
 {
 	_cleanup_(freep) char *name = error_full_name(s->reason_name);
@@ -159,6 +186,8 @@ const sd_bus_vtable account_vtable[] = {
 				set_password, U | SD_BUS_VTABLE_SENSITIVE),
 	SD_BUS_METHOD_WITH_ARGS("Configure", SD_BUS_ARGS("a{sv}", changes), SD_BUS_NO_RESULT, configure, U),
 	SD_BUS_METHOD_WITH_ARGS("GetConfig", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", config), get_config, U),
+	SD_BUS_METHOD_WITH_ARGS("SetPresence", SD_BUS_ARGS("s", show, "s", status, "a{sv}", options), SD_BUS_NO_RESULT,
+				set_presence, U),
 	SD_BUS_PROPERTY("Jid", "s", get_property, 0, CONST),
 	SD_BUS_PROPERTY("Id", "s", get_property, 0, CONST),
 	SD_BUS_PROPERTY("Enabled", "b", get_property, 0, CHANGES),

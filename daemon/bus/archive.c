@@ -7,9 +7,11 @@
 #include "bus/changes.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
+#include "bus/export.h"
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/search.h"
+#include "bus/send.h"
 #include "bus/tree.h"
 #include "ipc/names.h"
 #include "store/read.h"
@@ -234,6 +236,17 @@ const sd_bus_vtable archive_vtable[] = {
 				changes_handle, U),
 	SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", query, "s", cursor, "u", limit, "a{sv}", options),
 				SD_BUS_RESULT("a" VARVE_SIG_HIT, hits, "s", next_cursor), search_handle, U),
+	SD_BUS_METHOD_WITH_ARGS("Send", SD_BUS_ARGS("s", conversation, "s", client_id, "s", body, "a{sv}", options),
+				SD_BUS_RESULT("t", id, "b", existing), send_handle, U),
+	SD_BUS_METHOD_WITH_ARGS("Edit", SD_BUS_ARGS("t", id, "s", client_id, "s", body, "a{sv}", options), SD_BUS_NO_RESULT,
+				send_edit, U),
+	SD_BUS_METHOD_WITH_ARGS("Retract", SD_BUS_ARGS("t", id, "s", client_id, "a{sv}", options), SD_BUS_NO_RESULT,
+				send_retract, U),
+	SD_BUS_METHOD_WITH_ARGS("React", SD_BUS_ARGS("t", id, "as", emojis, "a{sv}", options), SD_BUS_NO_RESULT,
+				send_react, U),
+	SD_BUS_METHOD_WITH_ARGS("Retry", SD_BUS_ARGS("t", id, "a{sv}", options), SD_BUS_NO_RESULT, send_retry, U),
+	SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("t", id), SD_BUS_NO_RESULT, send_cancel, U),
+	SD_BUS_METHOD_WITH_ARGS("Export", SD_BUS_ARGS("h", fd, "a{sv}", options), SD_BUS_RESULT("o", job), export_handle, U),
 	SD_BUS_PROPERTY("Epoch", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Seq", "t", get_property, 0, 0),
 	SD_BUS_PROPERTY("OldestSeq", "t", get_property, 0, 0),

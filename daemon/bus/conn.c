@@ -12,7 +12,10 @@
 #include "base/log.h"
 #include "bus/changes.h"
 #include "bus/errors.h"
+#include "bus/job.h"
 #include "bus/later.h"
+#include "bus/lease.h"
+#include "bus/mailbox.h"
 #include "bus/match.h"
 #include "bus/tree.h"
 
@@ -32,6 +35,7 @@ struct conn {
 	struct mailbox *mailbox;
 	bool spoke; /* has called something */
 	bool said_hello;
+	bool wrote; /* in this round */
 	const char *doomed; /* why it is about to be closed; static */
 
 	struct deferred deferred[CONN_DEFERRED_MAX]; /* ring */
@@ -40,6 +44,7 @@ struct conn {
 	size_t queued_bytes;
 	struct later *laters;
 	struct changes_runs runs;
+	struct lease *lease;
 
 	int64_t born_us, moved_us;
 	uint64_t seen_queue;
@@ -81,12 +86,23 @@ struct later **conn_laters(struct conn *c)
 	return &c->laters;
 }
 
+struct lease *conn_lease(struct conn *c)
+{
+	return c->lease;
+}
+
 bool conn_hello(struct conn *c)
 {
 	bool first = !c->said_hello;
 
 	c->said_hello = true;
 	return first;
+}
+
+static void forget_bytes(struct conn *c)
+{
+	*c->config.queued_bytes -= c->queued_bytes;
+	c->queued_bytes = 0;
 }
 
 static uint64_t queued(struct conn *c)
@@ -96,13 +112,14 @@ static uint64_t queued(struct conn *c)
 	if (sd_bus_get_n_queued_write(c->bus, &n) < 0)
 		return 0;
 	if (n == 0)
-		c->queued_bytes = 0;
+		forget_bytes(c);
 	return n;
 }
 
 static bool congested(struct conn *c)
 {
-	return queued(c) > CONN_QUEUE_STOP || c->queued_bytes > CONN_BYTES_STOP;
+	return queued(c) > CONN_QUEUE_STOP || c->queued_bytes > CONN_BYTES_STOP ||
+	       (c->queued_bytes > 0 && *c->config.queued_bytes > CONN_TOTAL_STOP);
 }
 
 static void doom(struct conn *c, const char *why)
@@ -138,9 +155,16 @@ int conn_reply(struct conn *c, sd_bus_message *reply, size_t bytes)
 	if (r < 0)
 		return err_trace(r);
 	/* Written at once: it is the kernel's, and bounded there. */
-	if (queued(c) > 0)
+	if (queued(c) > 0) {
 		c->queued_bytes += bytes;
+		*c->config.queued_bytes += bytes;
+	}
 	return 1;
+}
+
+void conn_wrote(struct conn *c)
+{
+	c->wrote = true;
 }
 
 /*
@@ -205,7 +229,8 @@ static int pump(struct conn *c)
 {
 	int r = 1, n;
 
-	for (n = 0; n < CONN_BATCH && r > 0 && !c->doomed; n++) {
+	c->wrote = false;
+	for (n = 0; n < CONN_BATCH && r > 0 && !c->doomed && !c->wrote; n++) {
 		if (n > 0 && congested(c))
 			break;
 		r = sd_bus_process(c->bus, NULL);
@@ -252,6 +277,20 @@ static bool wants(void *userdata, const char *path, const char *interface, const
 	if (!c->spoke || sd_bus_is_ready(c->bus) <= 0)
 		return false;
 	return !c->said_hello || matches_want(c->matches, path, interface, member);
+}
+
+bool conn_wants_ephemeral(struct conn *c, int64_t account, const char *interface, const char *member,
+			  const char *conversation)
+{
+	const struct interest *i = lease_interest(c->lease);
+	_cleanup_(freep) char *path = NULL;
+
+	/* They say who talks to whom: content. */
+	if (c->doomed || c->config.role < ROLE_READ || !i->ephemeral || queued(c) > 0 ||
+	    (conversation && !interest_has_conversation(i, conversation)))
+		return false;
+	path = tree_path(account);
+	return wants(c, path, interface, member);
 }
 
 /* Before the loop sleeps: ring what is due, then listen for what makes sense. */
@@ -343,7 +382,8 @@ int conn_new(const struct conn_config *config, int fd, struct conn **ret)
 	c->fd = -1;
 	c->name = xasprintf(":1.%llu", (unsigned long long)config->number);
 	c->matches = matches_new();
-	c->mailbox = mailbox_new(config->feed);
+	c->lease = lease_new(config->actives);
+	c->mailbox = mailbox_new(config->mailboxes, lease_interest(c->lease));
 	c->born_us = c->moved_us = clock_boot_us();
 	r = start_bus(c, fd);
 	if (r < 0)
@@ -363,11 +403,14 @@ struct conn *conn_free(struct conn *c)
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->more);
 	later_drop_all(c);
+	jobs_owner_gone(c->config.jobs, c->config.number);
+	forget_bytes(c);
 	for (; c->n_deferred > 0; c->n_deferred--) {
 		sd_bus_message_unref(c->deferred[c->deferred_at].call);
 		c->deferred_at = (c->deferred_at + 1) % CONN_DEFERRED_MAX;
 	}
 	mailbox_free(c->mailbox);
+	lease_free(c->lease);
 	/* Not flushed: that would wait for the client. */
 	sd_bus_close_unref(c->bus);
 	if (c->fd >= 0)

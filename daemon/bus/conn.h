@@ -14,7 +14,6 @@
 #include <systemd/sd-event.h>
 
 #include "base/mem.h"
-#include "bus/feed.h"
 #include "bus/roles.h"
 #include "sync/hub.h"
 
@@ -25,6 +24,7 @@ struct changes_runs;
 #define CONN_QUEUE_STOP 64		     /* queued messages: stop reading and answering above */
 #define CONN_QUEUE_CLOSE 256		     /* queued messages: close above; only signals and refusals get there */
 #define CONN_BYTES_STOP (8 * 1024 * 1024)    /* bytes of queued pages: stop answering above */
+#define CONN_TOTAL_STOP (32 * 1024 * 1024)   /* bytes of queued pages of all connections: who has some is not answered */
 #define CONN_DEFERRED_MAX 512		     /* calls put off, about 1 kB each; beyond them LimitExceeded */
 #define CONN_BATCH 16			     /* calls in one go, then the other connections have their turn */
 #define CONN_AUTH_US (10 * INT64_C(1000000))  /* from accept() to the end of authentication */
@@ -37,8 +37,12 @@ typedef void (*conn_gone_fn)(void *userdata, struct conn *c);
 struct conn_config {
 	sd_event *event;
 	struct hub *hub;
-	struct feed *feed;
+	struct mailboxes *mailboxes;
 	struct searches *searches;
+	struct actives *actives;
+	struct jobs *jobs;
+	const char *address; /* of the socket that serves everything; lives as long as the server */
+	size_t *queued_bytes; /* of all connections together */
 	sd_id128_t server_id; /* the same for all connections of one start */
 	uint64_t number;      /* makes the unique name */
 	enum role role;
@@ -62,6 +66,13 @@ const char *conn_name(const struct conn *c);
 /* Driver shim: the client said Hello: it wants signals by match rules only. False if it had said so before. */
 bool conn_hello(struct conn *c);
 struct matches *conn_matches(struct conn *c);
+struct lease *conn_lease(struct conn *c);
+/*
+ * It wants this ephemeral signal now: subscribed, interested (${conversation} NULL: of none), and nothing is queued: who is
+ * slow does not get it at all (facts/ipc.md section 2.1 no. 1).
+ */
+bool conn_wants_ephemeral(struct conn *c, int64_t account, const char *interface, const char *member,
+			  const char *conversation);
 /* Head of the list that bus/later.c keeps. */
 struct later **conn_laters(struct conn *c);
 /* For bus/changes.c. */
@@ -74,6 +85,12 @@ struct changes_runs *conn_runs(struct conn *c);
 bool conn_defer(struct conn *c, sd_bus_message *call, sd_bus_message_handler_t handler);
 /* Send a big answer which weighs about ${bytes}. */
 int conn_reply(struct conn *c, sd_bus_message *reply, size_t bytes);
+
+/*
+ * A call that waited for the disk: the others have their turn before the next one of this connection, so that a
+ * pipeline of Sends costs them one commit a round.
+ */
+void conn_wrote(struct conn *c);
 
 /* There is reason to look at deadlines: authentication or a queue is under way. */
 bool conn_needs_tick(struct conn *c);

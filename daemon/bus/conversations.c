@@ -5,11 +5,13 @@
 #include "base/mem.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
+#include "bus/lease.h"
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/tree.h"
 #include "ipc/names.h"
 #include "store/read.h"
+#include "sync/hub-send.h"
 
 struct list {
 	sd_bus_message *reply;
@@ -48,34 +50,50 @@ static int begin(sd_bus_message *call, struct list *l)
 	return 0;
 }
 
-static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int read_list(sd_bus_message *m, struct conversation_query *q, sd_bus_error *error)
 {
-	_cleanup_(list_deinit) struct list l = { 0 };
-	_cleanup_(freep) char *next = NULL;
-	bool unread = false;
-	const struct option known[] = { { "unread", OPTION_BOOL, &unread } };
-	struct conn *c = userdata;
-	const char *cursor;
-	uint64_t seq = 0;
-	uint32_t limit;
+	static const char *const kinds[] = { "direct", "room", "room-private" };
+	bool archived = false, given = false;
+	const struct option known[] = {
+		{ "unread", OPTION_BOOL, &q->unread },
+		{ "archived", OPTION_BOOL, &archived, &given },
+		{ "kind", OPTION_TEXT, &q->kind },
+		{ "query", OPTION_TEXT, &q->query },
+	};
+	size_t i = 0;
 	int r;
 
-	if (conn_defer(c, m, on_list))
-		return 1;
-	r = sd_bus_message_read(m, "su", &cursor, &limit);
+	r = sd_bus_message_read(m, "su", &q->cursor, &q->limit);
 	if (r < 0)
 		return err_trace(r);
 	r = options_read(m, known, ARRAY_SIZE(known), error);
 	if (r < 0)
 		return r;
-	if (limit == 0 || limit > READ_ROWS_MAX)
-		limit = READ_ROWS_MAX;
-	r = begin(m, &l);
-	if (r < 0)
+	while (q->kind && i < ARRAY_SIZE(kinds) && strcmp(kinds[i], q->kind) != 0)
+		i++;
+	if (i == ARRAY_SIZE(kinds))
+		return error_invalid(error, "there is no kind '%s': it is one of direct, room, room-private", q->kind);
+	if (given)
+		q->archived = archived ? ARCHIVED_ONLY : ARCHIVED_NOT;
+	if (q->limit == 0 || q->limit > READ_ROWS_MAX)
+		q->limit = READ_ROWS_MAX;
+	return 0;
+}
+
+static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(list_deinit) struct list l = { 0 };
+	_cleanup_(freep) char *next = NULL;
+	struct conversation_query q = { .account = tree_call_account(m) };
+	struct conn *c = userdata;
+	uint64_t seq = 0;
+	int r;
+
+	if (conn_defer(c, m, on_list))
+		return 1;
+	if ((r = read_list(m, &q, error)) < 0 || (r = begin(m, &l)) < 0)
 		return r;
-	r = read_conversations(hub_store(conn_hub(c)), &(struct conversation_query){
-		.account = tree_call_account(m), .cursor = cursor, .limit = limit, .unread = unread,
-	}, add_row, &l, &next, &seq);
+	r = read_conversations(hub_store(conn_hub(c)), &q, add_row, &l, &next, &seq);
 	if (r > 0)
 		return error_invalid(error, "the cursor is not one of ours: begin with \"\"");
 	if (r < 0)
@@ -161,6 +179,43 @@ static int get_unread_total(sd_bus_message *m, void *userdata, sd_bus_error *err
 	return sd_bus_reply_method_return(m, "uuu", t.unread, 0, t.conversations);
 }
 
+static int add_typing(void *userdata, const char *conversation, const char *sender, uint32_t chat_state)
+{
+	sd_bus_message *m = userdata;
+	const char *name = typing_name(chat_state);
+	int r;
+
+	if (!name)
+		return 0;
+	if ((r = sd_bus_message_open_container(m, 'r', "sss")) < 0 ||
+	    (r = rows_text(m, conversation)) < 0 ||
+	    (r = rows_text(m, sender)) < 0 ||
+	    (r = rows_text(m, name)) < 0 ||
+	    (r = sd_bus_message_close_container(m)) < 0)
+		return err_trace(r);
+	return 0;
+}
+
+static int get_typing(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(list_deinit) struct list l = { 0 };
+	struct conn *c = userdata;
+	int r;
+
+	if (conn_defer(c, m, get_typing))
+		return 1;
+	if ((r = sd_bus_message_new_method_return(m, &l.reply)) < 0 ||
+	    (r = sd_bus_message_open_container(l.reply, 'a', "(sss)")) < 0)
+		return err_trace(r);
+	r = hub_typing(conn_hub(c), tree_call_account(m), add_typing, l.reply);
+	if (r != 0)
+		return error_from_hub(error, r, NULL);
+	r = sd_bus_message_close_container(l.reply);
+	if (r < 0)
+		return err_trace(r);
+	return conn_reply(c, l.reply, 4096);
+}
+
 #define U SD_BUS_VTABLE_UNPRIVILEGED /* roles.c decides, not sd-bus's idea of privilege */
 const sd_bus_vtable conversations_vtable[] = {
 	SD_BUS_VTABLE_START(0),
@@ -171,5 +226,8 @@ const sd_bus_vtable conversations_vtable[] = {
 				on_get, U),
 	SD_BUS_METHOD_WITH_ARGS("GetUnreadTotal", SD_BUS_NO_ARGS,
 				SD_BUS_RESULT("u", unread, "u", mentions, "u", conversations), get_unread_total, U),
+	SD_BUS_METHOD_WITH_ARGS("SetTyping", SD_BUS_ARGS("s", conversation, "s", state), SD_BUS_NO_RESULT, lease_set_typing, U),
+	SD_BUS_METHOD_WITH_ARGS("GetTyping", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", typing), get_typing, U),
+	SD_BUS_SIGNAL_WITH_ARGS("Typing", SD_BUS_ARGS("s", conversation, "s", sender, "s", state), 0),
 	SD_BUS_VTABLE_END,
 };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/text.h"
-#include "sync/hub.h"
+#include "sync/hub-send.h"
 
 #define ERROR_TEXT_MAX 1000 /* bytes of one sentence; a quoted JID is at most 3 kB and is cut */
 
@@ -83,6 +83,9 @@ int error_from_hub(sd_bus_error *error, int r, const char *why)
 		{ HUB_E_WRONG, VARVE_ERROR_WRONG_SECRET, "this secret does not open the archive" },
 		{ HUB_E_BUSY, VARVE_ERROR_BUSY, "something else has to end first" },
 		{ HUB_E_CANCELLED, VARVE_ERROR_CANCELLED, "it was cancelled" },
+		{ HUB_E_CONFLICT, VARVE_ERROR_CONFLICT, "this id was used for something else" },
+		{ HUB_E_UNSUITABLE, VARVE_ERROR_CONFLICT, "the state of this message does not allow it" },
+		{ HUB_E_REMOTE, VARVE_ERROR_REMOTE, "the server refused" },
 	};
 
 	if (r == 0)

@@ -2,15 +2,11 @@
  * What changed, told to every connection once and late rather than often: the doorbell Archive.Changed, the property
  * changes of Account and Sync, accounts that come and go (facts/ipc.md sections 2.1 and 3.6).
  *
- * The feed listens to the hub and keeps the last told state of each account. Each connection has a mailbox: a set of
- * marks, not a queue. A mailbox is delivered when the connection's queue is empty, always with the newest values; so
- * a slow client costs a few bits, and a fast one loses nothing but steps in between.
+ * The feed listens to the hub, keeps the last told state of each account, and marks what differs in the mailboxes
+ * (bus/mailbox.h).
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
 #include "base/mem.h"
@@ -19,19 +15,20 @@
 #define FEED_SYNC_US (1000 * INT64_C(1000)) /* PropertiesChanged of Sync: at most one each, facts/ipc.md section 3.4 */
 
 struct feed;
-struct mailbox;
+struct jobs;
+struct mailboxes;
 struct searches;
+struct session_bus;
 
-/* Asks whether a connection has subscribed to this signal. */
-typedef bool (*feed_wants_fn)(void *userdata, const char *path, const char *interface, const char *member);
+/* What is told: the mailboxes by marks, searches when the store closes, jobs of whatever they may wait for. */
+struct feed_listeners {
+	struct mailboxes *mailboxes;
+	struct searches *searches;
+	struct jobs *jobs;
+	struct session_bus *session_bus; /* may be NULL */
+};
 
-/* Becomes the hub's observer. ${searches} are told when the store closes. */
-int feed_new(sd_event *event, struct hub *hub, struct searches *searches, struct feed **ret);
-/* After all mailboxes. */
+/* Becomes the hub's observer. The listeners outlive it. */
+int feed_new(sd_event *event, struct hub *hub, const struct feed_listeners *listeners, struct feed **ret);
 struct feed *feed_free(struct feed *f);
 DEFINE_CLEANUP(struct feed *, feed_free);
-
-struct mailbox *mailbox_new(struct feed *f);
-struct mailbox *mailbox_free(struct mailbox *m);
-/* Send what is marked and wanted on ${bus}; afterwards no mark is left. At most a few signals an account. */
-void mailbox_deliver(struct mailbox *m, sd_bus *bus, feed_wants_fn wants, void *userdata);

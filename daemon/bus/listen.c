@@ -18,11 +18,13 @@
 
 static const struct {
 	const char *fdname;
-	const char *file;
+	const char *file; /* NULL: only when it is passed */
 	enum role role;
+	bool others;
 } kinds[LISTENERS_MAX] = {
-	{ VARVE_FDNAME_FULL, VARVE_SOCKET_NAME, ROLE_ADMIN },
-	{ VARVE_FDNAME_READONLY, VARVE_SOCKET_RO_NAME, ROLE_READ },
+	{ VARVE_FDNAME_FULL, VARVE_SOCKET_NAME, ROLE_ADMIN, false },
+	{ VARVE_FDNAME_READONLY, VARVE_SOCKET_RO_NAME, ROLE_READ, false },
+	{ VARVE_FDNAME_STATUS, NULL, ROLE_STATUS, true },
 };
 
 static void free_strv(char ***strv)
@@ -30,6 +32,14 @@ static void free_strv(char ***strv)
 	for (char **p = *strv; p && *p; p++)
 		free(*p);
 	free(*strv);
+}
+
+static bool has_role(const struct listeners *l, enum role role)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->of[i].role == role)
+			return true;
+	return false;
 }
 
 static int take_inherited(struct listeners *l)
@@ -45,15 +55,15 @@ static int take_inherited(struct listeners *l)
 
 		while (k < LISTENERS_MAX && strcmp(kinds[k].fdname, names[i]) != 0)
 			k++;
-		if (k == LISTENERS_MAX || l->n == LISTENERS_MAX || sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
-			log_warning("systemd passed a socket '%s' that is not ours (expected: full, readonly): closed",
+		if (k == LISTENERS_MAX || has_role(l, kinds[k].role) || sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
+			log_warning("systemd passed a socket '%s' that is not ours (expected: full, readonly, status): closed",
 				    names[i]);
 			close(fd);
 			continue;
 		}
 		if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 			return err_origin(-errno);
-		l->of[l->n++] = (struct listener){ .fd = fd, .role = kinds[k].role };
+		l->of[l->n++] = (struct listener){ .fd = fd, .role = kinds[k].role, .others = kinds[k].others };
 	}
 	return 0;
 }
@@ -150,7 +160,8 @@ static int open_one(struct listeners *l, const char *dir, size_t kind, char **re
 	}
 	if (listen(fd, BACKLOG) < 0)
 		return err_origin(-errno);
-	l->of[l->n++] = (struct listener){ TAKE_FD(fd), kinds[kind].role, TAKE_PTR(path), st.st_dev, st.st_ino };
+	l->of[l->n++] = (struct listener){ TAKE_FD(fd), kinds[kind].role, kinds[kind].others, TAKE_PTR(path), st.st_dev,
+					     st.st_ino };
 	return 0;
 }
 
@@ -164,10 +175,24 @@ int listeners_open(struct listeners *l, const char *dir, char **ret_why)
 		return r;
 	r = make_dir(dir, ret_why);
 	for (size_t i = 0; i < LISTENERS_MAX && r == 0; i++)
-		r = open_one(l, dir, i, ret_why);
+		r = kinds[i].file ? open_one(l, dir, i, ret_why) : 0;
 	if (r != 0)
 		listeners_close(l);
 	return r;
+}
+
+char *listeners_path(const struct listeners *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct sockaddr_un addr = { 0 };
+		socklen_t len = sizeof(addr);
+
+		/* Abstract ones and unnamed ones are never ours. */
+		if (l->of[i].role == ROLE_ADMIN && getsockname(l->of[i].fd, (struct sockaddr *)&addr, &len) == 0 &&
+		    addr.sun_family == AF_UNIX && addr.sun_path[0] == '/')
+			return xstrndup(addr.sun_path, sizeof(addr.sun_path));
+	}
+	return xstrdup("");
 }
 
 void listeners_close(struct listeners *l)

@@ -6,6 +6,8 @@
 #include "bus/diagnose.h"
 #include "bus/errors.h"
 #include "bus/keyring-call.h"
+#include "bus/lease.h"
+#include "bus/manager.h"
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/settings.h"
@@ -137,8 +139,12 @@ static int backup(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return keyring_call_started(call, r, error);
 }
 
-static int get_property(_unused_ sd_bus *bus, _unused_ const char *path, _unused_ const char *interface,
-			const char *property, sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
+static int get_address(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
+{
+	return sd_bus_reply_method_return(m, "s", conn_config(userdata)->address);
+}
+
+int manager_property(struct hub *hub, enum role role, const char *property, sd_bus_message *m)
 {
 	struct hub_archive a;
 
@@ -147,14 +153,21 @@ static int get_property(_unused_ sd_bus *bus, _unused_ const char *path, _unused
 	if (strcmp(property, "ApiRevision") == 0)
 		return sd_bus_message_append(m, "u", VARVE_API_REVISION);
 	if (strcmp(property, "Features") == 0)
-		return sd_bus_message_append(m, "as", 6, "history", "feed", "coverage", "keyring", "backup",
-					     "search");
+		return sd_bus_message_append(m, "as", 14, "history", "feed", "coverage", "keyring", "backup", "search",
+					     "send", "conversations", "roster", "presence", "interest", "jobs", "export",
+					     "fetch");
 	if (strcmp(property, "Role") == 0)
-		return sd_bus_message_append(m, "s", role_name(conn_config(userdata)->role));
-	hub_archive(conn_hub(userdata), &a);
+		return sd_bus_message_append(m, "s", role_name(role));
+	hub_archive(hub, &a);
 	if (strcmp(property, "State") == 0)
 		return sd_bus_message_append(m, "s", status_state_name(a.state));
 	return rows_text(m, a.why);
+}
+
+static int get_property(_unused_ sd_bus *bus, _unused_ const char *path, _unused_ const char *interface,
+			const char *property, sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
+{
+	return manager_property(conn_hub(userdata), conn_config(userdata)->role, property, m);
 }
 
 #define U SD_BUS_VTABLE_UNPRIVILEGED /* roles.c decides, not sd-bus's idea of privilege */
@@ -170,6 +183,8 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("Diagnose", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(ssssa{sv})", checks),
 				diagnose_handle, U),
 	SD_BUS_METHOD_WITH_ARGS("Backup", SD_BUS_ARGS("s", path, "a{sv}", options), SD_BUS_RESULT("t", bytes), backup, U),
+	SD_BUS_METHOD_WITH_ARGS("SetInterest", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, lease_set_interest, U),
+	SD_BUS_METHOD_WITH_ARGS("GetAddress", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", address), get_address, U),
 	SD_BUS_PROPERTY("Version", "s", get_property, 0, CONST),
 	SD_BUS_PROPERTY("ApiRevision", "u", get_property, 0, CONST),
 	SD_BUS_PROPERTY("Features", "as", get_property, 0, CONST),

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "bus/check.h"
 #include "bus/errors.h"
 
 static const struct {
@@ -14,6 +15,7 @@ static const struct {
 	[OPTION_TEXT] = { "s", "a string" },
 	[OPTION_BOOL] = { "b", "a boolean" },
 	[OPTION_TIME] = { "x", "a time in microseconds" },
+	[OPTION_ID] = { "t", "the id of a message" },
 	[OPTION_TEXTS] = { "as", "an array of strings" },
 };
 
@@ -25,9 +27,10 @@ static const struct option *find(const struct option *known, size_t n, const cha
 	return NULL;
 }
 
-static int read_value(sd_bus_message *m, const struct option *o)
+static int read_value(sd_bus_message *m, const struct option *o, sd_bus_error *error)
 {
 	char **texts = NULL;
+	uint64_t id;
 	int r, b;
 
 	switch (o->type) {
@@ -40,6 +43,12 @@ static int read_value(sd_bus_message *m, const struct option *o)
 		return r;
 	case OPTION_TIME:
 		return sd_bus_message_read(m, "v", "x", o->ret);
+	case OPTION_ID:
+		r = sd_bus_message_read(m, "v", "t", &id);
+		if (r < 0 || (r = check_message_id(id, error)) < 0)
+			return r;
+		*(int64_t *)o->ret = (int64_t)id;
+		return 0;
 	case OPTION_TEXTS:
 		r = sd_bus_message_enter_container(m, 'v', "as");
 		if (r < 0)
@@ -76,7 +85,7 @@ static int read_entry(sd_bus_message *m, const struct option *known, size_t n, s
 	if (strcmp(contents, types[o->type].signature) != 0)
 		return error_invalid(error, "option '%s' must be %s (%s), not '%s'", key, types[o->type].name,
 				     types[o->type].signature, contents);
-	r = read_value(m, o);
+	r = read_value(m, o, error);
 	if (r < 0)
 		return r;
 	if (o->ret_given)

@@ -12,6 +12,7 @@ enum option_type {
 	OPTION_TEXT,  /* s: const char *, into the message; lives as long as it */
 	OPTION_BOOL,  /* b: bool */
 	OPTION_TIME,  /* x: int64_t */
+	OPTION_ID,    /* t: int64_t, the id of a message; NotFound when none can have it */
 	OPTION_TEXTS, /* as: char **, NULL-terminated; the caller frees with options_free_texts() */
 };
 

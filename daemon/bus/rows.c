@@ -3,12 +3,11 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "core/text.h"
 #include "ipc/names.h"
-
-#define CONTACT_ASK 1 /* flags of a contact row */
 
 int rows_text(sd_bus_message *m, const char *s)
 {
@@ -123,6 +122,7 @@ static int append_message_extra(sd_bus_message *m, const struct message_row *row
 	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
 	    (r = rows_entry_text(m, "stanza-id", row->stanza_id)) < 0 ||
 	    (r = rows_entry_text(m, "origin-id", row->origin_id)) < 0 ||
+	    (r = rows_entry_text(m, "client-id", row->client_id)) < 0 ||
 	    (r = rows_entry_text(m, "xmpp-id", row->xmpp_id)) < 0 ||
 	    (r = rows_entry_text(m, "encryption", row->encryption)) < 0)
 		return err_trace(r);
@@ -154,9 +154,24 @@ int rows_message(sd_bus_message *m, const struct message_row *row, bool skip_bod
 	return 0;
 }
 
+static int append_conversation_extra(sd_bus_message *m, const struct conversation_row *row)
+{
+	int r;
+
+	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
+	    (r = rows_entry_text(m, "draft", row->draft)) < 0)
+		return err_trace(r);
+	if (row->mute_until_us > 0 && (r = rows_entry(m, "muted-until", "x", row->mute_until_us)) < 0)
+		return r;
+	if (row->peer_displayed > 0 && (r = rows_entry(m, "peer-displayed-id", "t", (uint64_t)row->peer_displayed)) < 0)
+		return r;
+	return sd_bus_message_close_container(m);
+}
+
 int rows_conversation(sd_bus_message *m, const struct conversation_row *row)
 {
 	static const struct message_row none;
+	uint32_t muted = row->mute_until_us > clock_real_us() ? CONV_MUTED : 0;
 	int r;
 
 	if ((r = sd_bus_message_open_container(m, 'r', VARVE_SIG_CONVERSATION_FIELDS)) < 0 ||
@@ -166,7 +181,8 @@ int rows_conversation(sd_bus_message *m, const struct conversation_row *row)
 	    (r = rows_text(m, row->title)) < 0 ||
 	    (r = sd_bus_message_append(m, "x", row->activity_us)) < 0 ||
 	    (r = rows_message(m, row->has_last ? &row->last : &none, false)) < 0 ||
-	    (r = sd_bus_message_append(m, "uutua{sv}", row->unread, 0, (uint64_t)row->first_unread, row->flags, 0)) < 0 ||
+	    (r = sd_bus_message_append(m, "uutu", row->unread, 0, (uint64_t)row->first_unread, row->flags | muted)) < 0 ||
+	    (r = append_conversation_extra(m, row)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)
 		return err_trace(r);
 	return 0;
@@ -174,6 +190,8 @@ int rows_conversation(sd_bus_message *m, const struct conversation_row *row)
 
 int rows_contact(sd_bus_message *m, const struct contact_row *row)
 {
+	uint32_t flags = (row->ask ? VARVE_CONTACT_ASKED : 0) | (row->blocked ? VARVE_CONTACT_BLOCKED : 0) |
+			 (row->listed ? 0 : VARVE_CONTACT_UNLISTED);
 	int r;
 
 	if ((r = sd_bus_message_open_container(m, 'r', VARVE_SIG_CONTACT_FIELDS)) < 0 ||
@@ -181,9 +199,32 @@ int rows_contact(sd_bus_message *m, const struct contact_row *row)
 	    (r = sd_bus_message_append(m, "t", row->mod)) < 0 ||
 	    (r = rows_text(m, row->name)) < 0 ||
 	    (r = rows_text(m, row->subscription)) < 0 ||
-	    (r = sd_bus_message_append(m, "u", row->ask ? CONTACT_ASK : 0)) < 0 ||
+	    (r = sd_bus_message_append(m, "u", flags)) < 0 ||
 	    (r = rows_lines(m, row->groups)) < 0 ||
 	    (r = sd_bus_message_append(m, "a{sv}", 0)) < 0 ||
+	    (r = sd_bus_message_close_container(m)) < 0)
+		return err_trace(r);
+	return 0;
+}
+
+int rows_presence_fields(sd_bus_message *m, const char *jid, const char *show, const char *status, int64_t priority)
+{
+	int r;
+
+	if ((r = rows_text(m, jid)) < 0 ||
+	    (r = rows_text(m, show)) < 0 ||
+	    (r = rows_text(m, status)) < 0 ||
+	    (r = sd_bus_message_append(m, "a{sv}", 1, "priority", "i", (int32_t)priority)) < 0)
+		return err_trace(r);
+	return 0;
+}
+
+int rows_presence(sd_bus_message *m, const char *jid, const char *show, const char *status, int64_t priority)
+{
+	int r;
+
+	if ((r = sd_bus_message_open_container(m, 'r', VARVE_SIG_PRESENCE_FIELDS)) < 0 ||
+	    (r = rows_presence_fields(m, jid, show, status, priority)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)
 		return err_trace(r);
 	return 0;
@@ -192,7 +233,7 @@ int rows_contact(sd_bus_message *m, const struct contact_row *row)
 size_t rows_message_size(const struct message_row *row)
 {
 	const char *const strings[] = { row->conversation, row->sender, row->kind, row->body, row->stanza_id,
-					row->origin_id, row->xmpp_id, row->encryption, row->error, row->error_text,
+					row->origin_id, row->client_id, row->xmpp_id, row->encryption, row->error, row->error_text,
 					row->reactions };
 	size_t n = 128; /* numbers, keys and padding */
 
@@ -203,6 +244,6 @@ size_t rows_message_size(const struct message_row *row)
 
 size_t rows_conversation_size(const struct conversation_row *row)
 {
-	return 128 + strlen(str_or_empty(row->id)) + strlen(str_or_empty(row->title)) +
+	return 128 + strlen(str_or_empty(row->id)) + strlen(str_or_empty(row->title)) + strlen(str_or_empty(row->draft)) +
 	       (row->has_last ? rows_message_size(&row->last) : 0);
 }

@@ -25,6 +25,10 @@ int rows_message(sd_bus_message *m, const struct message_row *row, bool skip_bod
 int rows_conversation(sd_bus_message *m, const struct conversation_row *row);
 int rows_contact(sd_bus_message *m, const struct contact_row *row);
 
+int rows_presence(sd_bus_message *m, const char *jid, const char *show, const char *status, int64_t priority);
+/* The fields alone, without a struct around them: the arguments of the signal Presence. */
+int rows_presence_fields(sd_bus_message *m, const char *jid, const char *show, const char *status, int64_t priority);
+
 /* Bytes of strings in a row: what a reply weighs, since sd-bus does not say. */
 size_t rows_message_size(const struct message_row *row);
 size_t rows_conversation_size(const struct conversation_row *row);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
+#include "bus/fetch.h"
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/tree.h"
@@ -273,6 +274,8 @@ const sd_bus_vtable sync_vtable[] = {
 				SD_BUS_RESULT("a" VARVE_SIG_GAP, gaps, "b", more), list_gaps, U),
 	SD_BUS_METHOD_WITH_ARGS("GetCoverage", SD_BUS_ARGS("a{sv}", options),
 				SD_BUS_RESULT("a" VARVE_SIG_COVERAGE, archives), get_coverage, U),
+	SD_BUS_METHOD_WITH_ARGS("Fetch", SD_BUS_ARGS("s", conversation, "a{sv}", options), SD_BUS_RESULT("o", job),
+				fetch_handle, U),
 	SD_BUS_PROPERTY("State", "s", get_property, 0, CHANGES),
 	SD_BUS_PROPERTY("Phase", "s", get_property, 0, CHANGES),
 	SD_BUS_PROPERTY("Progress", "(tt)", get_property, 0, CHANGES),

@@ -9,17 +9,20 @@
 #include "base/mem.h"
 #include "bus/conn.h"
 #include "bus/driver.h"
+#include "bus/job.h"
 #include "ipc/names.h"
 
 #define ACCOUNT_PREFIX VARVE_PATH_ACCOUNTS "/"
 
 const struct tree_interface tree_interfaces[] = {
-	{ VARVE_IFACE_MANAGER, manager_vtable, false },
-	{ VARVE_IFACE_KEYRING, keyring_vtable, false },
-	{ VARVE_IFACE_ACCOUNT, account_vtable, true },
-	{ VARVE_IFACE_SYNC, sync_vtable, true },
-	{ VARVE_IFACE_ARCHIVE, archive_vtable, true },
-	{ VARVE_IFACE_CONVERSATIONS, conversations_vtable, true },
+	{ VARVE_IFACE_MANAGER, manager_vtable, TREE_ROOT },
+	{ VARVE_IFACE_KEYRING, keyring_vtable, TREE_ROOT },
+	{ VARVE_IFACE_ACCOUNT, account_vtable, TREE_ACCOUNT },
+	{ VARVE_IFACE_SYNC, sync_vtable, TREE_ACCOUNT },
+	{ VARVE_IFACE_ARCHIVE, archive_vtable, TREE_ACCOUNT },
+	{ VARVE_IFACE_CONVERSATIONS, conversations_vtable, TREE_ACCOUNT },
+	{ VARVE_IFACE_ROSTER, roster_vtable, TREE_ACCOUNT },
+	{ VARVE_IFACE_JOB, job_vtable, TREE_JOB },
 	{ NULL },
 };
 
@@ -52,7 +55,7 @@ bool tree_needs_archive(sd_bus_message *call)
 	if (strcmp(interface, "org.freedesktop.DBus.Peer") == 0)
 		return false;
 	for (const struct tree_interface *i = tree_interfaces; i->name; i++)
-		if (i->of_account && strcmp(i->name, interface) == 0)
+		if (i->object == TREE_ACCOUNT && strcmp(i->name, interface) == 0)
 			return true;
 	return strncmp(path, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) == 0;
 }
@@ -101,20 +104,47 @@ static int list_accounts(_unused_ sd_bus *bus, _unused_ const char *prefix, void
 	return 0;
 }
 
+static int find_job(_unused_ sd_bus *bus, const char *path, _unused_ const char *interface, void *userdata,
+		    void **ret_found, _unused_ sd_bus_error *error)
+{
+	if (!jobs_has(conn_config(userdata)->jobs, job_number(path)))
+		return 0;
+	*ret_found = userdata;
+	return 1;
+}
+
+static int list_jobs(_unused_ sd_bus *bus, _unused_ const char *prefix, void *userdata, char ***ret_nodes,
+		     _unused_ sd_bus_error *error)
+{
+	*ret_nodes = jobs_paths(conn_config(userdata)->jobs);
+	return 0;
+}
+
+static int register_one(sd_bus *bus, struct conn *c, const struct tree_interface *i)
+{
+	switch (i->object) {
+	case TREE_ROOT:
+		return sd_bus_add_object_vtable(bus, NULL, VARVE_PATH, i->name, i->vtable, c);
+	case TREE_ACCOUNT:
+		return sd_bus_add_fallback_vtable(bus, NULL, VARVE_PATH_ACCOUNTS, i->name, i->vtable, find_account, c);
+	case TREE_JOB:
+		return sd_bus_add_fallback_vtable(bus, NULL, VARVE_PATH_JOBS, i->name, i->vtable, find_job, c);
+	}
+	return -EINVAL;
+}
+
 int tree_register(sd_bus *bus, struct conn *c)
 {
 	int r;
 
 	/* A NULL handler with arguments makes a whole table fail: every result is looked at. */
 	for (const struct tree_interface *i = tree_interfaces; i->name; i++) {
-		if (i->of_account)
-			r = sd_bus_add_fallback_vtable(bus, NULL, VARVE_PATH_ACCOUNTS, i->name, i->vtable, find_account, c);
-		else
-			r = sd_bus_add_object_vtable(bus, NULL, VARVE_PATH, i->name, i->vtable, c);
+		r = register_one(bus, c, i);
 		if (r < 0)
 			return err_origin(r);
 	}
 	if ((r = sd_bus_add_node_enumerator(bus, NULL, VARVE_PATH_ACCOUNTS, list_accounts, c)) < 0 ||
+	    (r = sd_bus_add_node_enumerator(bus, NULL, VARVE_PATH_JOBS, list_jobs, c)) < 0 ||
 	    (r = sd_bus_add_object_manager(bus, NULL, VARVE_PATH)) < 0)
 		return err_origin(r);
 	return driver_register(bus, c);
@@ -125,5 +155,11 @@ int tree_emit_removed(sd_bus *bus, const char *path)
 	/* sd_bus_emit_object_removed() asks for the object, which is gone; so name what InterfacesAdded names. */
 	return sd_bus_emit_interfaces_removed(bus, path, "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Introspectable",
 					      "org.freedesktop.DBus.Properties", VARVE_IFACE_ACCOUNT, VARVE_IFACE_SYNC,
-					      VARVE_IFACE_ARCHIVE, VARVE_IFACE_CONVERSATIONS, NULL);
+					      VARVE_IFACE_ARCHIVE, VARVE_IFACE_CONVERSATIONS, VARVE_IFACE_ROSTER, NULL);
+}
+
+int tree_emit_job_removed(sd_bus *bus, const char *path)
+{
+	return sd_bus_emit_interfaces_removed(bus, path, "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Introspectable",
+					      "org.freedesktop.DBus.Properties", VARVE_IFACE_JOB, NULL);
 }

@@ -9,11 +9,14 @@
 
 struct conn;
 
+/* Which objects have an interface. */
+enum tree_object { TREE_ROOT, TREE_ACCOUNT, TREE_JOB };
+
 /* One interface of ours; tests walk the list. */
 struct tree_interface {
 	const char *name;
 	const sd_bus_vtable *vtable;
-	bool of_account; /* on every account's object, else on the root */
+	enum tree_object object;
 };
 /* Ends with a NULL name. */
 extern const struct tree_interface tree_interfaces[];
@@ -25,6 +28,8 @@ extern const sd_bus_vtable account_vtable[];
 extern const sd_bus_vtable sync_vtable[];
 extern const sd_bus_vtable archive_vtable[];
 extern const sd_bus_vtable conversations_vtable[];
+extern const sd_bus_vtable roster_vtable[];
+extern const sd_bus_vtable job_vtable[];
 
 /* Register everything, the driver shim included. */
 int tree_register(sd_bus *bus, struct conn *c);
@@ -39,5 +44,6 @@ bool tree_needs_archive(sd_bus_message *call);
 bool tree_is_secret(sd_bus_message *call);
 /* The account that a call is about; it existed when the call was dispatched. */
 int64_t tree_call_account(sd_bus_message *call);
-/* InterfacesRemoved for an account that is gone already. */
+/* InterfacesRemoved for an account, or a job, that is gone already. */
 int tree_emit_removed(sd_bus *bus, const char *path);
+int tree_emit_job_removed(sd_bus *bus, const char *path);

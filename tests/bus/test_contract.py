@@ -1,11 +1,14 @@
 """ipc/org.varve.Varve1.xml is what the daemon says of itself, and documents every member."""
 
+import glob
+import os
 import re
 import unittest
 import xml.etree.ElementTree as ET
 
-from busdaemon import ACCOUNT, ROOT, XML, Daemon, call
+from busdaemon import ACCOUNT, ROOT, XML, Daemon, call, export
 
+OLD = sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "revision-*.xml")))
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 
@@ -35,10 +38,12 @@ def shape(root):
 
 class Contract(unittest.TestCase):
     def test_the_xml_equals_introspect(self):
-        d = Daemon()
+        d = Daemon(seed=3000)
         conn = d.peer()
         told = {}
-        for path in (ROOT, ACCOUNT):
+        # A job that is there: nobody reads what it writes.
+        nobody, somebody = os.pipe()
+        for path in (ROOT, ACCOUNT, export(conn, somebody)):
             (xml,) = call(conn, path, "org.freedesktop.DBus.Introspectable", "Introspect")
             told.update(shape(ET.fromstring(xml)))
         written = shape(ET.parse(XML).getroot())
@@ -46,7 +51,19 @@ class Contract(unittest.TestCase):
         for iface in written:
             self.assertEqual(sorted(told[iface] - written[iface], key=str), [], f"{iface}: not in the XML")
             self.assertEqual(sorted(written[iface] - told[iface], key=str), [], f"{iface}: not served")
+        os.close(nobody)
+        os.close(somebody)
         self.assertEqual(d.stop(), 0)
+
+    def test_what_was_there_stays_as_it_was(self):
+        """Each published revision is a subset of this one, down to the names of arguments."""
+        new = shape(ET.parse(XML).getroot())
+        self.assertGreaterEqual(len(OLD), 2)
+        for name in OLD:
+            old = shape(ET.parse(name).getroot())
+            self.assertGreater(sum(map(len, old.values())), 40, name)
+            for iface in old:
+                self.assertEqual(sorted(old[iface] - new.get(iface, set()), key=str), [], f"{name}: {iface} lost these")
 
     def test_every_member_is_documented(self):
         with open(XML) as f:
@@ -60,7 +77,7 @@ class Contract(unittest.TestCase):
         (objects,) = call(d.peer(), ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
         self.assertEqual(list(objects), [ACCOUNT])
         ours = sorted(i for i in objects[ACCOUNT] if i.startswith("org.varve."))
-        self.assertEqual(ours, ["org.varve.Varve1." + i for i in ("Account", "Archive", "Conversations", "Sync")])
+        self.assertEqual(ours, ["org.varve.Varve1." + i for i in ("Account", "Archive", "Conversations", "Roster", "Sync")])
         self.assertEqual(objects[ACCOUNT]["org.varve.Varve1.Account"]["Jid"], "me@example.org")
         d.stop()
 

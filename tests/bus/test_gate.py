@@ -10,7 +10,7 @@ from test_feed import signals
 
 ERROR = "org.varve.Varve1.Error."
 OPEN = ("Manager", "Keyring")           # interfaces that answer in every state
-SAMPLE = {"s": "", "u": 0, "t": 0, "b": False, "ay": b"", "at": [], "as": [], "a{sv}": {}, "o": ACCOUNT, "x": 0}
+SAMPLE = {"s": "", "u": 0, "t": 0, "b": False, "ay": b"", "at": [], "as": [], "a{sv}": {}, "o": ACCOUNT, "x": 0, "h": 0}
 
 
 def methods():

@@ -12,7 +12,11 @@
  *   sync N            N changes of progress
  *   archive NAME      the archive is ready, locked or failed
  *   finish NAME       the keyring call at work ends: ok, wrong, busy
- *   last              answers the last call of the double
+ *   last, last-send   answers the last call of the double (hub-double-send.h for the latter)
+ *   outcome NAME      the next call of hub-send.h ends so: ok, conflict, notfound, ... (hub-double-send.c)
+ *   answer NAME       the server answers all requests: ok, remote, offline
+ *   typing JID STATE, presence JID SHOW STATUS   news of somebody; SHOW "here" is none
+ *   fill              the gaps are closed
  *   quit
  *
  * bus-daemon --seed DATA CONFIG N makes an archive for a real varved and ends: one disabled account, N messages.
@@ -31,6 +35,7 @@
 #include "bus/server.h"
 #include "chance.h"
 #include "core/message.h"
+#include "hub-double-send.h"
 #include "hub-double.h"
 #include "store/archive.h"
 #include "store/copy.h"
@@ -157,6 +162,25 @@ static void live(struct world *w, const char *from, const char *body)
 	hub_double_tell(w->hub, HUB_FEED, w->account);
 }
 
+static void fill(struct world *w)
+{
+	struct cover *c = hub_double_cover(w->hub, w->account);
+
+	while (c->n > 1) {
+		struct span *first = &c->spans[0], *second = &c->spans[1];
+
+		str_set(&first->last.id, second->last.id);
+		first->last.us = second->last.us;
+		first->flags |= second->flags;
+		free(second->first.id);
+		free(second->last.id);
+		memmove(second, second + 1, (--c->n - 1) * sizeof(*second));
+	}
+	if (c->n > 0)
+		c->spans[0].flags |= SPAN_LIVE;
+	hub_double_tell(w->hub, HUB_SYNC, w->account);
+}
+
 static void set_state(struct world *w, const char *name)
 {
 	static const char *const states[] = { "disabled", "offline", "connecting", "online", "auth-failed" };
@@ -248,6 +272,22 @@ static void command(struct world *w, char *line)
 		set_archive(w, line);
 	if (strcmp(word, "finish") == 0)
 		finish(w, line);
+	if (strcmp(word, "outcome") == 0)
+		hub_double_outcome(line);
+	if (strcmp(word, "answer") == 0)
+		hub_double_answer(line);
+	if (strcmp(word, "typing") == 0) {
+		char *jid = strsep(&line, " ");
+
+		hub_double_typing(w->account, jid, line);
+	}
+	if (strcmp(word, "presence") == 0) {
+		char *jid = strsep(&line, " "), *show = strsep(&line, " ");
+
+		hub_double_presence(w->account, jid, show, line);
+	}
+	if (strcmp(word, "fill") == 0)
+		fill(w);
 	if (strcmp(word, "sync") == 0) {
 		hub_double_status(w->hub, w->account)->done += n;
 		hub_double_status(w->hub, w->account)->total = 1000000;
@@ -255,6 +295,8 @@ static void command(struct world *w, char *line)
 	}
 	if (strcmp(word, "last") == 0)
 		printf("%s\n", hub_double_last_call(w->hub));
+	else if (strcmp(word, "last-send") == 0)
+		printf("%s\n", hub_double_last_send());
 	else
 		printf("ok\n");
 	if (strcmp(word, "quit") == 0)
@@ -305,6 +347,7 @@ int main(int argc, char **argv)
 	int r;
 
 	log_init("bus-daemon");
+	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argc == 5 && strcmp(argv[1], "--seed") == 0) {
 		check(sd_event_default(&w.event) < 0, "event");

@@ -1,0 +1,286 @@
+#define _GNU_SOURCE
+#include "bus/export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "bus/check.h"
+#include "bus/conn.h"
+#include "bus/errors.h"
+#include "bus/export-row.h"
+#include "bus/job.h"
+#include "bus/options.h"
+#include "bus/pour.h"
+#include "bus/tree.h"
+#include "ipc/names.h"
+#include "store/read.h"
+
+#define EXPORT_PAGE 200 /* rows in one go: a millisecond or two; facts/ipc.md section 2.1 no. 5 */
+#define EXPORT_CONVERSATIONS_MAX 500
+
+/* What the caller asked for. */
+struct wish {
+	const char *format;
+	char **conversations; /* NULL: all, in one order */
+	int64_t since_us, until_us;
+	bool detach, text;
+};
+
+struct export {
+	struct hub *hub;
+	struct job *job;
+	struct pour *pour;
+	sd_event_source *turn; /* idle: the next page */
+	int64_t account;
+	struct wish wish;
+	size_t conversation; /* index of the one that is being read */
+	bool begun;	     /* it has had its first page */
+	/* Where to go on: behind this message; when that was deleted meanwhile, by its time and the last page's ids. */
+	int64_t last_id, last_us;
+	int64_t ids[EXPORT_PAGE + 1];
+	size_t n_ids;
+	uint64_t messages, bytes, total;
+	int64_t page_ids[EXPORT_PAGE + 1];
+	size_t n_page;
+};
+
+static void on_free(void *userdata)
+{
+	struct export *x = userdata;
+
+	sd_event_source_disable_unref(x->turn);
+	pour_free(x->pour);
+	options_free_texts(x->wish.conversations);
+	free(x);
+}
+
+/* ---- reading ---- */
+
+static bool was_in_last_page(const struct export *x, int64_t id)
+{
+	for (size_t i = 0; i < x->n_ids; i++)
+		if (x->ids[i] == id)
+			return true;
+	return false;
+}
+
+static int on_row(void *userdata, const struct message_row *row)
+{
+	struct export *x = userdata;
+	struct buf *b = pour_buf(x->pour);
+	size_t before = b->len;
+
+	x->page_ids[x->n_page++] = row->id;
+	if (was_in_last_page(x, row->id))
+		return 0;
+	x->last_id = row->id;
+	x->last_us = row->time_us;
+	if (row->time_us < x->wish.since_us || (x->wish.until_us && row->time_us >= x->wish.until_us))
+		return 0;
+	(x->wish.text ? export_text : export_json)(b, row);
+	x->messages++;
+	x->bytes += b->len - before;
+	return 0;
+}
+
+/* READ_E_NO_MESSAGE when the message behind which to go on is gone. */
+static int read_page(struct export *x, bool by_time, uint32_t *ret_edges)
+{
+	struct history_query q = {
+		.account = x->account,
+		.conversation = x->wish.conversations ? x->wish.conversations[x->conversation] : "",
+		.anchor = x->begun && !by_time ? ANCHOR_MESSAGE : x->begun || x->wish.since_us ? ANCHOR_TIME : ANCHOR_OLDEST,
+		.value = x->begun && !by_time ? x->last_id : x->begun ? x->last_us : x->wish.since_us,
+		.after = EXPORT_PAGE,
+		.across_gaps = true,
+	};
+	uint64_t seq;
+
+	x->n_page = 0;
+	return read_history(hub_store(x->hub), &q, on_row, x, ret_edges, &seq);
+}
+
+/* One page of the present conversation: 1 if there is more, 0 at its end, or an error. */
+static int next_page(struct export *x)
+{
+	uint32_t edges = 0;
+	int r;
+
+	r = read_page(x, false, &edges);
+	if (r == READ_E_NO_MESSAGE)
+		r = read_page(x, true, &edges);
+	/* It went away as a whole. */
+	if (r == READ_E_NO_CONVERSATION)
+		return 0;
+	if (r != 0)
+		return r < 0 ? r : -EIO;
+	x->begun = true;
+	memcpy(x->ids, x->page_ids, x->n_page * sizeof(*x->ids));
+	x->n_ids = x->n_page;
+	return !(edges & EDGE_NEWEST) && x->n_page > 0;
+}
+
+/* More into the buffer: 1 if there may be more, 0 at the end of all, or an error. */
+static int advance(struct export *x)
+{
+	int r = next_page(x);
+
+	if (r != 0)
+		return r;
+	x->begun = false;
+	x->n_ids = 0;
+	return x->wish.conversations && x->wish.conversations[++x->conversation];
+}
+
+/* False: the job has ended. */
+static bool still_possible(struct export *x)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	if (hub_state(x->hub) != HUB_READY) {
+		error_from_state(&error, x->hub);
+		job_fail_error(x->job, &error);
+		return false;
+	}
+	if (!hub_account(x->hub, x->account)) {
+		job_fail(x->job, VARVE_ERROR_NOT_FOUND, "the account was removed meanwhile");
+		return false;
+	}
+	return true;
+}
+
+static int on_turn(_unused_ sd_event_source *s, void *userdata)
+{
+	struct export *x = userdata;
+	int r;
+
+	if (!still_possible(x))
+		return 0;
+	r = advance(x);
+	if (r < 0) {
+		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+		error_from_store(&error, r);
+		job_fail_error(x->job, &error);
+		return 0;
+	}
+	pour_added(x->pour);
+	if (r == 0)
+		pour_end(x->pour);
+	else if (pour_room(x->pour) > 0)
+		/* One shot, armed anew: a source that stays pending would starve other idle ones. */
+		sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT);
+	job_progress(x->job, x->messages, x->total > x->messages || x->total == 0 ? x->total : x->messages);
+	return 0;
+}
+
+static void on_room(void *userdata)
+{
+	struct export *x = userdata;
+
+	sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT);
+}
+
+static void on_written(void *userdata, int r)
+{
+	struct export *x = userdata;
+	const struct job_result results[] = { { "messages", x->messages }, { "bytes", x->bytes } };
+
+	if (r == 0)
+		job_progress(x->job, x->messages, x->messages);
+	if (r == 0)
+		job_done(x->job, results, ARRAY_SIZE(results));
+	else if (r == -EPIPE || r == -ECONNRESET)
+		job_fail(x->job, VARVE_ERROR_CANCELLED, "whoever was to read the export does not read any more");
+	else
+		job_fail(x->job, VARVE_ERROR_STORAGE, "the export cannot be written: %s", strerror(-r));
+}
+
+/* ---- the call ---- */
+
+static int read_wish(sd_bus_message *m, struct conn *c, struct wish *w, sd_bus_error *error)
+{
+	const struct option known[] = {
+		{ "format", OPTION_TEXT, &w->format },	   { "conversations", OPTION_TEXTS, &w->conversations },
+		{ "since", OPTION_TIME, &w->since_us },	   { "until", OPTION_TIME, &w->until_us },
+		{ "detach", OPTION_BOOL, &w->detach },
+	};
+	size_t n = 0;
+	int r;
+
+	r = options_read(m, known, ARRAY_SIZE(known), error);
+	if (r < 0)
+		return r;
+	w->text = strcmp(w->format, "text") == 0;
+	if (!w->text && strcmp(w->format, "jsonl") != 0)
+		return error_invalid(error, "there is no format '%s': it is jsonl or text", w->format);
+	if (w->since_us < 0 || w->until_us < 0)
+		return error_invalid(error, "since and until are microseconds since 1970");
+	/* None is none, and not all. */
+	if (w->conversations && !w->conversations[0])
+		return error_invalid(error, "conversations is empty: leave it out to export all of them");
+	for (char **p = w->conversations; p && *p; p++) {
+		if (++n > EXPORT_CONVERSATIONS_MAX)
+			return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "at most %d conversations an export",
+					 EXPORT_CONVERSATIONS_MAX);
+		r = check_conversation(hub_store(conn_hub(c)), tree_call_account(m), *p, error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int check_fd(int fd, sd_bus_error *error)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || flags & O_PATH)
+		return error_invalid(error, "the descriptor is not open for writing");
+	return 0;
+}
+
+static int start(struct export *x, struct conn *c, int fd, sd_bus_error *error)
+{
+	static const struct job_ops job_ops = { .kind = "export", .free = on_free };
+	static const struct pour_ops pour_ops = { .room = on_room, .done = on_written };
+	sd_event *event = conn_config(c)->event;
+	int r;
+
+	if ((r = sd_event_add_defer(event, &x->turn, on_turn, x)) < 0 ||
+	    (r = sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT)) < 0 ||
+	    (r = sd_event_source_set_priority(x->turn, SD_EVENT_PRIORITY_IDLE)) < 0)
+		return err_origin(r);
+	r = pour_new(event, fd, &pour_ops, x, &x->pour);
+	if (r < 0)
+		return err_trace(r);
+	return job_begin(c, x->wish.detach, &job_ops, x, &x->job, error);
+}
+
+int export_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct conn *c = userdata;
+	struct account_status s = { 0 };
+	struct export *x;
+	int fd, r;
+
+	r = sd_bus_message_read(m, "h", &fd);
+	if (r < 0)
+		return err_trace(r);
+	x = xnew(struct export);
+	x->hub = conn_hub(c);
+	x->account = tree_call_account(m);
+	x->wish.format = "jsonl";
+	if ((r = read_wish(m, c, &x->wish, error)) < 0 ||
+	    (r = check_fd(fd, error)) < 0 ||
+	    (r = start(x, c, fd, error)) < 0) {
+		on_free(x);
+		return r;
+	}
+	x->wish.format = NULL; /* the call's */
+	if (!x->wish.conversations && hub_status(x->hub, x->account, &s) == 0)
+		x->total = s.messages;
+	return job_reply(x->job, m);
+}

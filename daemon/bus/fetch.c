@@ -1,0 +1,237 @@
+#include "bus/fetch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "bus/check.h"
+#include "bus/conn.h"
+#include "bus/errors.h"
+#include "bus/job.h"
+#include "bus/options.h"
+#include "bus/tree.h"
+#include "ipc/names.h"
+#include "store/read.h"
+
+struct fetch {
+	struct hub *hub;
+	struct job *job;
+	int64_t account;
+	/* What is wanted: no open gap between these two. from 0: from the beginning; until INT64_MAX: to now. */
+	int64_t from_us, until_us;
+	bool as_kept;	  /* what varve.conf does not want is not wanted here either */
+	uint64_t begun_s; /* seconds missing when it began */
+};
+
+static void on_free(void *userdata)
+{
+	free(userdata);
+}
+
+/* ---- what is missing ---- */
+
+/* Seconds of the gap inside what is wanted; at least 1 if it touches it at all. 0: it does not. */
+static uint64_t overlap(const struct fetch *f, const struct gap *g, int64_t start_us, int64_t end_us)
+{
+	int64_t low = g->after_us > start_us ? g->after_us : start_us;
+	int64_t high = g->before_us > 0 ? g->before_us : end_us;
+
+	if (g->before_us > 0 && g->before_us <= f->from_us)
+		return 0;
+	if (g->after_us >= f->until_us)
+		return 0;
+	low = low > f->from_us ? low : f->from_us;
+	high = high < f->until_us ? high : f->until_us;
+	/* How far back the server's archive reaches is not known yet. */
+	if (low == 0)
+		return 1;
+	return high > low ? 1 + (uint64_t)(high - low) / USEC_PER_SEC : 1;
+}
+
+/* Seconds of archive time that are missing and wanted; 0: nothing is. */
+static uint64_t missing(const struct fetch *f)
+{
+	int64_t archive, start_us, end_us;
+	const struct cover *c = hub_cover(f->hub, f->account, &archive);
+	struct account_status s = { 0 };
+	uint64_t sum = 0;
+	struct gap g;
+
+	hub_archive_ends(f->hub, f->account, &start_us, &end_us);
+	/* Nothing was asked yet, not even where the archive ends. */
+	if (!c || c->n == 0)
+		return hub_status(f->hub, f->account, &s) == 0 && s.caught_up ? 0 : 1;
+	for (size_t i = 0; i < c->n; i++)
+		if (cover_gap(c, i, &g) && g.state != GAP_LOST)
+			sum += overlap(f, &g, start_us, clock_real_us());
+	if (cover_tail(c, &g))
+		sum += overlap(f, &g, start_us, clock_real_us());
+	return sum;
+}
+
+/* ---- watching ---- */
+
+/* The gap below the message: what is wanted ends where it ends. False: there is none. */
+static bool aim_below(struct fetch *f, int64_t message_us)
+{
+	int64_t archive;
+	const struct cover *c = hub_cover(f->hub, f->account, &archive);
+	struct gap g;
+
+	for (size_t i = c ? c->n : 0; i-- > 0;)
+		if (cover_gap(c, i, &g) && g.state != GAP_LOST && g.before_us <= message_us) {
+			f->from_us = g.after_us;
+			f->until_us = g.before_us;
+			return true;
+		}
+	return false;
+}
+
+/* True if the job has ended for want of a connection, or because somebody stopped it. */
+static bool ends_by_state(struct fetch *f, const struct account_status *s)
+{
+	if (strcmp(str_or_empty(s->sync_state), "paused") == 0) {
+		job_fail(f->job, VARVE_ERROR_CANCELLED, "fetching was paused");
+		return true;
+	}
+	if (strcmp(str_or_empty(s->state), "disabled") == 0 || strcmp(str_or_empty(s->state), "auth-failed") == 0) {
+		job_fail(f->job, VARVE_ERROR_OFFLINE, "the account is not connected: %s",
+			 *str_or_empty(s->reason_text) ? s->reason_text : s->state);
+		return true;
+	}
+	return false;
+}
+
+/* Ends the job if there is nothing to wait for. */
+static void look(struct fetch *f)
+{
+	struct account_status s = { 0 };
+	uint64_t left = missing(f);
+
+	if (left == 0) {
+		job_progress(f->job, f->begun_s, f->begun_s);
+		job_done(f->job, NULL, 0);
+		return;
+	}
+	f->begun_s = left > f->begun_s ? left : f->begun_s;
+	job_progress(f->job, f->begun_s - left, f->begun_s);
+	if (hub_status(f->hub, f->account, &s) != 0 || ends_by_state(f, &s))
+		return;
+	/* The engine has all that it wants. */
+	if (s.caught_up && f->as_kept) {
+		job_done(f->job, NULL, 0);
+		return;
+	}
+	if (s.caught_up || (strcmp(str_or_empty(s.state), "online") == 0 && strcmp(str_or_empty(s.sync_state), "error") == 0))
+		job_fail(f->job, VARVE_ERROR_UNSUPPORTED,
+			 s.caught_up ? "the rest lies further back than the history that varve.conf keeps in sync" :
+				       "the server does not serve this part of its archive");
+}
+
+static void on_look(void *userdata, int64_t account)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct fetch *f = userdata;
+
+	if (hub_state(f->hub) != HUB_READY) {
+		error_from_state(&error, f->hub);
+		job_fail_error(f->job, &error);
+	} else if (!hub_account(f->hub, f->account)) {
+		job_fail(f->job, VARVE_ERROR_NOT_FOUND, "the account was removed meanwhile");
+	} else if (account == f->account) {
+		look(f);
+	}
+}
+
+/* ---- the call ---- */
+
+static int read_time(void *userdata, const struct message_row *row)
+{
+	*(int64_t *)userdata = row->time_us;
+	return 0;
+}
+
+struct wish {
+	int64_t before, since_us;
+	bool given_before, given_since, all, detach;
+};
+
+/* True in *ret_done: there is no gap below that message. */
+static int aim(struct fetch *f, const struct wish *w, bool *ret_done, sd_bus_error *error)
+{
+	int64_t us = -1;
+	int r;
+
+	f->until_us = INT64_MAX;
+	f->as_kept = !w->all && !w->given_since && !w->given_before;
+	f->from_us = w->given_since ? w->since_us : 0;
+	if (!w->given_before)
+		return 0;
+	r = read_messages(hub_store(f->hub), f->account, &w->before, 1, read_time, &us);
+	if (r < 0)
+		return error_from_store(error, r);
+	if (us < 0)
+		return error_set(error, VARVE_ERROR_NOT_FOUND, "there is no message %lld", (long long)w->before);
+	*ret_done = !aim_below(f, us);
+	return 0;
+}
+
+static int read_call(sd_bus_message *m, struct conn *c, struct wish *w, sd_bus_error *error)
+{
+	const struct option known[] = {
+		{ "before", OPTION_ID, &w->before, &w->given_before },
+		{ "since", OPTION_TIME, &w->since_us, &w->given_since },
+		{ "all", OPTION_BOOL, &w->all },
+		{ "detach", OPTION_BOOL, &w->detach },
+	};
+	const char *conversation;
+	int r;
+
+	r = sd_bus_message_read(m, "s", &conversation);
+	if (r < 0)
+		return err_trace(r);
+	r = options_read(m, known, ARRAY_SIZE(known), error);
+	if (r < 0)
+		return r;
+	if (w->given_before + w->given_since + w->all > 1)
+		return error_invalid(error, "before, since and all exclude each other");
+	if (w->since_us < 0)
+		return error_invalid(error, "since is microseconds since 1970");
+	if (!*conversation)
+		return 0;
+	return check_conversation(hub_store(conn_hub(c)), tree_call_account(m), conversation, error);
+}
+
+int fetch_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	static const struct job_ops ops = { .kind = "fetch", .free = on_free, .look = on_look };
+	_cleanup_(freep) struct fetch *f = xnew(struct fetch);
+	_cleanup_(freep) char *why = NULL;
+	struct conn *c = userdata;
+	struct wish w = { 0 };
+	bool done = false;
+	struct job *job;
+	int r;
+
+	f->hub = conn_hub(c);
+	f->account = tree_call_account(m);
+	if ((r = read_call(m, c, &w, error)) < 0 || (r = aim(f, &w, &done, error)) < 0)
+		return r;
+	/* Newest end confirmed, back-off forgotten: whatever is missing is asked for. */
+	r = done ? 0 : hub_sync_now(f->hub, f->account, &why);
+	if (r != 0)
+		return error_from_hub(error, r, why);
+	r = job_begin(c, w.detach, &ops, f, &f->job, error);
+	if (r < 0)
+		return r;
+	job = f->job;
+	r = job_reply(job, m);
+	if (done)
+		job_done(job, NULL, 0);
+	else
+		look(f);
+	f = NULL; /* the job's, or gone with it */
+	return r;
+}
