@@ -1,0 +1,55 @@
+#!/usr/bin/python3
+"""An echo bot: python3 bot.py STATE.db [ACCOUNT]. It answers every message exactly once; kill it at any moment.
+
+`since`, its place in the feed, is stored in one transaction with the work. The answer cannot be part of that transaction:
+it goes out under an id made from the message's, and sent again after a crash it is the same message.
+"""
+
+import os
+import sqlite3
+import sys
+
+from gi.repository import Gio, GLib
+
+ADDRESS = "unix:path=" + os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}") + "/varve/bus"
+conn = Gio.DBusConnection.new_for_address_sync(ADDRESS, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT)
+conn.set_exit_on_close(True)        # without varved there is nothing to do: let systemd start it again
+
+
+def call(path, interface, member, signature, *args):
+    return conn.call_sync(None, path, interface, member, GLib.Variant(signature, args), None, 0, -1).unpack()
+
+
+def get(name):
+    return call(account, "org.freedesktop.DBus.Properties", "Get", "(ss)", "org.varve.Varve1.Archive", name)[0]
+
+
+def pull(*_):
+    (since,) = db.execute("SELECT since FROM place").fetchone()
+    more = True
+    while more:
+        since, more, messages, *_ = call(account, "org.varve.Varve1.Archive", "Changes", "(stua{sv})", epoch, since, 100, {})
+        for id, _mod, conversation, sender, _time, direction, _state, kind, body, _extra in messages:
+            # A row also comes again when it was changed: edited, read.
+            new = not db.execute("SELECT 1 FROM done WHERE id = ?", (id,)).fetchone()
+            if new and direction == 0 and kind == "text":
+                call(account, "org.varve.Varve1.Archive", "Send", "(sssa{sv})", conversation, f"echo-{epoch}-{id}", body, {})
+                db.execute("INSERT INTO done VALUES (?, ?, ?)", (id, sender, body))
+        db.execute("UPDATE place SET since = ?", (since,))
+        db.commit()
+
+
+db = sqlite3.connect(sys.argv[1])
+db.execute("CREATE TABLE IF NOT EXISTS place (epoch TEXT, since INTEGER)")
+db.execute("CREATE TABLE IF NOT EXISTS done (id INTEGER, sender TEXT, body TEXT)")
+(status,) = call("/org/varve/Varve1", "org.varve.Varve1.Manager", "GetStatus", "(a{sv})", {})
+jid = sys.argv[2] if len(sys.argv) > 2 else status["accounts"][0]["jid"]
+(account,) = call("/org/varve/Varve1", "org.varve.Varve1.Manager", "FindAccount", "(s)", jid)
+epoch = get("Epoch")
+if db.execute("SELECT epoch FROM place").fetchone() != (epoch,):     # the first start, or another archive: begin now
+    db.executescript("DELETE FROM place; DELETE FROM done")
+    db.execute("INSERT INTO place VALUES (?, ?)", (epoch, get("Seq")))
+    db.commit()
+conn.signal_subscribe(None, "org.varve.Varve1.Archive", "Changed", account, None, 0, pull)
+pull()
+GLib.MainLoop().run()

@@ -1,0 +1,276 @@
+"""The examples of docs/examples against a real daemon, a real server and another person: the chat as somebody sees and
+types it in a terminal, the bot while it is killed."""
+
+import collections
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import StanzaPath
+
+from varvetest import loop, proc, seed, servers
+from varvetest.daemon import TOP
+from varvetest.peer import Peer
+from varvetest.terminal import Terminal
+from varvetest.wait import holds, wait_for
+
+EXAMPLES = os.path.join(TOP, "docs", "examples")
+PYTHON = "/usr/bin/python3"         # the one with Debian's python3-gi
+DAY = 86400 * 10**6
+N = 60                              # messages with bob: three screens
+
+with open(os.path.join(TOP, "ipc", "org.varve.Varve1.xml")) as f:
+    needs_marks = pytest.mark.skipif('<method name="MarkRead">' not in f.read(), reason="the contract has no MarkRead")
+
+
+@pytest.fixture
+def server(certs):
+    with servers.Prosody(certs=certs) as running:
+        yield running
+
+
+def talk(domain, who, count, end_us, prefix=""):
+    """A day's conversation, a message a minute; every third is ours."""
+    return [seed.Seeded(end_us - (count - i) * 60 * 10**6, f"{who}@{domain}", i % 3 == 2, f"{prefix}{who} {i:03}",
+                        f"{prefix}{who}{i}") for i in range(count)]
+
+
+@pytest.fixture
+def history(server):
+    """alice has talked with bob and carol, who are real accounts."""
+    for name in ("alice", "bob", "carol"):
+        server.add_user(name)
+    server.add_roster("alice", {f"{n}@{server.domain}": n.capitalize() for n in ("bob", "carol")})
+    server.add_roster("bob", {f"alice@{server.domain}": "Alice"})
+    now = int(seed.now().timestamp() * 1e6)
+    server.seed_archive("alice", talk(server.domain, "carol", 3, now - 2 * DAY) + talk(server.domain, "bob", N, now - DAY))
+    return now
+
+
+@pytest.fixture
+def chat(server, history, varved):
+    varved.add_account(server, "alice")
+    varved.wait_sync()
+    with Terminal([PYTHON, os.path.join(EXAMPLES, "chat.py")], varved.environment()) as terminal:
+        terminal.wait_text("alice@", "online")
+        yield terminal
+
+
+def watch(peer):
+    """The names of what the messages that arrive consist of; slixmpp tells only of those with a body."""
+    seen = []
+    loop.call(peer.client.register_handler, Callback("watch", StanzaPath("message"), lambda m: seen.extend(x.tag for x in m.xml)))
+    return seen
+
+
+def numbers(lines, who="bob"):
+    return [int(n) for line in lines for n in re.findall(rf"{who} (\d\d\d)(?:\s|$)", line)]
+
+
+def test_chat_shows_conversations_and_scrolls_through_all_of_the_history(chat):
+    chat.wait_text(f"bob {N - 1:03}")
+    listed = [line[:24].split()[0] for line in chat.lines[1:] if line[:24].strip()]
+    assert [name.split("@")[0].lower() for name in listed] == ["bob", "carol"]
+    seen = set(numbers(chat.lines))
+    assert max(seen) == N - 1 and len(seen) > 15
+    for _ in range(N):
+        if 0 in seen:
+            break
+        top = min(numbers(chat.lines))
+        chat.keys("PPage")
+        chat.wait(lambda lines: numbers(lines) and min(numbers(lines)) < top, what=f"something older than {top}")
+        shown = numbers(chat.lines)
+        assert shown == list(range(shown[0], shown[-1] + 1)), "each once, in order"
+        seen.update(shown)
+    assert seen == set(range(N)), "every message was on some screen"
+    first = chat.screen
+    chat.keys("PPage")
+    chat.keys("PPage")
+    holds(lambda: numbers(chat.lines) == numbers(first.split("\n")), 0.5, "the beginning stays where it is")
+    for _ in range(N // 10):
+        chat.keys("NPage")
+    chat.wait_text(f"bob {N - 1:03}")
+    chat.keys("Down")
+    chat.wait_text("carol 002")
+    chat.wait_gone("bob 0")
+
+
+def test_chat_fits_its_terminal(chat):
+    for width, height in ((60, 15), (40, 8), (12, 4), (120, 40), (80, 24)):
+        chat.resize(width, height)
+        if width > 12:
+            chat.wait(lambda lines: f"bob {N - 1:03}" in "".join(lines[-4:]) and lines[0].strip().startswith("alice@") and
+                      len(lines) <= height, what=f"the newest message at the bottom of {width} x {height}")
+    assert len(numbers(chat.lines)) > 15
+
+
+def test_chat_follows_what_comes(chat, server):
+    with Peer(server, "bob") as bob, Peer(server, "carol") as carol:
+        bob.send(f"alice@{server.domain}", "你好, are you there? 🎂")
+        chat.wait_text("ob: 你好, are you there? 🎂")
+        carol.send(f"alice@{server.domain}", "one \x9b31mred\u202e evil")
+        carol.send(f"alice@{server.domain}", "two")
+        line = chat.wait(lambda lines: next((x for x in lines if x.lower().startswith("carol") and x[:24].split()[-1] == "2"),
+                                            None), what="carol has two unread messages")
+        assert chat.lines.index(line) == 1, "the newest conversation comes first"
+        assert any("are you there" in x for x in chat.lines), "and bob's is the one that stays open"
+
+
+@needs_marks
+def test_chat_reads_and_the_others_see_it(chat, server, varved):
+    with Peer(server, "carol") as carol:
+        parts = watch(carol)
+        for text in ("one", "two"):
+            carol.send(f"alice@{server.domain}", text,
+                       children=["<markable xmlns='urn:xmpp:chat-markers:0'/>"])
+        chat.wait(lambda lines: lines[1][:24].split()[-1:] == ["2"], what="carol has two unread messages")
+        chat.keys("Up")
+        chat.wait_text("arol: two")
+        chat.wait(lambda lines: lines[1][:24].split()[-1:] != ["2"], what="and none any more")
+        assert [c["unread"] for c in varved.ctl("ls") if "carol" in c["conversation"]] == [0]
+        wait_for(lambda: "{urn:xmpp:chat-markers:0}displayed" in parts, 20, "carol is told")
+
+
+def test_chat_sends_and_shows_what_became_of_it(chat, server):
+    with Peer(server, "bob") as bob:
+        chat.type("hällo bob, 今日は")
+        chat.wait_text("> hällo bob, 今日は")
+        chat.keys("BSpace")
+        chat.keys("Enter")
+        bob.wait_body("hällo bob, 今日")
+        chat.wait_text("me: hällo bob, 今日", "✓")
+        chat.wait_gone("> hällo")
+        sent = next(m for m in bob.client.received if m["body"] == "hällo bob, 今日")
+        bob.raw(f"<message to='{sent['from'].full}' id='r1' type='chat'><received xmlns='urn:xmpp:receipts' id='{sent['id']}'/>"
+                "</message>")
+        chat.wait_text("me: hällo bob, 今日", "✓✓")
+        bob.raw(f"<message to='{sent['from'].full}' id='r2' type='chat'><displayed xmlns='urn:xmpp:chat-markers:0' "
+                f"id='{sent['id']}'/></message>")
+        chat.wait_text("me: hällo bob, 今日", "✓✓ read")
+
+
+@needs_marks
+def test_chat_begins_a_conversation(chat, server):
+    chat.type(f"/open someone@{server.domain}")
+    chat.keys("Enter")
+    chat.wait(lambda lines: any(line.startswith("someone") for line in lines), what="a conversation without messages")
+
+
+def test_chat_shows_who_is_typing_and_tells(chat, server):
+    with Peer(server, "bob") as bob:
+        state = "<message to='alice@{}' type='chat'><{} xmlns='http://jabber.org/protocol/chatstates'/></message>"
+        bob.raw(state.format(server.domain, "composing"))
+        chat.wait_text("bob@", "is typing")
+        bob.raw(state.format(server.domain, "active"))
+        chat.wait_gone("is typing")
+
+        parts = watch(bob)
+        chat.type("h")
+        wait_for(lambda: "{http://jabber.org/protocol/chatstates}composing" in parts, 20, "bob is told that alice is typing")
+        chat.keys("BSpace")
+        wait_for(lambda: "{http://jabber.org/protocol/chatstates}active" in parts, 20, "and that she is not")
+
+
+@needs_marks
+def test_chat_outlives_varved_and_shows_a_gap(chat, server, varved, history):
+    """The server forgets what nobody fetched: a known loss, which has its line between the messages."""
+    chat.wait_text(f"bob {N - 1:03}")
+    varved.stop(signal.SIGKILL)
+    chat.wait_text("alice@", "varved is")
+    assert any(f"bob {N - 1:03}" in line for line in chat.lines), "what was there stays to be read"
+    server.stop(signal.SIGKILL)
+    server.seed_archive("alice", talk(server.domain, "bob", 40, history, "again "))
+    server.expire("alice", keep=8)
+    server.start()
+    varved.start()
+    varved.wait_sync()
+    chat.wait_text("alice@", "online")
+    chat.wait_text("again bob 039")
+    lines = chat.lines
+    gap = next((i for i, line in enumerate(lines) if "gone from the server ╌╌" in line), None)
+    assert gap, chat.screen
+    assert numbers(lines[:gap])[-1] == N - 1 and numbers(lines[gap:])[0] == 32, chat.screen
+
+
+def test_chat_outlives_a_lock(chat, server, varved):
+    assert varved.run("lock").code == 0
+    reason = varved.status()["state_reason"][:20]
+    chat.wait_text("alice@", reason)
+    assert any(f"bob {N - 1:03}" in line for line in chat.lines), "what was there stays to be read"
+    assert varved.run("unlock").code == 0
+    chat.wait_text("alice@", "online")
+    with Peer(server, "bob") as bob:
+        bob.send(f"alice@{server.domain}", "and on it goes")
+        chat.wait_text("ob: and on it goes")
+
+
+def test_chat_sends_once_what_it_could_not_hand_over(chat, server, varved):
+    with Peer(server, "bob") as bob:
+        varved.run("lock")
+        chat.wait_gone("online")
+        chat.type("while it was locked")
+        chat.keys("Enter")
+        chat.wait_text("(waits for varved) while it was locked")
+        assert varved.run("unlock").code == 0
+        bob.wait_body("while it was locked")
+        varved.kill9()
+        chat.wait_text("varved is")
+        chat.type("while it was dead")
+        chat.keys("Enter")
+        chat.wait_text("(waits for varved) while it was dead")
+        varved.start()
+        bob.wait_body("while it was dead")
+        chat.wait_text("me: while it was dead", "✓")
+        chat.wait_gone("waits for varved")
+        assert collections.Counter(bob.bodies) == {"while it was locked": 1, "while it was dead": 1}
+
+
+def test_chat_says_what_to_do_without_varved_and_without_an_account(new_varved):
+    varved = new_varved()
+    with Terminal([PYTHON, os.path.join(EXAMPLES, "chat.py")], varved.environment()) as chat:
+        chat.wait_text("varved is not running", "systemctl --user start varved")
+        varved.start()
+        chat.wait_text("varvectl account add")
+
+
+def test_bot_answers_each_message_once_however_often_it_is_killed(server, history, varved, tmp_path, rng):
+    varved.add_account(server, "alice")
+    varved.wait_sync()
+    state, log = str(tmp_path / "bot.db"), str(tmp_path / "bot.log")
+    want, kills = [f"echo {i}" for i in range(300)], 0
+
+    def spawn():
+        return proc.spawn([PYTHON, os.path.join(EXAMPLES, "bot.py"), state], log=log, env=varved.environment())
+
+    def place():
+        return subprocess.run(["sqlite3", "-cmd", ".timeout 5000", state, "SELECT since FROM place"], capture_output=True,
+                              text=True).stdout
+    bot = spawn()
+    wait_for(place, 20, "the bot has its place")
+    proc.reap(bot, signal.SIGKILL)
+    with Peer(server, "bob") as bob:
+        for text in want:
+            bob.send(f"alice@{server.domain}", text)
+        bob.ping()
+        while not set(bob.bodies) >= set(want):
+            # Killed in the middle of its work: after its first new answer, and before it has given them all.
+            had, bot = len(bob.bodies), spawn()
+            wait_for(lambda: len(bob.bodies) > had or set(bob.bodies) >= set(want), 30,
+                     lambda: f"an answer after {had}: {open(log).read()[-2000:]}", interval=0.001)
+            threading.Event().wait(rng.uniform(0, 0.1))
+            proc.reap(bot, signal.SIGKILL)
+            kills += 1
+        bot = spawn()       # one that is let finish
+        wait_for(lambda: subprocess.run(["sqlite3", "-cmd", ".timeout 5000", state, "SELECT count(*) FROM done"],
+                                        capture_output=True, text=True).stdout.strip() == "300", 20, "all is noted")
+        proc.reap(bot, signal.SIGKILL)
+        bob.ping()
+    done = subprocess.run(["sqlite3", state, "SELECT body FROM done"], capture_output=True, text=True, check=True)
+    assert sorted(done.stdout.splitlines()) == sorted(want)
+    # Not in order: a feed has rows by their latest change, and the batch that a kill interrupts is met anew.
+    assert collections.Counter(bob.bodies) == collections.Counter(want), f"each once, after {kills} kills"
+    assert kills >= 3
