@@ -16,8 +16,6 @@ enum ctl_words {
 	WORDS_SETTING, /* KEY=VALUE */
 	WORDS_KEY, /* kinds of keys, then a file */
 	WORDS_FILE,
-	WORDS_CONVERSATION_ONE, /* a conversation, then something else */
-	WORDS_CONTACT,
 };
 
 struct ctl_cmd {
