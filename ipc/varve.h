@@ -370,7 +370,7 @@ VARVE_PUBLIC struct varve_follow *varve_follow_free(struct varve_follow *f);
 
 /* ---- Jobs ---------------------------------------------------------------------------------------------------- */
 
-struct varve_job; /* work of varved that takes long; ends with the connection */
+struct varve_job; /* work of varved that takes long; ends with the connection unless detached */
 
 /*
  * Write messages into ${fd} (a file, pipe or socket; the caller keeps its own), oldest first, as "jsonl" (the keys of
@@ -378,8 +378,13 @@ struct varve_job; /* work of varved that takes long; ends with the connection */
  */
 VARVE_PUBLIC int varve_export(struct varve_account *a, int fd, const char *format, const char *const *conversations,
 			      int64_t since_usec, int64_t until_usec, struct varve_job **ret);
-/* Fetch what is missing of a conversation ("": of the account) since then; 0: everything the server has. */
-VARVE_PUBLIC int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec,
+#define VARVE_FETCH_ALL 1u  /* everything that the server has */
+#define VARVE_JOB_DETACH 2u /* it goes on when the connection ends */
+/*
+ * Fetch what is missing of a conversation ("": of the account): since then, or all, or with neither (0) as far back as
+ * varve.conf says.
+ */
+VARVE_PUBLIC int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
 			     struct varve_job **ret);
 
 struct varve_job_status {

@@ -15,8 +15,12 @@ FILES = {"bash": "varvectl", "zsh": "_varvectl", "fish": "varvectl.fish"}
 HEAD = "# Made by data/completions/generate.py from \"varvectl dump-verbs\"; do not edit.\n"
 
 # What a running daemon knows. The key that is looked for is the first of its line (varvectl(1)).
-ACCOUNTS = "varvectl account list -j --timeout=1 2>/dev/null | sed -n 's/^{\"jid\":\"\\([^\"]*\\)\".*/\\1/p'"
-CONVERSATIONS = "varvectl ls -j --timeout=1 2>/dev/null | sed -n 's/^{\"conversation\":\"\\([^\"]*\\)\".*/\\1/p'"
+def known(verb, key, extra=""):
+    return ("varvectl %s%s -j --timeout=1 2>/dev/null | sed -n 's/^{\"%s\":\"\\([^\"]*\\)\".*/\\1/p'" % (extra, verb, key))
+
+
+KNOWN = {"account": ("account list", "jid"), "conversation": ("ls", "conversation"), "contact": ("roster list", "jid")}
+ACTIONS = ["approve", "deny", "revoke", "request", "unsubscribe"]
 KEYS = ["passphrase", "recovery", "key-file", "credential"]
 SETTINGS = ["server=", "tls=", "ca-file=", "nick=", "allow-plain=", "enabled="]
 
@@ -65,54 +69,85 @@ def all_options(table):
 
 def bash(table):
     every, split = all_options(table), groups(table)
-    out = [HEAD, "_varvectl()\n{\n",
-           "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= word i words=\n",
-           "\tCOMPREPLY=()\n",
-           "\t# \"--name=value\" is three words to bash.\n",
-           "\tif [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n",
-           "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n",
-           "\t\tword=${COMP_WORDS[i]}\n",
-           "\t\tcase $word in\n",
-           "\t\t%s) ((i++)); [[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;\n" % "|".join(with_value(every)),
-           "\t\t-*|=) ;;\n",
-           "\t\t*)\n",
-           "\t\t\tcase $verb in\n",
-           "\t\t\t'') verb=$word ;;\n",
-           "\t\t\t%s) verb=\"$verb $word\" ;;\n" % "|".join(g for g, s in split.items() if s),
-           "\t\t\tesac ;;\n",
-           "\t\tesac\n",
-           "\tdone\n",
-           "\tcase $prev in\n",
-           "\t-a|--account) COMPREPLY=($(compgen -W \"$(%s)\" -- \"$cur\")); return ;;\n" % ACCOUNTS]
-    out.append("\t--in) COMPREPLY=($(compgen -W \"$(%s)\" -- \"$cur\")); return ;;\n" % CONVERSATIONS)
-    for name, words in sorted(choices(every).items()):
-        out.append("\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n" % (name, " ".join(words)))
-    out += ["\t--ca-file|--cursor-file|--key-file|--address|--output|-O) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n",
-            "\t%s) return ;;\n" % "|".join(w for w in with_value(every)),
+    files = [w for o in every if o["arg"] in ("FILE", "SOCKET") for w in flags([o])]
+    out = [HEAD,
+           "# Of the account and the daemon that the line names.\n",
+           "_varvectl_known()\n{\n\tcase $1 in\n"]
+    for kind, (verb, key) in KNOWN.items():
+        out.append("\t%s) %s ;;\n" % (kind, known(verb, key, '"${_varvectl_where[@]}" ')))
+    out += ["\tesac\n}\n\n",
+            "_varvectl()\n{\n",
+            "\tlocal line=${COMP_LINE:0:COMP_POINT} cur prev verb= opt= i args=0 words= cut; local -a w _varvectl_where=()\n",
+            "\tCOMPREPLY=()\n",
+            "\t# Not COMP_WORDS: bash breaks words at \"@\" and \"=\", of which addresses and options are made.\n",
+            "\tread -ra w <<<\"$line\"\n",
+            "\t[[ $line == *[[:space:]] ]] && w+=('')\n",
+            "\tcur=${w[${#w[@]}-1]} prev=${w[${#w[@]}-2]}\n",
+            "\tfor ((i = 1; i < ${#w[@]} - 1; i++)); do\n",
+            "\t\tcase ${w[i]} in\n",
+            "\t\t-a|--account|--address) _varvectl_where+=(\"${w[i]}\" \"${w[i+1]}\"); ((i++)) ;;\n",
+            "\t\t--account=*|--address=*) _varvectl_where+=(\"${w[i]}\") ;;\n",
+            "\t\t%s) ((i++)) ;;\n" % "|".join(x for x in with_value(every) if x not in ("-a", "--account", "--address")),
+            "\t\t-*) ;;\n",
+            "\t\t*)\n",
+            "\t\t\tcase $verb in\n",
+            "\t\t\t'') verb=${w[i]} ;;\n",
+            "\t\t\t%s) verb=\"$verb ${w[i]}\" ;;\n" % "|".join(g for g, x in split.items() if x),
+            "\t\t\t*) ((args++)) ;;\n",
+            "\t\t\tesac ;;\n",
+            "\t\tesac\n",
+            "\tdone\n",
+            "\t# What is completed may be the value of an option.\n",
+            "\tif [[ $cur == --*=* ]]; then opt=${cur%%=*} cur=${cur#*=}; else opt=$prev; fi\n",
+            "\t# Readline puts in what comes after the last break; \"@\" itself belongs to that.\n",
+            "\tcut=${cur%\"${cur##*[:=]}\"} prev=${cur##*[:=]}\n",
+            "\t[[ $prev == *@* ]] && cut+=${prev%@*}\n",
+            "\tcase $opt in\n",
+            "\t-a|--account) words=$(_varvectl_known account) ;;\n",
+            "\t--in) words=$(_varvectl_known conversation) ;;\n"]
+    for name, words in sorted(choices([o for o in every if o["name"] != "wait"]).items()):
+        out.append("\t--%s) words='%s' ;;\n" % (name, " ".join(words)))
+    waits = choices([o for v in table["verbs"] if v["name"] == "send" for o in v["options"]])["wait"]
+    out += ["\t--wait) [[ $verb == send ]] && words='%s' ;;\n" % " ".join(waits),
+            "\t%s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n" % "|".join(files),
+            "\t%s) return ;;\n" % "|".join(x for x in with_value(every) if x not in files + ["-a", "--account", "--in", "--wait"]
+                                           and x.lstrip("-") not in choices(every)),
             "\tesac\n",
-            "\tcase $verb in\n",
-            "\t'') words='%s' ;;\n" % " ".join(split)]
+            "\tif [[ -z $words && $cur == -* ]]; then\n",
+            "\t\tcase $verb in\n"]
+    for v in table["verbs"]:
+        if v["options"]:
+            out.append("\t\t'%s') words='%s' ;;\n" % (v["name"], " ".join(flags(v["options"]))))
+    out += ["\t\tesac\n",
+            "\t\twords+=' %s'\n" % " ".join(flags(table["options"])),
+            "\telif [[ -z $words ]]; then\n",
+            "\t\tcase $verb in\n",
+            "\t\t'') words='%s' ;;\n" % " ".join(split)]
     for g, seconds in split.items():
         if seconds:
-            out.append("\t'%s') words='%s' ;;\n" % (g, " ".join(seconds)))
+            out.append("\t\t'%s') words='%s' ;;\n" % (g, " ".join(seconds)))
     for v in table["verbs"]:
-        out.append("\t'%s')\n" % v["name"])
-        out.append("\t\tif [[ $cur == -* ]]; then words='%s'\n" % " ".join(flags(v["options"])))
-        if v["words"] == "account":
-            out.append("\t\telse words=$(%s)\n" % ACCOUNTS)
-        elif v["words"] == "conversation":
-            out.append("\t\telse words=$(%s)\n" % CONVERSATIONS)
-        elif v["words"] == "key":
-            out.append("\t\telif [[ $prev == key-file ]]; then COMPREPLY=($(compgen -f -- \"$cur\")); return\n")
-            out.append("\t\telse words='%s'\n" % " ".join(KEYS))
-        elif v["words"] == "file":
-            out.append("\t\telse COMPREPLY=($(compgen -f -- \"$cur\")); return\n")
-        elif v["words"] == "setting":
-            out.append("\t\telse words='%s'; compopt -o nospace 2>/dev/null\n" % " ".join(SETTINGS))
-        out.append("\t\tfi ;;\n")
-    out += ["\tesac\n",
-            "\t[[ $cur == -* ]] && words+=' %s'\n" % " ".join(flags(table["options"])),
+        kind = v["words"]
+        if kind in ("account", "conversation"):
+            out.append("\t\t'%s') words=$(_varvectl_known %s) ;;\n" % (v["name"], kind))
+        elif kind == "conversation1":
+            out.append("\t\t'%s') ((args == 0)) && words=$(_varvectl_known conversation) ;;\n" % v["name"])
+        elif kind == "contact":
+            second = "words='%s'" % " ".join(ACTIONS) if v["name"] == "roster authorize" else ":"
+            out.append("\t\t'%s') if ((args == 0)); then words=$(_varvectl_known contact); else %s; fi ;;\n" % (v["name"], second))
+        elif kind == "key":
+            out.append("\t\t'%s') if [[ ${w[${#w[@]}-2]} == key-file ]]; then COMPREPLY=($(compgen -f -- \"$cur\")); return; fi\n" % v["name"])
+            out.append("\t\t\t((args == 0)) && words='%s' ;;\n" % " ".join(KEYS))
+        elif kind == "file":
+            out.append("\t\t'%s') COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n" % v["name"])
+        elif kind == "setting":
+            out.append("\t\t'%s') words='%s'; compopt -o nospace 2>/dev/null ;;\n" % (v["name"], " ".join(SETTINGS)))
+        elif v["name"].startswith("api"):
+            out.append("\t\t'%s') ((args == 0)) && words='root account' ;;\n" % v["name"])
+    out += ["\t\tesac\n",
+            "\tfi\n",
             "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n",
+            "\tCOMPREPLY=(\"${COMPREPLY[@]#\"$cut\"}\")\n",
             "}\n",
             "complete -F _varvectl varvectl\n"]
     return "".join(out)
@@ -147,8 +182,8 @@ def zsh_option(o):
 def zsh(table):
     split = groups(table)
     out = ["#compdef varvectl\n", HEAD,
-           "_varvectl_accounts() { local -a a; a=(${(f)\"$(%s)\"}); compadd -a a }\n" % ACCOUNTS,
-           "_varvectl_conversations() { local -a a; a=(${(f)\"$(%s)\"}); compadd -a a }\n" % CONVERSATIONS,
+           *("_varvectl_%ss() { local -a a; a=(${(f)\"$(%s)\"}); compadd -a a }\n" % (
+               kind, known(*KNOWN[kind], '${(M)words:#--(account|address)=*} ')) for kind in KNOWN),
            "_varvectl_settings() { compadd -S '' %s }\n\n" % " ".join(SETTINGS),
            "_varvectl_verb()\n{\n\tlocal -a verbs\n\tcase $1 in\n"]
     summaries = {v["name"]: v["summary"] for v in table["verbs"]}
@@ -168,13 +203,18 @@ def zsh(table):
     for g, seconds in [("", split)] + [(g, s) for g, s in split.items() if s]:
         out.append("\t'%s') _arguments $options '*::verb:{ _varvectl_verb %s }' ;;\n" % (g, quote(g).replace("'", '"')))
     kinds = {"account": "'*:account:_varvectl_accounts'", "conversation": "'*:conversation:_varvectl_conversations'",
+             # Words are counted from the verb's own.
+             "conversation1": "'@1:conversation:_varvectl_conversations' '*: :()'",
+             "contact": "'@1:contact:_varvectl_contacts' '@2:action:(%s)'" % " ".join(ACTIONS),
              "setting": "'*:setting:_varvectl_settings'", "file": "'*:file:_files'",
-             "key": "'1:kind:(%s)' '2:file:_files'" % " ".join(KEYS)}
+             "key": "'@1:kind:(%s)' '@2:file:_files'" % " ".join(KEYS)}
     for v in table["verbs"]:
         out.append("\t'%s')\n" % v["name"])
         for o in v["options"]:
             out += ["\t\toptions+=(%s)\n" % x for x in zsh_option(o)]
-        out.append("\t\t_arguments $options %s ;;\n" % kinds.get(v["words"], "'*:'"))
+        own = len(v["name"].split())
+        words = kinds.get(v["words"], "'*: :()'").replace("@1:", "%d:" % (own + 1)).replace("@2:", "%d:" % (own + 2))
+        out.append("\t\t_arguments $options %s ;;\n" % words)
     out += ["\tesac\n}\n\n", "_varvectl \"$@\"\n"]
     return "".join(out)
 
@@ -199,22 +239,22 @@ def fish_option(o, condition):
 
 def fish(table):
     split = groups(table)
-    out = [HEAD, "function __varvectl_accounts; %s; end\n" % ACCOUNTS,
-           "function __varvectl_conversations; %s; end\n" % CONVERSATIONS,
+    out = [HEAD, *("function __varvectl_%ss; %s; end\n" % (
+               kind, known(*KNOWN[kind], "(string match -r -- '^--(?:account|address)=.*' (commandline -opc)) ")) for kind in KNOWN),
            "function __varvectl_verb\n    set -l words (commandline -opc)[2..]\n",
            "    string match -v -- '-*' $words | string join ' '\nend\n",
-           "function __varvectl_in; string match -q -- \"$argv\" (__varvectl_verb); ",
-           "or string match -q -- \"$argv *\" (__varvectl_verb); end\n",
+           "function __varvectl_in; string match -q -- \"$argv\" \"$(__varvectl_verb)\"; ",
+           "or string match -q -- \"$argv *\" \"$(__varvectl_verb)\"; end\n",
            "complete -c varvectl -f\n"]
     for o in table["options"]:
         out.append(fish_option(o, "true"))
     for g, seconds in split.items():
         text = next((v["summary"] for v in table["verbs"] if v["name"] == g), "Verbs of this kind")
-        out.append("complete -c varvectl -n 'test -z (__varvectl_verb)' -a %s -d %s\n" % (g, quote(text)))
+        out.append("complete -c varvectl -n 'test -z \"$(__varvectl_verb)\"' -a %s -d %s\n" % (g, quote(text)))
     for v in table["verbs"]:
         first, _, second = v["name"].partition(" ")
         if second:
-            out.append("complete -c varvectl -n 'test (__varvectl_verb) = %s' -a %s -d %s\n" % (first, second,
+            out.append("complete -c varvectl -n 'test \"$(__varvectl_verb)\" = %s' -a %s -d %s\n" % (first, second,
                                                                                           quote(v["summary"])))
         inside = "__varvectl_in %s" % v["name"]
         for o in v["options"]:
@@ -226,7 +266,7 @@ def fish(table):
         elif v["words"] == "file":
             out.append("complete -c varvectl -n %s -F\n" % quote(inside))
         elif v["words"]:
-            out.append("complete -c varvectl -n %s -a '(__varvectl_%ss)'\n" % (quote(inside), v["words"]))
+            out.append("complete -c varvectl -n %s -a '(__varvectl_%ss)'\n" % (quote(inside), v["words"].rstrip("1")))
     return "".join(out)
 
 

@@ -251,32 +251,10 @@ static void put_day(int64_t us, int64_t before_us)
 	       term_color(COLOR_OFF));
 }
 
-/* What became of an own message, in few columns. */
-static const char *mark(const struct varve_message *m)
-{
-	bool utf8 = text_is_utf8();
-
-	switch (m->state) {
-	case 10:
-	case 11:
-		return utf8 ? " …" : " (sending)";
-	case 12:
-		return utf8 ? " ✓" : " (sent)";
-	case 13:
-		return utf8 ? " ✓✓" : " (delivered)";
-	case 14:
-		return utf8 ? " ✓✓ read" : " (read)";
-	case 20:
-		return utf8 ? " ✗ failed" : " (failed)";
-	case 21:
-		return " (cancelled)";
-	}
-	return "";
-}
-
 static char *body_of(const struct varve_message *m)
 {
-	_cleanup_(freep) char *emoji = xstrdup("");
+	_cleanup_(freep) char *emoji = xstrdup(""), *reply = NULL;
+	const char *mark = message_mark(m);
 
 	for (size_t i = 0; i < m->n_reactions; i++)
 		for (const char *const *e = m->reactions[i].emoji; *e; e++) {
@@ -285,8 +263,21 @@ static char *body_of(const struct varve_message *m)
 			free(emoji);
 			emoji = more;
 		}
-	return xasprintf("%s%s%s%s%s%s", message_text(m), m->edited_usec ? " (edited)" : "", mark(m),
-			 *m->error_text ? ": " : "", m->error_text, emoji);
+	reply = m->reply_to ? xasprintf("(reply to %llu) ", (unsigned long long)m->reply_to) : xstrdup("");
+	return xasprintf("%s%s%s%s%s%s", reply, message_text(m), m->edited_usec ? " (edited)" : "",
+			 *mark ? " " : "", mark, emoji);
+}
+
+/* Below a message that did not get there: why, and what can be done. */
+static void put_failure(const struct varve_message *m, size_t indent)
+{
+	const char *why = *m->error_text ? m->error_text : *m->error ? m->error : "the reason is not known";
+	_cleanup_(freep) char *line = xasprintf("not delivered: %s; again: varvectl retry %llu", why,
+						(unsigned long long)m->id);
+	_cleanup_(freep) char *clean = text_clean(line, false);
+
+	printf("%*s", (int)indent, "");
+	term_put(stdout, COLOR_RED, clean, indent, indent);
 }
 
 static void put_message(const struct varve_message *m, int id_columns, size_t author_columns)
@@ -313,6 +304,8 @@ static void put_message(const struct varve_message *m, int id_columns, size_t au
 		printf("%.*s\n", (int)n, p);
 		p += n + skip;
 	} while (*p);
+	if (m->state == VARVE_FAILED)
+		put_failure(m, indent);
 }
 
 static void put_text(const struct history *h, const struct gaps *gaps)

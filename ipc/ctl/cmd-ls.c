@@ -34,10 +34,12 @@ static void put_row(struct listing *l, const struct varve_conversation *row)
 	if (row->activity_usec)
 		time_compact(row->activity_usec, now_real(), when);
 	if (row->last) {
+		const char *mark = message_mark(row->last);
+
 		author = message_author(row->last);
 		/* In a conversation of two only "me" needs to be said. */
 		last = row->last->direction || strcmp(row->kind, "direct") != 0
-			       ? xasprintf("%s: %s", author, message_text(row->last))
+			       ? xasprintf("%s%s%s: %s", *mark ? mark : "", *mark ? " " : "", author, message_text(row->last))
 			       : xstrdup(message_text(row->last));
 	}
 	table_cell_color(l->table, COLOR_BOLD, unread);

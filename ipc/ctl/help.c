@@ -129,6 +129,8 @@ int cmd_dump_verbs(struct ctl *c)
 		[WORDS_SETTING] = "setting",
 		[WORDS_KEY] = "key",
 		[WORDS_FILE] = "file",
+		[WORDS_CONVERSATION_ONE] = "conversation1",
+		[WORDS_CONTACT] = "contact",
 	};
 	_cleanup_(json_freep) struct json *j = json_new(stdout, c->json == JSON_OFF ? JSON_SHORT : c->json);
 

@@ -68,6 +68,8 @@ static int dispatch(struct ctl *c)
 		return cmd_account_list(c);
 	if (c->opts.group && strcmp(c->opts.group, "keys") == 0)
 		return cmd_keys_list(c);
+	if (c->opts.group && strcmp(c->opts.group, "roster") == 0)
+		return cmd_roster_list(c);
 	if (c->opts.group) {
 		if (c->json == JSON_OFF)
 			help_group(stderr, c->opts.group);

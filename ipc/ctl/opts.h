@@ -40,6 +40,13 @@
 	X(SINCE_SEQ, "since", 0, "SEQ", false, "Changes after this number")                                          \
 	X(CURSOR_FILE, "cursor-file", 0, "FILE", false, "Keep the position in this file")                            \
 	X(EPHEMERAL, "ephemeral", 0, NULL, false, "Also who is typing and who is there")                             \
+	X(ID, "id", 0, "KEY", false, "The same KEY twice is one message; else a new one")                            \
+	X(REPLY_TO, "reply-to", 0, "ID", false, "It answers this message")                                           \
+	X(WAIT_STATE, "wait", 0, "queued|sent|delivered", false, "Return when it is so")                             \
+	X(WAIT, "wait", 0, NULL, false, "Return when it is done, showing how far it is")                             \
+	X(ALL, "all", 0, NULL, false, "Everything that the server has")                                              \
+	X(NAME, "name", 0, "TEXT", false, "How the contact is called")                                               \
+	X(GROUPS, "groups", 0, "A,B", false, "All groups of the contact; empty: none")                               \
 	X(EXIT_ON_DISCONNECT, "exit-on-disconnect", 0, NULL, false, "Exit when the daemon goes away")                \
 	X(FORMAT, "format", 0, "jsonl|text", false, "Output format; jsonl unless told")                              \
 	X(OUTPUT, "output", 'O', "FILE", false, "Write to FILE, replacing it when complete")                         \

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ipc/ctl/row.h"
+#include "ipc/ctl/text.h"
 #include "ipc/ctl/util.h"
 
 static void json_id(struct json *j, const char *key, uint64_t id)
@@ -110,6 +111,29 @@ char *message_author(const struct varve_message *m)
 	if (*m->nick)
 		return xstrdup(m->nick);
 	return xstrndup(m->sender, strcspn(m->sender, "/"));
+}
+
+const char *message_mark(const struct varve_message *m)
+{
+	bool utf8 = text_is_utf8();
+
+	switch (m->state) {
+	case VARVE_QUEUED:
+		return utf8 ? "… queued" : "(queued)";
+	case VARVE_SENDING:
+		return utf8 ? "… sending" : "(sending)";
+	case VARVE_SENT:
+		return utf8 ? "✓" : "(sent)";
+	case VARVE_DELIVERED:
+		return utf8 ? "✓✓" : "(delivered)";
+	case VARVE_DISPLAYED:
+		return utf8 ? "✓✓ read" : "(read)";
+	case VARVE_FAILED:
+		return utf8 ? "✗" : "(failed)";
+	case VARVE_CANCELLED:
+		return "(cancelled)";
+	}
+	return "";
 }
 
 const char *message_text(const struct varve_message *m)

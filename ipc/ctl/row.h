@@ -9,6 +9,12 @@
 #include "ipc/ctl/json.h"
 #include "ipc/varve.h"
 
+#ifndef VARVE_IFACE_ROSTER
+#define VARVE_IFACE_ROSTER "org.varve.Varve1.Roster"
+#define VARVE_SIG_PRESENCE_FIELDS "sssa{sv}"
+#define VARVE_SIG_PRESENCE "(" VARVE_SIG_PRESENCE_FIELDS ")"
+#endif
+
 struct gap {
 	uint64_t id, after_id, before_id;
 	char *conversation;
@@ -31,5 +37,7 @@ void gap_json(struct json *j, const struct gap *g, const char *account);
 
 /* Who wrote it, for people: "me", a nick, or the bare JID. The caller frees; not clean. */
 char *message_author(const struct varve_message *m);
+/* What became of an own message, in few columns: "✓✓ read", "queued"; "" for others. */
+const char *message_mark(const struct varve_message *m);
 /* What to show as its text: the body, or "[file]", "[could not be decrypted]" ...; not clean. */
 const char *message_text(const struct varve_message *m);

@@ -299,6 +299,25 @@ void value_json(struct json *j, const char *key, const struct value *v, const ch
 	}
 }
 
+void value_plain_json(struct json *j, const char *key, const struct value *v)
+{
+	if (v->type == 's') {
+		json_string(j, key, v->text);
+	} else if (v->type == 'a') {
+		json_array(j, key);
+		for (size_t i = 0; i < v->n; i++)
+			value_plain_json(j, NULL, v->items[i]);
+		json_array_end(j);
+	} else if (v->type == 'e') {
+		json_object(j, key);
+		for (size_t i = 0; i < v->n; i++)
+			value_plain_json(j, v->keys[i], v->items[i]);
+		json_object_end(j);
+	} else {
+		value_json(j, key, v, NULL);
+	}
+}
+
 /* The keys that cli.md promises, in its order. */
 static const char *const session_keys[] = { "resumable",        "resumed", "resumes", "binds",   "flights",
 					    "last_resume_usec", "h_in",    "h_out",   "unacked", NULL };

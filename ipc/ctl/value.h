@@ -41,6 +41,8 @@ const struct value *value_at(const struct value *v, size_t i);
  * ${known}: keys written in this order whether present (or null) or not, before the others; NULL-terminated or NULL.
  */
 void value_json(struct json *j, const char *key, const struct value *v, const char *const *known);
+/* As it is on the bus: keys untouched, "" stays "". For raw access. */
+void value_plain_json(struct json *j, const char *key, const struct value *v);
 /* An account of GetStatus with the keys of cli.md, in its order. The members only: within an open object. */
 void value_account_json(struct json *j, const struct value *account);
 

@@ -82,6 +82,12 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "One line an archive, time from left to right: what is held, what is missing, and\n"
 	  "what is lost. A column shows the worst of the time that it stands for.\n",
 	  0, 0, 0, WORDS_NONE, cmd_sync_coverage },
+	{ "sync fetch", "CONV", "Fetch older messages of a conversation",
+	  "Down to --since, or --all that the server has; without either what varve.conf\n"
+	  "keeps. Goes on in the background, unless --wait shows how far it is.\n"
+	  "\n"
+	  "    varvectl sync fetch bob@example.org --since=2024-01-01 --wait\n",
+	  OPT_BIT(SINCE) | OPT_BIT(ALL) | OPT_BIT(WAIT), 1, 1, WORDS_CONVERSATION_ONE, cmd_sync_fetch },
 	{ "ls", "", "List conversations, newest first",
 	  "One line a conversation: unread messages, time, name and the last message.\n",
 	  OPT_BIT(LINES) | OPT_BIT(UNREAD), 0, 0, WORDS_NONE, cmd_ls },
@@ -114,6 +120,66 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "When the daemon restarts, monitor waits for it and goes on.\n",
 	  OPT_BIT(SINCE_SEQ) | OPT_BIT(CURSOR_FILE) | OPT_BIT(EPHEMERAL) | OPT_BIT(EXIT_ON_DISCONNECT), 0, DEFAULT_ARGS_MAX,
 	  WORDS_CONVERSATION, cmd_monitor },
+	{ "send", "CONV [TEXT|-]", "Send a message",
+	  "Returns once it is stored for good: from then on it goes out exactly once, also\n"
+	  "when the machine is offline or switched off in between. Without TEXT, or with -,\n"
+	  "the text comes from standard input.\n"
+	  "\n"
+	  "Without --id each call is a new message. A script that may run twice gives each\n"
+	  "message a key of its own: the same key with the same text is the same message.\n"
+	  "\n"
+	  "    varvectl send bob@example.org 'On my way'\n"
+	  "    df -h / | varvectl send ops@example.org --id=disk-$(date +%F)\n"
+	  "    varvectl send bob@example.org 'Are you there?' --wait=delivered --timeout=60\n",
+	  OPT_BIT(ID) | OPT_BIT(REPLY_TO) | OPT_BIT(WAIT_STATE), 1, DEFAULT_ARGS_MAX, WORDS_CONVERSATION_ONE, cmd_send },
+	{ "read", "CONV [ID]", "Mark messages as read",
+	  "All of a conversation, or those up to ID; never back. Other devices are told,\n"
+	  "and the other side if it asked and varve.conf allows.\n",
+	  0, 1, 2, WORDS_CONVERSATION_ONE, cmd_read },
+	{ "edit", "ID [TEXT|-]", "Replace the text of an own message",
+	  "ID is the number at the left in \"history\". Without TEXT, or with -, the text\n"
+	  "comes from standard input.\n",
+	  OPT_BIT(ID), 1, 2, WORDS_NONE, cmd_edit },
+	{ "retract", "ID", "Take an own message back",
+	  "Asks everybody who has it to remove it; who has read it has read it.\n", OPT_BIT(ID), 1, 1, WORDS_NONE,
+	  cmd_retract },
+	{ "react", "ID [EMOJI...]", "React to a message",
+	  "These are all own reactions to it now; without EMOJI there is none any more.\n", 0, 1, 17, WORDS_NONE,
+	  cmd_react },
+	{ "retry", "ID", "Send a failed or cancelled message again", "It goes to the end of the queue, as the same message.\n",
+	  0, 1, 1, WORDS_NONE, cmd_retry },
+	{ "cancel", "ID", "Do not send a message that still waits",
+	  "It stays in the history, as cancelled. One that may have left already cannot be\n"
+	  "cancelled.\n", 0, 1, 1, WORDS_NONE,
+	  cmd_cancel },
+	{ "delete", "ID...|CONV", "Delete messages from this machine",
+	  "Messages by their ids, or all of a conversation. The server and other people\n"
+	  "keep theirs; here they do not come back. Asks first on a terminal.\n",
+	  OPT_BIT(YES), 1, DEFAULT_ARGS_MAX, WORDS_CONVERSATION_ONE, cmd_delete },
+	{ "roster list", "", "List the contacts",
+	  "One line a contact: who sees whose presence (none, to: you see theirs, from:\n"
+	  "they see yours, both), and who is there.\n",
+	  0, 0, 0, WORDS_NONE, cmd_roster_list },
+	{ "roster set", "JID", "Add or change a contact",
+	  "Only what is given changes. To see when they are there: roster authorize JID\n"
+	  "request.\n",
+	  OPT_BIT(NAME) | OPT_BIT(GROUPS), 1, 1, WORDS_CONTACT, cmd_roster_set },
+	{ "roster remove", "JID", "Remove a contact",
+	  "Neither sees any more when the other is there. The messages stay.\n", 0, 1, 1, WORDS_CONTACT,
+	  cmd_roster_remove },
+	{ "roster authorize", "JID [ACTION]", "Who may see when whom is there",
+	  "Actions:\n"
+	  "    approve       they may see when you are there, also in advance (usual)\n"
+	  "    deny          they may not: the answer to their question\n"
+	  "    revoke        they may not any more\n"
+	  "    request       ask to see when they are there\n"
+	  "    unsubscribe   no longer see it\n",
+	  0, 1, 2, WORDS_CONTACT, cmd_roster_authorize },
+	{ "roster block", "JID", "Block a contact or a domain",
+	  "The server lets nothing through any more, in either direction.\n", 0, 1, 1, WORDS_CONTACT,
+	  cmd_roster_block },
+	{ "roster unblock", "JID", "Undo \"roster block\"", "The server lets them through again.\n", 0, 1, 1,
+	  WORDS_CONTACT, cmd_roster_unblock },
 	{ "search", "QUERY...", "Find messages by their words",
 	  "The newest 20 messages (or -n) that have all the words, newest first. A word\n"
 	  "also finds longer ones that begin with it; case and accents do not matter.\n"
@@ -178,6 +244,20 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "Runs checks here and in the daemon, or only those that need no daemon when it is\n"
 	  "not running. Exit code 10 if one failed. --deep reads the whole archive.\n",
 	  OPT_BIT(DEEP), 0, 0, WORDS_NONE, cmd_doctor },
+	{ "api call", "OBJECT INTERFACE METHOD [TYPES ARG...]", "Call any method of the bus",
+	  "OBJECT is a path, or \"root\", or \"account\" for the one of -a; INTERFACE without\n"
+	  "dots is one of org.varve.Varve1. TYPES and arguments are written as for\n"
+	  "busctl(1): an array is its length and its items, a variant its type and its\n"
+	  "value. The answer is printed as JSON. org.varve.Varve1(5) has all methods.\n"
+	  "\n"
+	  "    varvectl api call root Manager GetStatus 'a{sv}' 0\n"
+	  "    varvectl api call account Conversations Open 'sa{sv}' bob@example.org 0\n"
+	  "    varvectl api call account Archive GetHistory 'sstuua{sv}' '' newest 0 5 0 \\\n"
+	  "        1 across-gaps b true\n",
+	  0, 3, DEFAULT_ARGS_MAX, WORDS_NONE, cmd_api_call },
+	{ "api introspect", "[OBJECT]", "What an object of the bus has",
+	  "The D-Bus introspection XML of a path, of \"root\" or of \"account\".\n", 0, 0, 1, WORDS_NONE,
+	  cmd_api_introspect },
 	{ "help", "[VERB...]", "Show help", "The same as --help.\n", 0, 0, 2, WORDS_NONE, cmd_help },
 };
 

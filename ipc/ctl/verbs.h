@@ -16,6 +16,8 @@ enum ctl_words {
 	WORDS_SETTING, /* KEY=VALUE */
 	WORDS_KEY, /* kinds of keys, then a file */
 	WORDS_FILE,
+	WORDS_CONVERSATION_ONE, /* a conversation, then something else */
+	WORDS_CONTACT,
 };
 
 struct ctl_cmd {

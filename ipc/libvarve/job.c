@@ -58,17 +58,25 @@ int varve_export(struct varve_account *a, int fd, const char *format, const char
 	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Export", ret);
 }
 
-int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, struct varve_job **ret)
+int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
+		struct varve_job **ret)
 {
 	_cleanup_(unref_message) sd_bus_message *m = NULL;
 	int r = account_call_new(a, VARVE_IFACE_SYNC, "Fetch", &m);
 
 	if (r < 0)
 		return r;
-	if (since_usec)
-		r = sd_bus_message_append(m, "sa{sv}", conversation, 1, "since", "x", since_usec);
-	else
-		r = sd_bus_message_append(m, "sa{sv}", conversation, 1, "all", "b", 1);
+	r = sd_bus_message_append(m, "s", conversation);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0 && since_usec)
+		r = sd_bus_message_append(m, "{sv}", "since", "x", since_usec);
+	if (r >= 0 && (flags & VARVE_FETCH_ALL))
+		r = sd_bus_message_append(m, "{sv}", "all", "b", 1);
+	if (r >= 0 && (flags & VARVE_JOB_DETACH))
+		r = sd_bus_message_append(m, "{sv}", "detach", "b", 1);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
 	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Fetch", ret);
 }
 

@@ -10,6 +10,9 @@ ROOT = "/org/varve/Varve1"
 ACCOUNT = ROOT + "/account/1"
 with open(os.path.join(os.path.dirname(__file__), "../../ipc/org.varve.Varve1.xml"), encoding="utf-8") as _f:
     XML = _f.read()
+if "Varve1.Roster" not in XML:  # the contract that the daemon is being made to
+    with open(os.path.join(os.path.dirname(__file__), "next.xml"), encoding="utf-8") as _f:
+        XML = _f.read()
 
 OLDEST, NEWEST, GAP_OLDER, GAP_NEWER, CUT = 1, 2, 4, 8, 64
 
@@ -74,6 +77,11 @@ class Fake:
         self.accounts = [self.account("alice@example.org")]
         self.connections = []
         self.server = None
+        self.sent = {}            # client id -> (what was asked, id)
+        self.becomes = []         # states that a message goes through, one a doorbell, once it was sent
+        self.roster = {}          # jid -> (name, subscription, flags, groups)
+        self.devices = []         # (full jid, show, status)
+        self.job = None           # (state, (done, total), (error, text)); each look takes the next of a list
 
     def account(self, jid, state="online", sync="idle", caught_up=True, **kw):
         a = dict(id="1", jid=jid, enabled=True, state=state, resource="varve.1")
@@ -138,8 +146,20 @@ class Fake:
         info = Gio.DBusNodeInfo.new_for_xml(XML)
         for i in info.interfaces:
             path = ROOT if i.name.endswith((".Manager", ".Keyring")) else ACCOUNT
+            if i.name.endswith(".Job"):
+                path = ROOT + "/job/1"
             conn.register_object(path, i, self.on_call, self.on_get, None)
         return True
+
+    def emit(self, iface, member, value):
+        """A signal of the account."""
+        def out():
+            for c in self.connections:
+                if not c.is_closed():
+                    c.emit_signal(None, ACCOUNT, "org.varve.Varve1." + iface, member, value)
+            return False
+
+        self.context.invoke_full(GLib.PRIORITY_DEFAULT, out)
 
     def ring(self):
         """The doorbell, and the properties of Sync."""
@@ -160,7 +180,8 @@ class Fake:
             try:
                 if member in self.refuse:
                     raise self.refuse[member]
-                handler = getattr(self, "do_" + member, None)
+                handler = getattr(self, ("roster_" if iface.endswith(".Roster") else "do_") + member,
+                                  getattr(self, "do_" + member, None))
                 out = handler(*args.unpack()) if handler else None
             except Refused as e:
                 invocation.return_dbus_error(e.name, str(e))
@@ -175,6 +196,12 @@ class Fake:
             values = dict(Version=v("s", "0.1.0"), ApiRevision=v("u", 1), Role=v("s", "admin"), State=v("s", "ready"),
                           Features=v("as", []), Epoch=v("s", self.epoch), Seq=v("t", self.seq),
                           OldestSeq=v("t", self.oldest_seq), RetryAfterUSec=v("t", self.retry_after))
+            if iface.endswith(".Job"):
+                state, progress, error = self.job[0]
+                if name == "Result" and len(self.job) > 1:  # the last one that GetAll asks for
+                    self.job.pop(0)
+                values = dict(Kind=v("s", "fetch"), State=v("s", state), Progress=v("(tt)", progress),
+                              Error=v("(ss)", error), Result=v("a{sv}", {}))
             return values.get(name)
 
     # -- Manager, Account ---------------------------------------------------------------------------------------
@@ -359,3 +386,132 @@ class Fake:
         known = {m["conversation"] for m in self.messages}
         return v("(a(stssx(ttssxyyssa{sv})uutua{sv}))",
                  ([(i, 1, "direct", i, 0, pack(NONE), 0, 0, 0, 0, {}) for i in ids if i in known],))
+
+    def do_Delete(self, conversation, options):
+        gone = [m for m in self.messages if m["conversation"] == conversation]
+        if not gone:
+            raise Refused("NoSuchConversation", "no message of %s is stored" % conversation)
+        self.do_DeleteLocal([m["id"] for m in gone])
+
+    def do_MarkRead(self, conversation, up_to, options):
+        if conversation not in {m["conversation"] for m in self.messages}:
+            raise Refused("NoSuchConversation", "no message of %s is stored" % conversation)
+        for m in self.messages:
+            if m["conversation"] == conversation and m["state"] == 0 and (not up_to or m["id"] <= up_to):
+                self.change(m, state=1)
+
+    # -- writing ------------------------------------------------------------------------------------------------
+    def find(self, id):
+        for m in self.messages:
+            if m["id"] == id:
+                return m
+        raise Refused("NotFound", "there is no message %d" % id)
+
+    def change(self, m, **kw):
+        m.update(kw, mod=self.seq + 1)
+        self.ring()
+
+    def advance(self, m):
+        """The server's side of it: each state with a doorbell of its own."""
+        for state in self.becomes:
+            if isinstance(state, tuple):
+                m["extra"]["error"] = v("(ss)", state)
+                state = 20
+            self.change(m, state=state)
+
+    def once(self, client_id, what, do):
+        known = self.sent.get(client_id)
+        if known:
+            if known[0] != what:
+                raise Refused("Conflict", "the id %s was used for something else" % client_id)
+            return known[1], True
+        id = do()
+        self.sent[client_id] = (what, id)
+        return id, False
+
+    def do_Send(self, conversation, client_id, body, options):
+        if any(ord(c) < 32 and c not in "\t\n" for c in body):
+            raise Refused("org.freedesktop.DBus.Error.InvalidArgs", "control characters")
+        if options.get("reply-to"):
+            self.find(options["reply-to"])
+
+        def do():
+            id = max([m["id"] for m in self.messages], default=0) + 2
+            extra = {"origin-id": v("s", client_id)}
+            if options.get("reply-to"):
+                extra["reply-to"] = v("t", options["reply-to"])
+            m = message(id, conversation, 1700000000000000 + 10**15, body, mod=self.seq + 1, direction=1, state=10,
+                        sender="alice@example.org", **extra)
+            self.messages.append(m)
+            self.ring()
+            self.advance(m)
+            return id
+
+        return v("(tb)", self.once(client_id, ("send", conversation, body, str(options)), do))
+
+    def own(self, id):
+        m = self.find(id)
+        if not m["direction"]:
+            raise Refused("Conflict", "it is not an own message")
+        return m
+
+    def do_Edit(self, id, client_id, body, options):
+        m = self.own(id)
+        self.once(client_id, ("edit", id, body), lambda: self.change(m, body=body))
+
+    def do_Retract(self, id, client_id, options):
+        m = self.own(id)
+        self.once(client_id, ("retract", id), lambda: self.change(m, body="", kind="retracted"))
+
+    def do_React(self, id, emojis, options):
+        m = self.find(id)
+        m["extra"]["reactions"] = v("a{sas}", {"alice@example.org": emojis} if emojis else {})
+        self.change(m)
+
+    def do_Retry(self, id, options):
+        if self.find(id)["state"] not in (20, 21):
+            raise Refused("Conflict", "it neither failed nor was cancelled")
+        self.change(self.find(id), state=10)
+
+    def do_Cancel(self, id):
+        if self.find(id)["state"] != 10:
+            raise Refused("Conflict", "it may have left already")
+        self.change(self.find(id), state=21)
+
+    def do_DeleteLocal(self, ids):
+        for id in ids:
+            if any(m["id"] == id for m in self.messages):
+                self.removed.append((self.seq + 1, "message", str(id)))
+        self.messages = [m for m in self.messages if m["id"] not in ids]
+        self.ring()
+
+    def do_GetMessages(self, ids, options):
+        return v("(a(ttssxyyssa{sv}))", ([pack(m) for i in ids for m in self.messages if m["id"] == i],))
+
+    def do_Fetch(self, conversation, options):
+        return v("(o)", (ROOT + "/job/1",))
+
+    # -- Roster, by the name of Conversations' method where they share one ----------------------------------------
+    def roster_List(self, cursor, limit, options):
+        rows = [(jid, 1, r[0], r[1], r[2], r[3], {}) for jid, r in sorted(self.roster.items())]
+        start = int(cursor or 0)
+        page = rows[start:start + 2]
+        return v("(a(stssuasa{sv})st)", (page, str(start + 2) if start + 2 < len(rows) else "", self.seq))
+
+    def roster_Set(self, jid, changes):
+        old = self.roster.get(jid, ("", "none", 0, []))
+        self.roster[jid] = (changes.get("name", old[0]), old[1], old[2], changes.get("groups", old[3]))
+
+    def roster_Remove(self, jid):
+        if jid not in self.roster:
+            raise Refused("NotFound", "%s is not a contact" % jid)
+        del self.roster[jid]
+
+    def do_Authorize(self, jid, action):
+        pass
+
+    def do_SetBlocked(self, jid, blocked):
+        pass
+
+    def do_GetPresence(self, jids):
+        return v("(a(sssa{sv}))", ([d + ({},) for d in self.devices if d[0].split("/")[0] in jids],))

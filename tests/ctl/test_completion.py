@@ -1,0 +1,94 @@
+"""Completions in the shells themselves, at a terminal, with a daemon to ask: a key is pressed, and the line is read."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+from ctlkit import PROGRAM, T0
+from fake import message
+
+FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../data/completions")
+SETUP = {
+    "bash": "source %s/varvectl" % FILES,
+    "zsh": "fpath=(%s $fpath); autoload -Uz compinit; compinit -u -D; unsetopt BEEP; setopt NO_ALWAYS_LAST_PROMPT" % FILES,
+}
+START = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
+
+
+class Shell:
+    def __init__(self, name, home):
+        self.seen = ""
+        pid, self.fd = pty.fork()
+        if pid == 0:
+            os.environ.clear()
+            os.environ.update(PATH=os.path.dirname(os.path.abspath(PROGRAM)) + ":/usr/bin:/bin", TERM="dumb", HOME=home,
+                              LC_ALL="C.UTF-8", INPUTRC="/dev/null", COLUMNS="200")
+            os.execvp(START[name][0], START[name])
+        self.pid = pid
+        self.type(SETUP[name] + "; PS1='READY> '\n")
+        self.until(r"READY> ")
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def until(self, pattern, seconds=15):
+        """Read until ${pattern} is there; what was read since the last time."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.seen):
+            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
+            assert ready, "waited for %r, saw %r" % (pattern, self.seen)
+            self.seen += os.read(self.fd, 65536).decode("utf-8", "replace")
+            while "\b" in self.seen.lstrip("\b"):  # the cursor goes back over what is drawn again
+                self.seen = re.sub("[^\b]\b", "", self.seen)
+        text, self.seen = self.seen, ""
+        return text
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+
+@pytest.fixture
+def talk(fake):
+    fake.messages = [message(2, "bob@example.org", T0, "hello"), message(4, "bella@example.org", T0, "hi"),
+                     message(6, "carol@example.org", T0, "hi")]
+    fake.roster = {"dora@example.org": ("", "both", 0, [])}
+    return fake
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_the_tab_key_completes_verbs_options_and_who_is_there(talk, ctl, tmp_path, name):
+    shell = Shell(name, str(tmp_path))
+    start = "varvectl --address=%s " % talk.path
+    for typed, done in [("hist\t", "history "), ("history bo\t", "history bob@example.org"),
+                        ("history bob@ex\t", "history bob@example.org"), ("send ca\t", "send carol@example.org"),
+                        ("roster remove do\t", "roster remove dora@example.org"), ("account sh\t", "account show "),
+                        ("search --in=ca\t", "search --in=carol@example.org"), ("send bob@example.org --wait=de\t", "--wait=delivered"),
+                        ("account show al\t", "account show alice@example.org"), ("status --che\t", "status --check")]:
+        shell.type(start + typed)
+        shell.until(re.escape(done))
+        shell.type("\x15")  # the line is forgotten
+    shell.close()
+
+
+def test_fish_completes(talk, ctl, tmp_path):
+    def complete(line):
+        p = subprocess.run(["fish", "-N", "-c", "source %s/varvectl.fish; complete -C $argv[1]" % FILES, line],
+                           env={"PATH": os.path.dirname(os.path.abspath(PROGRAM)) + ":/usr/bin:/bin", "HOME": str(tmp_path)},
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30)
+        assert p.returncode == 0 and p.stderr == "", p
+        return {x.split("\t")[0] for x in p.stdout.splitlines()}
+
+    start = "varvectl --address=%s " % talk.path
+    assert {"history", "send"} <= complete(start)
+    assert complete(start + "history b") == {"bob@example.org", "bella@example.org"}
+    assert complete(start + "send ca") == {"carol@example.org"}
+    assert complete(start + "roster remove d") == {"dora@example.org"}
+    assert complete(start + "roster ") >= {"list", "set", "authorize"}
+    assert "--reply-to=" in {x.rstrip("=") + "=" for x in complete(start + "send --re")}
