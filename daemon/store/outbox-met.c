@@ -110,11 +110,16 @@ int outbox_forget(struct put *p, int64_t msg)
 	int r = p->outbox ? outbox_of_msg(p, msg, &list, &n) : 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
+		bool left = list[i].state == OUT_SENDING || list[i].state == OUT_DOUBT || list[i].again != AGAIN_NOT;
+
 		list[i].msg = 0;
 		if (!outbox_is_content(list[i].kind) && list[i].state == OUT_QUEUED)
 			r = outbox_delete(p, list[i].id);
-		else if (list[i].state == OUT_QUEUED && list[i].again == AGAIN_NOT)
+		else if (list[i].state == OUT_QUEUED && !left)
 			r = outbox_enter(p, &list[i], OUT_CANCELLED, AGAIN_NOT, "", "");
+		/* What is to be sent again keeps its words until it is. */
+		if (r == 0 && (!left || list[i].state == OUT_FAILED || list[i].state == OUT_CANCELLED))
+			r = outbox_empty(p, list[i].id);
 	}
 	return r < 0 ? err_trace(r) : 0;
 }

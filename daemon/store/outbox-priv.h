@@ -53,6 +53,8 @@ int outbox_enter(struct put *p, const struct out_entry *e, enum out_state to, en
 		 const char *error_text);
 /* A receipt or the like that nobody needs any more; outbox_enter() does it for those that are sent. */
 int outbox_delete(struct put *p, int64_t id);
+/* Its words go; the record of its client id stays. */
+int outbox_empty(struct put *p, int64_t id);
 /* The entry: 1, 0 if there is none. */
 int outbox_by_client(struct put *p, const char *client_id, struct out_entry *ret);
 int outbox_by_id(struct put *p, int64_t item, struct out_entry *ret);

@@ -352,8 +352,11 @@ static int withdraw(struct request *q)
 	int r = outbox_of_msg(&q->p, q->target, &list, &n);
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		if (list[i].state == OUT_QUEUED)
+		if (list[i].state == OUT_QUEUED) {
 			r = outbox_enter(&q->p, &list[i], OUT_CANCELLED, AGAIN_NOT, "", "");
+			if (r == 0)
+				r = outbox_empty(&q->p, list[i].id);
+		}
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -107,6 +107,14 @@ int outbox_delete(struct put *p, int64_t id)
 	return db_run(&q);
 }
 
+int outbox_empty(struct put *p, int64_t id)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_EMPTY);
+
+	put_i(&q, id);
+	return db_run(&q);
+}
+
 int outbox_next_seq(struct put *p, int64_t *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_FEED_QUEUED);

@@ -226,6 +226,8 @@
 			" n=CASE ?2 WHEN 1 THEN n END, anchor=CASE ?2 WHEN 2 THEN anchor END, done_us=0 WHERE id=?1") \
 	S(OUTBOX_DONE, "UPDATE outbox SET state=3, n=NULL, anchor=NULL, body=NULL, target_id=NULL, text=NULL,"     \
 		       " reply_id=NULL, reply_jid=NULL, error=NULL, error_text=NULL, done_us=0 WHERE id=?1")       \
+	S(OUTBOX_EMPTY, "UPDATE outbox SET body=NULL, target_id=NULL, text=NULL, reply_id=NULL, reply_jid=NULL"    \
+			" WHERE id=?1")                                                                            \
 	S(OUTBOX_DELETE, "DELETE FROM outbox WHERE id=?1")                                                         \
 	S(OUTBOX_STRIKE, "UPDATE outbox SET strikes=strikes+1 WHERE id=?1")                                        \
 	S(OUTBOX_BOUNCED, "UPDATE outbox SET bounced=bounced+1 WHERE id=?1")                                       \

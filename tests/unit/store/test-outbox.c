@@ -880,6 +880,7 @@ TEST(what_never_left_and_is_taken_back_never_leaves)
 	assert_int_equal(about(fx, OUT_RETRACTION, id, "x1", "").r, 0);
 	assert_string_equal(next(fx), "");
 	assert_int_equal(state_of(fx, "retracted"), STATE_CANCELLED);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE body IS NOT NULL"), 0);
 	assert_int_equal(retry(fx, id), OUTBOX_E_UNSUITABLE);
 	assert_true(about(fx, OUT_RETRACTION, id, "x1", "").existing);
 	/* One that may have left is taken back in order. */
