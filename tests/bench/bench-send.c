@@ -1,0 +1,143 @@
+/*
+ * What a Send costs until it is durable: outbox_put() and its commit in an encrypted archive, against the least that
+ * SQLite can do for a message: one row into one table with one index, in a plain file with the same pragmas, so with
+ * the same fsync. In turn, one of each, while a part of what was sent is numbered and acknowledged as it is in life.
+ *
+ *   bench-send [SENDS [MESSAGES]]     default 2000 sends into an archive of 20000 messages
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "load.h"
+#include "store/outbox.h"
+
+enum { ACK_EVERY = 20 };
+
+static const char body[] = "It will be about this long, as most of what people send to each other from a phone is.";
+
+static double send_one(struct load *b, long i)
+{
+	char id[40], to[48];
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = to, .client_id = id, .body = body, .emojis = "" };
+	double t = now_s(CLOCK_MONOTONIC);
+	int64_t msg;
+	bool existing;
+
+	snprintf(id, sizeof(id), "%08lx-bench-send-%ld", (unsigned long)i * 2654435761ul, i);
+	snprintf(to, sizeof(to), "contact%ld@b.example", i % LOAD_CONTACTS);
+	check(store_begin(b->s), "begin");
+	check(outbox_put(b->s, b->account, LOAD_OWN, &o, LOAD_T0 + (b->n + i) * 1000000, &msg, &existing), "send");
+	check(store_commit(b->s), "commit");
+	return (now_s(CLOCK_MONOTONIC) - t) * 1000;
+}
+
+struct batch {
+	int64_t ids[ACK_EVERY];
+	size_t n;
+};
+
+static int note(void *userdata, const struct out_item *item)
+{
+	struct batch *batch = userdata;
+
+	batch->ids[batch->n++] = item->id;
+	return 0;
+}
+
+/* The engine's part: what waits is numbered in one transaction, and acknowledged in another. */
+static void deliver(struct load *b)
+{
+	struct batch batch = { .n = 0 };
+	size_t done;
+
+	check(outbox_next(b->s, b->account, 0, ACK_EVERY, note, &batch), "next");
+	check(store_begin(b->s), "begin");
+	for (size_t i = 0; i < batch.n; i++)
+		check(outbox_numbered(b->s, b->account, batch.ids[i], (uint32_t)i + 1, "") != 1, "number");
+	check(store_commit(b->s), "commit");
+	check(store_begin(b->s), "begin");
+	check(outbox_acked(b->s, b->account, (uint32_t)batch.n, &done), "ack");
+	check(store_commit(b->s), "commit");
+	check(done != batch.n, "all acknowledged");
+}
+
+static sqlite3_stmt *prepare_bare(struct load *b)
+{
+	sqlite3_stmt *st;
+
+	check(sqlite3_exec(b->s->db, "CREATE TABLE bare(id INTEGER PRIMARY KEY, conv TEXT, key INTEGER, body TEXT) STRICT;"
+				     "CREATE INDEX bare_page ON bare(conv, key);", NULL, NULL, NULL), "bare schema");
+	check(sqlite3_prepare_v2(b->s->db, "INSERT INTO bare(conv, key, body) VALUES(?,?,?)", -1, &st, NULL), "bare");
+	return st;
+}
+
+static double insert_one(struct load *b, sqlite3_stmt *st, long i)
+{
+	double t = now_s(CLOCK_MONOTONIC);
+	char to[48];
+
+	snprintf(to, sizeof(to), "contact%ld@b.example", i % LOAD_CONTACTS);
+	check(sqlite3_exec(b->s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL), "begin");
+	sqlite3_bind_text(st, 1, to, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 2, LOAD_T0 + i);
+	sqlite3_bind_text(st, 3, body, -1, SQLITE_STATIC);
+	check(sqlite3_step(st) == SQLITE_DONE ? 0 : -EIO, "bare insert");
+	sqlite3_reset(st);
+	check(sqlite3_exec(b->s->db, "COMMIT", NULL, NULL, NULL), "commit");
+	return (now_s(CLOCK_MONOTONIC) - t) * 1000;
+}
+
+static void print(const char *name, double *ms, size_t n)
+{
+	printf("%-28s p50 %.3f ms, p99 %.3f ms\n", name, quantile(ms, n, 0.5), quantile(ms, n, 0.99));
+}
+
+int main(int argc, char **argv)
+{
+	long n = argc > 1 ? atol(argv[1]) : 2000, messages = argc > 2 ? atol(argv[2]) : 20000;
+	char top[] = "/tmp/varve-bench-send-XXXXXX";
+	_cleanup_(freep) double *ours = NULL, *bare = NULL;
+	char *dirs[2];
+	struct load b, floor;
+	sqlite3_stmt *st;
+	double ratio;
+
+	if (n < 1 || messages < 100 || !mkdtemp(top)) {
+		fprintf(stderr, "usage: bench-send [SENDS [MESSAGES (100..)]]\n");
+		return 2;
+	}
+	dirs[0] = xasprintf("%s/varve", top);
+	dirs[1] = xasprintf("%s/bare", top);
+	load_init(&b, messages, 100);
+	load_open(&b, dirs[0], false);
+	while (load_batch(&b) >= 0)
+		;
+	load_init(&floor, 1, 1);
+	load_open(&floor, dirs[1], true);
+	st = prepare_bare(&floor);
+	ours = xnewn(double, (size_t)n);
+	bare = xnewn(double, (size_t)n);
+	for (long i = 0; i < n; i++) {
+		bare[i] = insert_one(&floor, st, i);
+		ours[i] = send_one(&b, i);
+		if (i % ACK_EVERY == ACK_EVERY - 1)
+			deliver(&b);
+	}
+	printf("%ld sends into %ld messages, SQLite %s\n", n, messages, sqlite3_libversion());
+	print("bare insert and commit", bare, (size_t)n);
+	print("Send to durable", ours, (size_t)n);
+	ratio = quantile(ours, (size_t)n, 0.5) / quantile(bare, (size_t)n, 0.5);
+	printf("%-28s %.2f (bar 1.50)%s\n", "ratio of p50", ratio, ratio > 1.5 ? " OVER" : "");
+	sqlite3_finalize(st);
+	for (int i = 0; i < 2; i++) {
+		struct load *l = i ? &floor : &b;
+
+		load_close(l);
+		load_deinit(l);
+		free(dirs[i]);
+	}
+	load_remove(top);
+	/* Over is a figure to look at, on a machine that is shared, and no failure of the suite. */
+	return 0;
+}
