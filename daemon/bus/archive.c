@@ -246,6 +246,7 @@ const sd_bus_vtable archive_vtable[] = {
 				send_react, U),
 	SD_BUS_METHOD_WITH_ARGS("Retry", SD_BUS_ARGS("t", id, "a{sv}", options), SD_BUS_NO_RESULT, send_retry, U),
 	SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("t", id), SD_BUS_NO_RESULT, send_cancel, U),
+	SD_BUS_METHOD_WITH_ARGS("DeleteLocal", SD_BUS_ARGS("at", ids), SD_BUS_NO_RESULT, send_delete_local, U),
 	SD_BUS_METHOD_WITH_ARGS("Export", SD_BUS_ARGS("h", fd, "a{sv}", options), SD_BUS_RESULT("o", job), export_handle, U),
 	SD_BUS_PROPERTY("Epoch", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Seq", "t", get_property, 0, 0),

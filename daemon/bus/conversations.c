@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "bus/conn.h"
+#include "bus/conversation-set.h"
 #include "bus/errors.h"
 #include "bus/lease.h"
 #include "bus/options.h"
@@ -226,8 +227,16 @@ const sd_bus_vtable conversations_vtable[] = {
 				on_get, U),
 	SD_BUS_METHOD_WITH_ARGS("GetUnreadTotal", SD_BUS_NO_ARGS,
 				SD_BUS_RESULT("u", unread, "u", mentions, "u", conversations), get_unread_total, U),
+	SD_BUS_METHOD_WITH_ARGS("Open", SD_BUS_ARGS("s", jid, "a{sv}", options), SD_BUS_RESULT("s", conversation),
+				conversation_open_handle, U),
+	SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("s", conversation, "a{sv}", changes), SD_BUS_NO_RESULT,
+				conversation_set_handle, U),
+	SD_BUS_METHOD_WITH_ARGS("MarkRead", SD_BUS_ARGS("s", conversation, "t", up_to_id, "a{sv}", options),
+				SD_BUS_NO_RESULT, conversation_mark_read_handle, U),
 	SD_BUS_METHOD_WITH_ARGS("SetTyping", SD_BUS_ARGS("s", conversation, "s", state), SD_BUS_NO_RESULT, lease_set_typing, U),
 	SD_BUS_METHOD_WITH_ARGS("GetTyping", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", typing), get_typing, U),
+	SD_BUS_METHOD_WITH_ARGS("Delete", SD_BUS_ARGS("s", conversation, "a{sv}", options), SD_BUS_NO_RESULT,
+				conversation_delete_handle, U),
 	SD_BUS_SIGNAL_WITH_ARGS("Typing", SD_BUS_ARGS("s", conversation, "s", sender, "s", state), 0),
 	SD_BUS_VTABLE_END,
 };

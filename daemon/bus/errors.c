@@ -97,7 +97,7 @@ int error_from_hub(sd_bus_error *error, int r, const char *why)
 	for (size_t i = 0; i < ARRAY_SIZE(map); i++)
 		if (map[i].outcome == r)
 			return error_set(error, map[i].error, "%s", why ? why : map[i].text);
-	return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "%s", why ? why : "varved failed; its log has more");
+	return set_clean(error, SD_BUS_ERROR_FAILED, why ? why : "varved failed; its log has more");
 }
 
 int error_from_state(sd_bus_error *error, const struct hub *hub)

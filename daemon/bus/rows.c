@@ -23,10 +23,13 @@ int rows_text(sd_bus_message *m, const char *s)
 
 int rows_entry_text(sd_bus_message *m, const char *key, const char *value)
 {
+	return value && *value ? rows_entry_text_or_empty(m, key, value) : 0;
+}
+
+int rows_entry_text_or_empty(sd_bus_message *m, const char *key, const char *value)
+{
 	int r;
 
-	if (!value || !*value)
-		return 0;
 	if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
 	    (r = sd_bus_message_append_basic(m, 's', key)) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'v', "s")) < 0 ||

@@ -15,8 +15,9 @@
 
 /* A string, with U+FFFD for whatever D-Bus cannot carry. NULL is "". */
 int rows_text(sd_bus_message *m, const char *s);
-/* Dictionary entries {sv}; the text ones only if there is a text. */
+/* Dictionary entries {sv}; the first only if there is a text. */
 int rows_entry_text(sd_bus_message *m, const char *key, const char *value);
+int rows_entry_text_or_empty(sd_bus_message *m, const char *key, const char *value);
 int rows_entry(sd_bus_message *m, const char *key, const char *type, ...);
 /* An array of strings from one string a line. */
 int rows_lines(sd_bus_message *m, const char *lines);

@@ -197,3 +197,23 @@ int send_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	r = read_id(m, &msg, error);
 	return r < 0 ? r : again(m, userdata, msg, hub_cancel, error);
 }
+
+int send_delete_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(freep) char *why = NULL;
+	const void *ids;
+	size_t size;
+	int r;
+
+	r = sd_bus_message_read_array(m, 't', &ids, &size);
+	if (r < 0)
+		return err_trace(r);
+	if (size / sizeof(int64_t) > READ_ROWS_MAX)
+		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "at most %d ids a call", READ_ROWS_MAX);
+	conn_wrote(userdata);
+	/* D-Bus aligns them for 64 bits; ids beyond INT64_MAX are negative here, and such rows do not exist. */
+	r = size > 0 ? hub_delete_messages(conn_hub(userdata), tree_call_account(m), ids, size / sizeof(int64_t), &why) : 0;
+	if (r != 0)
+		return error_from_hub(error, r, why);
+	return sd_bus_reply_method_return(m, NULL);
+}

@@ -12,3 +12,4 @@ int send_retract(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int send_react(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int send_retry(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int send_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int send_delete_local(sd_bus_message *call, void *userdata, sd_bus_error *error);

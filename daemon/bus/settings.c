@@ -197,10 +197,10 @@ int settings_append(sd_bus_message *m, const struct account *a)
 	int r;
 
 	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
-	    (r = rows_entry(m, "server", "s", server)) < 0 ||
+	    (r = rows_entry_text_or_empty(m, "server", server)) < 0 ||
 	    (r = rows_entry(m, "tls", "s", a->tls < ARRAY_SIZE(tls) ? tls[a->tls] : "")) < 0 ||
-	    (r = rows_entry(m, "ca-pem", "s", str_or_empty(a->ca_pem))) < 0 ||
-	    (r = rows_entry(m, "nick", "s", str_or_empty(a->nick))) < 0 ||
+	    (r = rows_entry_text_or_empty(m, "ca-pem", a->ca_pem)) < 0 ||
+	    (r = rows_entry_text_or_empty(m, "nick", a->nick)) < 0 ||
 	    (r = rows_entry(m, "allow-plain", "b", a->allow_plain)) < 0 ||
 	    (r = rows_entry(m, "enabled", "b", a->enabled)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)

@@ -75,15 +75,14 @@ static int append_sync(sd_bus_message *m, const struct account_status *s)
 	return close_containers(m, 3);
 }
 
-static int append_outbox(sd_bus_message *m)
+static int append_outbox(sd_bus_message *m, const struct account_status *s)
 {
 	int r;
 
-	/* There is nothing to send with at this API revision, so nothing waits. */
 	if ((r = open_dict(m, "outbox")) < 0 ||
-	    (r = rows_entry(m, "queued", "u", 0)) < 0 ||
-	    (r = rows_entry(m, "sending", "u", 0)) < 0 ||
-	    (r = rows_entry(m, "failed", "u", 0)) < 0)
+	    (r = rows_entry(m, "queued", "u", s->queued)) < 0 ||
+	    (r = rows_entry(m, "sending", "u", s->sending)) < 0 ||
+	    (r = rows_entry(m, "failed", "u", s->failed)) < 0)
 		return r;
 	return close_containers(m, 3);
 }
@@ -111,7 +110,7 @@ static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
 	    (r = entry_time(m, "next_retry_usec", s.next_retry_us)) < 0 ||
 	    (r = append_session(m, &s)) < 0 ||
 	    (r = append_sync(m, &s)) < 0 ||
-	    (r = append_outbox(m)) < 0)
+	    (r = append_outbox(m, &s)) < 0)
 		return r;
 	return sd_bus_message_close_container(m);
 }
