@@ -102,6 +102,7 @@ void login_start(struct engine *e, struct link_start *start)
 	start->ticket = l->ticket;
 	e->tried_offer = *start->offer != '\0';
 	e->tried_token = *start->token != '\0';
+	e->tried_address = *start->address != '\0';
 }
 
 void login_learned(struct engine *e, const struct link_login *l)
@@ -136,8 +137,8 @@ void login_guess_failed(struct engine *e)
 {
 	struct login next;
 
-	e->again |= e->tried_offer || (e->tried_token && !*e->login.token);
-	e->tried_offer = e->tried_token = false;
+	e->again |= e->tried_offer || (e->tried_token && !*e->login.token) || (e->tried_address && !*e->login.address);
+	e->tried_offer = e->tried_token = e->tried_address = false;
 	if (!*e->login.offer)
 		return;
 	copy(&next, &e->login);

@@ -72,7 +72,7 @@ struct engine {
 	char *address, *mechanism;
 	bool resumed;
 	struct login login; /* as committed: engine-login.c */
-	bool tried_offer, tried_token; /* START had one */
+	bool tried_offer, tried_token, tried_address; /* START had one */
 	bool again;	    /* the next try is at once: what was guessed is forgotten */
 
 	/* session and durability: commit.c */

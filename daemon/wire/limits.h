@@ -44,12 +44,16 @@
 #define READ_BUDGET 32
 /* Bytes unsent: a server that does not read is not read either. */
 #define OUT_MAX (1024 * 1024)
-/* Addresses tried in turn. */
+/* Addresses of one lookup that are tried. */
 #define ADDRESSES_MAX 8
 /* Records of both SRV answers looked at. */
 #define SRV_MAX 32
 /* For one address to answer: two lost SYNs (1 + 2 s) still get through. */
 #define CONNECT_TIMEOUT_US (5 * USEC_PER_SEC)
+/* Before the next address of the same host is tried besides (RFC 8305 section 5). */
+#define RACE_SAME_US (250 * USEC_PER_SEC / 1000)
+/* Before another host is, or DNS is asked when the address of last time does not answer: a slow link is not a dead one. */
+#define RACE_OTHER_US (500 * USEC_PER_SEC / 1000)
 /* Sent data without an acknowledgement for so long: the path is dead (RFC 5482). */
 #define TCP_USER_TIMEOUT_MS 30000
 

@@ -86,33 +86,42 @@ void login_guess(struct stream *s)
 	l->guessed = send_choice(s, &c);
 }
 
-void login_guess_wrong(struct stream *s)
+static void tell(struct stream *s, const char *offer, uint32_t pin, const char *address)
 {
 	struct link_record r;
 
+	link_record_init(&r, LINK_LOGIN);
+	r.login.offer = offer;
+	r.login.pin = pin;
+	r.login.address = address;
+	stream_emit(s, &r);
+	s->login.told = true;
+}
+
+void login_guess_wrong(struct stream *s)
+{
 	s->login.may_guess = false;
 	if (s->login.wrong || !*s->start.offer)
 		return;
 	s->login.wrong = true;
-	link_record_init(&r, LINK_LOGIN);
-	r.login.pin = s->start.pin;
-	r.login.address = s->start.address;
-	stream_emit(s, &r);
+	tell(s, "", s->start.pin, s->start.address);
+}
+
+void login_forget_address(struct stream *s)
+{
+	tell(s, s->login.wrong ? "" : s->start.offer, s->start.pin, "");
 }
 
 void login_remember(struct stream *s)
 {
 	struct login_state *l = &s->login;
 	_cleanup_(freep) char *text = offer_text(&l->offer);
-	struct link_record r;
+	uint32_t pin = l->choice.strength > s->start.pin ? l->choice.strength : s->start.pin;
 
 	l->guessed = false;
-	link_record_init(&r, LINK_LOGIN);
-	r.login.offer = text;
-	r.login.pin = l->choice.strength > s->start.pin ? l->choice.strength : s->start.pin;
-	r.login.address = s->start.address;
-	if (l->wrong || strcmp(text, s->start.offer) != 0 || r.login.pin != s->start.pin)
-		stream_emit(s, &r);
+	if (l->told || strcmp(text, s->start.offer) != 0 || pin != s->start.pin ||
+	    strcmp(l->address, s->start.address) != 0)
+		tell(s, text, pin, l->address);
 }
 
 /* What the server offers, for people. */

@@ -101,12 +101,29 @@ bool resolve_split(const char *text, char host[256], uint16_t *ret_port)
 	return true;
 }
 
+void resolve_interleave(struct endpoint *e, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		size_t k = i;
+		struct endpoint other;
+
+		while (k < n && e[k].address.ss_family == e[i - 1].address.ss_family)
+			k++;
+		if (k == n)
+			return;
+		other = e[k];
+		memmove(e + i + 1, e + i, (k - i) * sizeof(*e));
+		e[i] = other;
+	}
+}
+
 /* Append the addresses of one host. Returns getaddrinfo's error. */
 static int add_host(const char *host, uint16_t port, bool direct, struct endpoint *ret, size_t *n)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV };
 	struct addrinfo *list = NULL;
 	char service[8];
+	size_t first = *n;
 	int r;
 
 	snprintf(service, sizeof(service), "%u", (unsigned int)port);
@@ -122,9 +139,11 @@ static int add_host(const char *host, uint16_t port, bool direct, struct endpoin
 	for (struct addrinfo *a = list; a && *n < ADDRESSES_MAX; a = a->ai_next) {
 		memcpy(&ret[*n].address, a->ai_addr, a->ai_addrlen);
 		ret[*n].len = a->ai_addrlen;
+		ret[*n].group = (unsigned int)first;
 		ret[(*n)++].direct = direct;
 	}
 	freeaddrinfo(list);
+	resolve_interleave(ret + first, *n - first);
 	return 0;
 }
 
@@ -246,4 +265,36 @@ char *endpoint_name(const struct endpoint *e, char *buf)
 		snprintf(buf, 64, "%s:%u", host, (unsigned int)ntohs(a->sin_port));
 	}
 	return buf;
+}
+
+char *endpoint_text(const struct endpoint *e, char *buf)
+{
+	buf[0] = e->direct ? 'd' : 's';
+	endpoint_name(e, buf + 1);
+	return buf;
+}
+
+bool endpoint_parse(const char *text, struct endpoint *ret)
+{
+	struct endpoint e = { .direct = text[0] == 'd' };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	char host[256];
+	uint16_t port;
+
+	if ((text[0] != 'd' && text[0] != 's') || !resolve_split(text + 1, host, &port) || !port)
+		return false;
+	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+		v4.sin_port = htons(port);
+		memcpy(&e.address, &v4, sizeof(v4));
+		e.len = sizeof(v4);
+	} else if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+		v6.sin6_port = htons(port);
+		memcpy(&e.address, &v6, sizeof(v6));
+		e.len = sizeof(v6);
+	} else {
+		return false;
+	}
+	*ret = e;
+	return true;
 }

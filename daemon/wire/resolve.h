@@ -25,6 +25,7 @@ struct endpoint {
 	struct sockaddr_storage address;
 	socklen_t len;
 	bool direct;
+	unsigned int group; /* addresses of one host and port have the same */
 };
 
 /* resolve(): why there is nothing to connect to. *ret_why is a sentence. */
@@ -45,5 +46,12 @@ bool resolve_split(const char *text, char host[256], uint16_t *ret_port);
  */
 int resolve(const struct link_start *start, const char *domain, struct endpoint ret[ADDRESSES_MAX], size_t *ret_n,
 	    char **ret_why);
+/* In one host's addresses, take turns between the families, beginning with the first's (RFC 8305 section 4). Pure. */
+void resolve_interleave(struct endpoint *e, size_t n);
+
+/* An address to remember: "d203.0.113.9:5223", with s for STARTTLS. ${buf} has 65 bytes; returns it. */
+char *endpoint_text(const struct endpoint *e, char *buf);
+/* False if ${text} is none. */
+bool endpoint_parse(const char *text, struct endpoint *ret);
 /* "203.0.113.9:5223", "[2001:db8::1]:5222". ${buf} has 64 bytes; returns it. */
 char *endpoint_name(const struct endpoint *e, char *buf);

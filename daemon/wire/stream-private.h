@@ -53,6 +53,8 @@ struct login_state {
 	bool refused_before;  /* on this stream: a second refusal proves nothing about the password */
 	bool asked_resume;    /* inline */
 	bool asked_bind;      /* with the second header, or inline */
+	char address[72];     /* that this stream is connected to, as endpoint_text() */
+	bool told;	      /* what the keeper remembers is not START's any more */
 	sd_event_source *patience; /* for the answer to a token */
 };
 
@@ -75,6 +77,8 @@ struct stream {
 	char *bare;
 	char address[64];
 	bool direct;
+	bool by_memory; /* connected to START's address */
+	char *dns_why; /* DNS failed while an address was being tried */
 	bool offers_sm;
 	const char *mechanism;
 	char *bind_id;
@@ -145,6 +149,8 @@ void login_features(struct stream *s, xmpp_stanza_t *features);
 void login_element(struct stream *s, xmpp_stanza_t *el);
 /* The guess did not hold: have the keeper forget it. Nothing without a guess. */
 void login_guess_wrong(struct stream *s);
+/* The address is somebody else's: have the keeper forget it. */
+void login_forget_address(struct stream *s);
 /* The session stands: tell the keeper what to remember. */
 void login_remember(struct stream *s);
 void login_deinit(struct login_state *l);

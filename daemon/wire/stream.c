@@ -29,7 +29,8 @@ static const struct {
 } states[] = {
 	[STREAM_NEW] = { "new", NO_PHASE, BIT(STREAM_RESOLVE) },
 	[STREAM_RESOLVE] = { "resolve", PHASE_RESOLVE, BIT(STREAM_CONNECT) },
-	[STREAM_CONNECT] = { "connect", PHASE_CONNECT, BIT(STREAM_CONNECT) | BIT(STREAM_FEATURES) | BIT(STREAM_TLS) },
+	[STREAM_CONNECT] = { "connect", PHASE_CONNECT, BIT(STREAM_RESOLVE) | BIT(STREAM_CONNECT) | BIT(STREAM_FEATURES) |
+								     BIT(STREAM_TLS) },
 	[STREAM_FEATURES] = { "features", PHASE_FEATURES, BIT(STREAM_STARTTLS) | BIT(STREAM_AUTH) },
 	[STREAM_STARTTLS] = { "starttls", PHASE_TLS, BIT(STREAM_TLS) },
 	[STREAM_TLS] = { "tls", PHASE_TLS, BIT(STREAM_FEATURES) },
@@ -156,6 +157,12 @@ void stream_fail(struct stream *s, enum link_failure failure, const char *condit
 		login_guess_wrong(s);
 		failure = FAILURE_GUESS;
 	}
+	/* Somebody else may live there by now. */
+	if (s->by_memory && s->state < STREAM_AUTH &&
+	    (failure == FAILURE_CERT || failure == FAILURE_TLS || failure == FAILURE_NO_TLS || failure == FAILURE_PROTOCOL)) {
+		login_forget_address(s);
+		failure = FAILURE_GUESS;
+	}
 	link_record_init(&r, LINK_FAILED);
 	r.failed.failure = failure;
 	r.failed.condition = cut_condition;
@@ -271,6 +278,8 @@ static void on_connected(void *userdata, const struct endpoint *e)
 	int r;
 
 	endpoint_name(e, s->address);
+	endpoint_text(e, s->login.address);
+	s->by_memory = strcmp(s->login.address, s->start.address) == 0;
 	s->direct = e->direct;
 	if (!e->direct) {
 		stream_enter(s, STREAM_FEATURES);
@@ -293,11 +302,33 @@ static void on_secured(void *userdata)
 
 static void on_gone(void *userdata, enum link_failure failure, const char *condition, const char *text)
 {
-	stream_fail(userdata, failure, condition, text);
+	struct stream *s = userdata;
+
+	if (failure == FAILURE_CONNECT && s->dns_why)
+		stream_fail(s, FAILURE_DNS, "", s->dns_why);
+	else
+		stream_fail(userdata, failure, condition, text);
+}
+
+/* What the address of last time may be for, DNS says for certain. Blocks; what is under way goes on in the kernel. */
+static void on_more(void *userdata)
+{
+	struct stream *s = userdata;
+	struct endpoint endpoints[ADDRESSES_MAX];
+	size_t n = 0;
+
+	if (s->state != STREAM_RESOLVE)
+		stream_enter(s, STREAM_RESOLVE);
+	link_flush(s->link, LAST_WORDS_US);
+	if (resolve(&s->start, s->domain, endpoints, &n, &s->dns_why) != 0)
+		n = 0;
+	stream_enter(s, STREAM_CONNECT);
+	transport_connect(s->transport, endpoints, n, true);
 }
 
 static const struct transport_ops transport_ops = {
 	.connecting = on_connecting,
+	.more = on_more,
 	.connected = on_connected,
 	.secured = on_secured,
 	.received = on_received,
@@ -372,22 +403,19 @@ static const char *start_problem(const struct stream *s, const char **ret_condit
 
 static int begin(struct stream *s)
 {
-	struct endpoint endpoints[ADDRESSES_MAX];
-	_cleanup_(freep) char *why = NULL;
 	const char *condition, *problem = start_problem(s, &condition);
-	size_t n;
+	struct endpoint last;
 
 	if (problem) {
 		stream_fail(s, FAILURE_CONFIG, condition, problem);
 		return 0;
 	}
 	stream_enter(s, STREAM_RESOLVE);
-	/* DNS blocks: what was said so far must be out. */
-	link_flush(s->link, LAST_WORDS_US);
-	if (resolve(&s->start, s->domain, endpoints, &n, &why) != 0)
-		stream_fail(s, FAILURE_DNS, "", why);
+	/* Where the server wants to be resumed comes before where it answered. */
+	if (!(*s->start.sm_id && *s->start.sm_location) && endpoint_parse(s->start.address, &last))
+		transport_connect(s->transport, &last, 1, false);
 	else
-		transport_connect(s->transport, endpoints, n);
+		transport_connect(s->transport, NULL, 0, false);
 	return 0;
 }
 
@@ -459,6 +487,7 @@ struct stream *stream_free(struct stream *s)
 	free(s->bare);
 	free(s->full);
 	free(s->bind_id);
+	free(s->dns_why);
 	free(s);
 	return NULL;
 }

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "wire/limits.h"
+#include "wire/race.h"
 #include "wire/tls.h"
 
 enum transport_state { TRANSPORT_NEW, TRANSPORT_CONNECTING, TRANSPORT_OPEN, TRANSPORT_HANDSHAKE, TRANSPORT_GONE };
@@ -25,10 +26,7 @@ struct transport {
 	int fd;
 	sd_event_source *io;
 	sd_event_source *turn; /* once, soon: write what is queued, read what TLS holds */
-	sd_event_source *timeout; /* of one address */
-	struct endpoint endpoints[ADDRESSES_MAX];
-	size_t n_endpoints;
-	size_t next_endpoint;
+	struct race *race;
 	struct tls *tls;
 	struct buf out;
 	bool want_out; /* the socket was full */
@@ -42,7 +40,7 @@ static void set_events(struct transport *t)
 {
 	uint32_t events = t->paused && t->state == TRANSPORT_OPEN ? 0 : EPOLLIN;
 
-	if (t->want_out || t->state == TRANSPORT_CONNECTING)
+	if (t->want_out)
 		events |= EPOLLOUT;
 	sd_event_source_set_io_events(t->io, events);
 	sd_event_source_set_enabled(t->io, SD_EVENT_ON);
@@ -51,7 +49,6 @@ static void set_events(struct transport *t)
 static void close_socket(struct transport *t)
 {
 	t->io = sd_event_source_disable_unref(t->io);
-	t->timeout = sd_event_source_disable_unref(t->timeout);
 	if (t->fd >= 0)
 		close(TAKE_FD(t->fd));
 }
@@ -232,42 +229,11 @@ static void handshake(struct transport *t)
 	}
 }
 
-static void try_next(struct transport *t, int error);
-
-static int on_connect_timeout(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata)
-{
-	try_next(userdata, ETIMEDOUT);
-	return 0;
-}
-
-static void finish_connect(struct transport *t)
-{
-	int error = 0, on = 1;
-	unsigned int timeout_ms = TCP_USER_TIMEOUT_MS;
-	socklen_t len = sizeof(error);
-
-	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
-	if (error) {
-		try_next(t, error);
-		return;
-	}
-	t->timeout = sd_event_source_disable_unref(t->timeout);
-	setsockopt(t->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(t->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-	t->state = TRANSPORT_OPEN;
-	t->flights = 1;
-	t->heard = true;
-	t->ops->connected(t->userdata, &t->endpoints[t->next_endpoint - 1]);
-}
-
 static int on_io(_unused_ sd_event_source *s, _unused_ int fd, uint32_t revents, void *userdata)
 {
 	struct transport *t = userdata;
 
-	if (t->state == TRANSPORT_CONNECTING) {
-		finish_connect(t);
-	} else if (t->state == TRANSPORT_HANDSHAKE) {
+	if (t->state == TRANSPORT_HANDSHAKE) {
 		handshake(t);
 	} else if (t->state == TRANSPORT_OPEN && t->paused && (revents & (EPOLLHUP | EPOLLERR))) {
 		/* epoll reports these unasked; what the peer sent before is read when we are let to. */
@@ -295,48 +261,59 @@ static int on_turn(_unused_ sd_event_source *s, void *userdata)
 	return 0;
 }
 
-static int start_connect(struct transport *t, const struct endpoint *e)
+static void on_trying(void *userdata, _unused_ const struct endpoint *e)
 {
-	int r;
+	struct transport *t = userdata;
 
-	t->fd = socket(e->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (t->fd < 0)
-		return -errno;
-	if (connect(t->fd, (const struct sockaddr *)(const void *)&e->address, e->len) < 0 && errno != EINPROGRESS)
-		return -errno;
-	r = sd_event_add_io(t->event, &t->io, t->fd, EPOLLOUT, on_io, t);
-	if (r < 0)
-		return r;
-	return sd_event_add_time_relative(t->event, &t->timeout, CLOCK_BOOTTIME, CONNECT_TIMEOUT_US, 0,
-					  on_connect_timeout, t);
+	t->state = TRANSPORT_CONNECTING;
+	t->ops->connecting(t->userdata);
 }
 
-/* ${error} is what the address before died of, 0 at the first. */
-static void try_next(struct transport *t, int error)
+static void on_more(void *userdata)
 {
+	struct transport *t = userdata;
+
+	t->ops->more(t->userdata);
+}
+
+static void on_won(void *userdata, int fd, const struct endpoint *e)
+{
+	struct transport *t = userdata;
+	unsigned int timeout_ms = TCP_USER_TIMEOUT_MS;
+	int on = 1, r;
+
+	t->fd = fd;
+	r = sd_event_add_io(t->event, &t->io, fd, EPOLLIN, on_io, t);
+	if (r < 0) {
+		gone(t, FAILURE_CONNECT, "", strerror(-r));
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	t->state = TRANSPORT_OPEN;
+	t->flights = 1;
+	t->heard = true;
+	t->ops->connected(t->userdata, e);
+	if (t->io && t->state != TRANSPORT_GONE)
+		set_events(t);
+}
+
+static void on_lost(void *userdata, int error, const struct endpoint *last)
+{
+	struct transport *t = userdata;
 	char name[64];
+	_cleanup_(freep) char *text =
+		xasprintf("no server answers at %s: %s", endpoint_name(last, name), strerror(error));
 
-	for (;;) {
-		close_socket(t);
-		if (error)
-			log_debug("connect to %s: %s", endpoint_name(&t->endpoints[t->next_endpoint - 1], name),
-				  strerror(error));
-		if (t->next_endpoint >= t->n_endpoints)
-			break;
-		t->state = TRANSPORT_CONNECTING;
-		t->ops->connecting(t->userdata);
-		error = -start_connect(t, &t->endpoints[t->next_endpoint++]);
-		if (!error)
-			return;
-	}
-	if (t->n_endpoints) {
-		_cleanup_(freep) char *text =
-			xasprintf("no server answers at %s: %s",
-				  endpoint_name(&t->endpoints[t->n_endpoints - 1], name), strerror(error));
-
-		gone(t, FAILURE_CONNECT, "", text);
-	}
+	gone(t, FAILURE_CONNECT, "", text);
 }
+
+static const struct race_ops race_ops = {
+	.trying = on_trying,
+	.more = on_more,
+	.won = on_won,
+	.lost = on_lost,
+};
 
 int transport_new(sd_event *event, const struct transport_ops *ops, void *userdata, struct transport **ret)
 {
@@ -351,6 +328,9 @@ int transport_new(sd_event *event, const struct transport_ops *ops, void *userda
 	if (r < 0)
 		return err_origin(r);
 	sd_event_source_set_enabled(t->turn, SD_EVENT_OFF);
+	r = race_new(event, &race_ops, t, &t->race);
+	if (r < 0)
+		return err_trace(r);
 	*ret = TAKE_PTR(t);
 	return 0;
 }
@@ -360,6 +340,7 @@ struct transport *transport_free(struct transport *t)
 	if (!t)
 		return NULL;
 	close_socket(t);
+	race_free(t->race);
 	sd_event_source_disable_unref(t->turn);
 	tls_free(t->tls);
 	buf_deinit(&t->out);
@@ -368,12 +349,9 @@ struct transport *transport_free(struct transport *t)
 	return NULL;
 }
 
-void transport_connect(struct transport *t, const struct endpoint *endpoints, size_t n)
+void transport_connect(struct transport *t, const struct endpoint *endpoints, size_t n, bool complete)
 {
-	memcpy(t->endpoints, endpoints, n * sizeof(*endpoints));
-	t->n_endpoints = n;
-	t->next_endpoint = 0;
-	try_next(t, 0);
+	race_add(t->race, endpoints, n, complete);
 }
 
 int transport_secure(struct transport *t, const char *domain, const char *ca_pem, bool direct)

@@ -1,5 +1,5 @@
 /*
- * Bytes to and from the server: TCP to the first address that answers, then TLS when told, without ever blocking.
+ * Bytes to and from the server: TCP to the first address that answers (wire/race.h), then TLS when told, without ever blocking.
  * Everything ends in one gone(), after which nothing is called any more.
  */
 #pragma once
@@ -18,6 +18,7 @@ struct transport;
 /* The transport must not be freed from inside any of these. */
 struct transport_ops {
 	void (*connecting)(void *userdata); /* the next address is tried */
+	void (*more)(void *userdata);	    /* no address is left, or answers soon: transport_connect() with all others */
 	void (*connected)(void *userdata, const struct endpoint *e); /* TCP is up */
 	void (*secured)(void *userdata); /* TLS is up and the server is who it should be */
 	void (*received)(void *userdata, const char *data, size_t len);
@@ -31,8 +32,8 @@ int transport_new(sd_event *event, const struct transport_ops *ops, void *userda
 struct transport *transport_free(struct transport *t);
 DEFINE_CLEANUP(struct transport *, transport_free);
 
-/* Try ${n} addresses in turn. */
-void transport_connect(struct transport *t, const struct endpoint *endpoints, size_t n);
+/* Try ${n} addresses, besides earlier ones. ${complete}: more() need not be called. */
+void transport_connect(struct transport *t, const struct endpoint *endpoints, size_t n, bool complete);
 /*
  * Begin TLS; what was read and not handed out is gone. Arguments as of tls_new(). 0, TLS_E_CA (nothing happens),
  * -errno.

@@ -1,15 +1,19 @@
 """The fast login: SASL2, Bind2, tokens, inline resumption, and running ahead of what the server offers; and whoever
 answers each of its steps wrongly, twice, late or never."""
 
-import re
+import os
+import pathlib
+import subprocess
+import threading
 import uuid
 
 import pytest
 
 from varvetest import sasl2, scripted
+from varvetest.ports import free_port
 from varvetest.proxy import Proxy
 from varvetest.sasl2 import NS_BIND2, NS_FAST, NS_SASL2, Script
-from varvetest.servers import Ejabberd, Prosody
+from varvetest.servers import Prosody
 from varvetest.wait import holds, wait_for
 
 NS_SM = scripted.NS_SM
@@ -231,7 +235,6 @@ def test_wrong_guess(fast_server, new_varved, name):
 
 
 def varved_config(varved):
-    import pathlib
     path = pathlib.Path(varved.config, "varve")
     path.mkdir(exist_ok=True, mode=0o700)
     return path / "varve.conf"
@@ -508,3 +511,38 @@ def test_prosody_with_sasl2(prosody, fresh, varved, tls, flights):
     varved.kill9()
     varved.start()
     assert varved.wait_resumed(5)["session"]["binds"] == 1
+
+
+# The address of last time, by a keeper of a few lines (tests/unit/wire/drive-wire.c)
+
+
+def drive(certs, port, address, seconds=20):
+    """What a wire says that is to connect to `port`, and remembers `address`."""
+    from varvetest.daemon import build_dir, program
+    argv = [os.path.join(build_dir(), "tests/unit/wire/drive-wire"), program("varve-wire"), "jid=alice@chat.test", "password=pw",
+            "host=127.0.0.1", f"port={port}", "tls=direct", f"ca={certs.ca}", f"address={address}", "commit=auto",
+            f"user_agent={uuid.uuid4()}"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        said = []
+        alarm = threading.Timer(seconds, child.kill)
+        alarm.start()
+        for line in child.stdout:
+            said.append(line)
+            if line.startswith("READY"):
+                child.stdin.write("stop\n")
+                child.stdin.flush()
+        alarm.cancel()
+        return "".join(said)
+
+
+def test_address_of_last_time(fast_server, certs, built):
+    """It is tried first; where nobody or somebody else is, what the settings or DNS say is."""
+    server = fast_server()
+    elsewhere = fast_server(cert="wronghost")
+    said = drive(certs, elsewhere.tls_port, f"d127.0.0.1:{server.tls_port}")
+    assert "READY" in said and not elsewhere.connections, said
+    said = drive(certs, server.tls_port, f"d127.0.0.1:{free_port()}")
+    assert "READY" in said and f'address="d127.0.0.1:{server.tls_port}"' in said, said
+    said = drive(certs, server.tls_port, f"d127.0.0.1:{elsewhere.tls_port}")
+    assert "READY" not in said and "authenticate" not in elsewhere.names(), said
+    assert "FAILED failure=10" in said and "LOGIN pin=0\n" in said, said

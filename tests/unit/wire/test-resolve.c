@@ -144,6 +144,60 @@ TEST(a_numeric_host_needs_no_DNS)
 	assert_string_equal(endpoint_name(&e[0], name), "[::1]:5300");
 }
 
+static struct endpoint at(const char *text)
+{
+	struct endpoint e;
+
+	assert_true(endpoint_parse(text, &e));
+	return e;
+}
+
+TEST(an_address_is_remembered_with_its_kind)
+{
+	static const char *const good[] = { "d203.0.113.9:5223", "s203.0.113.9:5222", "d[2001:db8::1]:5223" };
+	static const char *const bad[] = { "", "d", "203.0.113.9:5223", "d203.0.113.9", "dchat.test:5223", "d203.0.113.9:0",
+					   "d203.0.113.9:5223 ", "x203.0.113.9:5223" };
+	struct endpoint e;
+	char text[65];
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		e = at(good[i]);
+		assert_string_equal(endpoint_text(&e, text), good[i]);
+		assert_int_equal(e.direct, *good[i] == 'd');
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(endpoint_parse(bad[i], &e));
+}
+
+/* Digits stand for the last byte: 1 to 4 IPv4, 6 to 9 IPv6. */
+static void interleaved(const char *in, const char *out)
+{
+	struct endpoint e[8];
+	size_t n = strlen(in);
+	char text[65];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), in[i] < '5' ? "d192.0.2.%c:5223" : "d[2001:db8::%c]:5223", in[i]);
+		e[i] = at(text);
+	}
+	resolve_interleave(e, n);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), out[i] < '5' ? "d192.0.2.%c:5223" : "d[2001:db8::%c]:5223", out[i]);
+		assert_int_equal(memcmp(&e[i].address, &(struct endpoint[]){ at(text) }[0].address, e[i].len), 0);
+	}
+}
+
+TEST(families_take_turns)
+{
+	interleaved("", "");
+	interleaved("6", "6");
+	interleaved("12", "12");
+	interleaved("6712", "6172");
+	interleaved("1267", "1627");
+	interleaved("678912", "617289");
+	interleaved("6171", "6171");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +208,8 @@ int main(void)
 		RUN(nothing_and_one_are_in_order),
 		RUN(a_resume_location_is_split),
 		RUN(a_numeric_host_needs_no_DNS),
+		RUN(an_address_is_remembered_with_its_kind),
+		RUN(families_take_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
