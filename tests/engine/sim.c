@@ -117,6 +117,7 @@ static int add(struct sim *s, const char *peer, bool out, const char *body, int6
 	snprintf(m->peer, sizeof(m->peer), "%s", peer);
 	snprintf(m->body, sizeof(m->body), "%s", body);
 	m->out = out;
+	m->asks = out ? 0 : s->asks;
 	if (s->jitter_us)
 		us -= rand_r(&s->dice) % s->jitter_us;
 	m->us = us - us % s->resolution_us;

@@ -1,0 +1,322 @@
+/*
+ * What is sent for the messages of others, and what the server tells of our other devices, against a simulated server on
+ * a real store: receipts, reading states, the block list.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "link/link.h"
+#include "sim.h"
+#include "store/outbox.h"
+#include "store/read.h"
+#include "sync/engine-priv.h"
+
+#define HOUR (INT64_C(3600) * SIM_SEC)
+#define BOB "bob@sim.test"
+
+static int setup(void **state)
+{
+	struct sim *s = xnew(struct sim);
+
+	sim_init(s, 1);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	sim_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+static void given_online(struct sim *s)
+{
+	sim_fill(s, 20, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
+static void run_until_gone(struct sim *s, int n)
+{
+	for (int i = 0; i < 10000 && flight_gone(&s->engine->flight) < (size_t)n; i++)
+		sim_run(s, 1000);
+	assert_int_equal(flight_gone(&s->engine->flight), n);
+}
+
+static void given_contact(struct sim *s, const char *jid, const char *subscription)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_ROSTER);
+	r.roster.jid = jid;
+	r.roster.subscription = subscription;
+	r.roster.last = true;
+	engine_record(s->engine, &r);
+	sim_run(s, SIM_SEC);
+}
+
+static int receipts(const struct sim *s, int message)
+{
+	int n = 0;
+
+	for (int i = 0; i < s->n_sent; i++)
+		n += s->sent[i].kind == OUT_RECEIPT && strcmp(s->sent[i].target, s->archive[message].xid) == 0;
+	return n;
+}
+
+/* Live, again after a cut, again from the archive, on a carbon: one receipt, at the first reception. */
+static void a_receipt_is_sent_once(void **state)
+{
+	struct sim *s = *state;
+	int m, before, carbon;
+
+	before = sim_archive(s, BOB, false, "long before this account was here", 3600 * SIM_SEC);
+	s->archive[before].asks = ASKS_RECEIPT;
+	given_online(s);
+	given_contact(s, BOB, "both");
+	s->asks = ASKS_RECEIPT;
+	m = sim_live(s, BOB, "hello");
+	sim_run(s, SIM_SEC);
+	sim_cut(s);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_cut(s);
+	sim_forget_session(s);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	engine_sync_now(s->engine);
+	sim_kill(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(receipts(s, m), 1);
+	assert_int_equal(receipts(s, before), 0);
+	carbon = sim_live(s, BOB, "what another device of ours wrote");
+	s->archive[carbon].out = true;
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(receipts(s, carbon), 0);
+}
+
+/* What came while we were away gets one; what is older than a week does not, nor what was there before. */
+static void receipts_for_what_came_while_we_were_away(void **state)
+{
+	struct sim *s = *state;
+	int old, young;
+
+	given_online(s);
+	given_contact(s, BOB, "from");
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 20 * 24 * HOUR;
+	s->asks = ASKS_RECEIPT;
+	old = sim_archive(s, BOB, false, "ten days ago", 10 * 24 * HOUR);
+	young = sim_archive(s, BOB, false, "yesterday", 24 * HOUR);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_run(s, 10 * SIM_SEC);
+	assert_int_equal(receipts(s, old), 0);
+	assert_int_equal(receipts(s, young), 1);
+}
+
+static void strangers_are_not_told_that_we_are_here(void **state)
+{
+	static const struct {
+		const char *why, *jid, *subscription, *id;
+		bool write_first, off;
+		int want;
+	} rows[] = {
+		{ "nobody knows them", "eve@sim.test", NULL, "x", false, false, 0 },
+		{ "they let us see them, we do not", "ann@sim.test", "to", "x", false, false, 0 },
+		{ "they see us", "dan@sim.test", "from", "x", false, false, 1 },
+		{ "we have written to them", "fay@sim.test", NULL, "x", true, false, 1 },
+		{ "there is nothing to name", "dan@sim.test", "both", "", false, false, 0 },
+		{ "varve.conf says no", "dan@sim.test", "both", "x", false, true, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct sim *s = xnew(struct sim);
+		int m, n = 0;
+
+		sim_init(s, 1);
+		s->engine->policy.no_receipts = rows[i].off;
+		given_online(s);
+		if (rows[i].subscription)
+			given_contact(s, rows[i].jid, rows[i].subscription);
+		if (rows[i].write_first)
+			sim_send(s, rows[i].jid, "m0", "hi");
+		assert_true(sim_settle(s, 60 * SIM_SEC));
+		s->asks = ASKS_RECEIPT;
+		s->no_ids = !*rows[i].id;
+		m = sim_live(s, rows[i].jid, "hello");
+		sim_run(s, 10 * SIM_SEC);
+		for (int k = 0; k < s->n_sent; k++)
+			n += s->sent[k].kind == OUT_RECEIPT;
+		if (n != rows[i].want || receipts(s, m) != rows[i].want)
+			fail_msg("%s: %d receipts", rows[i].why, n);
+		sim_deinit(s);
+		free(s);
+	}
+}
+
+/* A receipt that got lost with its session is sent again; it holds nobody up. */
+static void receipts_are_in_no_doubt(void **state)
+{
+	struct sim *s = *state;
+	int m;
+
+	given_online(s);
+	given_contact(s, BOB, "both");
+	s->asks = ASKS_RECEIPT;
+	s->no_acks = true;
+	s->reach = 0;
+	s->net_us = 60 * SIM_SEC;
+	m = sim_live(s, BOB, "hello");
+	run_until_gone(s, 1);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->no_acks = false;
+	s->net_us = 20000;
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_run(s, 10 * SIM_SEC);
+	assert_int_equal(receipts(s, m), 1);
+}
+
+/* ---- what our other devices tell ---- */
+
+struct unread {
+	uint32_t n;
+};
+
+static int take_unread(void *userdata, const struct conversation_row *row)
+{
+	((struct unread *)userdata)->n = row->unread;
+	return 0;
+}
+
+static uint32_t unread(struct sim *s, const char *conversation)
+{
+	struct unread u = { 0 };
+
+	assert_int_equal(read_conversation(s->store, s->account.id, conversation, take_unread, &u), 0);
+	return u.n;
+}
+
+static void another_device_has_read(void **state)
+{
+	struct sim *s = *state;
+	struct link_record r;
+	int m;
+
+	given_online(s);
+	for (int i = 0; i < 3; i++) {
+		char body[16];
+
+		snprintf(body, sizeof(body), "news %d", i);
+		m = sim_live(s, BOB, body);
+	}
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(unread(s, BOB), 3);
+	link_record_init(&r, LINK_READ);
+	r.read.jid = BOB;
+	r.read.stanza_id = s->archive[m - 1].id;
+	engine_record(s->engine, &r);
+	sim_run(s, SIM_SEC);
+	assert_int_equal(unread(s, BOB), 1);
+}
+
+static int take_blocked(void *userdata, const struct contact_row *row)
+{
+	const char **want = userdata;
+
+	if (strcmp(row->jid, want[0]) == 0 && row->blocked)
+		want[0] = "";
+	return 0;
+}
+
+static int no_row(_unused_ void *userdata, _unused_ const struct message_row *row)
+{
+	return 0;
+}
+
+static int no_conversation(_unused_ void *userdata, _unused_ const struct conversation_row *row)
+{
+	return 0;
+}
+
+static int no_removed(_unused_ void *userdata, _unused_ const char *kind, _unused_ const char *key)
+{
+	return 0;
+}
+
+static bool blocked(struct sim *s, const char *jid)
+{
+	const struct changes_fns fns = { no_row, no_conversation, take_blocked, no_removed };
+	const char *want[] = { jid };
+	uint64_t since = 0;
+	bool more = true;
+
+	while (more)
+		assert_int_equal(read_changes(s->store, s->account.id, since, 0, 0, &fns, want, &since, &more), 0);
+	return !*want[0];
+}
+
+static void tell_blocked(struct sim *s, const char *jid, bool is, bool reset, bool last)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_BLOCKED);
+	r.blocked.jid = jid;
+	r.blocked.blocked = is;
+	r.blocked.reset = reset;
+	r.blocked.last = last;
+	engine_record(s->engine, &r);
+}
+
+static void the_block_list_is_stored_whole(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	tell_blocked(s, "eve@sim.test", true, true, false);
+	sim_run(s, 10 * SIM_SEC);
+	assert_false(blocked(s, "eve@sim.test"));
+	tell_blocked(s, "mal@sim.test", true, false, true);
+	sim_run(s, SIM_SEC);
+	assert_true(blocked(s, "eve@sim.test"));
+	assert_true(blocked(s, "mal@sim.test"));
+	/* A push, and a new list. */
+	tell_blocked(s, "eve@sim.test", false, false, true);
+	sim_run(s, SIM_SEC);
+	assert_false(blocked(s, "eve@sim.test"));
+	tell_blocked(s, "dan@sim.test", true, true, true);
+	sim_run(s, SIM_SEC);
+	assert_false(blocked(s, "mal@sim.test"));
+	assert_true(blocked(s, "dan@sim.test"));
+}
+
+int main(void)
+{
+#define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		STORY(a_receipt_is_sent_once),
+		STORY(receipts_for_what_came_while_we_were_away),
+		cmocka_unit_test(strangers_are_not_told_that_we_are_here),
+		STORY(receipts_are_in_no_doubt),
+		STORY(another_device_has_read),
+		STORY(the_block_list_is_stored_whole),
+	};
+
+	if (!getenv("VARVE_LOG"))
+		log_set_level(LOG_LEVEL_ERROR);
+	else
+		log_init("sim");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
