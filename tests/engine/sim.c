@@ -545,6 +545,14 @@ static void open_store(struct sim *s)
 	assert_int_equal(engine_new(s->store, &s->account, &policy, &sim_io, s, &s->engine), 0);
 }
 
+static void make_account(struct sim *s)
+{
+	s->account = (struct account){
+		.jid = xstrdup(OWN), .password = xstrdup("x"), .enabled = true, .host = xstrdup(""),
+		.ca_pem = xstrdup(""), .nick = xstrdup(""), .resource = xstrdup("r"),
+	};
+}
+
 void sim_init(struct sim *s, unsigned int seed)
 {
 	memset(s, 0, sizeof(*s));
@@ -561,10 +569,17 @@ void sim_init(struct sim *s, unsigned int seed)
 		snprintf(s->dir, sizeof(s->dir), "/tmp/varve-sim-XXXXXX");
 		assert_non_null(mkdtemp(s->dir));
 	}
-	s->account = (struct account){
-		.jid = xstrdup(OWN), .password = xstrdup("x"), .enabled = true, .host = xstrdup(""),
-		.ca_pem = xstrdup(""), .nick = xstrdup(""), .resource = xstrdup("r"),
-	};
+	make_account(s);
+	open_store(s);
+}
+
+void sim_survive(struct sim *s)
+{
+	s->engine = NULL;
+	s->store = NULL;
+	s->vault = NULL;
+	detach(s);
+	make_account(s);
 	open_store(s);
 }
 

@@ -144,6 +144,11 @@ struct sim {
 /* A fresh store in a temporary directory, an account, an engine that is not connected. */
 void sim_init(struct sim *s, unsigned int seed);
 void sim_deinit(struct sim *s);
+/*
+ * The process that ran ${s} was really killed; the server and the wire, which ${s} is too, were not. ${s} lies in memory
+ * that both share. Starts again on what is on the disk.
+ */
+void sim_survive(struct sim *s);
 
 /* Put a message into the archive as if it had arrived ${ago_us} before now; returns its index. */
 int sim_archive(struct sim *s, const char *peer, bool out, const char *body, int64_t ago_us);
