@@ -364,7 +364,7 @@ static void fill_message(const struct sim *s, const struct sim_stanza *z, struct
 
 	message_init(m);
 	m->n = z->n;
-	m->via = z->kind == SIM_RESULT ? VIA_ARCHIVE : a->out ? VIA_CARBON : VIA_LIVE;
+	m->via = z->kind == SIM_RESULT ? VIA_ARCHIVE : a->out || a->carbon ? VIA_CARBON : VIA_LIVE;
 	m->query = z->query;
 	m->type = "chat";
 	m->id = s->no_ids ? "" : a->xid;

@@ -98,8 +98,8 @@ static void a_receipt_is_sent_once(void **state)
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 	assert_int_equal(receipts(s, m), 1);
 	assert_int_equal(receipts(s, before), 0);
-	carbon = sim_live(s, BOB, "what another device of ours wrote");
-	s->archive[carbon].out = true;
+	carbon = sim_live(s, BOB, "to another device of ours, which has told them");
+	s->archive[carbon].carbon = true;
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 	assert_int_equal(receipts(s, carbon), 0);
 }
@@ -286,6 +286,7 @@ static void the_block_list_is_stored_whole(void **state)
 
 	given_online(s);
 	tell_blocked(s, "eve@sim.test", true, true, false);
+	sim_live(s, BOB, "something else is committed meanwhile");
 	sim_run(s, 10 * SIM_SEC);
 	assert_false(blocked(s, "eve@sim.test"));
 	tell_blocked(s, "mal@sim.test", true, false, true);

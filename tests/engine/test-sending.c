@@ -97,6 +97,25 @@ static void many_go_as_one_burst_in_order(void **state)
 	assert_int_equal(sim_state(s, msg), STATE_SENT);
 }
 
+/* The window is full for a large message; a small one behind it could still go, and waits all the same. */
+static void a_small_one_does_not_overtake_a_large_one(void **state)
+{
+	struct sim *s = *state;
+	_cleanup_(freep) char *large = xcalloc(1, OUTBOX_BODY_MAX + 1);
+	char id[16];
+
+	memset(large, 'x', OUTBOX_BODY_MAX);
+	given_online(s);
+	for (int i = 0; i < 20; i++) {
+		large[0] = (char)('a' + i);
+		snprintf(id, sizeof(id), "m%d", i);
+		sim_send(s, BOB, id, i % 2 ? id : large);
+	}
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, 20);
+	assert_true(s->gos > 1);
+}
+
 /* Offline, killed, and yet it is there: put is durable. */
 static void E1_what_was_accepted_offline_is_sent_later(void **state)
 {
@@ -552,6 +571,7 @@ int main(void)
 #define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		STORY(many_go_as_one_burst_in_order),
+		STORY(a_small_one_does_not_overtake_a_large_one),
 		STORY(E1_what_was_accepted_offline_is_sent_later),
 		cmocka_unit_test(what_the_server_says_of_the_old_session_decides),
 		STORY(D8_a_refusal_with_a_wrong_h_counts_as_without),
