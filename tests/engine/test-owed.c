@@ -125,6 +125,36 @@ static void receipts_for_what_came_while_we_were_away(void **state)
 	assert_int_equal(receipts(s, young), 1);
 }
 
+/* What was there before this account was: other devices have told them long ago. */
+static void the_backlog_of_a_first_sync_gets_no_receipts(void **state)
+{
+	struct sim *s = *state;
+	struct link_record r;
+
+	s->asks = ASKS_RECEIPT;
+	for (int i = 0; i < 5; i++) {
+		char body[16];
+
+		snprintf(body, sizeof(body), "old %d", i);
+		sim_archive(s, BOB, false, body, HOUR);
+	}
+	s->delay_us = 5 * SIM_SEC;
+	engine_connect(s->engine);
+	while (!s->announced)
+		sim_run(s, 1000);
+	link_record_init(&r, LINK_ROSTER);
+	r.roster.jid = BOB;
+	r.roster.subscription = "both";
+	r.roster.last = true;
+	engine_record(s->engine, &r);
+	sim_run(s, SIM_SEC);
+	assert_int_equal(s->engine->messages, 0);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_run(s, 10 * SIM_SEC);
+	assert_int_equal(s->engine->messages, 5);
+	assert_int_equal(s->n_sent, 0);
+}
+
 static void strangers_are_not_told_that_we_are_here(void **state)
 {
 	static const struct {
@@ -309,6 +339,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(a_receipt_is_sent_once),
 		STORY(receipts_for_what_came_while_we_were_away),
+		STORY(the_backlog_of_a_first_sync_gets_no_receipts),
 		cmocka_unit_test(strangers_are_not_told_that_we_are_here),
 		STORY(receipts_are_in_no_doubt),
 		STORY(another_device_has_read),
