@@ -80,10 +80,22 @@
 /* Stanzas that wait for a grant, or behind an item: peers can make us answer iqs. More are dropped. */
 #define WAITING_MAX 1000
 
-/* For the server to acknowledge an item: any byte puts it off ... (the bar is 10 s, the timer may be late by 0.25) */
+/*
+ * Bytes of items on their way at once: 8 s of GPRS (2 kB/s up). With more the acknowledgement of the first would come too
+ * late for the two below, and what is sent again over a new stream would never get there either. One item at least.
+ */
+#define FLIGHT_MAX (16 * 1024)
+/* And how many: a short one has 400 bytes. */
+#define FLIGHT_ITEMS_MAX 64
+/*
+ * For the server to acknowledge an item: any byte puts it off, and the TCP of the other end while it takes more than
+ * SLOW_BYTES ... (the bar is 10 s, the timer may be late by 0.25)
+ */
 #define ACK_ANSWER_US (9 * USEC_PER_SEC)
-/* ... but not for ever: a server that talks and does not acknowledge. */
-#define ACK_PROGRESS_US (60 * USEC_PER_SEC)
+/* What any link carries in a second or two. */
+#define SLOW_BYTES (4 * 1024)
+/* ... but not for ever: a server that talks and does not acknowledge. The longest item takes that at 2 kB/s. */
+#define ACK_PROGRESS_US (120 * USEC_PER_SEC)
 /* Before the same is asked again: the server answered with a lower count than was sent. */
 #define ACK_AGAIN_US (2 * USEC_PER_SEC)
 /*

@@ -1,5 +1,7 @@
 #include "wire/outgoing.h"
 
+#include <string.h>
+
 #include "link/vocab.h"
 #include "wire/limits.h"
 
@@ -12,12 +14,20 @@ struct waiting {
 	uint32_t n; /* 0 for what is not counted */
 };
 
+/* An item that is written and not acknowledged. */
+struct flying {
+	uint32_t n;
+	size_t len;
+};
+
 struct outgoing {
 	struct sm *sm;
 	struct outgoing_ops ops;
 	struct waiting *first, **last;
 	struct waiting *unnumbered; /* the first that has no number yet, NULL: all have */
 	size_t n_stanzas, n_items;
+	struct flying flying[FLIGHT_ITEMS_MAX]; /* oldest first */
+	size_t n_flying, in_flight; /* how many, bytes */
 };
 
 struct outgoing *outgoing_new(struct sm *sm, const struct outgoing_ops *ops)
@@ -113,15 +123,48 @@ static void number(struct outgoing *o)
 	}
 }
 
+/* What the server has is on its way no longer. */
+static void land(struct outgoing *o)
+{
+	size_t gone = 0;
+
+	while (gone < o->n_flying && (int32_t)(o->flying[gone].n - o->sm->acked) <= 0)
+		o->in_flight -= o->flying[gone++].len;
+	o->n_flying -= gone;
+	memmove(o->flying, o->flying + gone, o->n_flying * sizeof(o->flying[0]));
+}
+
+/* ${w}, the first, may be written now. */
+static bool may_leave(const struct outgoing *o, const struct waiting *w)
+{
+	if (!w->numbered)
+		return false;
+	if (!w->held)
+		return true;
+	if (!sm_may_write(o->sm, w->n))
+		return false;
+	return !w->xml || o->n_flying == 0 ||
+	       (o->n_flying < FLIGHT_ITEMS_MAX && o->in_flight + strlen(w->xml) <= FLIGHT_MAX);
+}
+
+static void leave(struct outgoing *o, const struct waiting *w)
+{
+	sm_wrote(o->sm, w->n, w->held);
+	if (!w->xml)
+		return;
+	o->ops.write(o->ops.userdata, w->xml);
+	if (!w->held)
+		return;
+	o->flying[o->n_flying++] = (struct flying){ .n = w->n, .len = strlen(w->xml) };
+	o->in_flight += strlen(w->xml);
+}
+
 void outgoing_run(struct outgoing *o)
 {
 	number(o);
-	while (o->first && o->first->numbered && (!o->first->held || sm_may_write(o->sm, o->first->n))) {
-		struct waiting *w = o->first;
-
-		sm_wrote(o->sm, w->n, w->held);
-		if (w->xml)
-			o->ops.write(o->ops.userdata, w->xml);
+	land(o);
+	while (o->first && may_leave(o, o->first)) {
+		leave(o, o->first);
 		take_first(o);
 	}
 }

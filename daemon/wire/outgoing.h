@@ -1,7 +1,8 @@
 /*
  * What waits to be sent, in order. An item of the outbox is numbered, told to the keeper, and held until the keeper
  * says that the number is durable (docs/decisions/0008); everything behind it waits with it, numbered or not. Nothing
- * is numbered beyond the keeper's grant.
+ * is numbered beyond the keeper's grant. Of items no more is on its way than a slow link carries in some seconds: so
+ * what the server says of the first is heard in time, and a dead link is told from a slow one.
  *
  * Pure: bytes and news leave through ${ops}.
  */
@@ -41,5 +42,5 @@ int outgoing_item(struct outgoing *o, uint64_t item, const char *xml);
  * nothing. False if no held item has that number.
  */
 bool outgoing_withdraw(struct outgoing *o, uint32_t n, const char *instead);
-/* Number and write what may be: after a GRANT, a GO. */
+/* Number and write what may be: after a GRANT, a GO, an acknowledgement. */
 void outgoing_run(struct outgoing *o);

@@ -102,6 +102,8 @@ struct stream {
 	int64_t probed_us; /* of the unanswered probe, 0 without */
 	int64_t asked_us; /* when we last asked for the server's count */
 	int64_t item_us; /* since when an item waits for it, or it last moved; 0: none does */
+	int64_t moved_us; /* when the other end's TCP last took some of much that was under way */
+	bool moving; /* much was, when we last looked */
 	int64_t ack_owed_us; /* since when a commit is untold, 0 if none */
 	int64_t timer_us; /* what the timer is set to, 0 off */
 };

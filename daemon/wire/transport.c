@@ -2,11 +2,13 @@
 #include "wire/transport.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -393,6 +395,20 @@ void transport_write(struct transport *t, const char *data, size_t len)
 size_t transport_queued(const struct transport *t)
 {
 	return t->out.len;
+}
+
+size_t transport_under_way(const struct transport *t, int64_t *ret_acked_us)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	int unacked = 0;
+
+	*ret_acked_us = 0;
+	if (t->fd < 0 || getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	    ioctl(t->fd, SIOCOUTQ, &unacked) < 0)
+		return transport_queued(t);
+	*ret_acked_us = clock_boot_us() - (int64_t)info.tcpi_last_ack_recv * USEC_PER_MSEC;
+	return transport_queued(t) + (size_t)unacked;
 }
 
 void transport_pause(struct transport *t, bool pause)

@@ -48,6 +48,11 @@ size_t transport_binding(const struct transport *t, unsigned int type, unsigned 
 void transport_write(struct transport *t, const char *data, size_t len);
 /* Bytes queued and not written. */
 size_t transport_queued(const struct transport *t);
+/*
+ * Bytes queued or written that the other end's TCP has not acknowledged, and when it last acknowledged anything,
+ * CLOCK_BOOTTIME, 0 unknown.
+ */
+size_t transport_under_way(const struct transport *t, int64_t *ret_acked_us);
 /* Stop or go on reading the network. */
 void transport_pause(struct transport *t, bool pause);
 /*

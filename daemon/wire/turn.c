@@ -102,6 +102,26 @@ static void ask(struct stream *s, int64_t now_us)
 	stream_write(s, ping);
 }
 
+/* On a slow link the other end's TCP takes our bytes, one by one, long before its server says anything. */
+static void note_moving(struct stream *s)
+{
+	int64_t acked_us;
+	bool much = transport_under_way(s->transport, &acked_us) > SLOW_BYTES;
+
+	/* Also when they have arrived since the last look. */
+	if (much || s->moving)
+		s->moved_us = acked_us;
+	s->moving = much;
+}
+
+/* Until when an item may wait for the server's count. */
+static int64_t patience_us(const struct stream *s)
+{
+	int64_t life = later(later(s->item_us, s->heard_us), s->moved_us) + ACK_ANSWER_US, last = s->item_us + ACK_PROGRESS_US;
+
+	return life < last ? life : last;
+}
+
 /* An item is acknowledged within seconds, or nobody is there any more (J4). */
 static void turn_items(struct stream *s, int64_t now_us)
 {
@@ -118,10 +138,11 @@ static void turn_items(struct stream *s, int64_t now_us)
 	/* Nothing is heard while nothing is read. */
 	if (s->deaf)
 		return;
-	if (now_us >= later(s->item_us, s->heard_us) + ACK_ANSWER_US)
-		stream_fail(s, FAILURE_LOST, "", "the server stopped answering");
-	else if (now_us >= s->item_us + ACK_PROGRESS_US)
-		stream_fail(s, FAILURE_LOST, "", "the server does not acknowledge what we send");
+	note_moving(s);
+	if (now_us >= patience_us(s))
+		stream_fail(s, FAILURE_LOST, "",
+			    now_us >= s->item_us + ACK_PROGRESS_US ? "the server does not acknowledge what we send" :
+								     "the server stopped answering");
 }
 
 static void turn_records(struct stream *s)
@@ -173,8 +194,7 @@ static void turn_timer(struct stream *s, int64_t iq_us)
 	sooner(&at, iq_us);
 	sooner(&at, s->ack_owed_us ? s->ack_owed_us + ACK_AFTER_US : 0);
 	if (s->item_us) {
-		sooner(&at, later(s->item_us, s->heard_us) + ACK_ANSWER_US);
-		sooner(&at, s->item_us + ACK_PROGRESS_US);
+		sooner(&at, patience_us(s));
 		sooner(&at, s->sm.asking ? 0 : s->asked_us + ACK_AGAIN_US);
 	}
 	/* Hearing something puts the probe off; the timer may then come early and is set again. */

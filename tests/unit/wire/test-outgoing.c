@@ -144,6 +144,71 @@ static void a_withdrawn_item_is_nothing_where_nothing_counts(void **state)
 	happened(b, "#1=1 #2=2 B ");
 }
 
+static void acked(struct bench *b, uint32_t n)
+{
+	assert_int_equal(sm_acked(&b->sm, n), 0);
+	outgoing_run(b->o);
+}
+
+static void a_long_item_waits_until_what_is_on_its_way_has_arrived(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(freep) char *half = xcalloc(1, FLIGHT_MAX / 2 + 1), *twice = xcalloc(1, 2 * FLIGHT_MAX + 1);
+
+	memset(half, 'h', FLIGHT_MAX / 2);
+	memset(twice, 't', 2 * FLIGHT_MAX);
+	sm_enable(&b->sm, 100);
+	outgoing_item(b->o, 1, twice); /* one at least */
+	outgoing_item(b->o, 2, half);
+	outgoing_item(b->o, 3, half);
+	outgoing_item(b->o, 4, "D");
+	outgoing_stanza(b->o, "e");
+	go(b, 4);
+	assert_int_equal(b->sm.out, 1);
+	acked(b, 0);
+	assert_int_equal(b->sm.out, 1);
+	acked(b, 1);
+	assert_int_equal(b->sm.out, 3); /* two halves are a whole */
+	acked(b, 2);
+	assert_int_equal(b->sm.out, 5);
+	/* what is no item is not counted, and waits for nothing but its place */
+	outgoing_stanza(b->o, twice);
+	assert_int_equal(b->sm.out, 6);
+}
+
+static void no_more_are_on_their_way_than_there_is_room_for(void **state)
+{
+	struct bench *b = *state;
+
+	assert_true(FLIGHT_ITEMS_MAX < LINK_SENDS_MAX);
+	sm_enable(&b->sm, 1000);
+	for (int i = 0; i < LINK_SENDS_MAX; i++)
+		outgoing_item(b->o, 1, "A");
+	go(b, LINK_SENDS_MAX);
+	assert_int_equal(b->sm.out, FLIGHT_ITEMS_MAX);
+	acked(b, 1);
+	assert_int_equal(b->sm.out, FLIGHT_ITEMS_MAX + 1);
+	acked(b, FLIGHT_ITEMS_MAX + 1);
+	assert_int_equal(b->sm.out, LINK_SENDS_MAX);
+}
+
+static void the_flight_is_followed_over_the_wrap(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(freep) char *most = xcalloc(1, FLIGHT_MAX + 1);
+
+	memset(most, 'm', FLIGHT_MAX);
+	assert_int_equal(sm_resumed(&b->sm, 0, UINT32_MAX - 1, 1000, UINT32_MAX - 1), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		outgoing_item(b->o, i, most);
+	go(b, 1);
+	assert_int_equal(b->sm.out, UINT32_MAX);
+	acked(b, UINT32_MAX);
+	assert_int_equal(b->sm.out, 0);
+	acked(b, 0);
+	assert_int_equal(b->sm.out, 1);
+}
+
 static void what_waits_is_bounded(void **state)
 {
 	struct bench *b = *state;
@@ -171,6 +236,9 @@ int main(void)
 		STORY(without_stream_management_items_are_numbered_from_one),
 		STORY(a_withdrawn_item_leaves_its_number_to_something_harmless),
 		STORY(a_withdrawn_item_is_nothing_where_nothing_counts),
+		STORY(a_long_item_waits_until_what_is_on_its_way_has_arrived),
+		STORY(no_more_are_on_their_way_than_there_is_room_for),
+		STORY(the_flight_is_followed_over_the_wrap),
 		STORY(what_waits_is_bounded),
 	};
 
