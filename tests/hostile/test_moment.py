@@ -337,6 +337,22 @@ def test_a_lie_says_nothing_and_counts(at, name):
         assert [a.get("type") for a in answers] == ["error"], "a push that is not taken is refused"
 
 
+def test_each_number_is_named_once(at):
+    """A list names it on its last record, a chat state beside a body not at all."""
+    server, wire = at()
+    server.send(f"<message from='{BOB}/x' type='chat' id='m'><body>b</body><active "
+                "xmlns='http://jabber.org/protocol/chatstates'/></message>")
+    server.send("<iq type='set' id='p'><block xmlns='urn:xmpp:blocking'><item jid='a@e.test'/><item jid='b@e.test'/></block></iq>")
+    server.send(f"<message from='alice@chat.test'>{EVENT.replace('</items>', '')}"[:-len("</event>")] +
+                "<item id='c@e.test'><displayed xmlns='%s'><stanza-id xmlns='urn:xmpp:sid:0' by='alice@chat.test' id='s2'/>"
+                "</displayed></item></items></event></message>" % MDS)
+    wire.wait("READ", stanza_id="s2")
+    wire.wait("TYPING")
+    numbers = [r["n"] for r in wire.records if r.name in (*NEWS, "IDLE") and r["n"]]
+    assert len(numbers) == len(set(numbers)) and numbers == sorted(numbers), numbers
+    assert [r["n"] > 0 for r in wire.records if r.name in ("TYPING", "READ")] == [False, False, True]
+
+
 def test_pushes_of_our_own_server_are_taken_and_answered(at):
     server, wire = at()
     server.send("<iq type='set' id='p1'><block xmlns='urn:xmpp:blocking'><item jid='a@e.test'/><item jid='b@e.test'/></block></iq>")
