@@ -178,6 +178,9 @@ if [ -n "$keep" ]; then
   varvectl search train                   varvectl keys
   busctl --address=unix:path=$XDG_RUNTIME_DIR/varve/bus tree org.varve.Varve1
 
+  a chat in this terminal, and how it was written (docs/ipc.md):
+  /usr/bin/python3 $TOP/docs/examples/chat.py
+
   and let $FRIEND write:
   PYTHONPATH=$TOP/tests/lib $PY -m varvetest.demo say $DEMO "hello"
 

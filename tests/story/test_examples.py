@@ -23,9 +23,6 @@ PYTHON = "/usr/bin/python3"         # the one with Debian's python3-gi
 DAY = 86400 * 10**6
 N = 60                              # messages with bob: three screens
 
-with open(os.path.join(TOP, "ipc", "org.varve.Varve1.xml")) as f:
-    needs_marks = pytest.mark.skipif('<method name="MarkRead">' not in f.read(), reason="the contract has no MarkRead")
-
 
 @pytest.fixture
 def server(certs):
@@ -120,7 +117,6 @@ def test_chat_follows_what_comes(chat, server):
         assert any("are you there" in x for x in chat.lines), "and bob's is the one that stays open"
 
 
-@needs_marks
 def test_chat_reads_and_the_others_see_it(chat, server, varved):
     with Peer(server, "carol") as carol:
         parts = watch(carol)
@@ -153,7 +149,6 @@ def test_chat_sends_and_shows_what_became_of_it(chat, server):
         chat.wait_text("me: hällo bob, 今日", "✓✓ read")
 
 
-@needs_marks
 def test_chat_begins_a_conversation(chat, server):
     chat.type(f"/open someone@{server.domain}")
     chat.keys("Enter")
@@ -175,7 +170,6 @@ def test_chat_shows_who_is_typing_and_tells(chat, server):
         wait_for(lambda: "{http://jabber.org/protocol/chatstates}active" in parts, 20, "and that she is not")
 
 
-@needs_marks
 def test_chat_outlives_varved_and_shows_a_gap(chat, server, varved, history):
     """The server forgets what nobody fetched: a known loss, which has its line between the messages."""
     chat.wait_text(f"bob {N - 1:03}")
