@@ -60,6 +60,7 @@ struct store {
 	bool plain;   /* for benches and tests that compare with plain SQLite; store_open() never sets it */
 	char *epoch;
 	bool in_tx;
+	int64_t last_mod; /* the last feed position that was taken, of any account */
 	bool relaxed; /* commits may be waiting for no disk: only those of store_begin_relaxed() may */
 	bool copying; /* there is a struct copy */
 	bool frozen;  /* a successor is complete: what were written now would be missing from it (store/copy.h) */

@@ -15,7 +15,7 @@ int feed_next(struct store *s, int64_t account, int64_t *ret_mod)
 		return err_trace(r);
 	if (r == 0)
 		return err_origin(-ENOENT);
-	*ret_mod = col_i(&q, 0);
+	*ret_mod = s->last_mod = col_i(&q, 0);
 	/* UPDATE ... RETURNING is finished by stepping to its end. */
 	r = db_run(&q);
 	return r < 0 ? err_trace(r) : 0;

@@ -61,7 +61,7 @@ int outbox_by_id(struct put *p, int64_t item, struct out_entry *ret);
 /* All rows of ${q}, so that the statement is free before one of them is changed; *ret is freed by the caller. */
 int outbox_collect(struct stmt *q, struct out_entry **ret, size_t *ret_n);
 int outbox_in_state(struct put *p, enum out_state state, struct out_entry **ret, size_t *ret_n);
-/* Entries about row ${msg}, in order; *ret is freed by the caller. */
+/* Entries of row ${msg}, its own first; *ret is freed by the caller. */
 int outbox_of_msg(struct put *p, int64_t msg, struct out_entry **ret, size_t *ret_n);
 /* The next place in the order of sending. */
 int outbox_next_seq(struct put *p, int64_t *ret);
@@ -79,6 +79,7 @@ struct out_new {
 	enum out_kind kind;
 	enum out_state state;
 	int64_t conv, msg;
+	int64_t seq; /* a feed position that is taken already, 0 = take one */
 	const char *client_id, *to, *body, *target_id, *text, *reply_id, *reply_jid;
 	uint64_t hash;
 };

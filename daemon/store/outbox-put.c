@@ -127,34 +127,20 @@ static void see_earlier(void *userdata, const struct candidate *c)
 	e->same = c->hash == e->hash;
 }
 
-static int find_ours(struct request *q, struct earlier *e)
-{
-	_cleanup_(stmt_done) struct stmt st = db_use(q->p.s, SQL_MSG_OURS);
-	int r;
-
-	put_i(&st, q->p.account);
-	put_t(&st, q->client_id);
-	r = db_row(&st);
-	if (r <= 0)
-		return r < 0 ? err_trace(r) : 0;
-	e->msg = col_i(&st, 0);
-	e->same = (uint64_t)col_i(&st, 1) == e->hash && col_i(&st, 2) == q->conv;
-	return 0;
-}
-
-/* A text with that client id, sent longer ago than the outbox remembers, or from the archive of an earlier life. */
+/* A text of the conversation with that client id, sent longer ago than the outbox remembers, or in an earlier life. */
 static int find_earlier(struct request *q, struct earlier *e)
 {
 	struct message m = as_archived(q);
 	struct item it;
 	int r;
 
+	*e = (struct earlier){ .hash = 0 };
+	if (!q->conv)
+		return 0;
 	item_init(&it, &q->p, &m);
-	*e = (struct earlier){ .hash = it.hash };
+	e->hash = it.hash;
 	item_deinit(&it);
-	r = find_ours(q, e);
-	if (r == 0 && !e->msg && q->conv)
-		r = row_candidates(&q->p, q->conv, q->client_id, see_earlier, e);
+	r = row_candidates(&q->p, q->conv, q->client_id, see_earlier, e);
 	if (q->o->kind != OUT_TEXT)
 		e->same = false;
 	return r < 0 ? err_trace(r) : 0;
@@ -171,7 +157,8 @@ static int make_client_id(struct request *q)
 	return 0;
 }
 
-/* Was it asked for before? OUTBOX_E_CONFLICT, 0 with *ret_existing. */
+/* Was it asked for before? OUTBOX_E_CONFLICT, 0 with *ret_existing. Of what is about a message the conversation is not
+ * known yet: find_target() looks at its messages. */
 static int look_back(struct request *q, int64_t *ret_msg, bool *ret_existing)
 {
 	struct earlier earlier;
@@ -284,6 +271,7 @@ static bool is_unsuitable(const struct target *t, enum out_kind kind)
 static int find_target(struct request *q)
 {
 	_cleanup_(target_deinit) struct target t = { 0 };
+	struct earlier earlier = { 0 };
 	int r;
 
 	r = read_target(&q->p, q->o->msg, &t);
@@ -302,7 +290,11 @@ static int find_target(struct request *q)
 	q->conv_jid = TAKE_PTR(t.jid);
 	r = t.state == STATE_QUEUED ? outbox_never_left(&q->p, t.origin_id) : 0;
 	q->unsent = r > 0;
-	return r < 0 ? err_trace(r) : 0;
+	if (r >= 0)
+		r = find_earlier(q, &earlier);
+	if (r < 0)
+		return err_trace(r);
+	return earlier.msg ? OUTBOX_E_CONFLICT : 0;
 }
 
 /* A row of its own. */
@@ -377,6 +369,7 @@ static int take_on(struct request *q, int64_t *ret_msg)
 		.state = withdrawn ? OUT_DONE : OUT_QUEUED,
 		.conv = q->conv,
 		.msg = msg,
+		.seq = o->kind == OUT_TEXT ? q->p.s->last_mod : 0,
 		.client_id = q->client_id,
 		.to = "",
 		.body = o->kind <= OUT_CORRECTION ? o->body : "",

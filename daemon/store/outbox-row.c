@@ -117,36 +117,31 @@ int outbox_empty(struct put *p, int64_t id)
 
 int outbox_next_seq(struct put *p, int64_t *ret)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_FEED_QUEUED);
-	int r;
+	int r = feed_next(p->s, p->account, ret);
 
-	put_i(&q, p->account);
-	r = db_int(&q, 0, ret);
-	if (r == 0)
-		r = db_run(&q);
 	return r < 0 ? err_trace(r) : 0;
 }
 
 int outbox_full(struct put *p)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_WAITING);
-	int64_t n;
 	int r;
 
 	put_i(&q, p->account);
-	put_i(&q, OUTBOX_WAITING_MAX);
-	r = db_int(&q, 0, &n);
-	return r < 0 ? err_trace(r) : n >= OUTBOX_WAITING_MAX;
+	put_i(&q, OUTBOX_WAITING_MAX - 1);
+	r = db_row(&q);
+	return r < 0 ? err_trace(r) : r;
 }
 
 int outbox_add(struct put *p, const struct out_new *n)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_ADD);
 	bool done = n->state == OUT_DONE;
-	int64_t seq;
-	int r;
+	int64_t seq = n->seq;
+	int r = 0;
 
-	r = outbox_next_seq(p, &seq);
+	if (!seq)
+		r = outbox_next_seq(p, &seq);
 	if (r < 0)
 		return err_trace(r);
 	put_i(&q, p->account);

@@ -209,7 +209,7 @@ static const char schema_v2[] =
  */
 static const char schema_v3[] =
 	/*
-	 * seq: order of sending, of feed.queued. kind: enum out_kind. state: enum out_state. msg: the row that it is or
+	 * seq: order of sending, a position of the feed. kind: enum out_kind. state: enum out_state. msg: the row that it is or
 	 * is about, 0 = none. hash: of the whole request: the same client_id with another is a conflict. to_jid: where
 	 * that is not the conversation itself. body ... reply_jid: what SEND carries; gone once it is done. n, anchor:
 	 * outbox_numbered(). again: 1 it was sent before and the server said that it has it not; 2 nobody said so.
@@ -228,15 +228,14 @@ static const char schema_v3[] =
 	") STRICT;"
 	"CREATE INDEX outbox_state ON outbox(account, state, seq);"
 	"CREATE INDEX outbox_doubt ON outbox(conv, seq) WHERE state = 2;"
-	"CREATE INDEX outbox_msg ON outbox(msg);"
+	/* Of what is about a message; its own item has its client id. A Send writes as few pages as it can. */
+	"CREATE INDEX outbox_about ON outbox(msg) WHERE kind > 0;"
 	"CREATE INDEX outbox_done ON outbox(done_us) WHERE state >= 3;"
-	"ALTER TABLE feed ADD COLUMN queued INTEGER NOT NULL DEFAULT 0;" /* the last outbox.seq given out */
 
 	/* asks: enum message_asks, what the sender asked for and was not told yet. ours: sent by this outbox;
 	 * origin_id is then the client id. */
 	"ALTER TABLE msg ADD COLUMN asks INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE msg ADD COLUMN ours INTEGER NOT NULL DEFAULT 0;"
-	"CREATE INDEX msg_ours ON msg(account, origin_id) WHERE ours = 1;"
 
 	/*
 	 * What the user set: pinned, archived, muted_us (until then; the greatest number: for good), draft. opened_us:

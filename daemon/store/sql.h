@@ -200,7 +200,6 @@
 	S(PENDING_ENDS, "SELECT (SELECT max(id) FROM pending_ref WHERE account=?1) -"                              \
 			" (SELECT min(id) FROM pending_ref WHERE account=?1)")                                     \
 	/* outbox.c and its parts */                                                                               \
-	S(FEED_QUEUED, "UPDATE feed SET queued=queued+1 WHERE account=?1 RETURNING queued")                        \
 	S(OUTBOX_ANY, "SELECT 1 FROM outbox WHERE account=?1 LIMIT 1")                                             \
 	S(OUTBOX_MAKE_ID, "SELECT lower(hex(randomblob(16)))")                                                     \
 	S(OUTBOX_ADD, "INSERT INTO outbox(account, seq, kind, state, conv, msg, client_id, hash, written_us,"      \
@@ -208,7 +207,9 @@
 		      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)")                               \
 	S(OUTBOX_BY_CLIENT, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND client_id=?2")         \
 	S(OUTBOX_BY_ID, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND id=?2")                    \
-	S(OUTBOX_OF_MSG, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE msg=?1 AND account=?2 ORDER BY +seq")    \
+	S(OUTBOX_OF_MSG, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?2 AND kind=0 AND msg=?1"         \
+			 " AND client_id=(SELECT coalesce(origin_id, xmpp_id) FROM msg WHERE id=?1) UNION ALL"     \
+			 " SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE msg=?1 AND kind>0 AND account=?2")      \
 	S(OUTBOX_IN_STATE, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=?2 ORDER BY seq") \
 	S(OUTBOX_UPTO, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=1"                    \
 		       " AND ((?2-n) & 4294967295)<2147483648 ORDER BY seq")                                       \
@@ -233,11 +234,10 @@
 	S(OUTBOX_BOUNCED, "UPDATE outbox SET bounced=bounced+1 WHERE id=?1")                                       \
 	S(OUTBOX_SUPERSEDED, "SELECT 1 FROM outbox o JOIN outbox l ON l.msg=o.msg AND l.kind=o.kind AND l.seq>o.seq" \
 			     " WHERE o.account=?1 AND o.client_id=?2 AND o.msg<>0 AND l.account=o.account"         \
-			     " AND l.state NOT IN (4, 5) LIMIT 1")                                                 \
+			     " AND l.state NOT IN (4, 5) AND l.kind>0 LIMIT 1")                                                 \
 	S(OUTBOX_TARGET, "SELECT m.conv, c.jid, c.kind, m.direction, m.state, m.kind, m.xmpp_id, m.origin_id,"     \
 			 " m.sender, m.encryption FROM msg m JOIN conv c ON c.id=m.conv WHERE m.id=?1 AND m.account=?2") \
-	S(OUTBOX_WAITING, "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE account=?1 AND state IN (0, 1, 2)"     \
-			  " LIMIT ?2)")                                                                            \
+	S(OUTBOX_WAITING, "SELECT 1 FROM outbox WHERE account=?1 AND state=0 ORDER BY seq LIMIT 1 OFFSET ?2")      \
 	S(OUTBOX_COUNT, "SELECT state, count(*) FROM outbox WHERE account=?1 AND state IN (0, 1, 2, 4) AND kind<=3" \
 			" GROUP BY state")                                                                         \
 	S(OUTBOX_SEEN_DONE, "UPDATE outbox SET done_us=?1 WHERE id IN (SELECT id FROM outbox WHERE state>=3"       \
@@ -245,7 +245,6 @@
 	S(OUTBOX_EXPIRE, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state>=3 AND done_us>0"      \
 			 " AND done_us<=?1 LIMIT ?2)")                                                             \
 	S(OUTBOX_DUE, "SELECT EXISTS(SELECT 1 FROM outbox WHERE state>=3 AND done_us>0 AND done_us<=?1)")          \
-	S(MSG_OURS, "SELECT id, hash, conv FROM msg WHERE account=?1 AND origin_id=?2 AND ours=1 LIMIT 1")         \
 	S(OUTBOX_PRESENT, "SELECT m.conv, m.state, m.kind, m.direction, m.encryption IS NOT NULL,"                 \
 			  " coalesce(m.origin_id, m.xmpp_id), m.body, m.reply_id,"                                 \
 			  " (SELECT t.sender FROM msg t WHERE t.id=m.reply_to) FROM msg m WHERE m.id=?1 AND m.account=?2") \

@@ -16,7 +16,7 @@
 static unsigned int serial;
 
 static const char *const v3_columns[] = {
-	"feed DROP COLUMN queued", "msg DROP COLUMN asks", "msg DROP COLUMN ours", "conv DROP COLUMN pinned",
+	"msg DROP COLUMN asks", "msg DROP COLUMN ours", "conv DROP COLUMN pinned",
 	"conv DROP COLUMN archived", "conv DROP COLUMN muted_us", "conv DROP COLUMN draft",
 	"conv DROP COLUMN opened_us", "conv DROP COLUMN marked", "conv DROP COLUMN told", "conv DROP COLUMN seen",
 	"conv DROP COLUMN read_key", "conv DROP COLUMN floor", "conv DROP COLUMN floor_us", "conv DROP COLUMN purging",
@@ -138,7 +138,7 @@ void fx_open_plain(struct fx *fx)
 void fx_undo_v3(struct fx *fx)
 {
 	assert_int_equal(db_exec(fx->s, "DROP TABLE login; " /* of version 4 */
-				 "DROP TABLE outbox; DROP TABLE gone; DROP INDEX msg_ours; DROP INDEX conv_order;"
+				 "DROP TABLE outbox; DROP TABLE gone; DROP INDEX conv_order;"
 				 "DROP INDEX conv_purging; CREATE INDEX conv_activity ON conv(account, activity_us);"
 				 "PRAGMA user_version=2"), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(v3_columns); i++) {
