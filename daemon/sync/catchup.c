@@ -265,7 +265,7 @@ void catchup_go(struct engine *e)
 {
 	if (!e->ready || e->paused || e->store_failing || e->sync_error || e->session.archive == ARCHIVE_NONE) {
 		note_done(e);
-		sending_doubt(e);
+		doubt_look(e);
 		sending_kick(e);
 		return;
 	}
@@ -275,7 +275,7 @@ void catchup_go(struct engine *e)
 	}
 	ask_all(e);
 	note_done(e);
-	sending_doubt(e);
+	doubt_look(e);
 	sending_kick(e);
 	e->io->event(e->userdata, HUB_SYNC);
 }
@@ -297,7 +297,7 @@ static void give_up_for_now(struct engine *e, const char *why)
 		    (long long)(e->sync_wait_us / 1000000));
 	engine_set_reason(e, "Remote", why);
 	engine_arm(e, TIMER_SYNC, e->sync_wait_us);
-	sending_doubt(e);
+	doubt_look(e);
 	sending_kick(e);
 	e->io->event(e->userdata, HUB_SYNC);
 }

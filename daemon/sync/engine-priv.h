@@ -1,7 +1,7 @@
 /*
  * The engine's inside, shared by its files: engine.c (connection), engine-records.c (what the wire says),
  * engine-login.c (what makes the next login shorter), engine-status.c, commit.c (what becomes durable, and when),
- * commit-session.c, catchup.c (what to ask the archive and what the answers mean), sending.c (the outbox), owed.c (what
+ * commit-session.c, catchup.c (what to ask the archive and what the answers mean), sending.c and doubt.c (the outbox), owed.c (what
  * others are told, and our other devices told us). Nobody else includes this, but for the simulator in tests/engine.
  */
 #pragma once
@@ -242,9 +242,11 @@ void sending_put_done(struct engine *e);
 void sending_session_changed(struct engine *e);
 /* The stream failed: was it over what we sent? */
 void sending_blame(struct engine *e, const struct link_failed *f);
-/* Coverage grew: does the archive know by now what became of items in doubt? */
-void sending_doubt(struct engine *e);
 void sending_deinit(struct engine *e);
+
+/* doubt.c */
+/* Coverage grew, or the archive does not answer: is it known by now what became of items in doubt? */
+void doubt_look(struct engine *e);
 
 /* owed.c: what others are told of their messages, and what our other devices tell */
 /*

@@ -211,6 +211,17 @@ static int make_engine(struct seat *seat, const struct account *a, struct engine
 	return 0;
 }
 
+/*
+ * How late a timer may be (us; 0 = sd-event's 250 ms, which lets wake-ups coincide). What somebody waits for is not put
+ * off for that: it is armed only while there is work.
+ */
+static uint64_t lateness(enum engine_timer which)
+{
+	if (which == TIMER_SEND || which == TIMER_STORE)
+		return 1;
+	return which == TIMER_COMMIT ? 10000 : 0;
+}
+
 int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
 {
 	_cleanup_(seat_freep) struct seat *seat = xnew(struct seat);
@@ -218,7 +229,8 @@ int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
 
 	seat->hub = h;
 	for (int i = 0; i < ENGINE_TIMERS; i++) {
-		r = sd_event_add_time(h->event, &seat->timers[i], CLOCK_BOOTTIME, 0, 0, on_timer, seat);
+		r = sd_event_add_time(h->event, &seat->timers[i], CLOCK_BOOTTIME, 0, lateness((enum engine_timer)i), on_timer,
+				      seat);
 		if (r < 0)
 			return err_origin(r);
 		sd_event_source_set_enabled(seat->timers[i], SD_EVENT_OFF);

@@ -39,6 +39,31 @@ static void cleaning(_unused_ void **state)
 	assert_false(text_is_clean("\xef\xbf\xbe"));
 }
 
+static void what_xml_cannot_say(_unused_ void **state)
+{
+	static const struct {
+		const char *in, *why;
+		int at; /* -1: all of it can be said */
+	} rows[] = {
+		{ "", "nothing", -1 },
+		{ "a\tb\nc\rd", "the controls that XML has", -1 },
+		{ "a\x07" "b", "a bell", 1 },
+		{ "\x1b[1m", "an escape sequence", 0 },
+		{ "\x7f", "DEL is a character of XML 1.0", -1 },
+		{ "ab\xef\xbf\xbe", "U+FFFE", 2 },
+		{ "\xef\xbf\xbf", "U+FFFF", 0 },
+		{ "\xef\xbf\xbd\xef\xb7\x90", "U+FFFD and U+FDD0", -1 },
+		{ "\xf0\x9f\xbf\xbf", "U+1FFFF", -1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *bad = text_unsayable(rows[i].in);
+
+		if ((bad ? (int)(bad - rows[i].in) : -1) != rows[i].at)
+			fail_msg("%s", rows[i].why);
+	}
+}
+
 static void a_prefix_does_not_cut_characters(_unused_ void **state)
 {
 	assert_int_equal(text_prefix("abc", 10), 3);
@@ -67,6 +92,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cleaning),
+		cmocka_unit_test(what_xml_cannot_say),
 		cmocka_unit_test(a_prefix_does_not_cut_characters),
 		cmocka_unit_test(random_bytes),
 	};

@@ -1,0 +1,100 @@
+/*
+ * What became of messages whose session was lost without a count? The archive knows, once it is held from their anchor to
+ * its end (docs/decisions/0008). core/flight.h says when that is; here is where the anchor lies.
+ */
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+#include "sync/engine-priv.h"
+
+/* The archive has refused since so long, seven minutes in all, that it is as if there were none. */
+#define DOUBT_PATIENCE_US (SYNC_RETRY_US * 16)
+
+/* The first span that has ${key} below it. */
+static int span_above(struct engine *e, int64_t key, size_t *ret)
+{
+	size_t i = e->cover.n;
+	int64_t first;
+	int r;
+
+	for (; i > 0; i--) {
+		r = archive_place(e->store, e->archive, e->cover.spans[i - 1].first.id, &first);
+		if (r < 0)
+			return err_trace(r);
+		/* One without a place is looked at as if it were above: its gap has to be closed too. */
+		if (r > 0 && first <= key)
+			break;
+	}
+	*ret = i;
+	return 0;
+}
+
+/* Whether everything from ${anchor} to now is held. */
+static bool held_from(struct engine *e, const char *anchor)
+{
+	size_t from = 0;
+	int64_t key;
+	int r;
+
+	if (!cover_is_live(&e->cover))
+		return false;
+	/* An anchor that is not known here (any more) says nothing: then all that is kept has to be held. */
+	r = archive_place(e->store, e->archive, anchor, &key);
+	if (r > 0)
+		r = span_above(e, key, &from);
+	return r >= 0 && doubt_is_over(&e->cover, from);
+}
+
+/*
+ * Never for ever: without an archive at once; with one when it holds nothing more that could be asked for; and when it
+ * refuses for long. Only a sync that the user has paused keeps it waiting.
+ */
+static bool doubt_ended(struct engine *e)
+{
+	_cleanup_(freep) char *anchor = NULL;
+	int64_t written_us;
+	int r;
+
+	r = outbox_oldest_doubt(e->store, e->account.id, &anchor, &written_us);
+	if (r <= 0) {
+		e->doubt = r < 0;
+		return false;
+	}
+	if (e->session.archive == ARCHIVE_NONE || catchup_done(e))
+		return true;
+	if (e->sync_error && e->sync_wait_us >= DOUBT_PATIENCE_US) {
+		log_warning("%s: the archive cannot say whether messages arrived; they are sent again",
+			    LOG_JID(e->account.jid));
+		return true;
+	}
+	return held_from(e, anchor);
+}
+
+void doubt_look(struct engine *e)
+{
+	size_t n = 0;
+	int r;
+
+	if (!e->doubt || !e->wire || !e->ready || e->store_failing)
+		return;
+	if (!doubt_ended(e))
+		return;
+	e->doubt = false;
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = outbox_doubt_over(e->store, e->account.id, &n);
+	if (r >= 0)
+		r = commit_finish(e, &e->line, NULL);
+	if (r < 0) {
+		e->doubt = true;
+		commit_failed(e, r);
+		return;
+	}
+	step("outbox.doubt");
+	log_info("%s: %zu messages had not arrived; they are sent again", LOG_JID(e->account.jid), n);
+	sending_session_changed(e);
+	e->doubt = false;
+	engine_send(e);
+}

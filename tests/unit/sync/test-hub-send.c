@@ -1,0 +1,237 @@
+/* sync/hub-send.h on a real hub and store, without a network: what is refused, with which words, and what is kept. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "link/vocab.h"
+#include "store/read.h"
+#include "sync/hub-priv.h"
+#include "sync/keyring.h"
+
+#define BOB "bob@unit.test"
+
+struct fixture {
+	char dir[64];
+	sd_event *event;
+	struct hub *hub;
+	int64_t account;
+};
+
+static int remove_one(const char *path, _unused_ const struct stat *st, _unused_ int type, _unused_ struct FTW *f)
+{
+	return remove(path);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = xnew(struct fixture);
+	char jid[] = "me@unit.test", password[] = "x", empty[] = "";
+	struct account a = {
+		.jid = jid, .password = password, .host = empty, .ca_pem = empty, .nick = empty, .resource = empty,
+	};
+	_cleanup_(freep) char *why = NULL;
+
+	strcpy(f->dir, "/tmp/varve-hub-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	setenv("VARVE_WIRE", "/bin/false", 1);
+	assert_true(sd_event_new(&f->event) >= 0);
+	assert_int_equal(hub_new(f->event, f->dir, f->dir, &f->hub, &why), 0);
+	assert_int_equal(hub_start(f->hub), 0);
+	assert_int_equal(hub_state(f->hub), HUB_READY);
+	assert_int_equal(hub_account_add(f->hub, &a, &f->account, &why), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	hub_free(f->hub);
+	sd_event_unref(f->event);
+	nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(f);
+	return 0;
+}
+
+static struct outgoing text(const char *to, const char *id, const char *body)
+{
+	return (struct outgoing){ .kind = OUT_TEXT, .conversation = to, .client_id = id, .body = body, .emojis = "" };
+}
+
+static void what_cannot_be_sent_is_refused_with_words(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *long_id = xcalloc(1, 200), *long_body = xcalloc(1, OUTBOX_BODY_MAX + 2);
+	const struct {
+		const char *to, *id, *body, *says, *why;
+	} rows[] = {
+		{ BOB "/phone", "a", "x", "bare JID", "a resource" },
+		{ "", "a", "x", "bare JID", "nobody" },
+		{ "bob @unit.test", "a", "x", "bare JID", "no JID" },
+		{ BOB, "", "x", "client id is empty", "no id" },
+		{ BOB, "a\nb", "x", "control character", "an id of two lines" },
+		{ BOB, long_id, "x", "at most 128", "an id that is too long" },
+		{ BOB, "a", "", "empty", "no text" },
+		{ BOB, "a", long_body, "at most 65536", "too long" },
+		{ BOB, "a", "\xff", "not UTF-8", "no UTF-8" },
+		{ BOB, "a", "ring \x07", "byte 5 (0x07)", "a bell" },
+		{ BOB, "a", "\xef\xbf\xbf", "cannot be sent", "a noncharacter that XML has not" },
+	};
+
+	memset(long_id, 'i', 129);
+	memset(long_body, 'x', OUTBOX_BODY_MAX + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct outgoing o = text(rows[i].to, rows[i].id, rows[i].body);
+		_cleanup_(freep) char *why = NULL;
+		int64_t msg;
+		bool existing;
+
+		if (hub_send(f->hub, f->account, &o, &msg, &existing, &why) != HUB_E_INVALID || !strstr(why, rows[i].says))
+			fail_msg("%s: \"%s\"", rows[i].why, str_or_empty(why));
+	}
+}
+
+static int take(void *userdata, const struct message_row *row)
+{
+	char **ret = userdata;
+
+	str_set(ret, row->conversation);
+	return 0;
+}
+
+static void the_same_request_is_one_message(void **state)
+{
+	struct fixture *f = *state;
+	struct outgoing o = text("Bob@Unit.test", "id-1", "hello"), other = text(BOB, "id-1", "good bye");
+	_cleanup_(freep) char *why = NULL, *conversation = NULL;
+	struct account_status st;
+	int64_t first, second;
+	bool existing;
+
+	assert_int_equal(hub_send(f->hub, f->account, &o, &first, &existing, &why), 0);
+	assert_false(existing);
+	assert_int_equal(hub_send(f->hub, f->account, &o, &second, &existing, &why), 0);
+	assert_true(existing);
+	assert_int_equal(first, second);
+	/* As everywhere: folded. */
+	assert_int_equal(read_messages(hub_store(f->hub), f->account, &first, 1, take, &conversation), 0);
+	assert_string_equal(conversation, BOB);
+	assert_int_equal(hub_send(f->hub, f->account, &other, &second, &existing, &why), HUB_E_CONFLICT);
+	assert_non_null(strstr(why, "new id"));
+	hub_status(f->hub, f->account, &st);
+	assert_int_equal(st.queued, 1);
+}
+
+static void cancel_and_retry(void **state)
+{
+	struct fixture *f = *state;
+	struct outgoing o = text(BOB, "id-1", "hello");
+	_cleanup_(freep) char *why = NULL, *late = NULL, *none = NULL;
+	struct account_status st;
+	int64_t msg;
+	bool existing;
+
+	assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), 0);
+	assert_int_equal(hub_cancel(f->hub, f->account, msg, &why), 0);
+	hub_status(f->hub, f->account, &st);
+	assert_int_equal(st.queued, 0);
+	assert_int_equal(hub_cancel(f->hub, f->account, msg, &late), HUB_E_UNSUITABLE);
+	assert_int_equal(hub_retry(f->hub, f->account, msg, &why), 0);
+	hub_status(f->hub, f->account, &st);
+	assert_int_equal(st.queued, 1);
+	assert_int_equal(hub_retry(f->hub, f->account, 12345, &none), HUB_E_NOT_FOUND);
+}
+
+static void only_own_messages_are_corrected(void **state)
+{
+	struct fixture *f = *state;
+	struct outgoing o = { .kind = OUT_CORRECTION, .conversation = "", .client_id = "", .body = "x", .emojis = "" };
+	_cleanup_(freep) char *why = NULL;
+	int64_t msg;
+	bool existing;
+
+	o.msg = 999;
+	assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), HUB_E_NOT_FOUND);
+}
+
+static void never(_unused_ void *userdata, _unused_ int r, _unused_ const char *why)
+{
+	fail_msg("nothing was asked");
+}
+
+static void offline_nothing_can_be_asked(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *why = NULL, *bad = NULL, *show = NULL, *jid = NULL;
+
+	assert_int_equal(hub_request(f->hub, f->account, REQUEST_BLOCK, BOB, "", "", never, f, &why), HUB_E_OFFLINE);
+	assert_non_null(strstr(why, "not connected"));
+	assert_int_equal(hub_request(f->hub, f->account, 77, BOB, "", "", never, f, &bad), HUB_E_INVALID);
+	assert_int_equal(hub_request(f->hub, f->account, REQUEST_BLOCK, "b b", "", "", never, f, &jid), HUB_E_INVALID);
+	/* Typing is lost without a word, presence is kept. */
+	assert_int_equal(hub_set_typing(f->hub, f->account, BOB, CHAT_COMPOSING, &why), 0);
+	assert_int_equal(hub_set_presence(f->hub, f->account, "dnd", "busy", &why), 0);
+	assert_int_equal(hub_set_presence(f->hub, f->account, "lunch", "", &show), HUB_E_INVALID);
+}
+
+static void conversations_are_made_and_changed(void **state)
+{
+	struct fixture *f = *state;
+	struct conversation_change c = { .set_pinned = true, .pinned = true, .set_draft = true, .draft = "half a" };
+	_cleanup_(freep) char *id = NULL, *why = NULL, *none = NULL, *bad = NULL;
+
+	assert_int_equal(hub_conversation_open(f->hub, f->account, "Ann@unit.test", &id, &why), 0);
+	assert_string_equal(id, "ann@unit.test");
+	assert_int_equal(hub_conversation_set(f->hub, f->account, id, &c, &why), 0);
+	assert_int_equal(hub_conversation_set(f->hub, f->account, "eve@unit.test", &c, &none), HUB_E_NOT_FOUND);
+	c.draft = "\xff";
+	assert_int_equal(hub_conversation_set(f->hub, f->account, id, &c, &bad), HUB_E_INVALID);
+	assert_int_equal(hub_mark_read(f->hub, f->account, id, 0, true, &why), 0);
+	assert_int_equal(hub_delete_conversation(f->hub, f->account, id, &why), 0);
+}
+
+static void a_locked_archive_takes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct outgoing o = text(BOB, "id-1", "hello");
+	_cleanup_(freep) char *why = NULL, *nobody = NULL;
+	int64_t msg;
+	bool existing;
+
+	assert_int_equal(hub_send(f->hub, f->account + 1, &o, &msg, &existing, &nobody), HUB_E_NOT_FOUND);
+	hub_enter(f->hub, HUB_LOCKED, "locked for a test");
+	assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), HUB_E_LOCKED);
+	assert_non_null(strstr(why, "varvectl unlock"));
+	hub_enter(f->hub, HUB_READY, "");
+	f->hub->rotating = true;
+	str_set(&why, NULL);
+	assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), HUB_E_BUSY);
+	f->hub->rotating = false;
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(what_cannot_be_sent_is_refused_with_words),
+		CASE(the_same_request_is_one_message),
+		CASE(cancel_and_retry),
+		CASE(only_own_messages_are_corrected),
+		CASE(offline_nothing_can_be_asked),
+		CASE(conversations_are_made_and_changed),
+		CASE(a_locked_archive_takes_nothing),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
