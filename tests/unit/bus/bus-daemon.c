@@ -16,7 +16,7 @@
  *   outcome NAME      the next call of hub-send.h ends so: ok, conflict, notfound, ... (hub-double-send.c)
  *   answer NAME       the server answers all requests: ok, remote, offline
  *   typing JID STATE, presence JID SHOW STATUS   news of somebody; SHOW "here" is none
- *   fill              the gaps are closed
+ *   online, fill, caught-up 0|1   the archive is ready and the account online; the gaps are closed; what the engine says
  *   quit
  *
  * bus-daemon --seed DATA CONFIG N makes an archive for a real varved and ends: one disabled account, N messages.
@@ -286,6 +286,12 @@ static void command(struct world *w, char *line)
 
 		hub_double_presence(w->account, jid, show, line);
 	}
+	if (strcmp(word, "online") == 0) {
+		hub_double_set_state(w->hub, HUB_READY, "");
+		set_state(w, "online");
+	}
+	if (strcmp(word, "caught-up") == 0)
+		hub_double_status(w->hub, w->account)->caught_up = n != 0;
 	if (strcmp(word, "fill") == 0)
 		fill(w);
 	if (strcmp(word, "sync") == 0) {

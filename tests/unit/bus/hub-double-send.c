@@ -73,6 +73,10 @@ static void note(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* One line, whatever it is about. */
+	for (char *p = text; *p; p++)
+		if (*p == '\n')
+			*p = '|';
 	str_set(&d.last, text);
 }
 

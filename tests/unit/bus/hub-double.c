@@ -297,9 +297,11 @@ int hub_account_disconnect(struct hub *h, _unused_ int64_t id, _unused_ char **r
 	return 0;
 }
 
-int hub_sync_now(struct hub *h, _unused_ int64_t id, char **ret_why)
+int hub_sync_now(struct hub *h, int64_t id, char **ret_why)
 {
 	h->last_call = "sync-now";
+	if (strcmp(seat_of(h, id)->status.state, "online") == 0)
+		return 0;
 	*ret_why = xstrdup("the account is not connected: see varvectl status");
 	return HUB_E_OFFLINE;
 }
