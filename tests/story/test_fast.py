@@ -3,6 +3,7 @@ answers each of its steps wrongly, twice, late or never."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 import threading
 import uuid
@@ -54,6 +55,7 @@ def reason(varved):
 
 
 def live_message_arrives(varved, server, text):
+    wait_for(lambda: server.current, 10)
     server.send(f"<message from='bob@chat.test/x' to='alice@chat.test' type='chat' id='{text}'><body>{text}</body></message>")
     wait_for(lambda: [r for r in varved.export() if r["body"] == text], 20, lambda: varved.tail(2000))
 
@@ -516,13 +518,12 @@ def test_prosody_with_sasl2(prosody, fresh, varved, tls, flights):
 # The address of last time, by a keeper of a few lines (tests/unit/wire/drive-wire.c)
 
 
-def drive(certs, port, address, seconds=20):
-    """What a wire says that is to connect to `port`, and remembers `address`."""
+def drive(port, address="", seconds=20, **env):
+    """What a wire says that is to connect to `port`, and remembers `address`; its authorities come by `env`."""
     from varvetest.daemon import build_dir, program
     argv = [os.path.join(build_dir(), "tests/unit/wire/drive-wire"), program("varve-wire"), "jid=alice@chat.test", "password=pw",
-            "host=127.0.0.1", f"port={port}", "tls=direct", f"ca={certs.ca}", f"address={address}", "commit=auto",
-            f"user_agent={uuid.uuid4()}"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+            "host=127.0.0.1", f"port={port}", "tls=direct", f"address={address}", "commit=auto", f"user_agent={uuid.uuid4()}"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **env}) as child:
         said = []
         alarm = threading.Timer(seconds, child.kill)
         alarm.start()
@@ -539,10 +540,26 @@ def test_address_of_last_time(fast_server, certs, built):
     """It is tried first; where nobody or somebody else is, what the settings or DNS say is."""
     server = fast_server()
     elsewhere = fast_server(cert="wronghost")
-    said = drive(certs, elsewhere.tls_port, f"d127.0.0.1:{server.tls_port}")
+    env = {"SSL_CERT_FILE": certs.ca}
+    said = drive(elsewhere.tls_port, f"d127.0.0.1:{server.tls_port}", **env)
     assert "READY" in said and not elsewhere.connections, said
-    said = drive(certs, server.tls_port, f"d127.0.0.1:{free_port()}")
+    said = drive(server.tls_port, f"d127.0.0.1:{free_port()}", **env)
     assert "READY" in said and f'address="d127.0.0.1:{server.tls_port}"' in said, said
-    said = drive(certs, server.tls_port, f"d127.0.0.1:{elsewhere.tls_port}")
+    said = drive(server.tls_port, f"d127.0.0.1:{elsewhere.tls_port}", **env)
     assert "READY" not in said and "authenticate" not in elsewhere.names(), said
     assert "FAILED failure=10" in said and "LOGIN pin=0\n" in said, said
+
+
+@pytest.mark.parametrize("where", ["file", "directory", "nowhere"])
+def test_authorities_of_the_system(fast_server, certs, built, tmp_path, where):
+    """The directory, where one is found by its hash, and the file, which is read only when that will not do."""
+    server = fast_server()
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    full.mkdir()
+    shutil.copy(certs.ca, full / "ca.pem")
+    subprocess.run(["openssl", "rehash", str(full)], check=True)
+    said = drive(server.tls_port, SSL_CERT_FILE=certs.ca if where == "file" else str(empty / "none"),
+                 SSL_CERT_DIR=str(full if where == "directory" else empty))
+    assert ("READY" in said) == (where != "nowhere"), said
+    assert where != "nowhere" or 'condition="unknown-ca"' in said, said
