@@ -4,6 +4,8 @@
 
 #include "base/err.h"
 #include "store/feed.h"
+#include "store/read.h"
+#include "store/walls.h"
 
 static int find(struct store *s, int64_t account, const char *jid, int64_t *ret_id, bool *ret_room)
 {
@@ -164,7 +166,7 @@ static int mark_read(struct put *p, int64_t msg)
 	r = feed_next(p->s, p->account, &mod);
 	if (r < 0)
 		return err_trace(r);
-	put_i(&q, 1); /* STATE_READ */
+	put_i(&q, STATE_READ);
 	put_i(&q, mod);
 	put_null(&q);
 	put_null(&q);
@@ -379,5 +381,66 @@ int conv_renamed(struct store *s, int64_t account, const char *jid)
 		put_i(&q, conv);
 		r = db_run(&q);
 	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+struct hole {
+	int64_t conv, flags;
+};
+
+/* Conversations whose flag is wrong by now. */
+static int list_holes(struct store *s, int64_t account, const struct walls *w, struct hole **ret, size_t *ret_n)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_CONV_OLDEST);
+	_cleanup_(freep) struct hole *list = NULL;
+	size_t n = 0;
+	int r;
+
+	put_i(&q, account);
+	while ((r = db_row(&q)) > 0) {
+		int64_t wall, flags = col_i(&q, 1) & ~(int64_t)CONV_HAS_GAP;
+
+		flags |= walls_above(w, col_i(&q, 2), &wall) ? CONV_HAS_GAP : 0;
+		if (flags == col_i(&q, 1))
+			continue;
+		list = xrealloc(list, n + 1, sizeof(*list));
+		list[n++] = (struct hole){ col_i(&q, 0), flags };
+	}
+	if (r < 0)
+		return err_trace(r);
+	*ret = TAKE_PTR(list);
+	*ret_n = n;
+	return 0;
+}
+
+static int put_flags(struct store *s, int64_t account, const struct hole *h)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_CONV_FLAGS);
+	int64_t mod;
+	int r;
+
+	r = feed_next(s, account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, h->conv);
+	put_i(&q, h->flags);
+	put_i(&q, mod);
+	return db_run(&q);
+}
+
+int conv_gaps(struct store *s, int64_t account)
+{
+	_cleanup_(freep) struct hole *list = NULL;
+	struct walls w;
+	size_t n = 0;
+	int r;
+
+	r = walls_read(s, account, &w);
+	if (r < 0)
+		return err_trace(r);
+	r = list_holes(s, account, &w, &list, &n);
+	walls_deinit(&w);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = put_flags(s, account, &list[i]);
 	return r < 0 ? err_trace(r) : 0;
 }

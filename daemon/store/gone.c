@@ -1,6 +1,7 @@
 #include "store/gone.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "store/conv.h"
@@ -137,6 +138,13 @@ int gone_delete(struct put *p, int64_t msg)
 	/* Who pointed at it points at what stood before it; places that mean "up to here" keep its key. */
 	if (r == 0)
 		r = run3(p, SQL_GONE_CONV, d.conv, msg, d.key);
+	/* That, or who may know that we are here (roster_trusts()), is part of the conversation's row. */
+	if (r == 0 && (sqlite3_changes64(p->s->db) || d.direction == DIRECTION_OUT))
+		r = conv_touch(p, d.conv);
+	if (r == 0)
+		r = row_unlink_replies(p, d.conv, d.xmpp_id, msg);
+	if (r == 0 && strcmp(d.xmpp_id, d.origin_id) != 0)
+		r = row_unlink_replies(p, d.conv, d.origin_id, msg);
 	if (r == 0)
 		r = run3(p, SQL_GONE_ACCOUNT, p->account, msg, d.key);
 	if (r == 0)

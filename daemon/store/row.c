@@ -131,32 +131,51 @@ static int set_reply_to(struct put *p, int64_t msg, int64_t target)
 	return db_run(&q);
 }
 
-/* Answers that were stored before what they answer (newest-first paging). */
-static int link_replies(struct put *p, int64_t conv, const char *id, int64_t target)
+/* Rows that answer the message called ${id} and have ${now} as its row: ${then} from now on. */
+static int relink(struct put *p, int64_t conv, const char *id, int64_t now, int64_t then, size_t *ret_n)
 {
 	int64_t replies[ROW_REPLIES_MAX];
 	size_t n = 0;
 	int r;
 
-	if (!*id)
-		return 0;
 	{
-		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_REPLIES);
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, now ? SQL_MSG_ANSWERS : SQL_MSG_REPLIES);
 
 		put_i(&q, conv);
 		put_t(&q, id);
 		put_i(&q, ROW_REPLIES_MAX);
+		if (now)
+			put_i(&q, now);
 		while (n < ROW_REPLIES_MAX && (r = db_row(&q)) > 0)
 			replies[n++] = col_i(&q, 0);
 		if (q.r < 0)
 			return err_trace(q.r);
 	}
 	for (size_t i = 0; i < n; i++) {
-		r = replies[i] == target ? 0 : set_reply_to(p, replies[i], target);
+		r = replies[i] == then ? 0 : set_reply_to(p, replies[i], then);
 		if (r < 0)
 			return err_trace(r);
 	}
+	*ret_n = n;
 	return 0;
+}
+
+/* Answers that were stored before what they answer (newest-first paging). */
+static int link_replies(struct put *p, int64_t conv, const char *id, int64_t target)
+{
+	size_t n;
+
+	return *id ? relink(p, conv, id, 0, target, &n) : 0;
+}
+
+int row_unlink_replies(struct put *p, int64_t conv, const char *id, int64_t msg)
+{
+	size_t n = *id ? ROW_REPLIES_MAX : 0;
+	int r = 0;
+
+	while (r == 0 && n == ROW_REPLIES_MAX)
+		r = relink(p, conv, id, msg, 0, &n);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 /* Everything that names this message by one of its ids and came before it. */

@@ -39,6 +39,8 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg);
 int row_seen_again(struct put *p, const struct item *it, int64_t msg);
 /* A new state, and why it failed ("" otherwise). */
 int row_set_state(struct put *p, int64_t msg, uint32_t state, const char *error, const char *error_text);
+/* ${msg}, called ${id}, goes: what answers it answers nothing that is here. */
+int row_unlink_replies(struct put *p, int64_t conv, const char *id, int64_t msg);
 /* Its place follows from its placed archive ids: the earliest. No change if it has none. */
 int row_rekey(struct put *p, int64_t msg);
 /* Where the row is, and whether that is final. */

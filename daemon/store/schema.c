@@ -238,6 +238,7 @@ static const char schema_v3[] =
 	"ALTER TABLE msg ADD COLUMN ours INTEGER NOT NULL DEFAULT 0;"
 
 	/*
+	 * flags: 64 = a hole of the archive lies above the oldest message, as of the last time that holes came or went.
 	 * What the user set: pinned, archived, muted_us (until then; the greatest number: for good), draft. opened_us:
 	 * it is shown although it may have no message, since then. marked, told: newest message that the other side
 	 * (XEP-0333), our other devices (XEP-0490) were told of. seen: newest message of ours that the other side has

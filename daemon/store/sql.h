@@ -10,8 +10,7 @@
 	" m.encryption, m.error, m.error_text,"                                                                    \
 	" CASE m.reacted WHEN 0 THEN NULL ELSE (SELECT group_concat(x.sender||char(9)||x.value||char(10), '')"     \
 	"  FROM msg_ref x WHERE x.msg=m.id AND x.kind=1 AND x.value<>'') END,"                                     \
-	" m.edit_us, CASE m.reply_to WHEN 0 THEN 0 ELSE (SELECT t.id FROM msg t WHERE t.id=m.reply_to) END,"       \
-	" m.key, m.delay_us, CASE m.ours WHEN 1 THEN m.origin_id END"
+	" m.edit_us, m.reply_to, m.key, m.delay_us, CASE m.ours WHEN 1 THEN m.origin_id END"
 /* Size in bytes of the strings that a peer chooses: what READ_BYTES_MAX counts. */
 #define SQL_MESSAGE_SIZE "coalesce(length(CAST(m.body AS BLOB)),0)+length(m.sender)+200"
 /* What identity.c and refs.c must know of a message that may be the one. */
@@ -130,6 +129,8 @@
 		    " last_us=excluded.last_us, flags=excluded.flags WHERE (first_id, first_us, last_id, last_us," \
 		    " flags) IS NOT (excluded.first_id, excluded.first_us, excluded.last_id, excluded.last_us,"    \
 		    " excluded.flags)")                                                                            \
+	S(SPAN_COUNT, "SELECT count(*) FROM span WHERE archive=?1")                                                \
+	S(ARCHIVE_OWNER, "SELECT account FROM archive WHERE id=?1 AND jid=''")                                     \
 	S(SPAN_CUT, "DELETE FROM span WHERE archive=?1 AND seq>=?2")                                               \
 	S(AID_GET, "SELECT key, placed, msg FROM aid WHERE archive=?1 AND id=?2")                                  \
 	S(AID_ADD, "INSERT INTO aid(archive, id, key, placed, msg) VALUES(?1,?2,?3,?4,nullif(?5,0))")              \
@@ -173,6 +174,8 @@
 	S(MSG_REACTED, "UPDATE msg SET reacted=1, mod=?1 WHERE id=?2")                                             \
 	S(MSG_REPLY_TO, "UPDATE msg SET reply_to=?1, mod=?2 WHERE id=?3")                                          \
 	S(MSG_REPLIES, "SELECT id FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL AND reply_to=0"  \
+		       " LIMIT ?3")                                                                                \
+	S(MSG_ANSWERS, "SELECT id FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL AND reply_to=?4" \
 		       " LIMIT ?3")                                                                                \
 	S(MSG_BY_ID, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND xmpp_id=?2"                      \
 		     " AND xmpp_id IS NOT NULL ORDER BY id DESC LIMIT ?3")                                         \
@@ -297,6 +300,9 @@
 		     " coalesce((SELECT key FROM msg WHERE id=conv.seen), -9223372036854775807)")                  \
 	S(CONV_TOLD_MORE, "UPDATE conv SET told=?2 WHERE id=?1 AND (SELECT key FROM msg WHERE id=?2) >"            \
 			  " coalesce((SELECT key FROM msg WHERE id=conv.told), -9223372036854775807)")             \
+	S(CONV_OLDEST, "SELECT c.id, c.flags, (SELECT min(key) FROM msg WHERE conv=c.id) FROM conv c"              \
+		       " WHERE c.account=?1 AND c.last_msg>0")                                                     \
+	S(CONV_FLAGS, "UPDATE conv SET flags=?2, mod=?3 WHERE id=?1")                                              \
 	/* gone.c */                                                                                               \
 	S(GONE_READ, "SELECT m.conv, m.key, m.time_us, m.clock, m.direction, m.hash, m.ours,"                      \
 		     " EXISTS(SELECT 1 FROM aid a WHERE a.msg=m.id), m.xmpp_id, m.origin_id FROM msg m"            \

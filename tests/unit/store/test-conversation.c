@@ -313,7 +313,7 @@ TEST(a_deleted_message_is_gone_with_its_words_and_does_not_come_back)
 	delete_message(fx, "hippopotamus-archived");
 	delete_message(fx, "hippopotamus-live");
 	delete_message(fx, "hippopotamus-mine");
-	assert_string_equal(feed(fx, seq), "-message:id -message:id -message:id ");
+	assert_string_equal(feed(fx, seq), "-message:id -message:id C" BOB " -message:id ");
 	assert_string_equal(bodies(fx, BOB), "stays");
 	upkeep(fx);
 	assert_int_equal(sql(fx, "SELECT count(*) FROM msg WHERE body LIKE 'hippo%'"), 0);
@@ -384,6 +384,7 @@ TEST(pointers_to_a_deleted_row_go_to_the_one_before)
 	struct fx *fx = *state;
 	struct message answer = text_in("3", "answer"), m = text_in("2", "two");
 	int64_t first;
+	uint64_t seq;
 
 	m.asks = ASKS_MARKER;
 	first = put_live(fx, text_out("1", "one"), false).msg;
@@ -392,8 +393,11 @@ TEST(pointers_to_a_deleted_row_go_to_the_one_before)
 	put_live(fx, answer, false);
 	assert_int_equal(IN_TX(fx, outbox_owe_read(fx->s, fx->account, BOB, row_of(fx, "two").id, true, fx->now)), 0);
 	put_live(fx, ref_in(PAYLOAD_MARKER, "1"), false);
+	assert_int_equal(row_of(fx, "answer").reply_to, row_of(fx, "two").id);
+	seq = seq_of(fx);
 	delete_message(fx, "two");
 	assert_int_equal(row_of(fx, "answer").reply_to, 0);
+	assert_true(row_of(fx, "answer").mod > seq);
 	assert_int_equal(sql(fx, "SELECT marked FROM conv"), first);
 	/* A marker that waits for a message which is gone is not sent. */
 	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox"), 0);
@@ -593,6 +597,27 @@ TEST(typing_may_be_told_to_whom_we_wrote)
 	assert_int_equal(conv_of(fx, BOB).flags, CONV_TYPING_ALLOWED);
 }
 
+TEST(a_hole_above_its_oldest_message_is_told)
+{
+	struct fx *fx = *state;
+	uint64_t seq;
+
+	PAGE(fx, "", "", archived(text_in("1", "one"), "a1", 1), archived(text_in("2", "two"), "a2", 2));
+	put_cover(fx, "a1-a2^");
+	assert_int_equal(conv_of(fx, BOB).flags & CONV_HAS_GAP, 0);
+	PAGE(fx, "", "", archived(text_in("8", "eight"), "a8", 8),
+	     archived(text_from(CAROL "/x", "9", "nine"), "a9", 9));
+	seq = seq_of(fx);
+	put_cover(fx, "a1-a2^ a8-a9");
+	assert_string_equal(feed(fx, seq), "C" BOB " ");
+	assert_int_equal(conv_of(fx, BOB).flags & CONV_HAS_GAP, CONV_HAS_GAP);
+	assert_int_equal(conv_of(fx, CAROL).flags & CONV_HAS_GAP, 0);
+	seq = seq_of(fx);
+	put_cover(fx, "a1-a9^");
+	assert_string_equal(feed(fx, seq), "C" BOB " ");
+	assert_int_equal(conv_of(fx, BOB).flags & CONV_HAS_GAP, 0);
+}
+
 TEST(a_file_of_version_2_is_taken_over_with_its_messages)
 {
 	struct fx *fx = *state;
@@ -634,6 +659,7 @@ int main(void)
 		RUN(the_block_list_is_in_contacts_and_conversations),
 		RUN(contacts_in_pages),
 		RUN(typing_may_be_told_to_whom_we_wrote),
+		RUN(a_hole_above_its_oldest_message_is_told),
 		RUN(a_file_of_version_2_is_taken_over_with_its_messages),
 	};
 
