@@ -298,7 +298,7 @@ int link_send(struct link *l, const struct link_record *rec)
 	if (r < 0)
 		return err_origin(r);
 	/* Secrets are wiped from sd-bus's memory. */
-	if (rec->kind == LINK_START || rec->kind == LINK_TOKEN)
+	if (rec->kind == LINK_START || rec->kind == LINK_TOKEN || rec->kind == LINK_TICKET)
 		sd_bus_message_sensitive(m);
 	f = entries[rec->kind].fields(&n);
 	for (size_t i = 0; i < n; i++) {

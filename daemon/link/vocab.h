@@ -161,6 +161,9 @@
 	F(STR, token, FAST_TOKEN_MAX) F(STR, mechanism, FAST_MECHANISM_MAX) F(I64, expiry_us, 0)            \
 	F(U32, avoid, 0)	    /* START's, and one more if that is why */
 
+/* A TLS session that this connection could be followed by (RFC 8446 section 4.6.1), for one START. Never with early data. */
+#define LINK_TICKET_FIELDS(F) F(STR, ticket, TICKET_MAX)
+
 /* <failed/>: the old session is gone, the wire goes on to bind. */
 #define LINK_RESUME_REFUSED_FIELDS(F) F(STR, condition, 64) F(BOOL, has_h, 0) F(U32, h, 0)
 
@@ -240,6 +243,7 @@
 	M(RESUME_REFUSED, resume_refused, link_resume_refused, LINK_RESUME_REFUSED_FIELDS, TO_KEEPER)  \
 	M(LOGIN, login, link_login, LINK_LOGIN_FIELDS, TO_KEEPER)                                      \
 	M(TOKEN, token, link_token, LINK_TOKEN_FIELDS, TO_KEEPER)                                      \
+	M(TICKET, ticket, link_ticket, LINK_TICKET_FIELDS, TO_KEEPER)                                  \
 	M(READY, ready, link_ready, LINK_READY_FIELDS, TO_KEEPER)                                      \
 	M(FIN, fin, link_fin, LINK_FIN_FIELDS, TO_KEEPER)                                              \
 	M(META, meta, link_meta, LINK_META_FIELDS, TO_KEEPER)                                          \

@@ -19,11 +19,16 @@ void login_drop_token(struct login *l)
 	l->token_expiry_us = 0;
 }
 
+void login_drop_ticket(struct login *l)
+{
+	wipe(l->ticket);
+	str_set(&l->ticket, "");
+}
+
 void login_forget(struct login *l)
 {
 	login_drop_token(l);
-	wipe(l->ticket);
-	str_set(&l->ticket, "");
+	login_drop_ticket(l);
 	str_set(&l->offer, "");
 	str_set(&l->address, "");
 	l->pin = 0;

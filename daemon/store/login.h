@@ -25,6 +25,8 @@ struct login {
 void login_deinit(struct login *l);
 /* Take the token out, and wipe it. */
 void login_drop_token(struct login *l);
+/* The same with the ticket. */
+void login_drop_ticket(struct login *l);
 /* Everything but the user agent is gone: the next login is as the first. */
 void login_forget(struct login *l);
 

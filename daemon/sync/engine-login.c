@@ -133,6 +133,19 @@ void login_token(struct engine *e, const struct link_token *t)
 		login_drop_token(&e->login);
 }
 
+/* In memory until something else is stored: without one nothing is slower by a round trip. */
+void login_ticket(struct engine *e, const struct link_ticket *t)
+{
+	login_drop_ticket(&e->login);
+	str_set(&e->login.ticket, t->ticket);
+}
+
+/* RFC 8446 appendix C.4: not twice, or whoever watches the network could tell that it was the same client. */
+void login_started(struct engine *e)
+{
+	login_drop_ticket(&e->login);
+}
+
 void login_guess_failed(struct engine *e)
 {
 	struct login next;

@@ -153,6 +153,9 @@ int login_begin(struct engine *e); /* read it */
 void login_start(struct engine *e, struct link_start *start);
 void login_learned(struct engine *e, const struct link_login *l);
 void login_token(struct engine *e, const struct link_token *t);
+void login_ticket(struct engine *e, const struct link_ticket *t);
+/* START is sent: its ticket is used up. */
+void login_started(struct engine *e);
 /* What START remembered did not help: the next try is at once if it will have less to remember, so not for ever. */
 void login_guess_failed(struct engine *e);
 /* The user changed something: as before the first login, but for the user agent. */

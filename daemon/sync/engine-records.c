@@ -258,6 +258,9 @@ void engine_record(struct engine *e, const struct link_record *r)
 	case LINK_TOKEN:
 		login_token(e, &r->token);
 		break;
+	case LINK_TICKET:
+		login_ticket(e, &r->ticket);
+		break;
 	case LINK_READY:
 		on_ready(e, &r->ready);
 		break;

@@ -201,6 +201,7 @@ static void send_start(struct engine *e)
 	};
 	login_start(e, &rec.start);
 	r = e->io->send(e->userdata, &rec);
+	login_started(e);
 	if (r < 0)
 		log_warning("%s: cannot start the wire: %s", LOG_JID(a->jid), strerror(-r));
 }

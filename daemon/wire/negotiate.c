@@ -82,7 +82,7 @@ static void on_proceed(struct stream *s)
 	/* Whatever stands behind <proceed/> in clear is forgotten with the parser. */
 	xml_restart(s->xml);
 	stream_enter(s, STREAM_TLS);
-	if (transport_secure(s->transport, s->domain, s->start.ca_pem, false) < 0)
+	if (transport_secure(s->transport, s->domain, s->start.ca_pem, s->start.ticket, false) < 0)
 		stream_fail(s, FAILURE_TLS, "", "TLS does not start");
 }
 

@@ -287,7 +287,7 @@ static void on_connected(void *userdata, const struct endpoint *e)
 		return;
 	}
 	stream_enter(s, STREAM_TLS);
-	r = transport_secure(s->transport, s->domain, s->start.ca_pem, true);
+	r = transport_secure(s->transport, s->domain, s->start.ca_pem, s->start.ticket, true);
 	if (r < 0)
 		stream_fail(s, FAILURE_TLS, "", "TLS does not start");
 }
@@ -326,11 +326,23 @@ static void on_more(void *userdata)
 	transport_connect(s->transport, endpoints, n, true);
 }
 
+static void on_ticket(void *userdata, const char *ticket)
+{
+	struct link_record r;
+
+	if (strlen(ticket) > TICKET_MAX)
+		return;
+	link_record_init(&r, LINK_TICKET);
+	r.ticket.ticket = ticket;
+	stream_emit(userdata, &r);
+}
+
 static const struct transport_ops transport_ops = {
 	.connecting = on_connecting,
 	.more = on_more,
 	.connected = on_connected,
 	.secured = on_secured,
+	.ticket = on_ticket,
 	.received = on_received,
 	.gone = on_gone,
 };

@@ -18,6 +18,8 @@ struct tls {
 	int verify_error; /* X509_V_ERR_*, the first that the chain met */
 	char when[64]; /* of the certificate that failed: the end (or begin) of its validity */
 	char *error;
+	tls_ticket_fn on_ticket;
+	void *userdata;
 };
 
 static int verify_index(void)
@@ -150,6 +152,69 @@ int tls_new(const char *domain, const char *ca_pem, bool direct, struct tls **re
 		return err_origin(-ENOMEM);
 	*ret = TAKE_PTR(t);
 	return 0;
+}
+
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls *t = SSL_get_ex_data(ssl, verify_index());
+	int len = i2d_SSL_SESSION(session, NULL);
+	unsigned char *raw, *p;
+	char *text;
+
+	/* Only what was verified; a session that is not resumable would be of no use. */
+	if (len <= 0 || !t->on_ticket || !SSL_SESSION_is_resumable(session) || SSL_get_verify_result(ssl) != X509_V_OK)
+		return 0;
+	p = raw = xcalloc(1, (size_t)len);
+	text = xcalloc(1, (size_t)len * 2 + 8);
+	i2d_SSL_SESSION(session, &p);
+	EVP_EncodeBlock((unsigned char *)text, raw, len);
+	t->on_ticket(t->userdata, text);
+	OPENSSL_cleanse(raw, (size_t)len);
+	OPENSSL_cleanse(text, strlen(text));
+	free(raw);
+	free(text);
+	return 0;
+}
+
+void tls_on_ticket(struct tls *t, tls_ticket_fn fn, void *userdata)
+{
+	t->on_ticket = fn;
+	t->userdata = userdata;
+	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(t->ctx, on_session);
+}
+
+static bool still_good(const struct tls *t, const SSL_SESSION *session)
+{
+	X509 *cert = SSL_SESSION_get0_peer((SSL_SESSION *)(uintptr_t)session);
+	unsigned char address[16];
+	bool ip = inet_pton(AF_INET, t->domain, address) == 1 || inet_pton(AF_INET6, t->domain, address) == 1;
+
+	return cert && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0 &&
+	       (ip ? X509_check_ip_asc(cert, t->domain, 0) :
+		     X509_check_host(cert, t->domain, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL)) == 1;
+}
+
+void tls_use_ticket(struct tls *t, const char *ticket)
+{
+	size_t len = strlen(ticket);
+	unsigned char *raw;
+	const unsigned char *p;
+	SSL_SESSION *session;
+	int n;
+
+	if (len == 0 || len % 4 != 0)
+		return;
+	p = raw = xcalloc(1, len);
+	n = EVP_DecodeBlock(raw, (const unsigned char *)ticket, (int)len);
+	/* Filling bytes at the end do not matter to DER. */
+	session = n > 0 ? d2i_SSL_SESSION(NULL, &p, n) : NULL;
+	if (session && still_good(t, session) && !SSL_set_session(t->ssl, session))
+		log_debug("the TLS ticket is not taken");
+	SSL_SESSION_free(session);
+	OPENSSL_cleanse(raw, len);
+	free(raw);
+	ERR_clear_error();
 }
 
 struct tls *tls_free(struct tls *t)

@@ -33,6 +33,16 @@ int tls_new(const char *domain, const char *ca_pem, bool direct, struct tls **re
 struct tls *tls_free(struct tls *t);
 DEFINE_CLEANUP(struct tls *, tls_free);
 
+/*
+ * Offer to go on with ${ticket} from tls_on_ticket(), instead of a whole handshake. Nothing happens when it is unreadable, or
+ * its certificate has expired since or is for another host: it was verified when the ticket was made, and is not again.
+ * Never sends early data. Before tls_attach().
+ */
+void tls_use_ticket(struct tls *t, const char *ticket);
+/* Call ${fn} with each ticket that the server gives; it is a secret, and wiped when ${fn} returns. */
+typedef void (*tls_ticket_fn)(void *userdata, const char *ticket);
+void tls_on_ticket(struct tls *t, tls_ticket_fn fn, void *userdata);
+
 /* ${fd} stays the caller's. */
 int tls_attach(struct tls *t, int fd);
 /* Call again when readable or writable as wanted, until TLS_OK. */

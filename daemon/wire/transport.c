@@ -356,12 +356,14 @@ void transport_connect(struct transport *t, const struct endpoint *endpoints, si
 	race_add(t->race, endpoints, n, complete);
 }
 
-int transport_secure(struct transport *t, const char *domain, const char *ca_pem, bool direct)
+int transport_secure(struct transport *t, const char *domain, const char *ca_pem, const char *ticket, bool direct)
 {
 	int r = tls_new(domain, ca_pem, direct, &t->tls);
 
 	if (r != 0)
 		return r;
+	tls_on_ticket(t->tls, t->ops->ticket, t->userdata);
+	tls_use_ticket(t->tls, ticket);
 	r = tls_attach(t->tls, t->fd);
 	if (r < 0)
 		return err_trace(r);

@@ -21,6 +21,7 @@ struct transport_ops {
 	void (*more)(void *userdata);	    /* no address is left, or answers soon: transport_connect() with all others */
 	void (*connected)(void *userdata, const struct endpoint *e); /* TCP is up */
 	void (*secured)(void *userdata); /* TLS is up and the server is who it should be */
+	void (*ticket)(void *userdata, const char *ticket); /* as tls_on_ticket() */
 	void (*received)(void *userdata, const char *data, size_t len);
 	/* ${condition} and ${text} die when it returns. */
 	void (*gone)(void *userdata, enum link_failure failure, const char *condition, const char *text);
@@ -35,10 +36,11 @@ DEFINE_CLEANUP(struct transport *, transport_free);
 /* Try ${n} addresses, besides earlier ones. ${complete}: more() need not be called. */
 void transport_connect(struct transport *t, const struct endpoint *endpoints, size_t n, bool complete);
 /*
- * Begin TLS; what was read and not handed out is gone. Arguments as of tls_new(). 0, TLS_E_CA (nothing happens),
+ * Begin TLS; what was read and not handed out is gone. Arguments as of tls_new() and tls_use_ticket(). 0, TLS_E_CA (nothing happens),
  * -errno.
  */
-int transport_secure(struct transport *t, const char *domain, const char *ca_pem, bool direct);
+int transport_secure(struct transport *t, const char *domain, const char *ca_pem, const char *ticket,
+		     bool direct);
 bool transport_is_secure(const struct transport *t);
 
 /* As tls_binding(); 0 without TLS. */

@@ -3,6 +3,7 @@ answers each of its steps wrongly, twice, late or never."""
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -85,6 +86,7 @@ def test_first_login_and_resume_by_token(fast_server, varved):
         assert second.find("{%s}fast" % NS_FAST).attrib == {}, "no count without early data"
         assert second.find("{%s}user-agent" % NS_SASL2).get("id") == str(agent)
         assert (session(varved)["flights"], server.flights) == (3, [2])
+        assert server.connections[1].writer.get_extra_info("ssl_object").session_reused, "the keeper kept the ticket"
         live_message_arrives(varved, server, "after the resume")
         varved.kill9()
         varved.start()
@@ -518,11 +520,12 @@ def test_prosody_with_sasl2(prosody, fresh, varved, tls, flights):
 # The address of last time, by a keeper of a few lines (tests/unit/wire/drive-wire.c)
 
 
-def drive(port, address="", seconds=20, **env):
-    """What a wire says that is to connect to `port`, and remembers `address`; its authorities come by `env`."""
+def drive(port, address="", ticket="", seconds=20, **env):
+    """What a wire says that is to connect to `port`, and remembers the rest; its authorities come by `env`."""
     from varvetest.daemon import build_dir, program
     argv = [os.path.join(build_dir(), "tests/unit/wire/drive-wire"), program("varve-wire"), "jid=alice@chat.test", "password=pw",
-            "host=127.0.0.1", f"port={port}", "tls=direct", f"address={address}", "commit=auto", f"user_agent={uuid.uuid4()}"]
+            "host=127.0.0.1", f"port={port}", "tls=direct", f"address={address}", "commit=auto", f"user_agent={uuid.uuid4()}",
+            f"ticket={ticket}"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **env}) as child:
         said = []
         alarm = threading.Timer(seconds, child.kill)
@@ -563,3 +566,19 @@ def test_authorities_of_the_system(fast_server, certs, built, tmp_path, where):
                  SSL_CERT_DIR=str(full if where == "directory" else empty))
     assert ("READY" in said) == (where != "nowhere"), said
     assert where != "nowhere" or 'condition="unknown-ca"' in said, said
+
+
+def test_tls_ticket(fast_server, certs, built):
+    """The next handshake is a short one; a ticket of another server, or a broken one, is no harm."""
+    server, other = fast_server(), fast_server()
+    env = {"SSL_CERT_FILE": certs.ca}
+    said = drive(server.tls_port, **env)
+    ticket = re.search(r'TICKET ticket="([^"]+)"', said).group(1)
+    reused = lambda one: one.connections[-1].writer.get_extra_info("ssl_object").session_reused
+    assert not reused(server)
+    assert "READY" in drive(server.tls_port, ticket=ticket, **env)
+    assert reused(server)
+    assert "READY" in drive(other.tls_port, ticket=ticket, **env)
+    assert not reused(other)
+    assert "READY" in drive(server.tls_port, ticket=ticket[:400], **env)
+    assert not reused(server)
