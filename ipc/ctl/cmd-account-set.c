@@ -18,19 +18,31 @@ static int ask_password(struct ctl *c, const char *jid, char **ret)
 	return secret_get(c, "the password", prompt, ret);
 }
 
+/* HOST, HOST:PORT or [IPV6]:PORT. */
+static int check_server(struct ctl *c, const char *server)
+{
+	const char *host_end = *server == '[' ? strchr(server, ']') : server + strcspn(server, ":"), *port;
+	uint64_t n;
+
+	port = host_end && *server == '[' ? host_end + 1 : host_end;
+	if (!host_end || host_end == server || (*port && *port != ':') || strpbrk(server, " /"))
+		return ctl_fail(c, EXIT_USAGE, "write HOST, HOST:PORT or [IPV6]:PORT", "--server=%s is not a server", server);
+	if (*port && (parse_u64(port + 1, &n) < 0 || n == 0 || n > UINT16_MAX))
+		return ctl_fail(c, EXIT_USAGE, NULL, "--server=%s: \"%s\" is not a port", server, port + 1);
+	return EXIT_OK;
+}
+
 /* What can be seen to be wrong without the daemon: nobody should type a password for it. */
 static int check_add(struct ctl *c, const char *jid)
 {
-	const char *at = strchr(jid, '@'), *server = ctl_opt(c, SERVER), *tls = ctl_opt(c, TLS), *port;
-	uint64_t n;
+	const char *at = strchr(jid, '@'), *server = ctl_opt(c, SERVER), *tls = ctl_opt(c, TLS);
 
 	if (!at || at == jid || !at[1] || strpbrk(jid, " /") || strchr(at + 1, '@'))
 		return ctl_fail(c, EXIT_USAGE, "write user@example.org", "\"%s\" is not the address of an account", jid);
 	if (tls && strcmp(tls, "direct") != 0 && strcmp(tls, "starttls") != 0)
 		return ctl_fail(c, EXIT_USAGE, NULL, "--tls=%s: direct or starttls", tls);
-	port = server ? strrchr(server, ':') : NULL;
-	if (port && !strchr(port, ']') && (parse_u64(port + 1, &n) < 0 || n == 0 || n > UINT16_MAX))
-		return ctl_fail(c, EXIT_USAGE, NULL, "--server=%s: \"%s\" is not a port", server, port + 1);
+	if (server && *server && check_server(c, server) != EXIT_OK)
+		return EXIT_USAGE;
 	return secret_possible(c, "a password");
 }
 
@@ -38,8 +50,12 @@ static int check_add(struct ctl *c, const char *jid)
 static int check_absent(struct ctl *c, const char *jid)
 {
 	struct varve_account *a;
+	int r;
 
-	if (varve_account_find(c->varve, jid, &a) < 0)
+	r = varve_account_find(c->varve, jid, &a);
+	if (r == -EINVAL) /* it knows better what an address may look like */
+		return ctl_fail_call(c, r);
+	if (r < 0)
 		return EXIT_OK;
 	varve_account_free(a);
 	return ctl_fail_as(c, EXIT_FAIL, VARVE_ERROR_CONFLICT, "another password: varvectl account password",

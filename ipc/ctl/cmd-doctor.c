@@ -14,6 +14,7 @@
 
 #define NAME_COLUMNS 16
 #define TEXT_INDENT (6 + NAME_COLUMNS + 1)
+#define NARROW 56 /* columns, below which texts begin on a line of their own */
 
 struct doctor {
 	struct ctl *c;
@@ -29,7 +30,8 @@ static void report(struct doctor *d, const char *check, const char *result, cons
 			   : strcmp(result, "ok") == 0 ? COLOR_GREEN
 						       : COLOR_DIM;
 	_cleanup_(freep) char *clean = NULL, *clean_hint = NULL, *name = NULL;
-	size_t used;
+	bool narrow = term_columns() < NARROW;
+	size_t used, indent = narrow ? 6 : TEXT_INDENT;
 
 	d->failed += fail;
 	if (d->json) {
@@ -46,12 +48,16 @@ static void report(struct doctor *d, const char *check, const char *result, cons
 	clean = text_clean(text, false);
 	clean_hint = text_clean(hint ? hint : "", false);
 	name = text_clean(check, false);
-	printf("%s%-4s%s  %-*s ", term_color(color), result, term_color(COLOR_OFF), NAME_COLUMNS, name);
-	used = 6 + (text_width(name) > NAME_COLUMNS ? text_width(name) : NAME_COLUMNS) + 1;
-	term_put(stdout, COLOR_OFF, clean, used, TEXT_INDENT);
+	printf("%s%-4s%s  %-*s", term_color(color), result, term_color(COLOR_OFF), narrow ? 0 : NAME_COLUMNS + 1, name);
+	used = 6 + (text_width(name) > NAME_COLUMNS ? text_width(name) : NAME_COLUMNS + 1);
+	if (narrow || used > indent) {
+		printf("\n%*s", (int)indent, "");
+		used = indent;
+	}
+	term_put(stdout, COLOR_OFF, clean, used, indent);
 	if (*clean_hint) {
-		printf("%*s", TEXT_INDENT, "");
-		term_put(stdout, COLOR_DIM, clean_hint, TEXT_INDENT, TEXT_INDENT);
+		printf("%*s", (int)indent, "");
+		term_put(stdout, COLOR_DIM, clean_hint, indent, indent);
 	}
 }
 

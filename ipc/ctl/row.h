@@ -9,12 +9,6 @@
 #include "ipc/ctl/json.h"
 #include "ipc/varve.h"
 
-#ifndef VARVE_IFACE_ROSTER
-#define VARVE_IFACE_ROSTER "org.varve.Varve1.Roster"
-#define VARVE_SIG_PRESENCE_FIELDS "sssa{sv}"
-#define VARVE_SIG_PRESENCE "(" VARVE_SIG_PRESENCE_FIELDS ")"
-#endif
-
 struct gap {
 	uint64_t id, after_id, before_id;
 	char *conversation;

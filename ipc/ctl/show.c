@@ -148,8 +148,10 @@ static void put_sync(FILE *f, const struct value *account, const struct rate *r)
 	char ago[TIME_HUMAN_SIZE];
 
 	if (busy) {
-		progress = show_progress(account, r, term_columns() - 12 - strlen(state) - 1);
-		fprintf(f, "  sync      %s %s\n", state, progress);
+		size_t used = SHOW_INDENT + strlen(state) + 1;
+
+		progress = show_progress(account, r, term_columns() > used ? term_columns() - used : 0);
+		put_line(f, "sync", "%s %s", state, progress);
 	} else if (strcmp(state, "idle") == 0 && gaps == 0 && caught) {
 		put_line(f, "sync", "up to date (%s), %s messages",
 			 strcmp(value_str(account, "state"), "online") == 0 ? "now"

@@ -17,11 +17,6 @@
 
 #include "ipc/varve.h"
 
-#ifndef VARVE_IFACE_ROSTER
-#define VARVE_IFACE_ROSTER "org.varve.Varve1.Roster"
-#define VARVE_IFACE_JOB "org.varve.Varve1.Job"
-#endif
-
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
 static inline void unref_message(sd_bus_message **m)

@@ -10,9 +10,6 @@ ROOT = "/org/varve/Varve1"
 ACCOUNT = ROOT + "/account/1"
 with open(os.path.join(os.path.dirname(__file__), "../../ipc/org.varve.Varve1.xml"), encoding="utf-8") as _f:
     XML = _f.read()
-if "Varve1.Roster" not in XML:  # the contract that the daemon is being made to
-    with open(os.path.join(os.path.dirname(__file__), "next.xml"), encoding="utf-8") as _f:
-        XML = _f.read()
 
 OLDEST, NEWEST, GAP_OLDER, GAP_NEWER, CUT = 1, 2, 4, 8, 64
 

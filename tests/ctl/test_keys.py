@@ -640,6 +640,15 @@ def test_long_lines_wrap_between_words_with_a_hanging_indent(fake, ctl):
             assert more and all(x[indent] != " " for x in more), out
 
 
+def test_a_narrow_terminal_has_short_lines_not_a_thin_column(fake, ctl):
+    fake.checks = [("connection alice@example.org", "ok", "the certificate of the server is for another name " * 2, "", {})]
+    fake.accounts = [fake.account("alice@example.org", sync="backfilling", done=50, messages=123456)]
+
+    for verb in ("status", "doctor"):
+        lines = [x for x in ctl(verb, env={"COLUMNS": "40"}).splitlines() if "/bus" not in x]
+        assert max(map(len, lines)) <= 40 and len(lines) <= 14, lines
+
+
 def test_commands_stay_on_one_line(fake, ctl):
     reasons = ["%s the key is gone: varvectl keys add recovery, and then \"varvectl backup FILE\"" % ("x" * n) for n in range(1, 60)]
 

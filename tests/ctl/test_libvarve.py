@@ -29,3 +29,52 @@ def test_the_header_stands_alone_in_c_and_cpp(tmp_path):
         p = subprocess.run([compiler, *flags, "-Wall", "-Wextra", "-Werror", "-pedantic", "-I", str(tmp_path), "-c",
                             str(source), "-o", str(tmp_path / "x.o")], stderr=subprocess.PIPE, text=True)
         assert p.returncode == 0, p.stderr
+
+
+def names():
+    return set(re.findall(r"^VARVE_PUBLIC [^;]*?\b(varve_\w+)\(", HEADER, re.M))
+
+
+def page(name):
+    with open(os.path.join(TOP, "docs/man", name), encoding="utf-8") as f:
+        return f.read()
+
+
+def test_the_man_page_names_every_function():
+    assert set(re.findall(r"\*(varve_\w+)\*\(", page("libvarve.3.scd"))) == names()
+
+
+def test_the_page_of_the_interface_has_every_member_and_fits_a_terminal(tmp_path):
+    xml = open(os.path.join(TOP, "ipc/org.varve.Varve1.xml"), encoding="utf-8").read()
+    scd = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "docs/man/interface.py"),
+                          os.path.join(TOP, "ipc/org.varve.Varve1.xml")], stdout=subprocess.PIPE, check=True).stdout
+    roff = subprocess.run(["scdoc"], input=scd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    text = scd.decode()
+
+    assert roff.returncode == 0, roff.stderr
+    for member in re.findall(r'<(?:method|signal|property) name="(\w+)"', xml):
+        assert "*%s*" % member in text, member
+    for interface in re.findall(r'<interface name="([\w.]+)"', xml):
+        assert "# " + interface.upper() in text
+    inside = [x for i, part in enumerate(text.split("```\n")) if i % 2 for x in part.splitlines()]
+    assert len(inside) > 300 and max(map(len, inside)) <= 90
+
+
+def test_the_example_of_the_man_page_works(tmp_path, fake):
+    example = [x for x in page("libvarve.3.scd").split("```\n") if "int main(" in x][0]
+    os.makedirs(tmp_path / "varve")
+    for name in ("varve.h", "names.h"):
+        os.symlink(os.path.abspath(os.path.join(TOP, "ipc", name)), tmp_path / "varve" / name)
+    (tmp_path / "app.c").write_text(example)
+    subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-I", str(tmp_path), str(tmp_path / "app.c"), LIBRARY, "-o",
+                    str(tmp_path / "app")], check=True)
+    fake.becomes = [11, 12]
+    p = subprocess.run([str(tmp_path / "app"), "bob@example.org", "hello"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       env={"VARVE_ADDRESS": fake.path, "LD_LIBRARY_PATH": os.path.dirname(os.path.abspath(LIBRARY))}, text=True,
+                       timeout=20)
+    assert p.returncode == 0 and p.stdout.split()[-1] == "sent" and fake.messages[0]["body"] == "hello", p
+    fake.stop()
+    p = subprocess.run([str(tmp_path / "app"), "a", "b"], env={"VARVE_ADDRESS": fake.path, "LD_LIBRARY_PATH": os.path.dirname(
+        os.path.abspath(LIBRARY))})
+    assert p.returncode == 1
+    fake.start()
