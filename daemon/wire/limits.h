@@ -84,9 +84,9 @@
  * Bytes of items on their way at once: 8 s of GPRS (2 kB/s up). With more the acknowledgement of the first would come too
  * late for the two below, and what is sent again over a new stream would never get there either. One item at least.
  */
-#define FLIGHT_MAX (16 * 1024)
+#define ON_WAY_MAX (16 * 1024)
 /* And how many: a short one has 400 bytes. */
-#define FLIGHT_ITEMS_MAX 64
+#define ON_WAY_ITEMS_MAX 64
 /*
  * For the server to acknowledge an item: any byte puts it off, and the TCP of the other end while it takes more than
  * SLOW_BYTES ... (the bar is 10 s, the timer may be late by 0.25)

@@ -26,7 +26,7 @@ struct outgoing {
 	struct waiting *first, **last;
 	struct waiting *unnumbered; /* the first that has no number yet, NULL: all have */
 	size_t n_stanzas, n_items;
-	struct flying flying[FLIGHT_ITEMS_MAX]; /* oldest first */
+	struct flying flying[ON_WAY_ITEMS_MAX]; /* oldest first */
 	size_t n_flying, in_flight; /* how many, bytes */
 };
 
@@ -144,7 +144,7 @@ static bool may_leave(const struct outgoing *o, const struct waiting *w)
 	if (!sm_may_write(o->sm, w->n))
 		return false;
 	return !w->xml || o->n_flying == 0 ||
-	       (o->n_flying < FLIGHT_ITEMS_MAX && o->in_flight + strlen(w->xml) <= FLIGHT_MAX);
+	       (o->n_flying < ON_WAY_ITEMS_MAX && o->in_flight + strlen(w->xml) <= ON_WAY_MAX);
 }
 
 static void leave(struct outgoing *o, const struct waiting *w)

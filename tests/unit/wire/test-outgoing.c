@@ -153,10 +153,10 @@ static void acked(struct bench *b, uint32_t n)
 static void a_long_item_waits_until_what_is_on_its_way_has_arrived(void **state)
 {
 	struct bench *b = *state;
-	_cleanup_(freep) char *half = xcalloc(1, FLIGHT_MAX / 2 + 1), *twice = xcalloc(1, 2 * FLIGHT_MAX + 1);
+	_cleanup_(freep) char *half = xcalloc(1, ON_WAY_MAX / 2 + 1), *twice = xcalloc(1, 2 * ON_WAY_MAX + 1);
 
-	memset(half, 'h', FLIGHT_MAX / 2);
-	memset(twice, 't', 2 * FLIGHT_MAX);
+	memset(half, 'h', ON_WAY_MAX / 2);
+	memset(twice, 't', 2 * ON_WAY_MAX);
 	sm_enable(&b->sm, 100);
 	outgoing_item(b->o, 1, twice); /* one at least */
 	outgoing_item(b->o, 2, half);
@@ -180,24 +180,24 @@ static void no_more_are_on_their_way_than_there_is_room_for(void **state)
 {
 	struct bench *b = *state;
 
-	assert_true(FLIGHT_ITEMS_MAX < LINK_SENDS_MAX);
+	assert_true(ON_WAY_ITEMS_MAX < LINK_SENDS_MAX);
 	sm_enable(&b->sm, 1000);
 	for (int i = 0; i < LINK_SENDS_MAX; i++)
 		outgoing_item(b->o, 1, "A");
 	go(b, LINK_SENDS_MAX);
-	assert_int_equal(b->sm.out, FLIGHT_ITEMS_MAX);
+	assert_int_equal(b->sm.out, ON_WAY_ITEMS_MAX);
 	acked(b, 1);
-	assert_int_equal(b->sm.out, FLIGHT_ITEMS_MAX + 1);
-	acked(b, FLIGHT_ITEMS_MAX + 1);
+	assert_int_equal(b->sm.out, ON_WAY_ITEMS_MAX + 1);
+	acked(b, ON_WAY_ITEMS_MAX + 1);
 	assert_int_equal(b->sm.out, LINK_SENDS_MAX);
 }
 
 static void the_flight_is_followed_over_the_wrap(void **state)
 {
 	struct bench *b = *state;
-	_cleanup_(freep) char *most = xcalloc(1, FLIGHT_MAX + 1);
+	_cleanup_(freep) char *most = xcalloc(1, ON_WAY_MAX + 1);
 
-	memset(most, 'm', FLIGHT_MAX);
+	memset(most, 'm', ON_WAY_MAX);
 	assert_int_equal(sm_resumed(&b->sm, 0, UINT32_MAX - 1, 1000, UINT32_MAX - 1), 0);
 	for (uint32_t i = 0; i < 3; i++)
 		outgoing_item(b->o, i, most);
