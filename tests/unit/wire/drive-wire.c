@@ -31,6 +31,7 @@ struct drive {
 	pid_t pid;
 	bool auto_commit;
 	bool auto_go;
+	char *ca;
 	uint32_t committed;
 	uint32_t grant_ahead;
 };
@@ -286,7 +287,7 @@ static void start_field(struct link_start *start, struct drive *d, const char *k
 #define SET(type, name, max) SET_##type(name)
 	LINK_START_FIELDS(SET)
 	if (strcmp(key, "ca") == 0)
-		start->ca_pem = read_file(value);
+		start->ca_pem = d->ca = read_file(value);
 	else if (strcmp(key, "commit") == 0)
 		d->auto_commit = true;
 	else if (strcmp(key, "go") == 0)
@@ -363,5 +364,6 @@ int main(int argc, char **argv)
 	sd_event_source_unref(in);
 	link_free(d.link);
 	sd_event_unref(d.event);
+	free(d.ca);
 	return 0;
 }
