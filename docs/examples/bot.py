@@ -12,7 +12,10 @@ import sys
 from gi.repository import Gio, GLib
 
 ADDRESS = "unix:path=" + os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}") + "/varve/bus"
-conn = Gio.DBusConnection.new_for_address_sync(ADDRESS, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT)
+try:
+    conn = Gio.DBusConnection.new_for_address_sync(ADDRESS, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT)
+except GLib.Error:
+    sys.exit("varved is not running: systemctl --user start varved")
 conn.set_exit_on_close(True)        # without varved there is nothing to do: let systemd start it again
 
 

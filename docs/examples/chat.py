@@ -89,7 +89,7 @@ class Chat:
         if self.conn is None or path is None:
             raise GLib.Error("not connected")
         interface, member = (PREFIX + method if method[0].isupper() else method).rsplit(".", 1)
-        return self.conn.call_sync(None, path, interface, member, GLib.Variant(signature, args), None, 0, 10000).unpack()
+        return self.conn.call_sync(None, path, interface, member, GLib.Variant(signature, args), None, 0, 5000).unpack()
 
     @callback
     def load(self):

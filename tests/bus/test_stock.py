@@ -225,6 +225,22 @@ class DbusSend(Stock, unittest.TestCase):
             wait_for(rung, what="the doorbell")
 
 
+class AsTheSessionBus(unittest.TestCase):
+    """Tools that are told of no address, and find our socket in the place of the session's bus."""
+
+    def test_desktop_tools(self):
+        d = Daemon(seed=10)
+        env = dict(os.environ, DBUS_SESSION_BUS_ADDRESS=d.address)
+        self.assertIn(ACCOUNT, run("busctl", "--user", "tree", NAME, env=env))
+        self.assertIn("contact09", run("busctl", "--user", "call", NAME, ACCOUNT, IFACE + "Conversations", "List", "sua{sv}", "",
+                                       "1", "0", env=env))
+        self.assertIn("uint32 10", run("gdbus", "call", "--session", "--dest", NAME, "--object-path", ACCOUNT, "--method",
+                                       IFACE + "Conversations.GetUnreadTotal", env=env))
+        self.assertIn(ACCOUNT, run("dbus-send", "--session", "--print-reply", "--dest=" + NAME, ROOT,
+                                   IFACE + "Manager.FindAccount", "string:me@example.org", env=env))
+        d.stop()
+
+
 class Loop:
     """A GLib main loop in a thread, which Python's two libraries deliver signals from; what they hear is in lines."""
 

@@ -5,6 +5,7 @@ import collections
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 
@@ -221,6 +222,65 @@ def test_chat_sends_once_what_it_could_not_hand_over(chat, server, varved):
         chat.wait_text("me: while it was dead", "✓")
         chat.wait_gone("waits for varved")
         assert collections.Counter(bob.bodies) == {"while it was locked": 1, "while it was dead": 1}
+
+
+class Between:
+    """A socket in front of varved's. With swallow, the answer to the next Send is heard here, and never arrives."""
+
+    def __init__(self, directory, upstream):
+        os.makedirs(os.path.join(directory, "varve"))
+        self.upstream, self.swallow, self.swallowed = upstream, False, threading.Event()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(os.path.join(directory, "varve", "bus"))
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, server = self.listener.accept()[0], socket.socket(socket.AF_UNIX)
+            server.connect(self.upstream)
+            for pair in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self.pump, args=pair, daemon=True).start()
+
+    def pump(self, source, sink, to_varved):
+        sent = False
+        try:
+            while data := source.recv(65536):
+                sent = sent or b"Send\0" in data
+                if self.swallow and not to_varved and self.swallowed.is_set():
+                    break
+                if self.swallow and to_varved and sent:
+                    self.swallowed.set()        # what varved says from here on
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        if not to_varved and self.swallowed.is_set():
+            self.swallow = False
+
+
+def test_chat_sends_once_when_the_answer_is_lost(server, history, varved, tmp_path):
+    varved.add_account(server, "alice")
+    varved.wait_sync()
+    between = Between(str(tmp_path), varved.socket)
+    env = dict(varved.environment(), XDG_RUNTIME_DIR=str(tmp_path))
+    with Terminal([PYTHON, os.path.join(EXAMPLES, "chat.py")], env) as chat, Peer(server, "bob") as bob:
+        chat.wait_text("alice@", "online")
+        between.swallow = True
+        chat.type("did you get this?")
+        chat.keys("Enter")
+        assert between.swallowed.wait(20)
+        bob.wait_body("did you get this?")      # varved has it, the chat does not know
+        chat.wait_text("me: did you get this?", "✓")
+        chat.wait_gone("waits for varved")
+        chat.type("and this?")
+        chat.keys("Enter")
+        bob.wait_body("and this?")
+        assert bob.bodies == ["did you get this?", "and this?"]
 
 
 def test_chat_says_what_to_do_without_varved_and_without_an_account(new_varved):
