@@ -215,8 +215,6 @@ int outbox_expire(struct store *s, int64_t now_us, size_t max)
 {
 	int r;
 
-	if (now_us < CLOCK_SET_US)
-		return 0;
 	r = outbox_note_done(s, now_us);
 	if (r == 0)
 		r = run_at(s, SQL_OUTBOX_EXPIRE, now_us - OUTBOX_KEEP_US, (int64_t)max);
