@@ -134,6 +134,12 @@
 /* Whether somebody looks at a screen (XEP-0352). The wire tells the server again after each resume by itself. */
 #define LINK_ACTIVE_FIELDS(F) F(BOOL, active, 0)
 
+/*
+ * Tell the server now what is committed; then it has to show within ${answer_ms} that it is there, or the stream is
+ * over: at once if our end's address is gone. 0: only tell.
+ */
+#define LINK_PROBE_FIELDS(F) F(U32, answer_ms, 0)
+
 /* The stream got this far (enum link_phase_id); the keeper re-arms the phase's deadline. */
 #define LINK_PHASE_FIELDS(F) F(U32, phase, 0)
 
@@ -237,6 +243,7 @@
 	M(CHAT_STATE, chat_state, link_chat_state, LINK_CHAT_STATE_FIELDS, TO_WIRE)                    \
 	M(REQUEST, request, link_request, LINK_REQUEST_FIELDS, TO_WIRE)                                \
 	M(ACTIVE, active, link_active, LINK_ACTIVE_FIELDS, TO_WIRE)                                    \
+	M(PROBE, probe, link_probe, LINK_PROBE_FIELDS, TO_WIRE)                                        \
 	M(STOP, stop, link_stop, LINK_STOP_FIELDS, TO_WIRE)                                            \
 	M(PHASE, phase, link_phase, LINK_PHASE_FIELDS, TO_KEEPER)                                      \
 	M(ONLINE, online, link_online, LINK_ONLINE_FIELDS, TO_KEEPER)                                  \

@@ -67,6 +67,9 @@ struct engine {
 	uint32_t phase;	    /* enum link_phase_id: how far the wire has come */
 	struct backoff backoff;
 	bool slow;	    /* the next wait is the long one: a person has to act */
+	bool yielded;	    /* another client took our place: no trigger takes it back */
+	bool no_route;	    /* nothing leads out of this machine */
+	bool unreachable;   /* the last try failed for want of a way to the server */
 	int64_t retry_real_us;
 	char *reason_name, *reason_text;
 	char *address, *mechanism;

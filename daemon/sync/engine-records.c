@@ -195,7 +195,9 @@ static void on_failed(struct engine *e, const struct link_failed *f)
 	if (f->failure == FAILURE_GUESS)
 		login_guess_failed(e);
 	engine_set_reason(e, what->name, *f->text ? f->text : f->condition);
-	e->slow = what->slow || strcmp(f->condition, "conflict") == 0;
+	e->yielded = strcmp(f->condition, "conflict") == 0;
+	e->slow = what->slow || e->yielded;
+	e->unreachable = f->failure == FAILURE_DNS || strcmp(f->condition, "unreachable") == 0;
 	if (!what->refuse) {
 		engine_drop_wire(e);
 		return;
@@ -330,6 +332,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 	case LINK_CHAT_STATE:
 	case LINK_REQUEST:
 	case LINK_ACTIVE:
+	case LINK_PROBE:
 	case LINK_START:
 	case LINK_COMMITTED:
 	case LINK_GRANT:

@@ -35,7 +35,7 @@ static const char *account_state(const struct engine *e)
 	case ENGINE_OFF:
 		return e->account.enabled ? "offline" : "disabled";
 	case ENGINE_WAIT:
-		return "offline";
+		return e->retry_real_us ? "offline" : "waiting-network";
 	case ENGINE_DIAL:
 		return "connecting";
 	case ENGINE_AUTH:

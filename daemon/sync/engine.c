@@ -139,6 +139,14 @@ static void retry_later(struct engine *e)
 			wait = BACKOFF_SLOW_US;
 	}
 	e->slow = e->again = false;
+	/* Offline costs nothing: no timer until there is a way (engine_network()). */
+	if (e->no_route && e->unreachable) {
+		log_info("%s: %s; waiting for a network", LOG_JID(e->account.jid), e->reason_text);
+		e->retry_real_us = 0;
+		engine_enter(e, ENGINE_WAIT);
+		engine_arm(e, TIMER_RETRY, -1);
+		return;
+	}
 	e->retry_real_us = e->io->real_us(e->userdata) + wait;
 	/* One line when a connection ends, not one a try. */
 	if (e->online_since_us || e->backoff.tries == 1)
@@ -212,7 +220,7 @@ static void dial(struct engine *e)
 
 	engine_arm(e, TIMER_RETRY, -1);
 	e->retry_real_us = 0;
-	e->resumed = false;
+	e->resumed = e->unreachable = e->yielded = false;
 	ackline_rewind(&e->line);
 	r = e->io->spawn(e->userdata);
 	if (r < 0) {
@@ -345,6 +353,8 @@ static void on_deadline(struct engine *e)
 	/* Dead silence may come from what was guessed; a resume that was under way costs one more round trip then. */
 	if (!e->stopping && e->phase >= PHASE_FEATURES && e->phase <= PHASE_BIND)
 		login_guess_failed(e);
+	if (!e->stopping && e->phase <= PHASE_CONNECT)
+		e->unreachable = true;
 	if (!e->stopping)
 		engine_set_reason(e, "Offline", e->phase < ARRAY_SIZE(silent) ? silent[e->phase] : silent[PHASE_FEATURES]);
 	e->io->kill(e->userdata);

@@ -103,6 +103,13 @@ int engine_request(struct engine *e, const struct link_request *what, uint32_t *
 /* Somebody looks at a screen, or nobody does. Told again on each new stream. */
 void engine_set_active(struct engine *e, bool active);
 
+/* Whether a route leads out of this machine, as it is now; no trigger. */
+void engine_set_route(struct engine *e, bool route);
+/* The network is another one, or a sleep is over. ${route}: one leads out of this machine. */
+void engine_network(struct engine *e, bool route);
+/* The machine is about to sleep: commit, acknowledge. The stream stays as it is. */
+void engine_before_sleep(struct engine *e);
+
 void engine_record(struct engine *e, const struct link_record *r);
 void engine_wire_gone(struct engine *e, const char *why);
 void engine_timer(struct engine *e, enum engine_timer which);

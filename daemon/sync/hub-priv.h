@@ -6,7 +6,9 @@
 #include "sync/engine.h"
 #include "sync/hub-send.h"
 #include "sync/hub.h"
+#include "sync/netwatch.h"
 #include "sync/peer.h"
+#include "sync/sleepwatch.h"
 #include "vault/vault.h"
 
 /* One account's place: its engine, its wire if it has one, its timers. */
@@ -44,6 +46,8 @@ struct hub {
 	int64_t *removed;    /* account ids not told yet */
 	size_t n_removed;
 	sd_event_source *defer;
+	struct netwatch *network; /* NULL: nothing is known of it */
+	struct sleepwatch *sleep;
 	sd_event_source *upkeep_timer, *upkeep; /* idle: hub-upkeep.c */
 
 	/* keyring.c */
@@ -139,6 +143,10 @@ int hub_reset_seats(struct hub *h);
 /* A wire has ended. */
 void hub_park_look(struct hub *h);
 void hub_park_free(struct hub *h);
+
+/* hub-trigger.c */
+void hub_trigger_init(struct hub *h);
+void hub_trigger_free(struct hub *h);
 
 /* hub-upkeep.c */
 int hub_upkeep_init(struct hub *h);

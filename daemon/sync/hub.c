@@ -208,6 +208,7 @@ static int make_engine(struct seat *seat, const struct account *a, struct engine
 	if (r < 0)
 		return err_trace(r);
 	engine_set_active(*ret, !h->inactive);
+	engine_set_route(*ret, !h->network || netwatch_has_route(h->network));
 	return 0;
 }
 
@@ -325,6 +326,7 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 int hub_start(struct hub *h)
 {
 	h->started = true;
+	hub_trigger_init(h);
 	hub_open(h);
 	return 0;
 }
@@ -349,6 +351,7 @@ struct hub *hub_free(struct hub *h)
 	vault_free(h->vault);
 	sd_event_source_disable_unref(h->defer);
 	hub_upkeep_free(h);
+	hub_trigger_free(h);
 	sd_event_unref(h->event);
 	free(h->removed);
 	free(h->why);

@@ -70,6 +70,9 @@ void stream_record(struct stream *s, const struct link_record *r)
 	case LINK_ACTIVE:
 		session_active(s, r->active.active);
 		break;
+	case LINK_PROBE:
+		stream_probe(s, r->probe.answer_ms);
+		break;
 	case LINK_QUERY:
 		mam_query(s->mam, &r->query);
 		transport_set_quickack(s->transport, true);

@@ -257,7 +257,8 @@ static void on_received(void *userdata, const char *data, size_t len)
 	struct xml_event ev;
 
 	s->heard_us = clock_boot_us();
-	s->probed_us = 0;
+	if (!s->alive_us)
+		s->probed_us = 0;
 	xml_feed(s->xml, data, len);
 	while (!stream_is_over(s) && xml_next(s->xml, &ev) != XML_NOTHING) {
 		_cleanup_(element_releasep) xmpp_stanza_t *element = ev.element;

@@ -271,6 +271,13 @@ static void on_trying(void *userdata, _unused_ const struct endpoint *e)
 	t->ops->connecting(t->userdata);
 }
 
+/* Nothing to do with the server: this machine has no way there. */
+static bool is_unreachable(int error)
+{
+	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL ||
+	       error == EAFNOSUPPORT;
+}
+
 static void on_more(void *userdata)
 {
 	struct transport *t = userdata;
@@ -307,7 +314,7 @@ static void on_lost(void *userdata, int error, const struct endpoint *last)
 	_cleanup_(freep) char *text =
 		xasprintf("no server answers at %s: %s", endpoint_name(last, name), strerror(error));
 
-	gone(t, FAILURE_CONNECT, "", text);
+	gone(t, FAILURE_CONNECT, is_unreachable(error) ? "unreachable" : "", text);
 }
 
 static const struct race_ops race_ops = {
@@ -392,6 +399,29 @@ void transport_write(struct transport *t, const char *data, size_t len)
 		return;
 	buf_add(&t->out, data, len);
 	soon(t);
+}
+
+bool transport_has_address(const struct transport *t)
+{
+	struct sockaddr_storage own = { 0 };
+	socklen_t len = sizeof(own);
+	bool has;
+	int fd;
+
+	if (t->fd < 0 || getsockname(t->fd, (struct sockaddr *)(void *)&own, &len) < 0)
+		return true;
+	if (own.ss_family == AF_INET)
+		((struct sockaddr_in *)(void *)&own)->sin_port = 0;
+	else if (own.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)(void *)&own)->sin6_port = 0;
+	else
+		return true;
+	fd = socket(own.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true;
+	has = bind(fd, (const struct sockaddr *)(const void *)&own, len) == 0 || errno != EADDRNOTAVAIL;
+	close(fd);
+	return has;
 }
 
 size_t transport_queued(const struct transport *t)

@@ -48,6 +48,8 @@ size_t transport_binding(const struct transport *t, unsigned int type, unsigned 
 
 /* Queue bytes; those of one turn of the event loop leave together. */
 void transport_write(struct transport *t, const char *data, size_t len);
+/* Our end's address is still one of this machine's; true when that cannot be said. */
+bool transport_has_address(const struct transport *t);
 /* Bytes queued and not written. */
 size_t transport_queued(const struct transport *t);
 /*

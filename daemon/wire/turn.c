@@ -173,9 +173,33 @@ void stream_gate(struct stream *s)
 	transport_pause(s->transport, deaf);
 }
 
+void stream_probe(struct stream *s, uint32_t answer_ms)
+{
+	int64_t now_us = clock_boot_us();
+
+	if (!stream_is_online(s))
+		return;
+	if (sm_ack_owed(&s->sm))
+		stream_writef(s, "<a xmlns='" NS_SM "' h='%u'/>", sm_tell(&s->sm));
+	if (!answer_ms)
+		return;
+	if (!transport_has_address(s->transport)) {
+		stream_fail(s, FAILURE_LOST, "", "the network is another one");
+		return;
+	}
+	/* Bytes that lay in our own buffers prove nothing: only the answer does. */
+	s->alive_us = now_us + (int64_t)answer_ms * 1000;
+	if (!s->sm.asking)
+		ask(s, now_us);
+}
+
 static void turn_liveness(struct stream *s, int64_t now_us)
 {
-	if (s->probed_us && now_us >= s->probed_us + PROBE_ANSWER_US)
+	if (!s->sm.asking)
+		s->alive_us = 0;
+	if (s->alive_us && now_us >= s->alive_us)
+		stream_fail(s, FAILURE_LOST, "", "the server does not answer any more");
+	else if (s->probed_us && now_us >= s->probed_us + PROBE_ANSWER_US)
 		stream_fail(s, FAILURE_LOST, "", "the server stopped answering");
 	else if (!s->probed_us && now_us >= s->heard_us + IDLE_PROBE_US)
 		ask(s, s->probed_us = now_us);
@@ -192,6 +216,7 @@ static void turn_timer(struct stream *s, int64_t iq_us)
 	int64_t at = s->probed_us ? s->probed_us + PROBE_ANSWER_US : s->heard_us + IDLE_PROBE_US;
 
 	sooner(&at, iq_us);
+	sooner(&at, s->alive_us);
 	sooner(&at, s->ack_owed_us ? s->ack_owed_us + ACK_AFTER_US : 0);
 	if (s->item_us) {
 		sooner(&at, patience_us(s));

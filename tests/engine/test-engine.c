@@ -539,6 +539,52 @@ static void a_bad_certificate_is_tried_again_slowly(void **state)
 	assert_int_equal(s->wires, 0);
 }
 
+/* Another network: the wait is over at once, except for whom another client has replaced. */
+static void another_network_ends_the_wait(void **state)
+{
+	struct sim *s = *state;
+
+	failing(s, FAILURE_LOST, "");
+	s->mute = true;
+	sim_run(s, HOUR);
+	s->wires = 0;
+	engine_network(s->engine, false);
+	assert_int_equal(s->wires, 0);
+	s->mute = false;
+	engine_network(s->engine, true);
+	assert_true(sim_settle(s, SIM_SEC));
+	assert_int_equal(s->wires, 1);
+
+	failing(s, FAILURE_STREAM, "conflict");
+	s->wires = 0;
+	engine_network(s->engine, true);
+	assert_int_equal(s->wires, 0);
+}
+
+/* No route, and a failure that says so: no timer at all, until there is one. */
+static void without_a_network_nothing_is_tried(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	engine_set_route(s->engine, false);
+	failing(s, FAILURE_CONNECT, "unreachable");
+	engine_status(s->engine, &st);
+	assert_string_equal(st.state, "waiting-network");
+	assert_int_equal(st.next_retry_us, 0);
+	s->wires = 0;
+	sim_run(s, 24 * HOUR);
+	assert_int_equal(s->wires, 0);
+	engine_network(s->engine, true);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	/* A server that refuses is no want of a network: on with it, route or not. */
+	engine_set_route(s->engine, false);
+	failing(s, FAILURE_CONNECT, "");
+	engine_status(s->engine, &st);
+	assert_string_equal(st.state, "offline");
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
 /* sync now while a question is under way, with a run of live messages on top. */
 static void sync_now_in_the_middle_of_everything(void **state)
 {
@@ -862,6 +908,8 @@ int main(void)
 		T(a_wire_that_stays_silent_is_killed_and_tried_again),
 		T(a_refused_password_stops_until_the_user_acts),
 		T(a_bad_certificate_is_tried_again_slowly),
+		T(another_network_ends_the_wait),
+		T(without_a_network_nothing_is_tried),
 		T(sync_now_in_the_middle_of_everything),
 		T(a_stampless_result_hides_no_hole),
 		T(a_commit_in_the_middle_of_a_roster),

@@ -56,11 +56,14 @@ class Varved:
         self.archive_file = os.path.join(self.data, "varve", "archive.db")
         self.child = None
         self.starts = 0
+        self.wrap = []          # what varved is started by: ip netns exec ...
+        self.extra_env = {}
 
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("DBUS_", "NOTIFY_"))}
         env.update(XDG_DATA_HOME=self.data, XDG_CONFIG_HOME=self.config, XDG_RUNTIME_DIR=self.runtime,
                    HOME=self.dir, LC_ALL="C.UTF-8", COLUMNS="80")
+        env.update(self.extra_env)
         return env
 
     # the daemon
@@ -68,7 +71,7 @@ class Varved:
     def spawn(self):
         assert self.child is None
         self.starts += 1
-        self.child = proc.spawn([program("varved")], log=self.log, env=self.environment(), cwd=self.dir)
+        self.child = proc.spawn([*self.wrap, program("varved")], log=self.log, env=self.environment(), cwd=self.dir)
         return self
 
     def start(self):

@@ -1,0 +1,66 @@
+/*
+ * What happens outside and makes waiting pointless: another network, the end of a sleep. The stream of before is asked
+ * for a sign of life with a short deadline; who waits for the next try, tries now.
+ */
+#include "link/link.h"
+#include "sync/engine-priv.h"
+
+/* A resumed session costs one flight, a stream that only seems alive costs minutes. Three seconds are long on 2G. */
+#define ALIVE_MS 3000
+
+static void ask_alive(struct engine *e, uint32_t answer_ms)
+{
+	struct link_record rec;
+
+	if (!e->wire || e->stopping || e->state != ENGINE_ONLINE)
+		return;
+	link_record_init(&rec, LINK_PROBE);
+	rec.probe.answer_ms = answer_ms;
+	e->io->send(e->userdata, &rec);
+}
+
+void engine_set_route(struct engine *e, bool route)
+{
+	e->no_route = !route;
+}
+
+void engine_network(struct engine *e, bool route)
+{
+	engine_set_route(e, route);
+	if (!route)
+		return; /* a stream may outlive the seconds until there is one again */
+	switch (e->state) {
+	case ENGINE_WAIT:
+		/* Whoever took our place keeps it: two that come back at each change would go on for ever. */
+		if (e->yielded)
+			return;
+		engine_connect(e);
+		return;
+	case ENGINE_DIAL:
+		/* Asked by the old network's name server, or from an address that is gone. */
+		if (e->phase <= PHASE_CONNECT && !e->stopping) {
+			e->io->kill(e->userdata);
+			engine_stream_over(e);
+			engine_enter(e, ENGINE_WAIT);
+			engine_connect(e);
+		}
+		return;
+	case ENGINE_ONLINE:
+		ask_alive(e, ALIVE_MS);
+		return;
+	case ENGINE_AUTH:
+	case ENGINE_BIND:
+	case ENGINE_OFF:
+	case ENGINE_REFUSED:
+	case ENGINE_STATES:
+		return;
+	}
+}
+
+void engine_before_sleep(struct engine *e)
+{
+	if (e->state != ENGINE_ONLINE)
+		return;
+	commit_now(e);
+	ask_alive(e, 0);
+}

@@ -1,0 +1,94 @@
+"""A network of its own for a daemon: a namespace, a cable to this one, and addresses that come and go."""
+
+import asyncio
+import itertools
+import os
+import subprocess
+
+from . import loop
+
+_numbers = itertools.count(os.getpid() % 200 * 4)
+
+
+def ip(*argv):
+    subprocess.run(["ip", *argv], check=True, capture_output=True, timeout=10)
+
+
+def usable():
+    """None, or why there can be no namespaces here."""
+    try:
+        ip("netns", "add", "varvetest-try")
+        ip("netns", "delete", "varvetest-try")
+    except (OSError, subprocess.CalledProcessError) as e:
+        return f"no network namespaces: {getattr(e, 'stderr', b'') or e}"
+    return None
+
+
+class Network:
+    """.wrap starts a program inside; .near is this side's address, where `forward(port)` leads on to 127.0.0.1."""
+
+    def __init__(self):
+        n = next(_numbers)
+        self.name = f"varvetest-{os.getpid()}-{n}"
+        self.net = f"10.{70 + n // 250}.{n % 250}"
+        self.near = f"{self.net}.1"
+        self.wrap = ["ip", "netns", "exec", self.name]
+        self._outer, self._inner = f"vt{n}a", f"vt{n}b"
+        self._servers = []
+        self.address = None
+        ip("netns", "add", self.name)
+        ip("link", "add", self._outer, "type", "veth", "peer", "name", self._inner, "netns", self.name)
+        ip("addr", "add", f"{self.near}/24", "dev", self._outer)
+        ip("link", "set", self._outer, "up")
+        self.inside("link", "set", "lo", "up")
+
+    def inside(self, *argv):
+        ip("-n", self.name, *argv)
+
+    def plug(self, host):
+        """The daemon's side is up, as ${net}.${host}."""
+        self.inside("link", "set", self._inner, "up")
+        self.inside("addr", "add", f"{self.net}.{host}/24", "dev", self._inner)
+        self.inside("route", "replace", "default", "via", self.near)
+        self.address = host
+
+    def unplug(self):
+        self.inside("addr", "flush", "dev", self._inner)
+        self.inside("link", "set", self._inner, "down")
+
+    def move(self, host):
+        """Another network: the old address is gone, there is a new one."""
+        self.inside("addr", "flush", "dev", self._inner)
+        self.plug(host)
+
+    def forward(self, port):
+        """The port on this side of the cable that leads to 127.0.0.1:port."""
+        async def pump(reader, writer):
+            try:
+                while data := await reader.read(65536):
+                    writer.write(data)
+                    await writer.drain()
+            except OSError:
+                pass
+            finally:
+                writer.close()
+
+        async def accept(reader, writer):
+            try:
+                up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                writer.close()
+                return
+            await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
+
+        server = loop.run(asyncio.start_server(accept, self.near, 0))
+        self._servers.append(server)
+        return server.sockets[0].getsockname()[1]
+
+    def close(self):
+        async def stop(server):
+            server.close()
+        for server in self._servers:
+            loop.run(stop(server))
+        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True)
+        subprocess.run(["ip", "link", "delete", self._outer], capture_output=True)
