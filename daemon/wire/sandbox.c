@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/landlock.h"
+#include "wire/seccomp.h"
 
 /*
  * Private writable memory, bytes. 10 MB are resident after 20,000 archive results; the rest is for large rosters, a full
@@ -89,5 +90,7 @@ int sandbox_enter(void)
 	r = SANITIZED ? 0 : landlock_enter();
 	if (r == LANDLOCK_E_MISSING)
 		log_debug("no Landlock here: the wire sees the files of its user");
+	if (r >= 0)
+		r = SANITIZED ? 0 : seccomp_enter();
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -16,13 +16,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "wire/landlock.h"
 #include "wire/sandbox.h"
+#include "wire/seccomp.h"
 
 /* The exit code of ${fn} in a child; 200 + if it was killed. */
 static int in_child(int (*fn)(const char *arg), const char *arg)
@@ -123,10 +127,134 @@ static void the_archive_cannot_be_opened(_unused_ void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static int probe_seccomp(_unused_ const char *arg)
+{
+	int r;
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	r = seccomp_enter();
+	return r < 0 ? 99 : r;
+}
+
+static bool no_seccomp(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return true;
+#else
+	return in_child(probe_seccomp, NULL) == SECCOMP_E_MISSING;
+#endif
+}
+
 static void no_program_can_be_started(_unused_ void **state)
 {
-	if (!no_landlock())
+	if (!no_landlock() || !no_seccomp())
 		assert_int_equal(in_child(executes, "/bin/true"), EACCES);
+}
+
+/* Each in a child behind the filter alone: an errno, 0 when it was let. */
+static int filtered_writes(const char *path)
+{
+	return probe_seccomp(NULL) ? 99 : try_open(path, O_WRONLY);
+}
+
+static int filtered_makes(const char *path)
+{
+	return probe_seccomp(NULL) ? 99 : try_open(path, O_RDONLY | O_CREAT);
+}
+
+static int filtered_reads(const char *path)
+{
+	return probe_seccomp(NULL) ? 99 : try_open(path, O_RDONLY);
+}
+
+static int filtered_removes(const char *path)
+{
+	if (probe_seccomp(NULL))
+		return 99;
+	return unlink(path) < 0 ? errno : 0;
+}
+
+static int filtered_executes(const char *path)
+{
+	char *const argv[] = { (char *)(uintptr_t)path, NULL };
+
+	if (probe_seccomp(NULL))
+		return 99;
+	execv(path, argv);
+	return errno;
+}
+
+static int filtered_forks(_unused_ const char *arg)
+{
+	pid_t pid;
+
+	if (probe_seccomp(NULL))
+		return 99;
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	return pid < 0 ? errno : 0;
+}
+
+static int filtered_kills(_unused_ const char *arg)
+{
+	if (probe_seccomp(NULL))
+		return 99;
+	return kill(getppid(), 0) < 0 ? errno : 0;
+}
+
+static int filtered_packets(_unused_ const char *arg)
+{
+	if (probe_seccomp(NULL))
+		return 99;
+	return socket(AF_PACKET, SOCK_RAW, 0) < 0 ? errno : 0;
+}
+
+static int filtered_types(_unused_ const char *arg)
+{
+	char c = 'x';
+
+	if (probe_seccomp(NULL))
+		return 99;
+	return ioctl(0, TIOCSTI, &c) < 0 ? errno : 0; /* into the terminal's input */
+}
+
+static int filtered_aborts(_unused_ const char *arg)
+{
+	if (probe_seccomp(NULL))
+		return 99;
+	abort();
+}
+
+static int filtered_resolves(const char *name)
+{
+	struct addrinfo *list;
+
+	return probe_seccomp(NULL) ? 99 : getaddrinfo(name, NULL, NULL, &list) == 0 ? 0 : 98;
+}
+
+static void what_a_wire_never_does_it_cannot_do(_unused_ void **state)
+{
+	char path[] = "/tmp/varve-sandbox-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	close(fd);
+	if (!no_seccomp()) {
+		assert_int_equal(in_child(filtered_reads, path), 0);
+		assert_int_equal(in_child(filtered_writes, path), EACCES);
+		assert_int_equal(in_child(filtered_makes, path), EACCES);
+		assert_int_equal(in_child(filtered_removes, path), EACCES);
+		assert_int_equal(in_child(filtered_executes, "/bin/true"), EACCES);
+		assert_int_equal(in_child(filtered_forks, NULL), ENOSYS);
+		assert_int_equal(in_child(filtered_kills, NULL), ENOSYS);
+		assert_int_equal(in_child(filtered_packets, NULL), EACCES);
+		assert_int_equal(in_child(filtered_types, NULL), EACCES);
+		assert_int_equal(in_child(filtered_aborts, NULL), 200 + SIGABRT);
+		assert_int_equal(in_child(filtered_resolves, "localhost"), 0);
+		assert_int_equal(in_child(resolves, "localhost"), 0);
+	}
+	assert_int_equal(unlink(path), 0);
 }
 
 static void what_tls_and_dns_need_is_there(_unused_ void **state)
@@ -156,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_archive_cannot_be_opened),
 		cmocka_unit_test(no_program_can_be_started),
+		cmocka_unit_test(what_a_wire_never_does_it_cannot_do),
 		cmocka_unit_test(what_tls_and_dns_need_is_there),
 		cmocka_unit_test(a_certificate_file_of_the_environment_is_there),
 	};
