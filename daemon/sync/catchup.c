@@ -246,13 +246,14 @@ void catchup_prove(struct engine *e)
 	/* The commit may ask a question by itself; the drop must come after it. */
 	if (e->paused || e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
 		return;
-	/* What is about to leave goes before the question where the archive ends: see end_known() in sending.c. */
+	/* What is about to leave goes before the question where the archive ends: see end_wait() in sending.c. */
 	if (!flight_idle(&e->flight)) {
 		e->unproven++;
 		engine_arm(e, TIMER_PROVE, PROVE_AGAIN_US);
 		return;
 	}
 	catchup_drop_all(e);
+	e->end_unknown_us = e->io->boot_us(e->userdata);
 	e->unproven = 0;
 	e->metadata_known = false;
 	cover_copy(&cover, &e->cover);

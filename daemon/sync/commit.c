@@ -349,6 +349,8 @@ int commit_now(struct engine *e)
 		e->io->event(e->userdata, HUB_FEED);
 	if (cover_changed)
 		catchup_go(e);
+	/* What was received may be owed a receipt. */
+	sending_kick(e);
 	return 0;
 }
 

@@ -99,6 +99,7 @@ struct engine {
 	/* the outbox: sending.c */
 	struct flight flight;
 	bool look;		/* something may wait to be offered */
+	int64_t end_unknown_us;	/* boot clock: since then it is asked where the archive ends, if cover is not live */
 	bool doubt;		/* something may be in doubt */
 	bool ack_due;		/* h_out has moved over items that are not stored as done */
 	struct unsendable *unsendable; /* not stored yet */

@@ -136,6 +136,7 @@ static void on_ready(struct engine *e, const struct link_ready *y)
 	e->session.archive = y->archive;
 	e->session.stanza_ids = y->stanza_ids;
 	e->ready = true;
+	e->end_unknown_us = e->io->boot_us(e->userdata);
 	commit_soon(e);
 	/* Each stream begins as if somebody looked (XEP-0352 section 5). */
 	if (!e->active)

@@ -15,6 +15,7 @@
 #include "sync/engine-priv.h"
 
 #define ITEM_BYTES 500 /* of a stanza beside its text */
+#define END_PATIENCE_US (3 * USEC_PER_SEC) /* for the archive's end: two round trips of a bad mobile link */
 #define PROVE_IDLE_US (20 * USEC_PER_SEC) /* after the last message we sent, its archive id is asked for: one page for all */
 
 struct unsendable {
@@ -27,23 +28,28 @@ struct unsendable {
 /*
  * A new session's first question, where the archive ends, goes before anything that moves this end: what comes live
  * meanwhile is then above the answer (core/cover.h, cover_newest()), and the anchor of what is numbered is near. It
- * takes one or two round trips after a bind and none after a resume; an archive in trouble holds nobody up.
+ * takes one or two round trips after a bind and none after a resume; an archive that is in trouble or slow holds nobody
+ * up. How long to wait for it, 0 = not.
  */
-static bool end_known(const struct engine *e)
+static int64_t end_wait(const struct engine *e)
 {
-	return e->session.archive == ARCHIVE_NONE || cover_is_live(&e->cover) || e->sync_error || e->paused;
+	int64_t waited = e->io->boot_us(e->userdata) - e->end_unknown_us;
+
+	if (e->session.archive == ARCHIVE_NONE || cover_is_live(&e->cover) || e->sync_error || e->paused)
+		return 0;
+	return waited < END_PATIENCE_US ? END_PATIENCE_US - waited : 0;
 }
 
 static bool may_offer(const struct engine *e)
 {
 	return e->wire && e->ready && !e->stopping && e->state == ENGINE_ONLINE && !e->store_failing &&
-	       flight_idle(&e->flight) && end_known(e);
+	       flight_idle(&e->flight);
 }
 
 void sending_kick(struct engine *e)
 {
 	if (e->look && may_offer(e))
-		engine_arm(e, TIMER_SEND, 0);
+		engine_arm(e, TIMER_SEND, end_wait(e));
 }
 
 void engine_send(struct engine *e)
@@ -122,6 +128,10 @@ void sending_go(struct engine *e)
 
 	if (!e->look || !may_offer(e) || room == 0)
 		return;
+	if (end_wait(e)) {
+		sending_kick(e);
+		return;
+	}
 	e->look = false;
 	r = outbox_next(e->store, e->account.id, INT64_MIN, room, offer, &o);
 	if (r < 0) {

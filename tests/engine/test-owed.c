@@ -159,15 +159,16 @@ static void strangers_are_not_told_that_we_are_here(void **state)
 {
 	static const struct {
 		const char *why, *jid, *subscription, *id;
-		bool write_first, off;
+		bool write_first, off, no_stanza_ids;
 		int want;
 	} rows[] = {
-		{ "nobody knows them", "eve@sim.test", NULL, "x", false, false, 0 },
-		{ "they let us see them, we do not", "ann@sim.test", "to", "x", false, false, 0 },
-		{ "they see us", "dan@sim.test", "from", "x", false, false, 1 },
-		{ "we have written to them", "fay@sim.test", NULL, "x", true, false, 1 },
-		{ "there is nothing to name", "dan@sim.test", "both", "", false, false, 0 },
-		{ "varve.conf says no", "dan@sim.test", "both", "x", false, true, 0 },
+		{ "nobody knows them", "eve@sim.test", NULL, "x", false, false, false, 0 },
+		{ "they let us see them, we do not", "ann@sim.test", "to", "x", false, false, false, 0 },
+		{ "they see us", "dan@sim.test", "from", "x", false, false, false, 1 },
+		{ "and the server gives no archive ids", "dan@sim.test", "from", "x", false, false, true, 1 },
+		{ "we have written to them", "fay@sim.test", NULL, "x", true, false, false, 1 },
+		{ "there is nothing to name", "dan@sim.test", "both", "", false, false, false, 0 },
+		{ "varve.conf says no", "dan@sim.test", "both", "x", false, true, false, 0 },
 	};
 
 	(void)state;
@@ -185,6 +186,7 @@ static void strangers_are_not_told_that_we_are_here(void **state)
 		assert_true(sim_settle(s, 60 * SIM_SEC));
 		s->asks = ASKS_RECEIPT;
 		s->no_ids = !*rows[i].id;
+		s->no_stanza_ids = rows[i].no_stanza_ids;
 		m = sim_live(s, rows[i].jid, "hello");
 		sim_run(s, 10 * SIM_SEC);
 		for (int k = 0; k < s->n_sent; k++)
