@@ -373,7 +373,7 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 		for (size_t i = 0; i < n && r >= 0; i++) {
 			new_messages += out[i].result == PUT_NEW;
 			*ret_new_ids += out[i].aid_is_new;
-			if (out[i].result == PUT_NEW)
+			if (out[i].result == PUT_NEW && !owed_answered(e, q, q->items[from + i]))
 				r = owed_receipt(e, q->items[from + i], out[i].msg);
 		}
 	}

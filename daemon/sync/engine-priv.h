@@ -261,6 +261,8 @@ void doubt_look(struct engine *e);
  * answer means something.
  */
 int owed_receipt(struct engine *e, const struct message *m, int64_t msg);
+/* The page itself shows that another device of ours has told them. */
+bool owed_answered(const struct engine *e, const struct query *q, const struct message *m);
 /* The block list, or a change of it. */
 void owed_blocked(struct engine *e, const struct link_blocked *b);
 /* Another device has read so far. */

@@ -53,6 +53,23 @@ int owed_receipt(struct engine *e, const struct message *m, int64_t msg)
 	return 0;
 }
 
+bool owed_answered(const struct engine *e, const struct query *q, const struct message *m)
+{
+	_cleanup_(freep) char *from = NULL;
+	bool answered = false;
+
+	if (!(m->asks & ASKS_RECEIPT) || !*m->id)
+		return false;
+	from = jid_bare(m->from);
+	for (size_t i = 0; i < q->n && !answered; i++) {
+		const struct message *x = q->items[i];
+
+		answered = x->payload == PAYLOAD_RECEIPT && strcmp(x->target_id, m->id) == 0 &&
+			   jid_bare_equal(x->from, e->account.jid) && jid_bare_equal(x->to, from);
+	}
+	return answered;
+}
+
 /* ---- what the server tells ---- */
 
 /* One record, owned, until it is stored. */

@@ -370,6 +370,11 @@ static void fill_message(const struct sim *s, const struct sim_stanza *z, struct
 	m->id = s->no_ids ? "" : a->xid;
 	m->origin_id = a->own ? a->xid : "";
 	m->asks = a->asks;
+	if (a->receipt) {
+		m->payload = PAYLOAD_RECEIPT;
+		m->target_id = s->archive[z->message - 1].xid;
+		m->body = "";
+	}
 	m->body = a->body;
 	snprintf(from, 64, "%s/other", a->out ? OWN : a->peer);
 	m->from = from;

@@ -108,7 +108,7 @@ static void a_receipt_is_sent_once(void **state)
 static void receipts_for_what_came_while_we_were_away(void **state)
 {
 	struct sim *s = *state;
-	int old, young;
+	int old, young, answered;
 
 	given_online(s);
 	given_contact(s, BOB, "from");
@@ -118,11 +118,14 @@ static void receipts_for_what_came_while_we_were_away(void **state)
 	s->asks = ASKS_RECEIPT;
 	old = sim_archive(s, BOB, false, "ten days ago", 10 * 24 * HOUR);
 	young = sim_archive(s, BOB, false, "yesterday", 24 * HOUR);
+	answered = sim_archive(s, BOB, false, "another device of ours has told them", HOUR);
+	s->archive[sim_archive(s, BOB, true, "", HOUR)].receipt = true;
 	engine_connect(s->engine);
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 	sim_run(s, 10 * SIM_SEC);
 	assert_int_equal(receipts(s, old), 0);
 	assert_int_equal(receipts(s, young), 1);
+	assert_int_equal(receipts(s, answered), 0);
 }
 
 /* What was there before this account was: other devices have told them long ago. */
