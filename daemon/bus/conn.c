@@ -18,6 +18,7 @@
 #include "bus/mailbox.h"
 #include "bus/match.h"
 #include "bus/tree.h"
+#include "bus/turn.h"
 
 struct deferred {
 	sd_bus_message *call;
@@ -30,7 +31,7 @@ struct conn {
 	char *name;
 	int fd; /* the bus's */
 	sd_event_source *io;
-	sd_event_source *more; /* there may be more to process: come back in the next round */
+	struct turn more; /* there may be more to process */
 	struct matches *matches;
 	struct mailbox *mailbox;
 	bool spoke; /* has called something */
@@ -126,7 +127,7 @@ static void doom(struct conn *c, const char *why)
 {
 	if (!c->doomed)
 		c->doomed = why;
-	sd_event_source_set_enabled(c->more, SD_EVENT_ONESHOT);
+	turn_arm(&c->more);
 }
 
 bool conn_defer(struct conn *c, sd_bus_message *call, sd_bus_message_handler_t handler)
@@ -178,10 +179,16 @@ static int check_state(struct conn *c, sd_bus_message *call, sd_bus_error *error
 		       error_from_state(error, c->config.hub);
 }
 
-/* What sd-bus does after a vtable handler, for those that run later. */
-static void run_deferred(struct conn *c)
+/* The round is over for this connection. */
+static bool had_its_turn(const struct conn *c, int64_t begun_us)
 {
-	for (int i = 0; i < CONN_BATCH && c->n_deferred > 0 && !congested(c); i++) {
+	return c->wrote || clock_boot_us() - begun_us > CONN_SLICE_US;
+}
+
+/* What sd-bus does after a vtable handler, for those that run later. */
+static void run_deferred(struct conn *c, int64_t begun_us)
+{
+	for (int i = 0; i < CONN_BATCH && c->n_deferred > 0 && !congested(c) && !(i > 0 && had_its_turn(c, begun_us)); i++) {
 		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 		struct deferred d = c->deferred[c->deferred_at];
 		int r;
@@ -224,25 +231,32 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 			 role_name(c->config.role), str_or_empty(sd_bus_message_get_member(m)));
 }
 
-/* Process what is there. While congested only one step: it writes, and at most lets one call through. */
+/*
+ * Process what is there: first what was put off, so that it does not grow while it can shrink. While some of that is left,
+ * or the connection is congested, only one step: it writes, and at most lets one call through.
+ */
 static int pump(struct conn *c)
 {
-	int r = 1, n;
+	int64_t begun_us = clock_boot_us();
+	int r = 1;
 
 	c->wrote = false;
-	for (n = 0; n < CONN_BATCH && r > 0 && !c->doomed && !c->wrote; n++) {
-		if (n > 0 && congested(c))
+	run_deferred(c, begun_us);
+	if (c->n_deferred > 0 && queued(c) == 0) {
+		turn_arm(&c->more);
+		return 0;
+	}
+	for (int n = 0; n < CONN_BATCH && r > 0 && !c->doomed; n++) {
+		if (n > 0 && (c->n_deferred > 0 || congested(c) || had_its_turn(c, begun_us)))
 			break;
 		r = sd_bus_process(c->bus, NULL);
 	}
 	if (r < 0)
 		return r;
-	if (c->n_deferred > 0 && !congested(c))
-		run_deferred(c);
 	if (queued(c) > CONN_QUEUE_CLOSE)
 		doom(c, "does not take its answers");
 	if (!congested(c) && (r > 0 || c->n_deferred > 0))
-		sd_event_source_set_enabled(c->more, SD_EVENT_ONESHOT);
+		turn_arm(&c->more);
 	return 0;
 }
 
@@ -263,9 +277,9 @@ static int on_io(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t
 	return on_ready(userdata);
 }
 
-static int on_more(_unused_ sd_event_source *s, void *userdata)
+static void on_more(void *userdata)
 {
-	return on_ready(userdata);
+	(void)on_ready(userdata);
 }
 
 static bool wants(void *userdata, const char *path, const char *interface, const char *member)
@@ -380,6 +394,7 @@ int conn_new(const struct conn_config *config, int fd, struct conn **ret)
 
 	c->config = *config;
 	c->fd = -1;
+	turn_init(&c->more, config->event, SD_EVENT_PRIORITY_NORMAL, on_more, c);
 	c->name = xasprintf(":1.%llu", (unsigned long long)config->number);
 	c->matches = matches_new();
 	c->lease = lease_new(config->actives);
@@ -389,9 +404,10 @@ int conn_new(const struct conn_config *config, int fd, struct conn **ret)
 	if (r < 0)
 		return r;
 	if ((r = sd_event_add_io(config->event, &c->io, c->fd, EPOLLIN, on_io, c)) < 0 ||
-	    (r = sd_event_source_set_prepare(c->io, on_prepare)) < 0 ||
-	    (r = sd_event_add_defer(config->event, &c->more, on_more, c)) < 0)
+	    (r = sd_event_source_set_prepare(c->io, on_prepare)) < 0)
 		return err_origin(r);
+	/* Bytes that came with BEGIN wait inside sd-bus. */
+	turn_arm(&c->more);
 	*ret = TAKE_PTR(c);
 	return 0;
 }
@@ -401,7 +417,7 @@ struct conn *conn_free(struct conn *c)
 	if (!c)
 		return NULL;
 	sd_event_source_disable_unref(c->io);
-	sd_event_source_disable_unref(c->more);
+	turn_deinit(&c->more);
 	later_drop_all(c);
 	jobs_owner_gone(c->config.jobs, c->config.number);
 	forget_bytes(c);

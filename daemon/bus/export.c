@@ -15,6 +15,7 @@
 #include "bus/options.h"
 #include "bus/pour.h"
 #include "bus/tree.h"
+#include "bus/turn.h"
 #include "ipc/names.h"
 #include "store/read.h"
 
@@ -33,7 +34,7 @@ struct export {
 	struct hub *hub;
 	struct job *job;
 	struct pour *pour;
-	sd_event_source *turn; /* idle: the next page */
+	struct turn turn; /* idle: the next page */
 	int64_t account;
 	struct wish wish;
 	size_t conversation; /* index of the one that is being read */
@@ -51,7 +52,7 @@ static void on_free(void *userdata)
 {
 	struct export *x = userdata;
 
-	sd_event_source_disable_unref(x->turn);
+	turn_deinit(&x->turn);
 	pour_free(x->pour);
 	options_free_texts(x->wish.conversations);
 	free(x);
@@ -152,36 +153,34 @@ static bool still_possible(struct export *x)
 	return true;
 }
 
-static int on_turn(_unused_ sd_event_source *s, void *userdata)
+static void on_turn(void *userdata)
 {
 	struct export *x = userdata;
 	int r;
 
 	if (!still_possible(x))
-		return 0;
+		return;
 	r = advance(x);
 	if (r < 0) {
 		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
 		error_from_store(&error, r);
 		job_fail_error(x->job, &error);
-		return 0;
+		return;
 	}
 	pour_added(x->pour);
 	if (r == 0)
 		pour_end(x->pour);
 	else if (pour_room(x->pour) > 0)
-		/* One shot, armed anew: a source that stays pending would starve other idle ones. */
-		sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT);
+		turn_arm(&x->turn);
 	job_progress(x->job, x->messages, x->total > x->messages || x->total == 0 ? x->total : x->messages);
-	return 0;
 }
 
 static void on_room(void *userdata)
 {
 	struct export *x = userdata;
 
-	sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT);
+	turn_arm(&x->turn);
 }
 
 static void on_written(void *userdata, int r)
@@ -249,10 +248,8 @@ static int start(struct export *x, struct conn *c, int fd, sd_bus_error *error)
 	sd_event *event = conn_config(c)->event;
 	int r;
 
-	if ((r = sd_event_add_defer(event, &x->turn, on_turn, x)) < 0 ||
-	    (r = sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT)) < 0 ||
-	    (r = sd_event_source_set_priority(x->turn, SD_EVENT_PRIORITY_IDLE)) < 0)
-		return err_origin(r);
+	turn_init(&x->turn, event, SD_EVENT_PRIORITY_IDLE, on_turn, x);
+	turn_arm(&x->turn);
 	r = pour_new(event, fd, &pour_ops, x, &x->pour);
 	if (r < 0)
 		return err_trace(r);

@@ -9,6 +9,7 @@
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/tree.h"
+#include "bus/turn.h"
 #include "ipc/names.h"
 #include "store/search.h"
 
@@ -22,7 +23,7 @@ struct job {
 
 struct searches {
 	struct hub *hub;
-	sd_event_source *idle;
+	struct turn idle;
 	struct job *first; /* whose turn is next */
 };
 
@@ -171,7 +172,7 @@ static bool slice(struct job *j)
 	return false;
 }
 
-static int on_idle(_unused_ sd_event_source *source, void *userdata)
+static void on_idle(void *userdata)
 {
 	struct searches *s = userdata;
 	struct job *j = s->first;
@@ -180,23 +181,17 @@ static int on_idle(_unused_ sd_event_source *source, void *userdata)
 		s->first = j->next;
 		append(s, j);
 	}
-	/* One shot, armed anew: a source that stays pending would starve other idle ones. */
 	if (s->first)
-		sd_event_source_set_enabled(s->idle, SD_EVENT_ONESHOT);
-	return 0;
+		turn_arm(&s->idle);
 }
 
 int searches_new(sd_event *event, struct hub *hub, struct searches **ret)
 {
-	_cleanup_(searches_freep) struct searches *s = xnew(struct searches);
-	int r;
+	struct searches *s = xnew(struct searches);
 
 	s->hub = hub;
-	if ((r = sd_event_add_defer(event, &s->idle, on_idle, s)) < 0 ||
-	    (r = sd_event_source_set_enabled(s->idle, SD_EVENT_OFF)) < 0 ||
-	    (r = sd_event_source_set_priority(s->idle, SD_EVENT_PRIORITY_IDLE)) < 0)
-		return err_origin(r);
-	*ret = TAKE_PTR(s);
+	turn_init(&s->idle, event, SD_EVENT_PRIORITY_IDLE, on_idle, s);
+	*ret = s;
 	return 0;
 }
 
@@ -204,7 +199,7 @@ struct searches *searches_free(struct searches *s)
 {
 	if (!s)
 		return NULL;
-	sd_event_source_disable_unref(s->idle);
+	turn_deinit(&s->idle);
 	free(s);
 	return NULL;
 }
@@ -262,6 +257,6 @@ int search_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return r;
 	}
 	append(s, j);
-	sd_event_source_set_enabled(s->idle, SD_EVENT_ONESHOT);
+	turn_arm(&s->idle);
 	return 1;
 }

@@ -30,6 +30,7 @@
 #define CONNS_MAX 160
 #define CONNS_FREE_FOR_ALL 128
 #define CONNS_FEW 4
+#define REFUSED_LOG_US (60 * INT64_C(1000000)) /* between two lines about refused connections */
 #define TICK_US (5 * UINT64_C(1000000))		/* how exactly deadlines of connections are kept */
 #define TICK_ACCURACY_US (1 * UINT64_C(1000000))
 
@@ -42,6 +43,8 @@ struct server {
 	struct feed *feed;
 	struct actives actives;
 	size_t queued_bytes;
+	uint64_t refused;
+	int64_t refused_us; /* when that was logged last */
 	char *address;
 	struct session_bus *session_bus;
 	struct listeners listeners;
@@ -89,6 +92,19 @@ static bool has_place(const struct server *s, pid_t pid)
 	return s->n_conns < CONNS_FREE_FOR_ALL || (s->n_conns < CONNS_MAX && own < CONNS_FEW);
 }
 
+/* A client that tries again and again must not fill the log. */
+static void say_refused(struct server *s, pid_t pid)
+{
+	int64_t now_us = clock_boot_us();
+
+	s->refused++;
+	if (s->refused_us && now_us - s->refused_us < REFUSED_LOG_US)
+		return;
+	log_warning("bus: refused pid %d: there are %zu connections already (%llu refused so far)", (int)pid, s->n_conns,
+		    (unsigned long long)s->refused);
+	s->refused_us = now_us;
+}
+
 static int adopt(struct server *s, const struct listener *l, int fd)
 {
 	struct conn_config config = {
@@ -115,7 +131,7 @@ static int adopt(struct server *s, const struct listener *l, int fd)
 		return 0;
 	}
 	if (!has_place(s, peer.pid)) {
-		log_warning("bus: refused pid %d: there are %zu connections already", (int)peer.pid, s->n_conns);
+		say_refused(s, peer.pid);
 		close(fd);
 		return 0;
 	}
