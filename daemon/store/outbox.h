@@ -24,8 +24,8 @@
  * part in that order and hold back nothing.
  *
  * The message row (msg.state) follows: queued, sending (SENDING and DOUBT), sent, failed, cancelled. Receipts and
- * markers take it further (store/refs.h). An answer of type error to a sent one makes it failed, DONE becomes FAILED: it
- * may be retried. What is about a message that failed or was cancelled before it left is CANCELLED with it.
+ * markers take it further (store/refs.h). An answer of type error to a sent one makes it failed, DONE becomes FAILED:
+ * it may be retried. What is about a message that failed or was cancelled before it left is CANCELLED with it.
  */
 #pragma once
 
@@ -75,8 +75,8 @@ enum {
  * Take it on: an item, and what the user sees of it at once (a new row of the message; the text corrected, the
  * reaction set: as its archived copy would do, which then changes nothing). *ret_msg: the row of the message, of the
  * target for other kinds. *ret_existing: the client id is that of the very same request: nothing was done, it is what
- * became of it; longer than OUTBOX_KEEP_US after it was done only a text is recognised, in its conversation. A text that
- * never left is taken back by its retraction without either being sent. ${own_bare} sends it. 0, OUTBOX_E_x or -errno.
+ * became of it; longer than OUTBOX_KEEP_US after it was done only a text is recognised, in its conversation. A text
+ * that never left is taken back by its retraction without either being sent. ${own_bare} sends it. 0, OUTBOX_E_x or -errno.
  */
 int outbox_put(struct store *s, int64_t account, const char *own_bare, const struct outgoing *o, int64_t now_us,
 	       int64_t *ret_msg, bool *ret_existing);
