@@ -6,6 +6,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -80,8 +81,8 @@ static const int refused[] = {
 
 /* DNS, the server, local services of name resolution and logging, getaddrinfo()'s look at our own addresses. */
 static const int families[] = { AF_INET, AF_INET6, AF_UNIX, AF_NETLINK };
-/* isatty() of the log, and what libresolv asks a socket. */
-static const unsigned long ioctls[] = { TCGETS, FIONREAD, FIONBIO };
+/* isatty() of the log, what libresolv asks a socket, and how much of what we wrote has arrived (wire/transport.c). */
+static const unsigned long ioctls[] = { TCGETS, FIONREAD, FIONBIO, SIOCOUTQ };
 
 #define PROGRAM_MAX 512
 
