@@ -526,10 +526,14 @@ class Node(Program, unittest.TestCase):
             cls.untested("node and npm are not installed")
         modules = os.path.join(CACHE, "node_modules")
         if not os.path.exists(os.path.join(modules, "dbus-next")):
-            p = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--prefix",
-                                CACHE, NODE_PACKAGE], capture_output=True, text=True, timeout=150)
+            try:
+                p = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional",
+                                    "--fetch-retries=1", "--prefix", CACHE, NODE_PACKAGE],
+                                   capture_output=True, text=True, timeout=120)
+            except subprocess.TimeoutExpired:
+                cls.untested(f"npm did not fetch {NODE_PACKAGE} within two minutes")
             if p.returncode != 0:
-                cls.untested(f"npm cannot fetch {NODE_PACKAGE}: {p.stderr[-300:]}")
+                cls.untested(f"npm cannot fetch {NODE_PACKAGE}: {' '.join(p.stderr.split())[:300]}")
         cls.argv = ["node", os.path.join(HERE, "clients", "node.js")]
         cls.env = dict(os.environ, NODE_PATH=modules)
 
