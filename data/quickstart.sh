@@ -2,8 +2,8 @@
 # quickstart.sh [--keep]: see varve at work, in one command and about a minute.
 #
 # Installs what is missing from Debian, builds, starts a Prosody of its own on loopback with an archive of 5,000
-# messages, and syncs it; then messages arrive live, varved is killed with -9, messages arrive meanwhile, and
-# everything is there exactly once after a restart that resumed the session. Nothing outside of a temporary
+# messages, and syncs it; then messages arrive live and answers are sent, varved is killed with -9 while it sends,
+# messages arrive meanwhile, and everything is there exactly once after a restart that resumed the session. Nothing outside of a temporary
 # directory and the build directory is touched, and nothing is left running, unless --keep is given.
 HERE=$(cd "$(dirname "$0")" && pwd)
 TOP=$(dirname "$HERE")
@@ -27,7 +27,14 @@ step() {
 	printf '\n%s* %s%s\n' "$bold" "$*" "$plain"
 }
 typed() { # show a command as somebody would type it
-	printf '%s$ %s%s\n' "$dim" "$*" "$plain"
+	line=
+	for word in "$@"; do
+		case $word in
+		*[!A-Za-z0-9@%+=:,./_-]*) [ $# = 1 ] || word="\"$word\"" ;;
+		esac
+		line="$line $word"
+	done
+	printf '%s$%s%s\n' "$dim" "$line" "$plain"
 }
 ctl() { # and run it
 	typed varvectl "$@"
@@ -132,13 +139,21 @@ demo say "$DEMO" "Are you there?" "I am testing this new daemon." || die "$FRIEN
 wait_for_messages $((MESSAGES + 2))
 ctl history "$FRIEND@$DOMAIN" -n 2
 
+step "An answer"
+ctl send "$FRIEND@$DOMAIN" "Yes, and I am testing it too." --id=answer-1 --wait=sent || die "the answer was not sent"
+echo "  the same again, as a script would that did not hear the first time:"
+ctl send "$FRIEND@$DOMAIN" "Yes, and I am testing it too." --id=answer-1 || die "the answer was not known"
+
 step "Found as soon as it is there; and on the disk nobody can read it"
 ctl search new daemon
 typed "grep -r 'new daemon' $XDG_DATA_HOME $XDG_CONFIG_HOME"
 grep -r "new daemon" "$XDG_DATA_HOME" "$XDG_CONFIG_HOME" && die "the archive can be read"
 echo "  not a word: the archive is encrypted (README.md says what that protects)"
 
-step "kill -9, and $FRIEND writes on"
+step "Three messages, kill -9 in the middle of it, and $FRIEND writes on"
+for n in 1 2 3; do
+	ctl send "$FRIEND@$DOMAIN" "Sent and killed, $n" --id="killed-$n" || die "varved did not take message $n"
+done
 typed kill -9 "$varved"
 kill -9 "$varved"
 wait "$varved" 2>/dev/null
@@ -148,14 +163,16 @@ echo "  three messages were sent while nobody was there"
 
 step "varved starts again"
 start_varved
-wait_for_messages $((MESSAGES + 5))
+wait_for_messages $((MESSAGES + 9))
 line=$(varvectl --json=short status | demo session)
 case $line in
 *'resumed=true'*' binds=1 '*) echo "  it resumed the session that it had when it was killed" ;;
 *) die "the session was not resumed: $line" ;;
 esac
+varvectl --timeout=20 send "$FRIEND@$DOMAIN" "Sent and killed, 3" --id=killed-3 --wait=sent >/dev/null ||
+	die "what was taken on before the kill was not sent after it"
 ctl status
-ctl history "$FRIEND@$DOMAIN" -n 5
+ctl history "$FRIEND@$DOMAIN" -n 7
 
 step "Is everything there, and nothing twice?"
 varvectl sync now >/dev/null
