@@ -217,7 +217,9 @@ static bool is_stored(struct sim *s, int message)
 {
 	int64_t us, row;
 
-	return read_aid_time(s->store, s->engine->archive, s->archive[message].id, &us, &row) == 0 && row;
+	/* A receipt is a place without a row. */
+	return read_aid_time(s->store, s->engine->archive, s->archive[message].id, &us, &row) == 0 &&
+	       (row || s->archive[message].receipt);
 }
 
 /* The engine holds this stanza in memory alone. */
