@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "bus/batch.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
 #include "bus/options.h"
@@ -25,12 +26,9 @@ static const struct {
 	[PART_REMOVED] = { "removed", "(ss)" },
 };
 
-/*
- * Rows come in the order of mod, the kinds mixed, and next and more stand before them in the answer: so each kind is
- * collected in a message of its own, which is never sent.
- */
+/* One answer: its four arrays are written one after the other, straight into the reply. */
 struct changes {
-	sd_bus_message *parts[PARTS];
+	sd_bus_message *reply;
 	char **conversations, **kinds; /* NULL = all */
 	bool skip_bodies;
 	size_t bytes;
@@ -38,8 +36,7 @@ struct changes {
 
 static void changes_deinit(struct changes *c)
 {
-	for (size_t i = 0; i < PARTS; i++)
-		sd_bus_message_unref(c->parts[i]);
+	sd_bus_message_unref(c->reply);
 	options_free_texts(c->conversations);
 	options_free_texts(c->kinds);
 }
@@ -56,41 +53,39 @@ static int on_message(void *userdata, const struct message_row *row)
 {
 	struct changes *c = userdata;
 
-	if (!among(c->kinds, parts[PART_MESSAGES].kind) || !among(c->conversations, row->conversation))
+	if (!among(c->conversations, row->conversation))
 		return 0;
 	c->bytes += rows_message_size(row);
-	return rows_message(c->parts[PART_MESSAGES], row, c->skip_bodies);
+	return rows_message(c->reply, row, c->skip_bodies);
 }
 
 static int on_conversation(void *userdata, const struct conversation_row *row)
 {
 	struct changes *c = userdata;
 
-	if (!among(c->kinds, parts[PART_CONVERSATIONS].kind) || !among(c->conversations, row->id))
+	if (!among(c->conversations, row->id))
 		return 0;
 	c->bytes += rows_conversation_size(row);
-	return rows_conversation(c->parts[PART_CONVERSATIONS], row);
+	return rows_conversation(c->reply, row);
 }
 
 static int on_contact(void *userdata, const struct contact_row *row)
 {
 	struct changes *c = userdata;
 
-	if (!among(c->kinds, parts[PART_CONTACTS].kind) || !among(c->conversations, row->jid))
+	if (!among(c->conversations, row->jid))
 		return 0;
 	c->bytes += 128 + strlen(str_or_empty(row->jid)) + strlen(str_or_empty(row->name));
-	return rows_contact(c->parts[PART_CONTACTS], row);
+	return rows_contact(c->reply, row);
 }
 
 static int on_removed(void *userdata, const char *kind, const char *key)
 {
 	struct changes *c = userdata;
-	sd_bus_message *m = c->parts[PART_REMOVED];
+	sd_bus_message *m = c->reply;
 	int r;
 
 	/* Whose conversation a removed row was in is not known any more: always told. */
-	if (!among(c->kinds, parts[PART_REMOVED].kind))
-		return 0;
 	c->bytes += 32 + strlen(key);
 	if ((r = sd_bus_message_open_container(m, 'r', "ss")) < 0 ||
 	    (r = rows_text(m, kind)) < 0 ||
@@ -100,26 +95,20 @@ static int on_removed(void *userdata, const char *kind, const char *key)
 	return 0;
 }
 
-static int begin_parts(struct changes *c, sd_bus *bus)
+static int append_parts(struct changes *c, const struct batch *x)
 {
+	static const struct changes_fns only[PARTS] = {
+		[PART_MESSAGES] = { .message = on_message },
+		[PART_CONVERSATIONS] = { .conversation = on_conversation },
+		[PART_CONTACTS] = { .contact = on_contact },
+		[PART_REMOVED] = { .removed = on_removed },
+	};
 	int r;
 
 	for (size_t i = 0; i < PARTS; i++)
-		if ((r = sd_bus_message_new_signal(bus, &c->parts[i], VARVE_PATH, VARVE_IFACE_ARCHIVE, "Part")) < 0 ||
-		    (r = sd_bus_message_open_container(c->parts[i], 'a', parts[i].contents)) < 0)
-			return err_trace(r);
-	return 0;
-}
-
-static int copy_parts(struct changes *c, sd_bus_message *reply)
-{
-	int r;
-
-	for (size_t i = 0; i < PARTS; i++)
-		if ((r = sd_bus_message_close_container(c->parts[i])) < 0 ||
-		    (r = sd_bus_message_seal(c->parts[i], 1, 0)) < 0 ||
-		    (r = sd_bus_message_rewind(c->parts[i], true)) < 0 ||
-		    (r = sd_bus_message_copy(reply, c->parts[i], true)) < 0)
+		if ((r = sd_bus_message_open_container(c->reply, 'a', parts[i].contents)) < 0 ||
+		    (r = among(c->kinds, parts[i].kind) ? batch_each(x, &only[i], c) : 0) < 0 ||
+		    (r = sd_bus_message_close_container(c->reply)) < 0)
 			return err_trace(r);
 	return 0;
 }
@@ -195,48 +184,44 @@ static struct changes_run *find_run(struct changes_runs *all, int64_t account, u
 
 int changes_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	static const struct changes_fns fns = { on_message, on_conversation, on_contact, on_removed };
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	_cleanup_(changes_deinit) struct changes ch = { 0 };
 	struct conn *c = userdata;
 	struct store *s = hub_store(conn_hub(c));
-	int64_t account = tree_call_account(m);
-	uint64_t since, next = 0, seq, oldest;
+	struct batch_key key = { .account = tree_call_account(m) };
+	const struct batch *x = NULL;
 	struct changes_run *run;
 	const char *epoch;
-	uint32_t limit;
-	bool more = false;
+	uint64_t oldest;
 	int r;
 
 	if (conn_defer(c, m, changes_handle))
 		return 1;
-	if ((r = read_arguments(m, &ch, &epoch, &since, &limit, error)) < 0 ||
-	    (r = check_position(s, account, epoch, since, error)) < 0)
+	if ((r = read_arguments(m, &ch, &epoch, &key.since, &key.limit, error)) < 0 ||
+	    (r = check_position(s, key.account, epoch, key.since, error)) < 0)
 		return r;
-	r = begin_parts(&ch, conn_bus(c));
+	r = read_seq(s, key.account, &key.seq, &oldest);
 	if (r < 0)
-		return r;
-	run = find_run(conn_runs(c), account, since);
-	if (run && !since) {
-		r = read_seq(s, account, &seq, &oldest);
-		if (r < 0)
-			return error_from_store(error, r);
-		run->begun = seq;
-	}
-	r = read_changes(s, account, since, run ? run->begun : 0, limit, &fns, &ch, &next, &more);
+		return error_from_store(error, r);
+	run = find_run(conn_runs(c), key.account, key.since);
+	if (run && !key.since)
+		run->begun = key.seq;
+	/* A kept batch knows nothing of who asks: that one may be too old for it is seen here. */
+	r = key.since && (run && run->begun > key.since ? run->begun : key.since) < oldest ? READ_E_TOO_OLD : 0;
+	if (r == 0)
+		r = batches_get(conn_config(c)->batches, s, &key, run ? run->begun : 0, &x);
 	if (r == READ_E_TOO_OLD)
 		return error_set(error, VARVE_ERROR_CHANGES_TOO_OLD,
 				 "the feed does not reach back to %llu: drop what you hold and read again",
-				 (unsigned long long)since);
+				 (unsigned long long)key.since);
 	if (r != 0)
 		return error_from_store(error, r < 0 ? r : -EIO);
 	if (run) {
-		run->next = next;
+		run->next = batch_next(x);
 		run->used = ++conn_runs(c)->clock;
 	}
-	if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
-	    (r = sd_bus_message_append(reply, "tb", next, more)) < 0 ||
-	    (r = copy_parts(&ch, reply)) < 0)
+	if ((r = sd_bus_message_new_method_return(m, &ch.reply)) < 0 ||
+	    (r = sd_bus_message_append(ch.reply, "tb", batch_next(x), batch_more(x))) < 0 ||
+	    (r = append_parts(&ch, x)) < 0)
 		return err_trace(r);
-	return conn_reply(c, reply, ch.bytes);
+	return conn_reply(c, ch.reply, ch.bytes);
 }

@@ -40,6 +40,7 @@ struct conn_config {
 	struct hub *hub;
 	struct mailboxes *mailboxes;
 	struct searches *searches;
+	struct batches *batches;
 	struct actives *actives;
 	struct jobs *jobs;
 	const char *address; /* of the socket that serves everything; lives as long as the server */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "bus/batch.h"
 #include "bus/job.h"
 #include "bus/mailbox.h"
 #include "bus/search.h"
@@ -214,6 +215,7 @@ static void on_hub(void *userdata, enum hub_event event, int64_t account)
 		return;
 	case HUB_STORE_CLOSES:
 		searches_close(f->to.searches);
+		batches_drop(f->to.batches);
 		return;
 	}
 }

@@ -14,6 +14,7 @@
 
 #define FEED_SYNC_US (1000 * INT64_C(1000)) /* PropertiesChanged of Sync: at most one each, facts/ipc.md section 3.4 */
 
+struct batches;
 struct feed;
 struct jobs;
 struct mailboxes;
@@ -25,6 +26,7 @@ struct feed_listeners {
 	struct mailboxes *mailboxes;
 	struct searches *searches;
 	struct jobs *jobs;
+	struct batches *batches; /* dropped when the store closes */
 	struct session_bus *session_bus; /* may be NULL */
 };
 

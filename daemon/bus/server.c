@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "bus/batch.h"
 #include "bus/conn.h"
 #include "bus/ephemeral.h"
 #include "bus/feed.h"
@@ -40,6 +41,7 @@ struct server {
 	struct mailboxes *mailboxes;
 	struct jobs *jobs;
 	struct searches *searches;
+	struct batches *batches;
 	struct feed *feed;
 	struct actives actives;
 	size_t queued_bytes;
@@ -112,6 +114,7 @@ static int adopt(struct server *s, const struct listener *l, int fd)
 		.hub = s->hub,
 		.mailboxes = s->mailboxes,
 		.searches = s->searches,
+		.batches = s->batches,
 		.jobs = s->jobs,
 		.actives = &s->actives,
 		.address = s->address,
@@ -289,6 +292,7 @@ int server_new(sd_event *event, struct hub *hub, const char *dir, struct server 
 		return r == LISTEN_E_BUSY ? SERVER_E_BUSY : SERVER_E_UNUSABLE;
 	s->address = address_of(&s->listeners);
 	s->actives.hub = hub;
+	s->batches = batches_new();
 	if ((r = searches_new(event, hub, &s->searches)) < 0 ||
 	    (r = mailboxes_new(event, hub, &s->mailboxes)) < 0 ||
 	    (r = jobs_new(event, s->mailboxes, &s->jobs)) < 0)
@@ -298,7 +302,7 @@ int server_new(sd_event *event, struct hub *hub, const char *dir, struct server 
 	r = session_bus_new(event, hub, s->address, &s->session_bus);
 	if (r < 0)
 		log_debug("bus: no session bus: %s", strerror(-r));
-	r = feed_new(event, hub, &(struct feed_listeners){ s->mailboxes, s->searches, s->jobs, s->session_bus }, &s->feed);
+	r = feed_new(event, hub, &(struct feed_listeners){ s->mailboxes, s->searches, s->jobs, s->batches, s->session_bus }, &s->feed);
 	if (r < 0)
 		return err_trace(r);
 	hub_observe_ephemeral(hub, &ephemeral, s);
@@ -326,6 +330,7 @@ struct server *server_free(struct server *s)
 	jobs_free(s->jobs);
 	mailboxes_free(s->mailboxes);
 	searches_free(s->searches);
+	batches_free(s->batches);
 	free(s->address);
 	listeners_close(&s->listeners);
 	if (s->spare_fd >= 0)
