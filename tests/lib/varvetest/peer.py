@@ -4,6 +4,8 @@ import asyncio
 
 import slixmpp
 from slixmpp.xmlstream import ET
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import StanzaPath
 
 from . import loop
 from .wait import wait_for
@@ -20,11 +22,12 @@ class _Client(slixmpp.ClientXMPP):
         self.register_plugin("xep_0199")
         self.register_plugin("xep_0280")
         self.ready = asyncio.get_running_loop().create_future()
-        self.received, self.carbons = [], []
+        self.received, self.carbons, self.stanzas = [], [], []
         self.online = set()
         self.add_event_handler("session_start", self.begin)
         self.add_event_handler("failed_auth", lambda _: self.fail("refused"))
-        self.add_event_handler("message", self.received.append)
+        self.add_event_handler("message", self.received.append)      # only those with a body
+        self.register_handler(Callback("all of them", StanzaPath("message"), self.stanzas.append))
         self.add_event_handler("presence_available", lambda p: self.seen(p, True))
         self.add_event_handler("presence_unavailable", lambda p: self.seen(p, False))
         self.add_event_handler("carbon_sent", lambda m: self.carbons.append(m["carbon_sent"]))
