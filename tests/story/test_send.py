@@ -513,7 +513,6 @@ def test_receipts_once_on_first_reception_only(mail, varved):
         assert receipts(mail) == ["w3", "w6"]
 
 
-@pytest.mark.xfail(strict=True, reason="a receipt of another device in the same catch-up does not hold back ours yet")
 def test_a_receipt_of_another_device_is_enough(mail, varved):
     """H7: the archive has the message and, behind it, the receipt that another device of ours gave."""
     def archived(number, inner):
