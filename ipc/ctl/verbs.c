@@ -169,7 +169,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	  cmd_roster_remove },
 	{ "roster authorize", "JID [ACTION]", "Who may see when whom is there",
 	  "Actions:\n"
-	  "    approve       they may see when you are there, also in advance (usual)\n"
+	  "    approve       they may see when you are there, the usual one\n"
 	  "    deny          they may not: the answer to their question\n"
 	  "    revoke        they may not any more\n"
 	  "    request       ask to see when they are there\n"
