@@ -79,6 +79,18 @@ enum varve_span_flag {
 	VARVE_SPAN_FETCHING = 16,   /* what lies before this span is being fetched now */
 };
 
+/* Bits of flags in a conversation row. */
+enum varve_conversation_flag {
+	VARVE_CONVERSATION_PINNED = 1,
+	VARVE_CONVERSATION_MUTED = 2,	/* now: until when is in extra */
+	VARVE_CONVERSATION_ARCHIVED = 4,
+	VARVE_CONVERSATION_JOINED = 8,
+	VARVE_CONVERSATION_ENCRYPTED = 16,
+	VARVE_CONVERSATION_BLOCKED = 32,
+	VARVE_CONVERSATION_HAS_GAP = 64,
+	VARVE_CONVERSATION_TYPING_ALLOWED = 128,
+};
+
 /* Bits of flags in a contact row. */
 enum varve_contact_flag {
 	VARVE_CONTACT_ASKED = 1,    /* we have asked to see their presence */

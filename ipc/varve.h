@@ -186,6 +186,7 @@ struct varve_message {
 	uint64_t reply_to;		/* id, 0: none */
 	const struct varve_reaction *reactions;
 	size_t n_reactions;
+	const char *client_id; /* that varve_send() was given, by whichever app of this machine; "": not sent from here */
 };
 
 struct varve_conversation {
@@ -197,15 +198,17 @@ struct varve_conversation {
 	const struct varve_message *last; /* NULL: none */
 	uint32_t unread, mentions;
 	uint64_t first_unread; /* id, 0: none */
-	uint32_t flags;	       /* 1 pinned 2 muted 4 archived 8 joined 16 encrypted 32 blocked 64 has-gap 128 typing-allowed */
+	uint32_t flags;	       /* VARVE_CONVERSATION_PINNED ... (names.h) */
 	const char *draft;
+	int64_t muted_until_usec; /* 0: not muted, INT64_MAX: for good */
+	uint64_t peer_displayed;  /* id of the newest message of ours that the other side has displayed, 0: not known */
 };
 
 struct varve_contact {
 	const char *jid;
 	uint64_t mod;
 	const char *name, *subscription; /* "none" "to" "from" "both" */
-	uint32_t flags;			 /* 1: we have asked to see their presence, 2: blocked */
+	uint32_t flags;			 /* VARVE_CONTACT_ASKED ... (names.h) */
 	const char *const *groups;	 /* NULL-terminated */
 };
 

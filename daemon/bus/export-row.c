@@ -144,6 +144,7 @@ void export_json(struct buf *b, const struct message_row *row)
 	member(b, "body", row->body);
 	member_or_null(b, "stanza_id", row->stanza_id);
 	member_or_null(b, "origin_id", row->origin_id);
+	member_or_null(b, "client_id", row->client_id);
 	member_or_null(b, "xmpp_id", row->xmpp_id);
 	member_time(b, "edited", row->edited_us);
 	if (row->reply_to > 0)

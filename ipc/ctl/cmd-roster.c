@@ -124,12 +124,13 @@ static void put_row(struct table *t, const struct varve_contact *row, const stru
 {
 	const struct device *there = best(d, row->jid);
 	const char *show = there ? (*there->show ? there->show : "online") : "";
+	bool blocked = row->flags & VARVE_CONTACT_BLOCKED;
 	_cleanup_(freep) char *groups = groups_text(row), *sub = NULL;
 
-	sub = xasprintf("%s%s", row->subscription, row->flags & 1 ? ", asked" : "");
+	sub = xasprintf("%s%s", row->subscription, row->flags & VARVE_CONTACT_ASKED ? ", asked" : "");
 	table_cell(t, row->jid);
 	table_cell(t, row->name);
-	table_cell_color(t, row->flags & 2 ? COLOR_RED : COLOR_OFF, row->flags & 2 ? "blocked" : sub);
+	table_cell_color(t, blocked ? COLOR_RED : COLOR_OFF, blocked ? "blocked" : sub);
 	table_cell_color(t, there && (!*there->show || strcmp(show, "chat") == 0) ? COLOR_GREEN : COLOR_YELLOW, show);
 	table_cell(t, groups);
 }

@@ -42,6 +42,7 @@ void message_json(struct json *j, const struct varve_message *m)
 	json_string(j, "body", m->body);
 	json_string_or_null(j, "stanza_id", m->stanza_id);
 	json_string_or_null(j, "origin_id", m->origin_id);
+	json_string_or_null(j, "client_id", m->client_id);
 	json_string_or_null(j, "xmpp_id", m->xmpp_id);
 	if (*m->nick)
 		json_string(j, "nick", m->nick);
@@ -59,6 +60,33 @@ void message_json(struct json *j, const struct varve_message *m)
 	json_object_end(j);
 }
 
+/* For good has no date. */
+static void mute_json(struct json *j, int64_t until_us)
+{
+	if (until_us == INT64_MAX) {
+		json_null(j, "muted_until");
+		json_int(j, "muted_until_usec", until_us);
+		return;
+	}
+	json_time(j, "muted_until", until_us);
+}
+
+static void flags_json(struct json *j, uint32_t flags)
+{
+	static const struct {
+		const char *key;
+		uint32_t bit;
+	} names[] = {
+		{ "pinned", VARVE_CONVERSATION_PINNED },       { "muted", VARVE_CONVERSATION_MUTED },
+		{ "archived", VARVE_CONVERSATION_ARCHIVED },   { "joined", VARVE_CONVERSATION_JOINED },
+		{ "encrypted", VARVE_CONVERSATION_ENCRYPTED }, { "blocked", VARVE_CONVERSATION_BLOCKED },
+		{ "has_gap", VARVE_CONVERSATION_HAS_GAP },     { "typing_allowed", VARVE_CONVERSATION_TYPING_ALLOWED },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		json_bool(j, names[i].key, flags & names[i].bit);
+}
+
 void conversation_json(struct json *j, const struct varve_conversation *c)
 {
 	json_string(j, "conversation", c->id);
@@ -68,7 +96,11 @@ void conversation_json(struct json *j, const struct varve_conversation *c)
 	json_uint(j, "unread", c->unread);
 	json_uint(j, "mentions", c->mentions);
 	json_id(j, "first_unread_id", c->first_unread);
+	json_id(j, "peer_displayed_id", c->peer_displayed);
 	json_time(j, "activity", c->activity_usec);
+	flags_json(j, c->flags);
+	mute_json(j, c->muted_until_usec);
+	json_string_or_null(j, "draft", c->draft);
 	if (!c->last) {
 		json_null(j, "last");
 		return;
@@ -84,8 +116,9 @@ void contact_json(struct json *j, const struct varve_contact *c)
 	json_uint(j, "mod", c->mod);
 	json_string_or_null(j, "name", c->name);
 	json_string(j, "subscription", c->subscription);
-	json_bool(j, "asked", c->flags & 1);
-	json_bool(j, "blocked", c->flags & 2);
+	json_bool(j, "asked", c->flags & VARVE_CONTACT_ASKED);
+	json_bool(j, "blocked", c->flags & VARVE_CONTACT_BLOCKED);
+	json_bool(j, "unlisted", c->flags & VARVE_CONTACT_UNLISTED);
 	json_array(j, "groups");
 	for (const char *const *g = c->groups; *g; g++)
 		json_string(j, NULL, *g);

@@ -112,7 +112,7 @@ static int message_extra(sd_bus_message *m, const char *key, const char *content
 		const char **dst;
 	} strings[] = {
 		{ "stanza-id", &row->stanza_id }, { "origin-id", &row->origin_id },   { "xmpp-id", &row->xmpp_id },
-		{ "nick", &row->nick },		  { "encryption", &row->encryption },
+		{ "nick", &row->nick },		  { "encryption", &row->encryption }, { "client-id", &row->client_id },
 	};
 
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
@@ -132,7 +132,7 @@ static int message_extra(sd_bus_message *m, const char *key, const char *content
 int message_take(sd_bus_message *m, struct varve_message *ret)
 {
 	struct varve_message row = { .stanza_id = "", .origin_id = "", .xmpp_id = "", .nick = "", .encryption = "",
-				     .error = "", .error_text = "" };
+				     .error = "", .error_text = "", .client_id = "" };
 	int r = sd_bus_message_enter_container(m, 'r', VARVE_SIG_MESSAGE_FIELDS);
 
 	if (r <= 0)
@@ -157,6 +157,10 @@ static int conversation_extra(sd_bus_message *m, const char *key, const char *co
 
 	if (strcmp(key, "draft") == 0 && strcmp(contents, "s") == 0)
 		return taken(sd_bus_message_read(m, "v", "s", &row->draft));
+	if (strcmp(key, "muted-until") == 0 && strcmp(contents, "x") == 0)
+		return taken(sd_bus_message_read(m, "v", "x", &row->muted_until_usec));
+	if (strcmp(key, "peer-displayed-id") == 0 && strcmp(contents, "t") == 0)
+		return taken(sd_bus_message_read(m, "v", "t", &row->peer_displayed));
 	return 0;
 }
 

@@ -15,7 +15,7 @@ from test_feed import signals
 ERROR = "org.varve.Varve1.Error."
 INVALID = "org.freedesktop.DBus.Error.InvalidArgs"
 HISTORY_KEYS = ["id", "mod", "conversation", "sender", "direction", "state", "kind", "time", "time_usec", "body", "stanza_id",
-                "origin_id", "xmpp_id", "edited", "edited_usec", "reply_to", "reactions", "encryption", "error"]
+                "origin_id", "client_id", "xmpp_id", "edited", "edited_usec", "reply_to", "reactions", "encryption", "error"]
 B, X, S, T, AS = (lambda v, s=s: GLib.Variant(s, v) for s in ("b", "x", "s", "t", "as"))
 
 

@@ -49,6 +49,7 @@ class Fake:
         self.gaps = []            # (after_id, before_id, after_time, before_time, state)
         self.titles = {}
         self.unread = {}
+        self.settings = {}        # conversation -> (flags, extra)
         self.removed = []         # (mod, kind, key)
         self.contacts = []
         self.epoch = "e1"
@@ -375,7 +376,7 @@ class Fake:
         start = int(cursor or 0)
         page = rows[start:start + min(limit, 3)]
         out = [(m["conversation"], m["mod"], "direct", self.titles.get(m["conversation"], m["conversation"]), m["time"],
-                pack(m), self.unread.get(m["conversation"], 0), 0, 0, 0, {}) for m in page]
+                pack(m), self.unread.get(m["conversation"], 0), 0, 0) + self.settings.get(m["conversation"], (0, {})) for m in page]
         nxt = str(start + len(page)) if start + len(page) < len(rows) else ""
         return v("(a(stssx(ttssxyyssa{sv})uutua{sv})st)", (out, nxt, self.seq))
 

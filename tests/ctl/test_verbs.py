@@ -10,7 +10,7 @@ import pytest
 from ctlkit import HOUR, T0, wait_for
 from fake import Refused, message, v
 
-BOB = "bob@example.org"
+BOB, CAROL = "bob@example.org", "carol@example.org"
 
 
 # -- reaching the daemon ----------------------------------------------------------------------------------------------
@@ -313,20 +313,41 @@ def test_ls_pages_through_all(archive, ctl):
     assert [r["unread"] for r in ctl.rows("ls", "-u", "-j")] == [3]
 
 
+FLAGS = ["pinned", "muted", "archived", "joined", "encrypted", "blocked", "has_gap", "typing_allowed"]
+
+
+def test_ls_has_what_is_set_of_a_conversation(fake, ctl):
+    fake.messages = [message(2, BOB, T0, "hi"), message(4, CAROL, T0 - HOUR, "ho")]
+    plain = ctl.rows("ls", "-j")[0]
+    assert [plain[k] for k in FLAGS] == [False] * 8
+    assert [plain[k] for k in ("muted_until", "muted_until_usec", "peer_displayed_id", "draft")] == [None] * 4
+
+    for bit, flag in enumerate(FLAGS):
+        fake.settings[BOB] = (1 << bit, {})
+        assert [k for k in FLAGS if ctl.rows("ls", "-j")[0][k]] == [flag]
+    fake.settings[BOB] = (2, {"muted-until": v("x", T0), "peer-displayed-id": v("t", 2), "draft": v("s", "well")})
+    fake.settings[CAROL] = (2, {"muted-until": v("x", 2**63 - 1)})
+    bob, carol = ctl.rows("ls", "-j")
+    assert (bob["muted_until"], bob["muted_until_usec"]) == ("2023-11-14T22:13:20Z", T0)
+    assert (bob["peer_displayed_id"], bob["draft"]) == (2, "well")
+    assert (carol["muted_until"], carol["muted_until_usec"]) == (None, 2**63 - 1)
+
+
 MESSAGE_KEYS = {"id", "mod", "conversation", "sender", "direction", "state", "kind", "time", "time_usec", "body", "stanza_id",
-                "origin_id", "edited", "reply_to", "reactions", "encryption", "error"}
+                "origin_id", "client_id", "xmpp_id", "edited", "reply_to", "reactions", "encryption", "error"}
 
 
 def test_history_row_has_the_keys_of_the_contract(archive, ctl):
     archive.messages.append(message(
         5001, BOB, T0 + 2000 * HOUR, "hi", direction=1, state=20, **{
-            "stanza-id": v("s", "sid"), "origin-id": v("s", "oid"), "edited": v("x", T0), "reply-to": v("t", 2),
+            "stanza-id": v("s", "sid"), "origin-id": v("s", "oid"), "client-id": v("s", "cid"), "edited": v("x", T0), "reply-to": v("t", 2),
             "reactions": v("a{sas}", {"bob@example.org": ["👍", "x"]}), "encryption": v("s", "omemo"),
             "error": v("(ss)", ("forbidden", "no")), "of-the-future": v("a(ii)", [(1, 2)])}))
 
     plain, full = ctl.rows("history", BOB, "-j", "-n2")
     assert MESSAGE_KEYS <= set(plain) and MESSAGE_KEYS <= set(full)
     assert plain["stanza_id"] is None and plain["error"] is None and plain["time"].endswith("Z")
+    assert plain["client_id"] is None and full["client_id"] == "cid"
     assert full["stanza_id"] == "sid" and full["origin_id"] == "oid" and full["edited_usec"] == T0
     assert full["reply_to"] == 2 and full["reactions"] == {"bob@example.org": ["👍", "x"]} and full["state"] == "failed"
     assert full["encryption"] == "omemo" and full["error"] == {"name": "forbidden", "message": "no"}
