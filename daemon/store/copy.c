@@ -16,6 +16,8 @@
 #include "store/db.h"
 #include "store/disk.h"
 #include "store/leftover.h"
+#include "store/outbox-priv.h"
+#include "store/read.h"
 #include "vault/vfs.h"
 
 /*
@@ -191,8 +193,9 @@ static int copy_pages(struct copy *c, int64_t budget_us)
 
 /*
  * A backup is another archive's beginning: no session is resumable from it, so no run counts as held (core/cover.h:
- * what cover_session_lost() does), and its feed is not the one that a client read. Nothing of this is in the log of the
- * archive itself.
+ * what cover_session_lost() does), and its feed is not the one that a client read. And what waits to be sent here will
+ * long have been sent when the backup is opened: it is in doubt (store/outbox.h), and the server's archive is asked
+ * first. Nothing of this is in the log of the archive itself.
  */
 static const char forget_backup[] =
 	"BEGIN IMMEDIATE;"
@@ -200,12 +203,19 @@ static const char forget_backup[] =
 	"DELETE FROM login;" /* a token belongs to one installation, and in no backup (XEP-0484 section 4.1) */
 	"DELETE FROM span WHERE flags & 16;"
 	"UPDATE span SET flags = flags & ~2 WHERE flags & 2;"
+	"UPDATE msg SET state = 11 WHERE state = 10 AND id IN (SELECT msg FROM outbox WHERE kind = 0 AND state = 0);"
+	"UPDATE outbox SET state = 2, again = 2, n = NULL, anchor = coalesce(anchor, (SELECT p.last_id FROM archive v"
+	" JOIN span p ON p.archive = v.id WHERE v.account = outbox.account AND v.jid = '' ORDER BY p.seq DESC LIMIT 1))"
+	" WHERE state IN (0, 1) AND kind <= 3;"
 	"UPDATE meta SET value = lower(hex(randomblob(8))) WHERE name = 'epoch';"
 	"DELETE FROM meta WHERE name IN ('successor', 'predecessor', 'backup');"
 	"COMMIT;"
 	"PRAGMA wal_checkpoint(TRUNCATE)";
 
 _Static_assert(SPAN_RUN == 16 && SPAN_LIVE == 2, "numbers of the format in forget_backup");
+_Static_assert(OUT_QUEUED == 0 && OUT_SENDING == 1 && OUT_DOUBT == 2 && OUT_TEXT == 0 && OUT_REACTION == 3 &&
+		       AGAIN_UNSURE == 2 && STATE_QUEUED == 10 && STATE_SENDING == 11,
+	       "numbers of the outbox in forget_backup");
 
 static int complete(struct copy *c)
 {

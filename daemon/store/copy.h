@@ -15,7 +15,8 @@ struct store;
 struct copy;
 
 /* What a copy becomes. A backup forgets the sessions (resuming an old one would ack what it never stored), the runs
- * that belong to them, and takes a new epoch, because a restored archive is another feed. A successor is the same. */
+ * that belong to them, and takes a new epoch, because a restored archive is another feed; what waits to be sent is in
+ * doubt in it, because it will have been sent by then. A successor is the same. */
 enum copy_kind { COPY_BACKUP, COPY_SUCCESSOR };
 
 /*

@@ -57,15 +57,27 @@ int outbox_arrived(struct put *p, const char *client_id)
 	return outbox_enter(p, &e, OUT_DONE, e.again, "", "");
 }
 
+static bool never_left(const struct out_entry *e)
+{
+	return e->state == OUT_QUEUED && e->again == AGAIN_NOT && !e->bounced;
+}
+
 int outbox_never_left(struct put *p, const char *client_id)
 {
 	struct out_entry e;
 	int r;
 
 	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
-	if (r <= 0)
-		return r < 0 ? err_trace(r) : 0;
-	return e.state == OUT_QUEUED && e.again == AGAIN_NOT && !e.bounced;
+	return r < 0 ? err_trace(r) : r > 0 && never_left(&e);
+}
+
+int outbox_may_have_left(struct put *p, const char *client_id)
+{
+	struct out_entry e;
+	int r;
+
+	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	return r < 0 ? err_trace(r) : r > 0 && !never_left(&e);
 }
 
 int outbox_bounced(struct put *p, const char *client_id)

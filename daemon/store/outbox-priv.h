@@ -42,6 +42,8 @@ int outbox_arrived(struct put *p, const char *client_id);
 int outbox_bounced(struct put *p, const char *client_id);
 /* 1 if an item with that id waits which was never sent: nobody else can know anything of it. */
 int outbox_never_left(struct put *p, const char *client_id);
+/* It waits, and may have been sent before. One that is being written has no item yet, and has not left either. */
+int outbox_may_have_left(struct put *p, const char *client_id);
 /* 1 if ${client_id} is an item of ours and a later one of its kind is about the same message: what it says is old,
  * wherever the copy stands in the archive. */
 int outbox_superseded(struct put *p, const char *client_id);

@@ -271,9 +271,9 @@ static int read_up_to(struct put *p, const struct ref *ref)
 /* Only forward: sending, sent, delivered, displayed. Of what never left nobody can say so who does not guess ids. */
 static int advance(struct put *p, const struct search *s, uint32_t state)
 {
-	int r = s->state == STATE_QUEUED ? outbox_never_left(p, s->ref->target) : 0;
+	int r = s->state == STATE_QUEUED ? outbox_may_have_left(p, s->ref->target) : 1;
 
-	if (r != 0 || s->state >= state)
+	if (r <= 0 || s->state >= state)
 		return r < 0 ? err_trace(r) : 0;
 	r = row_set_state(p, s->msg, state, "", "");
 	if (r == 0 && s->state < STATE_SENT)

@@ -13,6 +13,7 @@
 #include "store/copy-priv.h"
 #include "store/copy.h"
 #include "store/leftover.h"
+#include "store/outbox.h"
 
 #define SLICE_US 200
 
@@ -243,6 +244,45 @@ TEST(a_backup_is_not_live)
 	path = back_up(fx, &n);
 	assert_int_equal(number_of(path, vault_next_keys(n), "SELECT count(*) FROM span"), 2);
 	assert_int_equal(number_of(path, vault_next_keys(n), "SELECT count(*) FROM span WHERE flags & 2"), 0);
+	vault_next_free(n);
+}
+
+static void send_one(struct fx *fx, const char *id, bool leaves)
+{
+	const struct outgoing o = { .kind = OUT_TEXT, .conversation = BOB, .client_id = id, .body = id, .emojis = "" };
+	bool existing;
+	int64_t msg;
+
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(outbox_put(fx->s, fx->account, OWN, &o, fx->now, &msg, &existing), 0);
+	/* The only item so far: its id is 1. */
+	if (leaves)
+		assert_int_equal(outbox_numbered(fx->s, fx->account, 1, 7, "b"), 1);
+	assert_int_equal(store_commit(fx->s), 0);
+}
+
+/* Whoever opens it later must not send again what was sent since: the server's archive is asked first. */
+TEST(what_waits_in_a_backup_is_in_doubt)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *path = NULL;
+	const struct page_keys *keys;
+	struct vault_next *n;
+	struct outbox_counts counts;
+
+	put_session(fx);
+	put_cover(fx, "a-c^ d-f*");
+	send_one(fx, "gone", true);
+	send_one(fx, "waits", false);
+	path = back_up(fx, &n);
+	keys = vault_next_keys(n);
+	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM outbox WHERE state=2 AND again=2 AND n IS NULL"), 2);
+	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM outbox WHERE anchor='b' AND client_id='gone'"), 1);
+	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM outbox WHERE anchor='f' AND client_id='waits'"), 1);
+	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM msg WHERE state=11"), 2);
+	assert_int_equal(outbox_count(fx->s, fx->account, &counts), 0);
+	assert_int_equal(counts.queued, 1);
+	assert_int_equal(counts.sending, 1);
 	vault_next_free(n);
 }
 
@@ -691,6 +731,7 @@ int main(int argc, char **argv)
 		RUN(a_backup_opens_as_an_archive),
 		RUN(a_backup_forgets_sessions_and_runs_and_is_another_feed),
 		RUN(a_backup_is_not_live),
+		RUN(what_waits_in_a_backup_is_in_doubt),
 		RUN(what_is_written_between_two_slices_is_in_the_copy),
 		RUN(nothing_that_exists_is_replaced),
 		RUN(a_copy_that_is_given_up_leaves_nothing),
