@@ -92,7 +92,7 @@ static struct plan_policy policy_of(const struct engine *e, struct plan_busy bus
 		.metadata_known = e->metadata_known,
 		.by_time_id = e->by_time_id,
 		.busy = busy,
-		.lanes = e->by_time_id ? 1 : e->lanes.n,
+		.lanes = e->by_time_id || e->paused ? 1 : e->lanes.n,
 		.start_us = e->meta_start_us,
 		.us_per_message = e->no_cuts || e->seen_n == 0 ? 0 : e->seen_us / (int64_t)e->seen_n + 1,
 		.page = e->page_given ? e->page_given : e->page_max,
@@ -239,12 +239,18 @@ static void note_done(struct engine *e)
 		 cover_count_gaps(&e->cover, true));
 }
 
+/* A pause ends where somebody's message cannot leave without the archive's word; nothing else is asked then. */
+static bool is_held(const struct engine *e)
+{
+	return e->paused && !e->doubt;
+}
+
 void catchup_prove(struct engine *e)
 {
 	_cleanup_(cover_deinit) struct cover cover = { 0 };
 
 	/* The commit may ask a question by itself; the drop must come after it. */
-	if (e->paused || e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
+	if (is_held(e) || e->session.archive == ARCHIVE_NONE || commit_now(e) < 0)
 		return;
 	/* What is about to leave goes before the question where the archive ends: see end_wait() in sending.c. */
 	if (!flight_idle(&e->flight)) {
@@ -264,7 +270,9 @@ void catchup_prove(struct engine *e)
 
 void catchup_go(struct engine *e)
 {
-	if (!e->ready || e->paused || e->store_failing || e->sync_error || e->session.archive == ARCHIVE_NONE) {
+	if (e->paused)
+		doubt_look(e);
+	if (!e->ready || is_held(e) || e->store_failing || e->sync_error || e->session.archive == ARCHIVE_NONE) {
 		note_done(e);
 		doubt_look(e);
 		sending_kick(e);

@@ -49,7 +49,7 @@ static bool held_from(struct engine *e, const char *anchor)
 
 /*
  * Never for ever: without an archive at once; with one when it holds nothing more that could be asked for; and when it
- * refuses for long. Only a sync that the user has paused keeps it waiting.
+ * refuses for long. It is asked even while the user has paused the rest (catchup.c, is_held()).
  */
 static bool doubt_ended(struct engine *e)
 {

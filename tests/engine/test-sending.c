@@ -355,6 +355,37 @@ static void doubt_ends_when_the_archive_never_answers(void **state)
 	expect_sent(s, 1);
 }
 
+/* A pause of the sync is none of what was sent: only so much is asked as is needed to know, and then nothing more. */
+static void doubt_ends_while_the_sync_is_paused(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+	int asked;
+
+	sim_fill(s, 500, 2, 60 * SIM_SEC);
+	given_online(s);
+	s->no_acks = true;
+	s->net_us = 60 * SIM_SEC;
+	s->reach = 1;
+	send_n(s, BOB, 0);
+	send_n(s, BOB, 1);
+	run_until_gone(s, 2);
+	sim_cut(s);
+	sim_forget_session(s);
+	engine_sync_pause(s->engine, true);
+	s->net_us = 20000;
+	s->no_acks = false;
+	sim_run(s, 120 * SIM_SEC);
+	assert_int_equal(s->n_sent, 2);
+	expect_sent(s, 2);
+	engine_status(s->engine, &st);
+	assert_string_equal(st.sync_state, "paused");
+	asked = s->queries;
+	sim_live(s, "bob@sim.test", "later");
+	sim_run(s, HOUR);
+	assert_int_equal(s->queries, asked);
+}
+
 /* What was lost from the server's archive cannot say anything: at least once. */
 static void doubt_ends_at_a_lost_gap(void **state)
 {
@@ -580,6 +611,7 @@ int main(void)
 		STORY(D21_what_was_acknowledged_is_never_sent_again),
 		STORY(E5_doubt_holds_back_its_own_conversation_alone),
 		STORY(doubt_ends_when_the_archive_never_answers),
+		STORY(doubt_ends_while_the_sync_is_paused),
 		STORY(doubt_ends_at_a_lost_gap),
 		cmocka_unit_test(a_poison_message_fails_alone),
 		STORY(cancelled_between_send_and_go),
