@@ -101,6 +101,9 @@ struct engine {
 	bool look;		/* something may wait to be offered */
 	int64_t end_unknown_us;	/* boot clock: since then it is asked where the archive ends, if cover is not live */
 	bool doubt;		/* something may be in doubt */
+	int64_t doubt_wait_us;	/* boot clock: the archive's word counts when it was asked after that */
+	bool doubt_asked;	/* it was */
+	uint32_t doubt_left;	/* items that were in doubt when it was asked before */
 	bool ack_due;		/* h_out has moved over items that are not stored as done */
 	struct unsendable *unsendable; /* not stored yet */
 	size_t n_unsendable;
@@ -254,6 +257,7 @@ void sending_deinit(struct engine *e);
 /* doubt.c */
 /* Coverage grew, or the archive does not answer: is it known by now what became of items in doubt? */
 void doubt_look(struct engine *e);
+void doubt_stream_begins(struct engine *e);
 
 /* owed.c: what others are told of their messages, and what our other devices tell */
 /*

@@ -389,6 +389,9 @@ void engine_timer(struct engine *e, enum engine_timer which)
 	case TIMER_SEND:
 		sending_go(e);
 		break;
+	case TIMER_DOUBT:
+		doubt_look(e);
+		break;
 	case TIMER_PROVE:
 		sending_prove(e);
 		break;

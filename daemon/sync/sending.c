@@ -300,6 +300,7 @@ void sending_stream_begins(struct engine *e)
 	e->flight.n = e->flight.bytes = 0;
 	e->flight.has_last = false;
 	e->look = true;
+	doubt_stream_begins(e);
 }
 
 /* What was offered and is not durable has not left, and stays where it is: queued. */
@@ -308,6 +309,7 @@ void sending_stream_ends(struct engine *e)
 	flight_over(&e->flight, "");
 	engine_arm(e, TIMER_SEND, -1);
 	engine_arm(e, TIMER_PROVE, -1);
+	engine_arm(e, TIMER_DOUBT, -1);
 }
 
 void sending_session_changed(struct engine *e)

@@ -122,7 +122,21 @@ void sim_send_cut(struct sim *s)
 			arrive(s, &s->held[0]);
 			take_first(s);
 		}
+	for (int i = 0; s->lingers && i < s->n_held && s->held[i].gone; i++)
+		s->lingering[s->n_lingering++] = s->held[i];
 	s->n_held = s->n_news = 0;
+}
+
+void sim_send_linger(struct sim *s, int n)
+{
+	uint32_t h = s->h;
+
+	for (; n > 0 && s->n_lingering > 0; n--) {
+		arrive(s, &s->lingering[0]);
+		s->n_lingering--;
+		memmove(&s->lingering[0], &s->lingering[1], (size_t)s->n_lingering * sizeof(s->lingering[0]));
+	}
+	s->h = h; /* the new session's */
 }
 
 void sim_send_bound(struct sim *s)

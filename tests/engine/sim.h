@@ -120,6 +120,9 @@ struct sim {
 	bool announced;	       /* ONLINE and READY were said on this wire */
 	struct sim_held held[SIM_HELD_MAX]; /* numbered, and not at the server yet */
 	int n_held;
+	bool lingers;	       /* what a cut stream carried waits in the old session for sim_send_linger() */
+	struct sim_held lingering[SIM_HELD_MAX];
+	int n_lingering;
 	int64_t net_ready_us;  /* the first of them that has gone arrives */
 	uint32_t out_n;	       /* the last number given */
 	uint64_t news_item[SIM_NEWS_MAX]; /* NUMBERED (item), ACKED (0), on their way to the engine */
@@ -193,6 +196,8 @@ bool sim_send_step(struct sim *s);
 int64_t sim_send_ready(const struct sim *s);
 /* The link is gone: some of what was on its way arrives all the same. */
 void sim_send_cut(struct sim *s);
+/* The server's process of the old session works off ${n} more of what it had. */
+void sim_send_linger(struct sim *s, int n);
 /* A stream begins. */
 void sim_send_bound(struct sim *s);
 void sim_send_resumed(struct sim *s);

@@ -299,6 +299,35 @@ static void D21_what_was_acknowledged_is_never_sent_again(void **state)
 	assert_int_equal(s->sends, 5);
 }
 
+/*
+ * A busy server works off the old stream while the new one is up already: its archive is not asked too early, and again
+ * as long as copies turn up.
+ */
+static void an_old_session_that_still_works_doubles_nothing(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_acks = s->lingers = true;
+	s->reach = 0;
+	s->net_us = 60 * SIM_SEC;
+	for (int i = 0; i < 3; i++)
+		send_n(s, BOB, i);
+	run_until_gone(s, 3);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->lingers = s->no_acks = false;
+	s->net_us = 20000;
+	sim_run(s, 5 * SIM_SEC);
+	/* Whatever of the wire's own lay between them goes too. */
+	sim_send_linger(s, s->n_lingering / 2);
+	sim_run(s, 20 * SIM_SEC);
+	assert_true(s->n_sent > 0 && s->n_sent < 3);
+	sim_send_linger(s, s->n_lingering);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	expect_sent(s, 3);
+}
+
 /* A has gone and is in doubt. B and C to the same person wait; D to another one does not. */
 static void E5_doubt_holds_back_its_own_conversation_alone(void **state)
 {
@@ -609,6 +638,7 @@ int main(void)
 		STORY(D9_what_h_said_is_not_forgotten_with_the_stream),
 		STORY(D10_the_archive_is_asked_before_anything_is_sent_again),
 		STORY(D21_what_was_acknowledged_is_never_sent_again),
+		STORY(an_old_session_that_still_works_doubles_nothing),
 		STORY(E5_doubt_holds_back_its_own_conversation_alone),
 		STORY(doubt_ends_when_the_archive_never_answers),
 		STORY(doubt_ends_while_the_sync_is_paused),
