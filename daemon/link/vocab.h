@@ -140,6 +140,15 @@
  */
 #define LINK_PROBE_FIELDS(F) F(U32, answer_ms, 0)
 
+/* A silent stream is asked after so long whether it is there (core/ping.h); 300 s unless told. tell: by PINGED. */
+#define LINK_PING_FIELDS(F) F(U32, after_s, 0) F(BOOL, tell, 0)
+
+/*
+ * So long nothing was heard, then we asked. alive: an answer came, so a longer silence may be tried; told only if that
+ * would be longer than PING's. Else there was none, and FAILED follows.
+ */
+#define LINK_PINGED_FIELDS(F) F(BOOL, alive, 0) F(U32, silence_s, 0)
+
 /* The stream got this far (enum link_phase_id); the keeper re-arms the phase's deadline. */
 #define LINK_PHASE_FIELDS(F) F(U32, phase, 0)
 
@@ -244,6 +253,7 @@
 	M(REQUEST, request, link_request, LINK_REQUEST_FIELDS, TO_WIRE)                                \
 	M(ACTIVE, active, link_active, LINK_ACTIVE_FIELDS, TO_WIRE)                                    \
 	M(PROBE, probe, link_probe, LINK_PROBE_FIELDS, TO_WIRE)                                        \
+	M(PING, ping, link_ping, LINK_PING_FIELDS, TO_WIRE)                                            \
 	M(STOP, stop, link_stop, LINK_STOP_FIELDS, TO_WIRE)                                            \
 	M(PHASE, phase, link_phase, LINK_PHASE_FIELDS, TO_KEEPER)                                      \
 	M(ONLINE, online, link_online, LINK_ONLINE_FIELDS, TO_KEEPER)                                  \
@@ -265,6 +275,7 @@
 	M(TYPING, typing, link_typing, LINK_TYPING_FIELDS, TO_KEEPER)                                  \
 	M(BLOCKED, blocked, link_blocked, LINK_BLOCKED_FIELDS, TO_KEEPER)                              \
 	M(READ, read, link_read, LINK_READ_FIELDS, TO_KEEPER)                                          \
+	M(PINGED, pinged, link_pinged, LINK_PINGED_FIELDS, TO_KEEPER)                                  \
 	M(IDLE, idle, link_idle, LINK_IDLE_FIELDS, TO_KEEPER)                                          \
 	M(FAILED, failed, link_failed, LINK_FAILED_FIELDS, TO_KEEPER)
 #define LINK_VOCABULARY(M) LINK_VOCABULARY_OWN(M) M(MSG, msg, message, MESSAGE_FIELDS, TO_KEEPER)

@@ -334,6 +334,8 @@ void engine_record(struct engine *e, const struct link_record *r)
 	case LINK_REQUEST:
 	case LINK_ACTIVE:
 	case LINK_PROBE:
+	case LINK_PING:
+	case LINK_PINGED: /* what concerns all streams of a network: hub-trigger.c */
 	case LINK_START:
 	case LINK_COMMITTED:
 	case LINK_GRANT:

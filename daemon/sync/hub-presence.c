@@ -205,6 +205,7 @@ void hub_stream(struct seat *seat, enum engine_stream what)
 		break;
 	case STREAM_READY:
 		seat->streaming = true;
+		hub_ping(seat);
 		if (seat->new_session && seat->show)
 			say_presence(seat);
 		break;

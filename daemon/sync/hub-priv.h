@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/ping.h"
 #include "sync/crowd.h"
 #include "sync/engine.h"
 #include "sync/hub-send.h"
@@ -48,6 +49,7 @@ struct hub {
 	sd_event_source *defer;
 	struct netwatch *network; /* NULL: nothing is known of it */
 	struct sleepwatch *sleep;
+	struct ping_book pings;	  /* of each network, as long as the daemon runs */
 	sd_event_source *upkeep_timer, *upkeep; /* idle: hub-upkeep.c */
 
 	/* keyring.c */
@@ -147,6 +149,10 @@ void hub_park_free(struct hub *h);
 /* hub-trigger.c */
 void hub_trigger_init(struct hub *h);
 void hub_trigger_free(struct hub *h);
+/* A stream has begun: how often to ask whether it is there. */
+void hub_ping(struct seat *seat);
+/* What it says of the network, for all its streams. */
+void hub_pinged(struct seat *seat, const struct link_pinged *p);
 
 /* hub-upkeep.c */
 int hub_upkeep_init(struct hub *h);

@@ -1,8 +1,46 @@
 /* What happens outside and concerns every stream: another network, a sleep. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "link/link.h"
 #include "sync/hub-priv.h"
+
+static struct ping *ping_here(struct hub *h)
+{
+	return ping_of(&h->pings, h->network ? netwatch_print(h->network) : 0, clock_boot_us());
+}
+
+void hub_ping(struct seat *seat)
+{
+	const struct ping *p = ping_here(seat->hub);
+	struct link_record r;
+
+	if (!seat->peer || !seat->streaming)
+		return;
+	link_record_init(&r, LINK_PING);
+	r.ping.after_s = (uint32_t)(p->interval_us / USEC_PER_SEC);
+	r.ping.tell = p->interval_us < PING_MAX_US;
+	peer_send(seat->peer, &r);
+}
+
+static void ping_all(struct hub *h)
+{
+	for (size_t i = 0; i < h->n_seats; i++)
+		hub_ping(h->seats[i]);
+}
+
+void hub_pinged(struct seat *seat, const struct link_pinged *a)
+{
+	struct hub *h = seat->hub;
+	struct ping *p = ping_here(h);
+	int64_t silence_us = (int64_t)a->silence_s * USEC_PER_SEC, now_us = clock_boot_us();
+
+	if (a->alive ? !ping_survived(p, silence_us, now_us) : !ping_died(p, silence_us, now_us))
+		return;
+	log_debug("network: silent streams are asked after %d s", (int)(p->interval_us / USEC_PER_SEC));
+	ping_all(h);
+}
 
 static void on_network(void *userdata, bool route)
 {
@@ -10,6 +48,7 @@ static void on_network(void *userdata, bool route)
 
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_network(h->seats[i]->engine, route);
+	ping_all(h);
 }
 
 static void on_sleep(void *userdata, enum sleep_event what)

@@ -24,7 +24,10 @@ static void wire_record(void *userdata, const struct link_record *r)
 {
 	struct seat *seat = userdata;
 
-	engine_record(seat->engine, r);
+	if (r->kind == LINK_PINGED)
+		hub_pinged(seat, &r->pinged);
+	else
+		engine_record(seat->engine, r);
 }
 
 static int io_spawn(void *userdata)

@@ -239,3 +239,8 @@ bool netwatch_has_route(const struct netwatch *w)
 {
 	return w->route;
 }
+
+uint64_t netwatch_print(const struct netwatch *w)
+{
+	return w->known ? w->print : 0;
+}

@@ -20,3 +20,5 @@ struct netwatch *netwatch_free(struct netwatch *w);
 DEFINE_CLEANUP(struct netwatch *, netwatch_free);
 /* True also while it is not known yet. */
 bool netwatch_has_route(const struct netwatch *w);
+/* A fingerprint of this network: its routes and our addresses. 0 while it is not known. */
+uint64_t netwatch_print(const struct netwatch *w);

@@ -73,6 +73,9 @@ void stream_record(struct stream *s, const struct link_record *r)
 	case LINK_PROBE:
 		stream_probe(s, r->probe.answer_ms);
 		break;
+	case LINK_PING:
+		stream_ping(s, r->ping.after_s, r->ping.tell);
+		break;
 	case LINK_QUERY:
 		mam_query(s->mam, &r->query);
 		transport_set_quickack(s->transport, true);

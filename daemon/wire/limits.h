@@ -124,8 +124,8 @@
 
 /* -- liveness (wire/turn.c) -- */
 
-/* Without a byte from the server before we ask whether it is there. */
-#define IDLE_PROBE_US (300 * USEC_PER_SEC)
+/* A ping may be late by this part of its interval: less than what ping_due() forgives. */
+#define PING_LATE 20
 /* For any byte in answer. */
 #define PROBE_ANSWER_US (20 * USEC_PER_SEC)
 /* For the server to close after us. */

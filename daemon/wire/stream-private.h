@@ -100,6 +100,9 @@ struct stream {
 
 	int64_t heard_us; /* CLOCK_BOOTTIME of the last byte from the server */
 	int64_t probed_us; /* of the unanswered probe, 0 without */
+	int64_t silence_us; /* before it; 0 = something else has happened to the network meanwhile, or it is told already */
+	int64_t ping_us;    /* such a silence ends with a probe */
+	bool ping_tell;
 	int64_t alive_us; /* the answer to the keeper's probe is due, 0 without one: nothing else counts as a sign of life */
 	int64_t asked_us; /* when we last asked for the server's count */
 	int64_t item_us; /* since when an item waits for it, or it last moved; 0: none does */
@@ -137,6 +140,10 @@ void stream_send_item(struct stream *s, const struct link_send *send);
 void stream_withdraw(struct stream *s, uint32_t n);
 /* Acknowledge; then, unless ${answer_ms} is 0, be answered within it or end the stream. */
 void stream_probe(struct stream *s, uint32_t answer_ms);
+/* PING of link/vocab.h, bounded. */
+void stream_ping(struct stream *s, uint32_t after_s, bool tell);
+/* The silence that ended with a probe was survived, or not: PINGED. Without such a probe nothing happens. */
+void stream_pinged(struct stream *s, bool alive);
 /* After each batch of input of any kind: what waited, acks, IDLE, SENT, liveness, gate, timer. */
 void stream_turn(struct stream *s);
 /* Read the network, or stop while somebody behind us does not keep up. */

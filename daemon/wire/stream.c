@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/jid.h"
+#include "core/ping.h"
 #include "core/text.h"
 #include "wire/element.h"
 #include "wire/limits.h"
@@ -163,6 +164,9 @@ void stream_fail(struct stream *s, enum link_failure failure, const char *condit
 		login_forget_address(s);
 		failure = FAILURE_GUESS;
 	}
+	/* A NAT that has forgotten us says nothing, or resets what it does not know. */
+	if (failure == FAILURE_LOST)
+		stream_pinged(s, false);
 	link_record_init(&r, LINK_FAILED);
 	r.failed.failure = failure;
 	r.failed.condition = cut_condition;
@@ -257,8 +261,10 @@ static void on_received(void *userdata, const char *data, size_t len)
 	struct xml_event ev;
 
 	s->heard_us = clock_boot_us();
-	if (!s->alive_us)
+	if (!s->alive_us) {
+		stream_pinged(s, true);
 		s->probed_us = 0;
+	}
 	xml_feed(s->xml, data, len);
 	while (!stream_is_over(s) && xml_next(s->xml, &ev) != XML_NOTHING) {
 		_cleanup_(element_releasep) xmpp_stanza_t *element = ev.element;
@@ -450,6 +456,7 @@ int stream_new(sd_event *event, struct link *link, const struct link_start *star
 	s->mechanism = "";
 	s->login.may_guess = offer_parse(&s->login.guess, start->offer);
 	s->heard_us = clock_boot_us();
+	s->ping_us = PING_FIRST_US;
 	s->ctx = xmpp_ctx_new(NULL, NULL);
 	s->xml = xml_new(s->ctx);
 	s->iqs = iq_table_new(s->bare);

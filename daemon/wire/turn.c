@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/ping.h"
 #include "wire/compose.h"
 #include "wire/limits.h"
 #include "wire/ns.h"
@@ -173,6 +174,31 @@ void stream_gate(struct stream *s)
 	transport_pause(s->transport, deaf);
 }
 
+void stream_ping(struct stream *s, uint32_t after_s, bool tell)
+{
+	int64_t us = (int64_t)after_s * USEC_PER_SEC;
+
+	s->ping_us = us < PING_MIN_US ? PING_MIN_US : us > PING_MAX_US ? PING_MAX_US : us;
+	s->ping_tell = tell;
+	/* Also later than the timer is set to. */
+	s->timer_us = 0;
+}
+
+void stream_pinged(struct stream *s, bool alive)
+{
+	struct link_record r;
+
+	if (!s->silence_us)
+		return;
+	if (!alive || (s->ping_tell && ping_would_grow(s->ping_us, s->silence_us))) {
+		link_record_init(&r, LINK_PINGED);
+		r.pinged.alive = alive;
+		r.pinged.silence_s = (uint32_t)((s->silence_us + USEC_PER_SEC / 2) / USEC_PER_SEC);
+		stream_emit(s, &r);
+	}
+	s->silence_us = 0;
+}
+
 void stream_probe(struct stream *s, uint32_t answer_ms)
 {
 	int64_t now_us = clock_boot_us();
@@ -183,6 +209,7 @@ void stream_probe(struct stream *s, uint32_t answer_ms)
 		stream_writef(s, "<a xmlns='" NS_SM "' h='%u'/>", sm_tell(&s->sm));
 	if (!answer_ms)
 		return;
+	s->silence_us = 0;
 	if (!transport_has_address(s->transport)) {
 		stream_fail(s, FAILURE_LOST, "", "the network is another one");
 		return;
@@ -195,14 +222,16 @@ void stream_probe(struct stream *s, uint32_t answer_ms)
 
 static void turn_liveness(struct stream *s, int64_t now_us)
 {
-	if (!s->sm.asking)
-		s->alive_us = 0;
+	if (!s->sm.asking && s->alive_us)
+		s->alive_us = s->probed_us = 0;
 	if (s->alive_us && now_us >= s->alive_us)
 		stream_fail(s, FAILURE_LOST, "", "the server does not answer any more");
 	else if (s->probed_us && now_us >= s->probed_us + PROBE_ANSWER_US)
 		stream_fail(s, FAILURE_LOST, "", "the server stopped answering");
-	else if (!s->probed_us && now_us >= s->heard_us + IDLE_PROBE_US)
+	else if (!s->probed_us && now_us >= ping_due(s->heard_us, s->ping_us)) {
+		s->silence_us = now_us - s->heard_us;
 		ask(s, s->probed_us = now_us);
+	}
 }
 
 static void sooner(int64_t *at, int64_t other)
@@ -213,7 +242,7 @@ static void sooner(int64_t *at, int64_t other)
 
 static void turn_timer(struct stream *s, int64_t iq_us)
 {
-	int64_t at = s->probed_us ? s->probed_us + PROBE_ANSWER_US : s->heard_us + IDLE_PROBE_US;
+	int64_t idle = ping_due(s->heard_us, s->ping_us), at = s->probed_us ? s->probed_us + PROBE_ANSWER_US : idle;
 
 	sooner(&at, iq_us);
 	sooner(&at, s->alive_us);
@@ -226,6 +255,8 @@ static void turn_timer(struct stream *s, int64_t iq_us)
 	if (s->timer_us && s->timer_us <= at)
 		return;
 	s->timer_us = at;
+	/* Nobody waits for a ping: systemd lets those of all programs that may be late wake up in the same moment. */
+	sd_event_source_set_time_accuracy(s->timer, at == idle ? (uint64_t)s->ping_us / PING_LATE : USEC_PER_SEC / 4);
 	sd_event_source_set_time(s->timer, (uint64_t)at);
 	sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
 }

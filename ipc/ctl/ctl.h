@@ -116,6 +116,7 @@ int cmd_account_password(struct ctl *c);
 int cmd_account_set(struct ctl *c);
 int cmd_status(struct ctl *c);
 int cmd_sync_wait(struct ctl *c);
+int cmd_wait_idle(struct ctl *c);
 int cmd_sync_gaps(struct ctl *c);
 int cmd_sync_now(struct ctl *c);
 int cmd_sync_pause(struct ctl *c);

@@ -88,6 +88,14 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "\n"
 	  "    varvectl sync fetch bob@example.org --since=2024-01-01 --wait\n",
 	  OPT_BIT(SINCE) | OPT_BIT(ALL) | OPT_BIT(WAIT), 1, 1, WORDS_CONVERSATION_ONE, cmd_sync_fetch },
+	{ "wait-idle", "", "Wait until nothing is under way",
+	  "For hooks that put the machine to sleep: returns when no account (or not the one\n"
+	  "of -a) is connecting, sending or fetching. An account that is offline is idle,\n"
+	  "and so is a locked archive: what waits for a connection is stored. Fails with 7\n"
+	  "when --timeout is over; without it waits for ever.\n"
+	  "\n"
+	  "    varvectl wait-idle --timeout=10; systemctl suspend\n",
+	  0, 0, 0, WORDS_NONE, cmd_wait_idle },
 	{ "ls", "", "List conversations, newest first",
 	  "One line a conversation: unread messages, time, name and the last message.\n",
 	  OPT_BIT(LINES) | OPT_BIT(UNREAD), 0, 0, WORDS_NONE, cmd_ls },

@@ -29,7 +29,8 @@ def test_every_verb_of_this_issue_is_there():
     assert {v["name"] for v in VERBS} >= {
         "status", "account add", "account list", "account show", "account remove", "account enable", "account disable",
         "account connect", "account disconnect", "account password", "account set", "sync wait", "sync gaps", "sync now",
-        "sync pause", "sync resume", "sync coverage", "ls", "history", "export", "monitor", "doctor", "search", "lock", "unlock", "passwd",
+        "wait-idle", "sync pause", "sync resume", "sync coverage", "ls", "history", "export", "monitor", "doctor", "search",
+        "lock", "unlock", "passwd",
         "keys list", "keys add", "keys remove", "keys rotate", "backup"}
 
 

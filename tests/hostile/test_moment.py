@@ -393,3 +393,18 @@ def test_a_flood_of_the_moment_is_bounded(at, stanza):
     wait_for(lambda: server.request_ack() == server.current.session.sent, 10)
     # the sanitizers keep what was freed, as a trap
     assert before > 40 * 1024 or most < before + 16 * 1024, f"{before} -> {most} KB"
+
+
+@pytest.mark.slow
+def test_silence_is_survived_or_not(at):
+    """P7, the wire's part: who is silent is asked, the keeper learns after how long, and whether there was an answer."""
+    server, wire = at()
+    wire.tell("PING", after_s=60, tell=1)
+    alive = wire.wait("PINGED", timeout=140)
+    assert alive["alive"] == 1 and 40 < alive["silence_s"] <= 66, alive
+    server.script.acks = False
+    dead = wire.wait("PINGED", timeout=100, alive=0)
+    assert 26 <= dead["silence_s"] <= 66, dead
+    assert wire.wait("FAILED")["failure"] == 9
+    names = [r.name for r in wire.records]
+    assert names[names.index("FAILED") - 1] == "PINGED", names
