@@ -30,7 +30,8 @@ struct settle {
 	bool server_mam;
 	bool server_mam_extended;
 	bool stanza_ids;
-	enum link_archive_kind resumed_archive;
+	enum link_archive_kind known_archive; /* of the session before */
+	bool untold; /* the account's answer was an error, or did not come */
 	bool resumed;
 	struct buf features; /* one a line */
 };
@@ -141,6 +142,8 @@ static void on_answer(void *userdata, uint32_t asked, const struct iq_answer *a)
 	case ASKED_ACCOUNT:
 		if (a->ok)
 			read_disco(s, a->iq, asked == ASKED_ACCOUNT);
+		else if (asked == ASKED_ACCOUNT)
+			s->untold = true;
 		s->discos_open--;
 		ask_more(s, asked);
 		return;
@@ -154,6 +157,11 @@ static void on_answer(void *userdata, uint32_t asked, const struct iq_answer *a)
 			notice_read_states(s->context, a->iq, a->n, &to);
 		return;
 	}
+}
+
+void settle_know(struct settle *s, uint32_t archive)
+{
+	s->known_archive = archive <= ARCHIVE_EXTENDED ? (enum link_archive_kind)archive : ARCHIVE_NONE;
 }
 
 void settle_begin(struct settle *s)
@@ -176,8 +184,7 @@ void settle_resumed(struct settle *s, const struct link_start *start)
 	int64_t deadline = s->ops.now(s->ops.userdata) + IQ_TIMEOUT_US;
 
 	s->resumed = true;
-	s->resumed_archive =
-		start->archive <= ARCHIVE_EXTENDED ? (enum link_archive_kind)start->archive : ARCHIVE_NONE;
+	settle_know(s, start->archive);
 	s->stanza_ids = start->stanza_ids;
 	buf_reset(&s->features);
 	buf_adds(&s->features, start->features);
@@ -210,8 +217,9 @@ void settle_fill_ready(const struct settle *s, struct link_ready *ret)
 	bool mam = s->mam || s->server_mam;
 	bool extended = s->mam ? s->mam_extended : s->server_mam_extended;
 
-	if (s->resumed)
-		ret->archive = s->resumed_archive;
+	/* An error is no word that there is no archive: messages in doubt would be sent again without asking it. */
+	if (s->resumed || (!mam && s->untold))
+		ret->archive = s->known_archive;
 	else
 		ret->archive = !mam ? ARCHIVE_NONE : extended ? ARCHIVE_EXTENDED : ARCHIVE_BASIC;
 	ret->stanza_ids = s->stanza_ids;

@@ -19,6 +19,8 @@ struct settle *settle_new(const char *domain, const struct record_context *conte
 struct settle *settle_free(struct settle *s);
 DEFINE_CLEANUP(struct settle *, settle_free);
 
+/* The archive (enum link_archive_kind) of the session before: it still holds if the account's disco answer is an error. */
+void settle_know(struct settle *s, uint32_t archive);
 /* Send everything: carbons before presence, so that no message goes past this device (XEP-0280). */
 void settle_begin(struct settle *s);
 /*

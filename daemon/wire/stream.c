@@ -462,6 +462,7 @@ int stream_new(sd_event *event, struct link *link, const struct link_start *star
 	s->iqs = iq_table_new(s->bare);
 	s->mam = mam_new(&s->context, s->iqs, &ops);
 	s->settle = settle_new(s->domain, &s->context, s->iqs, &ops);
+	settle_know(s->settle, start->archive);
 	s->mds = mds_new(s->bare, s->iqs, &ops);
 	s->requests = requests_new(s->iqs, &ops);
 	r = transport_new(event, &transport_ops, s, &s->transport);

@@ -129,6 +129,28 @@ static void ready_when_both_disco_answers_are_in(void **state)
 			    "urn:xmpp:carbons:2\nx\nurn:xmpp:mam:2\nurn:xmpp:mam:2#extended\nurn:xmpp:sid:0");
 }
 
+/* An archive that is not asked cannot say what arrived: messages in doubt would be doubled. */
+static void an_error_does_not_take_the_archive_away(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(freep) char *account = NULL, *text = NULL;
+	_cleanup_(element_releasep) xmpp_stanza_t *iq = NULL;
+	struct link_ready ready = { 0 };
+
+	settle_know(b->settle, ARCHIVE_EXTENDED);
+	settle_begin(b->settle);
+	account = id_of(
+		b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+	settle_fill_ready(b->settle, &ready);
+	assert_int_equal(ready.archive, ARCHIVE_NONE);
+	text = xasprintf("<iq type='error' id='%s'><error type='wait'><internal-server-error "
+			 "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>", account);
+	iq = parse(text, NULL);
+	assert_true(iq_settle(b->iqs, iq, NULL, 9));
+	settle_fill_ready(b->settle, &ready);
+	assert_int_equal(ready.archive, ARCHIVE_EXTENDED);
+}
+
 static void D23_after_a_resume_nothing_is_sent(void **state)
 {
 	struct bench *b = *state;
@@ -254,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(carbons_are_asked_for_before_presence_and_presence_is_last),
 		STORY(ready_when_both_disco_answers_are_in),
+		STORY(an_error_does_not_take_the_archive_away),
 		STORY(D23_after_a_resume_nothing_is_sent),
 		STORY(a_roster_repeated_after_a_resume_is_taken),
 		STORY(a_roster_is_records_with_a_first_and_a_last),
