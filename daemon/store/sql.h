@@ -216,11 +216,13 @@
 	S(OUTBOX_IN_STATE, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=?2 ORDER BY seq") \
 	S(OUTBOX_UPTO, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=1"                    \
 		       " AND ((?2-n) & 4294967295)<2147483648 ORDER BY seq")                                       \
+	/* the inner one sorts numbers alone, whatever the texts weigh */                                        \
 	S(OUTBOX_NEXT, "SELECT o.id, o.kind, o.seq, o.msg, o.strikes, o.again, o.written_us,"                      \
 		       " coalesce(o.to_jid, c.jid), o.client_id, o.body, o.target_id, o.text, o.reply_id, o.reply_jid" \
-		       " FROM outbox o JOIN conv c ON c.id=o.conv WHERE o.account=?1 AND o.state=0 AND o.seq>?2"   \
-		       " AND (o.kind>3 OR NOT EXISTS(SELECT 1 FROM outbox d WHERE d.conv=o.conv AND d.state=2"     \
-		       " AND d.seq<o.seq)) ORDER BY o.seq LIMIT ?3")                                               \
+		       " FROM (SELECT w.id FROM outbox w WHERE w.account=?1 AND w.state=0 AND w.seq>?2"            \
+		       " AND (w.kind>3 OR NOT EXISTS(SELECT 1 FROM outbox d WHERE d.conv=w.conv AND d.state=2"     \
+		       " AND d.seq<w.seq)) ORDER BY w.kind>3, w.seq LIMIT ?3) x"                                   \
+		       " JOIN outbox o ON o.id=x.id JOIN conv c ON c.id=o.conv ORDER BY o.kind>3, o.seq")          \
 	S(OUTBOX_OLDEST_DOUBT, "SELECT o.anchor, o.written_us FROM outbox o LEFT JOIN archive v"                   \
 			       " ON v.account=o.account AND v.jid='' LEFT JOIN aid a ON a.archive=v.id AND a.id=o.anchor" \
 			       " WHERE o.account=?1 AND o.state=2"                                                 \
