@@ -302,6 +302,8 @@ static void give_up_for_now(struct engine *e, const char *why)
 		e->sync_wait_us = SYNC_RETRY_CAP_US;
 	e->sync_error = true;
 	e->stalls = 0;
+	if (!e->barren_us)
+		e->barren_us = e->io->boot_us(e->userdata);
 	log_warning("%s: the server's archive does not answer (%s); next try in %lld s", LOG_JID(e->account.jid), why,
 		    (long long)(e->sync_wait_us / 1000000));
 	engine_set_reason(e, "Remote", why);

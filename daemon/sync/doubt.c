@@ -9,7 +9,7 @@
 #include "base/step.h"
 #include "sync/engine-priv.h"
 
-/* The archive has refused since so long, seven minutes in all, that it is as if there were none. */
+/* The archive has given nothing for so long, over whatever streams, that it is as if there were none. */
 #define DOUBT_PATIENCE_US (SYNC_RETRY_US * 16)
 
 /*
@@ -106,7 +106,7 @@ static bool doubt_ended(struct engine *e)
 	}
 	if (e->session.archive == ARCHIVE_NONE)
 		return true;
-	if (e->sync_error && e->sync_wait_us >= DOUBT_PATIENCE_US) {
+	if (e->sync_error && e->io->boot_us(e->userdata) - e->barren_us >= DOUBT_PATIENCE_US) {
 		log_warning("%s: the archive cannot say whether messages arrived; they are sent again",
 			    LOG_JID(e->account.jid));
 		return true;

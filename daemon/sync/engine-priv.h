@@ -140,6 +140,7 @@ struct engine {
 	uint32_t page_given;	/* messages in the last full page: the server may give fewer than was asked for */
 	unsigned int stalls, window_pages, barren_pages;
 	int64_t sync_wait_us;	/* 0 = no error */
+	int64_t barren_us;	/* boot time since when the archive gives nothing, also in earlier streams; 0 = it does */
 	bool sync_error;
 	bool stream_caught_up; /* this stream was in sync once */
 	bool paused;

@@ -107,6 +107,7 @@ static void note_progress(struct engine *e, const struct query *q, const struct 
 {
 	e->stalls = 0;
 	e->sync_wait_us = 0;
+	e->barren_us = 0;
 	if (!q->by_time)
 		return;
 	e->window_pages = in_window ? e->window_pages + 1 : 0;

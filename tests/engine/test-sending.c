@@ -384,6 +384,36 @@ static void doubt_ends_when_the_archive_never_answers(void **state)
 	expect_sent(s, 1);
 }
 
+/* Nor does one that refuses on streams which are all too short for its patience. */
+static void doubt_ends_on_short_streams_too(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	s->no_acks = true;
+	s->reach = 0;
+	s->net_us = 60 * SIM_SEC;
+	send_n(s, BOB, 0);
+	run_until_gone(s, 1);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->never_complete = s->no_metadata = s->empty_fins = true;
+	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
+	s->net_us = 20000;
+	s->no_acks = false;
+	for (int i = 0; i < 4; i++) {
+		sim_run(s, 100 * SIM_SEC);
+		assert_int_equal(s->n_sent, 0);
+		sim_cut(s);
+		sim_forget_session(s);
+	}
+	for (int i = 0; i < 8; i++) {
+		sim_run(s, 100 * SIM_SEC);
+		sim_cut(s);
+	}
+	expect_sent(s, 1);
+}
+
 /* A pause of the sync is none of what was sent: only so much is asked as is needed to know, and then nothing more. */
 static void doubt_ends_while_the_sync_is_paused(void **state)
 {
@@ -641,6 +671,7 @@ int main(void)
 		STORY(an_old_session_that_still_works_doubles_nothing),
 		STORY(E5_doubt_holds_back_its_own_conversation_alone),
 		STORY(doubt_ends_when_the_archive_never_answers),
+		STORY(doubt_ends_on_short_streams_too),
 		STORY(doubt_ends_while_the_sync_is_paused),
 		STORY(doubt_ends_at_a_lost_gap),
 		cmocka_unit_test(a_poison_message_fails_alone),
