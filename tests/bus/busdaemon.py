@@ -38,6 +38,8 @@ class Daemon:
         self.dir = tempfile.mkdtemp(prefix="bus-t", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp")
         if "user" in popen:
             shutil.chown(self.dir, popen["user"])
+        # meson lets malloc() fill what it gives: then memory that is only promised is resident (rss_kb()).
+        popen.setdefault("env", {k: v for k, v in os.environ.items() if k != "MALLOC_PERTURB_"})
         self.proc = subprocess.Popen([os.environ["BUS_DAEMON"], self.dir], stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True, **popen)
         atexit.register(self.stop)
