@@ -21,6 +21,8 @@ class Proxy:
         self.delay = 0.0                # seconds, each way
         self.blackhole = False          # accepts and swallows everything, in both directions
         self.silent_after = None        # bytes towards the client of a connection; then nothing more
+        self.cut_after = None           # bytes from now on, in both directions together; then cut(), once
+        self.cuts = 0                   # of those
         self.strip_starttls = False
         self.connections = 0            # accepted since the start
         self.to_client = 0              # bytes
@@ -47,14 +49,15 @@ class Proxy:
 
     def cut(self):
         """Reset every connection (RST both ways)."""
-        def go():
-            for writer in list(self._pairs):
-                try:
-                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                except (OSError, AttributeError):
-                    pass        # closed already
-                writer.transport.abort()
-        loop.call(go)
+        loop.call(self._cut)
+
+    def _cut(self):
+        for writer in list(self._pairs):
+            try:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            except (OSError, AttributeError):
+                pass        # closed already
+            writer.transport.abort()
 
     @property
     def open(self):
@@ -122,10 +125,19 @@ class Proxy:
             else:
                 self.to_server += len(data)
                 self.heard += data[:max(0, HEARD_MAX - len(self.heard))]
+            cut = self.cut_after is not None and len(data) >= self.cut_after
+            if cut:
+                data = data[:self.cut_after]
+            elif self.cut_after is not None:
+                self.cut_after -= len(data)
             passed += len(data)
             if data:
                 writer.write(data)
                 await writer.drain()
+            if cut:
+                self.cut_after = None
+                self.cuts += 1
+                self._cut()
         if not self.blackhole:
             writer.close()
 
