@@ -93,9 +93,10 @@ enum varve_conversation_flag {
 
 /* Bits of flags in a contact row. */
 enum varve_contact_flag {
-	VARVE_CONTACT_ASKED = 1,    /* we have asked to see their presence */
+	VARVE_CONTACT_ASKED = 1,    /* we have asked to see their presence, and they have not answered */
 	VARVE_CONTACT_BLOCKED = 2,
-	VARVE_CONTACT_UNLISTED = 4, /* not in the roster, here only because it is blocked */
+	VARVE_CONTACT_UNLISTED = 4, /* not in the roster, here only because it is blocked or asking */
+	VARVE_CONTACT_ASKING = 8,   /* they ask to see our presence, and we have not answered: Authorize */
 };
 
 /*

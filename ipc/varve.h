@@ -208,7 +208,7 @@ struct varve_contact {
 	const char *jid;
 	uint64_t mod;
 	const char *name, *subscription; /* "none" "to" "from" "both" */
-	uint32_t flags;			 /* VARVE_CONTACT_ASKED ... (names.h) */
+	uint32_t flags;			 /* VARVE_CONTACT_ASKED ... (names.h); of ASKING: varve_authorize() */
 	const char *const *groups;	 /* NULL-terminated */
 };
 

@@ -194,7 +194,7 @@ int rows_conversation(sd_bus_message *m, const struct conversation_row *row)
 int rows_contact(sd_bus_message *m, const struct contact_row *row)
 {
 	uint32_t flags = (row->ask ? VARVE_CONTACT_ASKED : 0) | (row->blocked ? VARVE_CONTACT_BLOCKED : 0) |
-			 (row->listed ? 0 : VARVE_CONTACT_UNLISTED);
+			 (row->listed ? 0 : VARVE_CONTACT_UNLISTED) | (row->asking ? VARVE_CONTACT_ASKING : 0);
 	int r;
 
 	if ((r = sd_bus_message_open_container(m, 'r', VARVE_SIG_CONTACT_FIELDS)) < 0 ||

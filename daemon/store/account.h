@@ -83,8 +83,18 @@ int roster_trusts(struct store *s, int64_t account, const char *jid);
 int roster_keep_only(struct store *s, int64_t account, char *const *jids, size_t n);
 /*
  * ${jid} (a user, a domain, or a full JID) is on the server's block list (XEP-0191), or not any more. Who is not in the
- * roster has a row there as long as he is blocked, with subscription "none".
+ * roster has a row there as long as he is blocked, with subscription "none". To be blocked answers what he asked.
  */
 int roster_set_blocked(struct store *s, int64_t account, const char *jid, bool blocked);
 /* A full block list was received: nobody else is blocked. */
 int roster_keep_blocked(struct store *s, int64_t account, char *const *jids, size_t n);
+/* "from" or "both" (RFC 6121 section 2.1.2.5). */
+bool roster_sees_us(const char *subscription);
+/*
+ * ${jid} (bare) asks to see our presence (RFC 6121 section 3.1), or that was answered or taken back. Kept in the row of
+ * the roster until then; who is not in the roster has one meanwhile, with subscription "none". Nothing of who is
+ * blocked or sees us already. A stranger asks without end, under other names: of more than ROSTER_STRANGERS_MAX who are
+ * not in the roster the oldest go; the server keeps their requests and tells them again after a bind (section 3.1.3).
+ */
+#define ROSTER_STRANGERS_MAX 200 /* rows; nobody answers more, and nothing else of the roster is pushed out of sight */
+int roster_set_asking(struct store *s, int64_t account, const char *jid, bool asking);

@@ -37,6 +37,20 @@ static int touch(struct store *s, int64_t account, const char *jid)
 	return db_run(&q);
 }
 
+/* Of a domain that is blocked now: it looks otherwise, and what it asked is answered. */
+static int hush(struct store *s, int64_t account, const char *jid)
+{
+	_cleanup_(stored_deinit) struct stored x = { 0 };
+	int r;
+
+	r = roster_read(s, account, jid, &x);
+	if (r == 0 && (x.marks & ROSTER_ASKING))
+		r = roster_mark(s, account, jid, &x, x.marks & ~(unsigned int)ROSTER_ASKING);
+	else if (r == 0)
+		r = touch(s, account, jid);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 typedef int (*each_fn)(struct store *s, int64_t account, const char *jid);
 
 static int for_domain(struct store *s, enum sql id, int64_t account, const char *pattern, each_fn fn)
@@ -53,7 +67,7 @@ static int for_domain(struct store *s, enum sql id, int64_t account, const char 
 }
 
 /* Conversations and contacts that look otherwise now. */
-static int tell(struct store *s, int64_t account, const char *jid)
+static int tell(struct store *s, int64_t account, const char *jid, bool blocked)
 {
 	_cleanup_(freep) char *pattern = NULL;
 	int r;
@@ -65,26 +79,25 @@ static int tell(struct store *s, int64_t account, const char *jid)
 	if (r == 0)
 		r = for_domain(s, SQL_CONV_OF_DOMAIN, account, pattern, conv_renamed);
 	if (r == 0)
-		r = for_domain(s, SQL_ROSTER_OF_DOMAIN, account, pattern, touch);
+		r = for_domain(s, SQL_ROSTER_OF_DOMAIN, account, pattern, blocked ? hush : touch);
 	return r < 0 ? err_trace(r) : 0;
 }
 
 int roster_set_blocked(struct store *s, int64_t account, const char *jid, bool blocked)
 {
 	_cleanup_(stored_deinit) struct stored x = { 0 };
-	struct roster_item item;
+	unsigned int marks;
 	int r;
 
 	r = roster_read(s, account, jid, &x);
 	if (r < 0)
 		return err_trace(r);
-	if (x.blocked == blocked)
+	if (((x.marks & ROSTER_BLOCKED) != 0) == blocked)
 		return 0;
-	item = (struct roster_item){ .jid = jid, .name = x.name, .groups = x.groups, .ask = x.ask,
-				     .subscription = x.listed ? x.subscription : "none" };
-	r = x.listed || blocked ? roster_write(s, account, &item, x.listed, blocked) : roster_delete(s, account, jid);
+	marks = (x.marks & ROSTER_LISTED) | (blocked ? ROSTER_BLOCKED : 0u);
+	r = roster_mark(s, account, jid, &x, marks);
 	if (r == 0)
-		r = tell(s, account, jid);
+		r = tell(s, account, jid, blocked);
 	return r < 0 ? err_trace(r) : 0;
 }
 

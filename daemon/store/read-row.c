@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "store/account.h"
+#include "store/roster-priv.h"
 #include "store/row.h"
 
 static const char *const kind_names[] = {
@@ -80,7 +81,8 @@ void contact_read(struct stmt *q, struct contact_row *ret)
 		.name = col_t(q, 1),
 		.subscription = col_t(q, 2),
 		.groups = col_t(q, 3),
-		.ask = col_i(q, 4) != 0,
+		.ask = (col_i(q, 4) & ASK_OURS) != 0,
+		.asking = (col_i(q, 4) & ASK_THEIRS) != 0,
 		.mod = (uint64_t)col_i(q, 5),
 		.blocked = col_i(q, 6) != 0,
 		.listed = col_i(q, 7) != 0,
@@ -95,8 +97,7 @@ static int read_flags(struct store *s, int64_t account, struct stmt *q, uint32_t
 	int trusts = 0;
 
 	if (direct && !blocked)
-		trusts = strcmp(subscription, "from") == 0 || strcmp(subscription, "both") == 0 ?
-				 1 : roster_trusts(s, account, col_t(q, 0));
+		trusts = roster_sees_us(subscription) ? 1 : roster_trusts(s, account, col_t(q, 0));
 	if (trusts < 0)
 		return err_trace(trusts);
 	*ret = (uint32_t)col_i(q, 6) & CONV_HAS_GAP;

@@ -70,9 +70,10 @@ struct conversation_row {
 struct contact_row {
 	const char *jid, *name, *subscription, *groups;
 	uint64_t mod;
-	bool ask;
+	bool ask;     /* we have asked to see theirs */
+	bool asking;  /* they ask to see our presence, not answered yet */
 	bool blocked; /* he, or all of his domain */
-	bool listed;  /* in the server's roster; else here because he is blocked */
+	bool listed;  /* in the server's roster; else here because he is blocked or asks */
 };
 
 typedef int (*message_row_fn)(void *userdata, const struct message_row *row);

@@ -61,7 +61,7 @@ static const char schema_v1[] =
 	" flights INTEGER NOT NULL, caught_up_us INTEGER NOT NULL"
 	") STRICT;"
 
-	/* RFC 6121 section 2. groups: one a line. */
+	/* RFC 6121 section 2. groups: one a line. ask: 1 we ask to see theirs, 2 they ask to see our presence; bits. */
 	"CREATE TABLE roster("
 	" account INTEGER NOT NULL REFERENCES account, jid TEXT NOT NULL,"
 	" name TEXT, subscription TEXT, groups TEXT, ask INTEGER NOT NULL, mod INTEGER NOT NULL,"
@@ -279,7 +279,7 @@ static const char schema_v3[] =
 	"CREATE INDEX gone_origin ON gone(conv, origin_id) WHERE origin_id IS NOT NULL AND origin_id IS NOT xmpp_id;"
 	"CREATE INDEX gone_account ON gone(account, id);"
 
-	/* XEP-0191. listed 0: in our list only because it is blocked; the server's roster has it not. */
+	/* XEP-0191. listed 0: in our list only because it is blocked or asks; the server's roster has it not. */
 	"ALTER TABLE roster ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE roster ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;";
 

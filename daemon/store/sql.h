@@ -101,6 +101,9 @@
 			 " ORDER BY m.key DESC LIMIT ?3))")                                                        \
 	S(ROSTER_JIDS, "SELECT jid FROM roster WHERE account=?1 AND listed=1")                                     \
 	S(ROSTER_BLOCKED, "SELECT jid FROM roster WHERE account=?1 AND blocked=1")                                 \
+	/* ask: 2 is ASK_THEIRS */                                                                                 \
+	S(ROSTER_STRANGERS, "SELECT jid FROM roster WHERE account=?1 AND ask=2 AND listed=0 AND blocked=0"         \
+			    " ORDER BY mod DESC LIMIT -1 OFFSET ?2")                                               \
 	S(ROSTER_CHANGED, "SELECT " SQL_CONTACT_COLUMNS " WHERE r.account=?1 AND r.mod>?2 ORDER BY r.mod LIMIT ?3") \
 	S(ROSTER_LIST, "SELECT " SQL_CONTACT_COLUMNS " WHERE r.account=?1 AND r.jid>?2 ORDER BY r.jid LIMIT ?3")   \
 	S(ROSTER_ONE, "SELECT " SQL_CONTACT_COLUMNS " WHERE r.account=?1 AND r.jid=?2")                            \

@@ -110,7 +110,7 @@ struct engine {
 	struct outbox_counts counts;
 	bool counts_known;
 	bool active;		/* somebody looks (XEP-0352) */
-	/* block list and reading states since the last commit: owed.c */
+	/* block list, reading states and requests to see our presence, since the last commit: owed.c */
 	struct told *told;
 	size_t n_told, cap_told;
 	bool blocked_open;	/* a full block list is being received */
@@ -270,6 +270,8 @@ int owed_receipt(struct engine *e, const struct message *m, int64_t msg);
 bool owed_answered(const struct engine *e, const struct query *q, const struct message *m);
 /* The block list, or a change of it. */
 void owed_blocked(struct engine *e, const struct link_blocked *b);
+/* ${jid} asks to see our presence, or does not any more; ${n}: the stanza's number, or 0. */
+void owed_asking(struct engine *e, const char *jid, bool asking, uint32_t n);
 /* Another device has read so far. */
 void owed_read(struct engine *e, const struct link_read *r);
 bool owed_due(const struct engine *e);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/jid.h"
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
@@ -125,6 +126,15 @@ int engine_request(struct engine *e, const struct link_request *what, uint32_t *
 	return 0;
 }
 
+void engine_answered(struct engine *e, const char *jid)
+{
+	if (!e->wire)
+		return;
+	owed_asking(e, jid, false, 0);
+	/* Whoever hears that it is answered and asks who asks is not told of it again. */
+	commit_now(e);
+}
+
 static void on_ready(struct engine *e, const struct link_ready *y)
 {
 	if (e->state != ENGINE_ONLINE) {
@@ -234,6 +244,18 @@ static void on_passing(struct engine *e, const struct link_record *r, uint32_t n
 		e->io->passing(e->userdata, r);
 }
 
+/* Who asks to see ours, and who does not any more, is kept: it waits for an answer of the user. The rest passes. */
+static void on_presence(struct engine *e, const struct link_record *r)
+{
+	const struct link_presence *p = &r->presence;
+	bool asks = strcmp(p->type, "subscribe") == 0;
+
+	if ((!asks && strcmp(p->type, "unsubscribe") != 0) || jid_bare_equal(p->from, e->account.jid))
+		on_passing(e, r, p->n);
+	else if (p->n == 0 || !commit_repeated(e, p->n))
+		owed_asking(e, p->from, asks, p->n);
+}
+
 static void on_live(struct engine *e, const struct link_record *r)
 {
 	commit_message(e, &r->msg);
@@ -308,7 +330,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 		on_passing(e, r, r->result.n);
 		break;
 	case LINK_PRESENCE:
-		on_passing(e, r, r->presence.n);
+		on_presence(e, r);
 		break;
 	case LINK_TYPING:
 		on_passing(e, r, r->typing.n);

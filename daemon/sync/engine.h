@@ -101,6 +101,8 @@ void engine_send(struct engine *e);
 void engine_chat_state(struct engine *e, const char *to, uint32_t state);
 /* Ask the server (REQUEST of link/vocab.h); *ret_request is the number that RESULT will have. HUB_E_OFFLINE, or 0. */
 int engine_request(struct engine *e, const struct link_request *what, uint32_t *ret_request);
+/* What ${jid} asked, to see our presence, was answered: stored when this returns, unless the store fails just now. */
+void engine_answered(struct engine *e, const char *jid);
 /* Somebody looks at a screen, or nobody does. Told again on each new stream. */
 void engine_set_active(struct engine *e, bool active);
 

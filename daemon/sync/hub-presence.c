@@ -114,7 +114,7 @@ static void on_presence(struct seat *seat, const struct link_presence *p)
 		.jid = p->from, .show = gone ? "offline" : p->show, .status = p->status, .priority = p->priority,
 	};
 
-	/* What they ask for is in the roster, by the server's pushes, and not a presence. */
+	/* What they ask for is in the roster (engine-records.c), what they allow too, by the server's pushes. */
 	if (!gone && *p->type)
 		return;
 	if (crowd_presence(&seat->crowd, &row))

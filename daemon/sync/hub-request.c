@@ -20,6 +20,7 @@ struct request {
 	bool answered;
 	int r;
 	char *why;
+	char *answers; /* whose request to see our presence it answers; NULL: it does not */
 	hub_answered_fn done;
 	void *userdata;
 };
@@ -27,6 +28,7 @@ struct request {
 static void request_free(struct request *q)
 {
 	free(q->why);
+	free(q->answers);
 	free(q);
 }
 
@@ -50,6 +52,8 @@ void hub_request_result(struct seat *seat, const struct link_result *a)
 	for (struct request *q = seat->requests; q; q = q->next) {
 		if (q->answered || q->number != a->request)
 			continue;
+		if (a->ok && q->answers)
+			engine_answered(seat->engine, q->answers);
 		answer(seat, q, a->ok ? 0 : HUB_E_REMOTE, a->ok ? NULL : refusal(a));
 		return;
 	}
@@ -130,12 +134,23 @@ void hub_request_free(struct hub *h)
 	}
 }
 
+static void told_nobody(_unused_ void *userdata, _unused_ int r, _unused_ const char *why)
+{
+}
+
 static void abandon(struct request **p, const void *userdata)
 {
 	while (*p) {
 		struct request *q = *p;
 
 		if (q->userdata != userdata) {
+			p = &q->next;
+			continue;
+		}
+		/* The answer is given all the same. */
+		if (q->answers && !q->answered) {
+			q->done = told_nobody;
+			q->userdata = NULL;
 			p = &q->next;
 			continue;
 		}
@@ -219,6 +234,9 @@ int hub_request(struct hub *h, int64_t account, uint32_t kind, const char *jid, 
 	}
 	q = xnew(struct request);
 	*q = (struct request){ .next = seat->requests, .number = number, .done = done, .userdata = userdata };
+	/* "subscribed" is yes, "unsubscribed" is no (RFC 6121 sections 3.1.4, 3.2). */
+	if (kind == REQUEST_SUBSCRIPTION && (strcmp(name, "subscribed") == 0 || strcmp(name, "unsubscribed") == 0))
+		q->answers = jid_bare(jid);
 	seat->requests = q;
 	return 0;
 }

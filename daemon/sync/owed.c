@@ -1,6 +1,6 @@
 /*
  * What others are told of their messages (XEP-0184), and what the server tells of our other devices: reading states
- * (XEP-0490) and the block list (XEP-0191).
+ * (XEP-0490) and the block list (XEP-0191). And what strangers ask: to see our presence (RFC 6121 section 3.1).
  */
 #include <string.h>
 
@@ -74,10 +74,11 @@ bool owed_answered(const struct engine *e, const struct query *q, const struct m
 
 /* One record, owned, until it is stored. */
 struct told {
-	enum link_kind kind; /* BLOCKED or READ */
+	enum link_kind kind; /* BLOCKED, READ or PRESENCE */
 	uint32_t n;
 	char *jid, *stanza_id;
 	bool blocked, reset, last;
+	bool asking;
 };
 
 static void drop_told(struct engine *e)
@@ -93,7 +94,7 @@ static void drop_told(struct engine *e)
 static struct told *add(struct engine *e, enum link_kind kind, uint32_t n, const char *jid)
 {
 	if (e->n_told >= TOLD_MAX) {
-		log_warning("%s: more than %d blocked addresses or reading states wait; the stream is dropped",
+		log_warning("%s: more than %d blocked addresses, reading states or requests wait; the stream is dropped",
 			    LOG_JID(e->account.jid), TOLD_MAX);
 		engine_drop_wire(e);
 		return NULL;
@@ -130,6 +131,17 @@ void owed_read(struct engine *e, const struct link_read *r)
 	commit_soon(e);
 }
 
+void owed_asking(struct engine *e, const char *jid, bool asking, uint32_t n)
+{
+	_cleanup_(freep) char *bare = jid_bare(jid);
+	struct told *t = add(e, LINK_PRESENCE, n, bare);
+
+	if (!t)
+		return;
+	t->asking = asking;
+	commit_soon(e);
+}
+
 /* A full block list is stored whole, or not at all. */
 bool owed_due(const struct engine *e)
 {
@@ -150,6 +162,8 @@ static int keep_blocked(struct engine *e, size_t from, size_t to)
 
 static int put_one(struct engine *e, const struct told *t)
 {
+	if (t->kind == LINK_PRESENCE)
+		return roster_set_asking(e->store, e->account.id, t->jid, t->asking);
 	if (t->kind == LINK_READ)
 		return archive_put_read(e->store, e->account.id, e->archive, t->jid, t->stanza_id,
 					e->io->real_us(e->userdata));

@@ -110,7 +110,8 @@ static void put_text(const struct varve_event *e)
 		raw = xasprintf("conversation %s: %u unread", e->conversation->id, e->conversation->unread);
 		break;
 	case VARVE_EVENT_CONTACT:
-		raw = xasprintf("contact %s: subscription %s", e->contact->jid, e->contact->subscription);
+		raw = xasprintf("contact %s: subscription %s%s", e->contact->jid, e->contact->subscription,
+				e->contact->flags & VARVE_CONTACT_ASKING ? ", asks to see your presence" : "");
 		break;
 	case VARVE_EVENT_REMOVED:
 		raw = xasprintf("removed %s %s", e->removed_kind, e->removed_key);

@@ -127,7 +127,8 @@ static void put_row(struct table *t, const struct varve_contact *row, const stru
 	bool blocked = row->flags & VARVE_CONTACT_BLOCKED;
 	_cleanup_(freep) char *groups = groups_text(row), *sub = NULL;
 
-	sub = xasprintf("%s%s", row->subscription, row->flags & VARVE_CONTACT_ASKED ? ", asked" : "");
+	sub = xasprintf("%s%s%s", row->subscription, row->flags & VARVE_CONTACT_ASKED ? ", asked" : "",
+			row->flags & VARVE_CONTACT_ASKING ? ", asks" : "");
 	table_cell(t, row->jid);
 	table_cell(t, row->name);
 	table_cell_color(t, blocked ? COLOR_RED : COLOR_OFF, blocked ? "blocked" : sub);
@@ -135,12 +136,27 @@ static void put_row(struct table *t, const struct varve_contact *row, const stru
 	table_cell(t, groups);
 }
 
+/* Who waits for an answer of ours, and how it is given: behind the table, one line each. */
+static void note_asking(char **notes, const struct varve_contacts *set)
+{
+	for (size_t i = 0; i < varve_contacts_count(set); i++) {
+		const struct varve_contact *row = varve_contacts_get(set, i);
+		_cleanup_(freep) char *clean = text_clean(row->jid, false), *before = NULL;
+
+		if (!(row->flags & VARVE_CONTACT_ASKING))
+			continue;
+		before = *notes;
+		*notes = xasprintf("%s%s asks to see your presence:\n    varvectl roster authorize %s approve|deny\n",
+				   before ? before : "", clean, clean);
+	}
+}
+
 int cmd_roster_list(struct ctl *c)
 {
 	static const char *const heads[] = { "CONTACT", "NAME", "SEES", "THERE", "GROUPS", NULL };
 	_cleanup_(table_freep) struct table *t = table_new(heads);
 	_cleanup_(json_freep) struct json *j = NULL;
-	_cleanup_(freep) char *cursor = xstrdup("");
+	_cleanup_(freep) char *cursor = xstrdup(""), *notes = NULL;
 	size_t n = 0;
 	int r = ctl_account(c, NULL);
 
@@ -155,6 +171,7 @@ int cmd_roster_list(struct ctl *c)
 		if (r < 0)
 			return ctl_fail_call(c, r);
 		get_devices(c, set, &devices);
+		note_asking(&notes, set);
 		for (size_t i = 0; i < varve_contacts_count(set); i++, n++)
 			if (j)
 				put_json(j, varve_contacts_get(set, i), &devices);
@@ -169,6 +186,8 @@ int cmd_roster_list(struct ctl *c)
 	table_limit(t, 0, 32);
 	table_limit(t, 1, 20);
 	table_print(t, stdout);
+	if (!j && !c->quiet)
+		fputs(notes ? notes : "", stdout);
 	return EXIT_OK;
 }
 

@@ -117,6 +117,7 @@ void contact_json(struct json *j, const struct varve_contact *c)
 	json_string_or_null(j, "name", c->name);
 	json_string(j, "subscription", c->subscription);
 	json_bool(j, "asked", c->flags & VARVE_CONTACT_ASKED);
+	json_bool(j, "asking", c->flags & VARVE_CONTACT_ASKING);
 	json_bool(j, "blocked", c->flags & VARVE_CONTACT_BLOCKED);
 	json_bool(j, "unlisted", c->flags & VARVE_CONTACT_UNLISTED);
 	json_array(j, "groups");

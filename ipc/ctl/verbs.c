@@ -166,7 +166,8 @@ const struct ctl_cmd ctl_cmds[] = {
 	  OPT_BIT(YES), 1, DEFAULT_ARGS_MAX, WORDS_CONVERSATION_ONE, cmd_delete },
 	{ "roster list", "", "List the contacts",
 	  "One line a contact: who sees whose presence (none, to: you see theirs, from:\n"
-	  "they see yours, both), and who is there.\n",
+	  "they see yours, both), and who is there. Who asks to see yours (asks) waits\n"
+	  "for: roster authorize JID approve, or deny.\n",
 	  0, 0, 0, WORDS_NONE, cmd_roster_list },
 	{ "roster set", "JID", "Add or change a contact",
 	  "Only what is given changes. To see when they are there: roster authorize JID\n"

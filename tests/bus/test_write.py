@@ -254,6 +254,21 @@ class Write(unittest.TestCase):
             self.d.cmd("outcome offline")
             self.assertEqual(self.refused("Roster", member, signature, *args), "Offline")
 
+    def test_who_asks_to_see_us_is_a_contact_until_answered(self):
+        def row():
+            return next((r for r in self.ok("Roster", "List", "(sua{sv})", "", 0, {})[0] if r[0] == "eve@example.com"), None)
+
+        def changes(since):
+            return self.ok("Archive", "Changes", "(stua{sv})", "", since, 0, {})
+        seq = self.ok("Roster", "List", "(sua{sv})", "", 0, {})[2]
+        self.assertIsNone(row())
+        self.d.cmd("asking eve@example.com")
+        self.assertEqual(row()[3:5], ("none", 4 | 8))
+        self.assertIn(("eve@example.com", 4 | 8), [(c[0], c[4]) for c in changes(seq)[4]])
+        self.d.cmd("answered eve@example.com")
+        self.assertIsNone(row())
+        self.assertEqual([r for r in changes(seq)[-1] if r[1] == "eve@example.com"][0][0], "contact")
+
     def test_a_caller_who_goes_is_forgotten(self):
         c = Raw(self.d.path)
         c.send(ACCOUNT, "Roster", "SetBlocked", V("(sb)", BOB, True))

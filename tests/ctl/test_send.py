@@ -183,17 +183,19 @@ def test_history_says_what_became_of_own_messages_and_what_to_do(fake, ctl):
 # ---- contacts --------------------------------------------------------------------------------------------------------
 def test_the_roster(fake, ctl):
     fake.roster = {"%s@example.org" % n: (n.title(), sub, flags, ["Friends"]) for n, sub, flags in
-                   [("bob", "both", 0), ("carol", "none", 1), ("eve", "none", 2 | 4)]}
+                   [("bob", "both", 0), ("carol", "none", 1), ("dan", "none", 4 | 8), ("eve", "none", 2 | 4)]}
     fake.devices = [("bob@example.org/phone", "away", "on the train"), ("bob@example.org/desk", "", "")]
     rows = ctl.rows("roster", "list", "-j")
 
-    assert [r["jid"] for r in rows] == ["bob@example.org", "carol@example.org", "eve@example.org"]
+    assert [r["jid"] for r in rows] == ["bob@example.org", "carol@example.org", "dan@example.org", "eve@example.org"]
+    assert [r["asking"] for r in rows] == [False, False, True, False]
     assert rows[0]["presence"] == [{"jid": "bob@example.org/phone", "show": "away", "status": "on the train"},
                                    {"jid": "bob@example.org/desk", "show": "online", "status": None}]
-    assert (rows[1]["asked"], rows[2]["blocked"], rows[0]["groups"]) == (True, True, ["Friends"])
-    assert [r["unlisted"] for r in rows] == [False, False, True]
+    assert (rows[1]["asked"], rows[3]["blocked"], rows[0]["groups"]) == (True, True, ["Friends"])
+    assert [r["unlisted"] for r in rows] == [False, False, True, True]
     text = ctl("roster")
     assert all(len(line) <= 80 for line in text.splitlines()) and "blocked" in text and "online" in text
+    assert "dan@example.org asks to see your presence:\n    varvectl roster authorize dan@example.org approve|deny\n" in text
     fake.refuse["GetPresence"] = Refused("Unsupported", "no")
     assert "bob@example.org" in ctl("roster", "list")
 

@@ -338,10 +338,82 @@ static void the_block_list_is_stored_whole(void **state)
 	assert_true(blocked(s, "dan@sim.test"));
 }
 
+/* ---- who asks to see our presence ---- */
+
+static void ask(struct sim *s, const char *from, const char *type, uint32_t n)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_PRESENCE);
+	r.presence.from = from;
+	r.presence.type = type;
+	r.presence.n = n;
+	engine_record(s->engine, &r);
+}
+
+static int take_asking(void *userdata, const struct contact_row *row)
+{
+	*(bool *)userdata = row->asking;
+	return 0;
+}
+
+static bool asking(struct sim *s, const char *jid)
+{
+	bool is = false;
+
+	assert_true(read_contact(s->store, s->account.id, jid, take_asking, &is) >= 0);
+	return is;
+}
+
+/* The number is acknowledged once the request is durable, and not before. */
+static void a_request_is_stored_before_it_is_acknowledged(void **state)
+{
+	struct sim *s = *state;
+	uint32_t n;
+
+	given_online(s);
+	sim_run(s, 10 * SIM_SEC);
+	n = ++s->counter;
+	assert_int_equal(n, s->engine->line.h + 1);
+	ask(s, "Eve@sim.test/phone", "subscribe", n);
+	assert_int_equal(s->engine->line.h, n - 1);
+	assert_false(asking(s, "eve@sim.test"));
+	sim_run(s, SIM_SEC);
+	assert_true(asking(s, "eve@sim.test"));
+	assert_int_equal(s->engine->session.h_in, n);
+	assert_int_equal(s->committed, n);
+	sim_kill(s);
+	assert_true(asking(s, "eve@sim.test"));
+}
+
+static void a_request_ends_with_its_answer_or_is_taken_back(void **state)
+{
+	struct sim *s = *state;
+
+	given_online(s);
+	ask(s, "eve@sim.test", "subscribe", 0);
+	ask(s, BOB, "subscribe", 0);
+	ask(s, "fay@sim.test", "subscribe", 0);
+	ask(s, s->account.jid, "subscribe", 0);
+	ask(s, "gus@sim.test", "subscribed", 0);
+	tell_blocked(s, "mal@sim.test", true, false, true);
+	ask(s, "mal@sim.test", "subscribe", 0);
+	sim_run(s, SIM_SEC);
+	assert_true(asking(s, "eve@sim.test") && asking(s, BOB) && asking(s, "fay@sim.test"));
+	assert_false(asking(s, s->account.jid) || asking(s, "gus@sim.test") || asking(s, "mal@sim.test"));
+	engine_answered(s->engine, "eve@sim.test");
+	assert_false(asking(s, "eve@sim.test")); /* at once */
+	ask(s, "fay@sim.test", "unsubscribe", 0);
+	given_contact(s, BOB, "from");
+	assert_false(asking(s, "fay@sim.test") || asking(s, BOB));
+}
+
 int main(void)
 {
 #define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		STORY(a_request_is_stored_before_it_is_acknowledged),
+		STORY(a_request_ends_with_its_answer_or_is_taken_back),
 		STORY(a_receipt_is_sent_once),
 		STORY(receipts_for_what_came_while_we_were_away),
 		STORY(the_backlog_of_a_first_sync_gets_no_receipts),

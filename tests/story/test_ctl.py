@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from varvetest.daemon import EXIT_FAILURE, EXIT_NOT_FOUND, EXIT_OFFLINE, EXIT_OK, EXIT_REJECTED, Varved, program
+from varvetest.peer import Peer
 from varvetest.wait import wait_for
 
 
@@ -104,6 +105,50 @@ def test_contacts(pair):
     wait_for(lambda: ours.ctl("roster", "list")[0]["presence"], 20, lambda: ours.run("-j", "roster").out)
     ours.ctl("roster", "remove", bob)
     wait_for(lambda: ours.ctl("roster", "list") == [], 20, lambda: ours.run("roster").out)
+
+
+def test_who_asks_to_see_us_is_shown_until_answered(server, fresh, varved):
+    """RFC 6121 section 3.1, asked by slixmpp: shown, also after kill -9; approved: from, both; denied, or taken back: gone."""
+    alice, bob, eve, fay = (fresh(stem) for stem in ("alice", "bob", "eve", "fay"))
+    for name in (alice, bob, eve, fay):
+        server.add_user(name)
+    me = f"{alice}@{server.domain}"
+    varved.add_account(server, alice)
+    varved.wait_sync(timeout=60)
+
+    def contact(jid):
+        return next((c for c in varved.ctl("roster", "list") if c["jid"] == jid), None)
+
+    def until(jid, what):
+        return wait_for(lambda: what(contact(jid)), 20, lambda: varved.run("-j", "roster").out)
+
+    with Peer(server, bob) as b, Peer(server, eve) as e, Peer(server, fay) as f:
+        peers = (b, e, f)
+        for peer in peers:
+            peer.raw(f"<presence to='{me}' type='subscribe'><status>let me in</status></presence>")
+        for peer in peers:
+            shown = until(peer.jid, lambda c: c and c["asking"] and c)
+            assert (shown["subscription"], shown["asked"], shown["blocked"]) == ("none", False, False)
+        assert f"varvectl roster authorize {b.jid} approve|deny" in varved.run("roster", "list").out
+        varved.kill9()
+        varved.start()
+        assert all(contact(peer.jid)["asking"] for peer in peers)
+        varved.wait_state("online")
+
+        varved.ctl("--timeout=20", "roster", "authorize", e.jid, "deny")
+        assert contact(e.jid) is None
+        if server.name == "ejabberd":       # which does not pass on that a request is taken back
+            varved.ctl("--timeout=20", "roster", "authorize", f.jid, "revoke")
+        else:
+            f.raw(f"<presence to='{me}' type='unsubscribe'/>")
+        until(f.jid, lambda c: c is None)
+        varved.ctl("--timeout=20", "roster", "authorize", b.jid, "approve")
+        until(b.jid, lambda c: c and c["subscription"] == "from" and not c["asking"])
+        varved.ctl("--timeout=20", "roster", "authorize", b.jid, "request")    # slixmpp allows it by itself
+        until(b.jid, lambda c: c and c["subscription"] == "both" and not c["asked"])
+        varved.restart()
+        varved.wait_state("online")
+        assert [(c["jid"], c["subscription"], c["asking"]) for c in varved.ctl("roster", "list")] == [(b.jid, "both", False)]
 
 
 def test_monitor_goes_on_across_a_restart_without_a_gap(pair, tmp_path):

@@ -15,6 +15,7 @@
  *   last, last-send   answers the last call of the double (hub-double-send.h for the latter)
  *   outcome NAME      the next call of hub-send.h ends so: ok, conflict, notfound, ... (hub-double-send.c)
  *   answer NAME       the server answers all requests: ok, remote, offline
+ *   asking JID, answered JID   JID asks to see our presence, or not any more
  *   typing JID STATE, presence JID SHOW STATUS   news of somebody; SHOW "here" is none
  *   online, fill, caught-up 0|1   the archive is ready and the account online; the gaps are closed; what the engine says
  *   quit
@@ -162,6 +163,14 @@ static void live(struct world *w, const char *from, const char *body)
 	hub_double_tell(w->hub, HUB_FEED, w->account);
 }
 
+static void asking(struct world *w, const char *jid, bool is)
+{
+	check(store_begin(w->store), "begin");
+	check(roster_set_asking(w->store, w->account, jid, is), "asking");
+	check(store_commit(w->store), "commit");
+	hub_double_tell(w->hub, HUB_FEED, w->account);
+}
+
 static void fill(struct world *w)
 {
 	struct cover *c = hub_double_cover(w->hub, w->account);
@@ -276,6 +285,8 @@ static void command(struct world *w, char *line)
 		hub_double_outcome(line);
 	if (strcmp(word, "answer") == 0)
 		hub_double_answer(line);
+	if (strcmp(word, "asking") == 0 || strcmp(word, "answered") == 0)
+		asking(w, line, strcmp(word, "asking") == 0);
 	if (strcmp(word, "typing") == 0) {
 		char *jid = strsep(&line, " ");
 

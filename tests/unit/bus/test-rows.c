@@ -99,7 +99,7 @@ static void a_conversation_without_messages_has_an_empty_last(_unused_ void **st
 
 static void groups_become_an_array(_unused_ void **state)
 {
-	static const struct contact_row row = { .jid = "a@b", .groups = "one\ntwo\xff\n", .ask = true, .blocked = true };
+	static const struct contact_row row = { .jid = "a@b", .groups = "one\ntwo\xff\n", .ask = true, .asking = true, .blocked = true };
 	_cleanup_(sd_bus_unrefp) sd_bus *bus = message_bus();
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = message_call(bus, "a.b", "C");
 	const char *jid, *name, *subscription, *one, *two;
@@ -111,7 +111,7 @@ static void groups_become_an_array(_unused_ void **state)
 	assert_string_equal(sd_bus_message_get_signature(m, true), VARVE_SIG_CONTACT);
 	assert_true(sd_bus_message_enter_container(m, 'r', VARVE_SIG_CONTACT_FIELDS) > 0);
 	assert_true(sd_bus_message_read(m, "stssu", &jid, &mod, &name, &subscription, &flags) > 0);
-	assert_int_equal(flags, VARVE_CONTACT_ASKED | VARVE_CONTACT_BLOCKED | VARVE_CONTACT_UNLISTED);
+	assert_int_equal(flags, VARVE_CONTACT_ASKED | VARVE_CONTACT_ASKING | VARVE_CONTACT_BLOCKED | VARVE_CONTACT_UNLISTED);
 	assert_true(sd_bus_message_read(m, "as", 2, &one, &two) > 0);
 	assert_string_equal(one, "one");
 	assert_string_equal(two, "two\xef\xbf\xbd");

@@ -105,7 +105,8 @@ static int feed_conversation(void *userdata, const struct conversation_row *row)
 
 static int feed_contact(void *userdata, const struct contact_row *row)
 {
-	buf_addf(userdata, "R%s:%s%s%s ", row->jid, row->subscription, row->blocked ? "!" : "", row->listed ? "" : "-");
+	buf_addf(userdata, "R%s:%s%s%s%s ", row->jid, row->subscription, row->asking ? "?" : "", row->blocked ? "!" : "",
+		 row->listed ? "" : "-");
 	return 0;
 }
 
@@ -554,6 +555,94 @@ TEST(the_block_list_is_in_contacts_and_conversations)
 	assert_int_equal(conv_of(fx, BOB).flags, CONV_TYPING_ALLOWED);
 }
 
+static void asks(struct fx *fx, const char *jid, bool is)
+{
+	assert_int_equal(IN_TX(fx, roster_set_asking(fx->s, fx->account, jid, is)), 0);
+}
+
+static void contact(struct fx *fx, const char *jid, const char *subscription)
+{
+	const struct roster_item item = { .jid = jid, .subscription = subscription };
+
+	assert_int_equal(IN_TX(fx, roster_put(fx->s, fx->account, &item)), 0);
+}
+
+TEST(who_asks_to_see_us_is_a_contact_until_answered)
+{
+	struct fx *fx = *state;
+	uint64_t seq = seq_of(fx);
+
+	asks(fx, BOB, true);
+	asks(fx, CAROL, true);
+	assert_string_equal(feed(fx, seq), "R" BOB ":none?- R" CAROL ":none?- ");
+	/* Told again after a bind, with a roster that has neither; over a restart. */
+	seq = seq_of(fx);
+	asks(fx, BOB, true);
+	assert_int_equal(IN_TX(fx, roster_keep_only(fx->s, fx->account, NULL, 0)), 0);
+	fx_reopen(fx);
+	assert_int_equal(seq_of(fx), seq);
+	/* Their "unsubscribe", or our no. */
+	asks(fx, CAROL, false);
+	asks(fx, CAROL, false);
+	assert_string_equal(feed(fx, seq), "-contact:" CAROL " ");
+	/* In the roster and still not answered; then approved, there or on another device. */
+	seq = seq_of(fx);
+	contact(fx, BOB, "to");
+	assert_string_equal(feed(fx, seq), "R" BOB ":to? ");
+	seq = seq_of(fx);
+	contact(fx, BOB, "both");
+	asks(fx, BOB, true); /* he sees us */
+	assert_string_equal(feed(fx, seq), "R" BOB ":both ");
+}
+
+TEST(who_is_blocked_does_not_ask)
+{
+	struct fx *fx = *state;
+	uint64_t seq;
+
+	assert_int_equal(IN_TX(fx, roster_set_blocked(fx->s, fx->account, BOB, true)), 0);
+	assert_int_equal(IN_TX(fx, roster_set_blocked(fx->s, fx->account, "evil.example", true)), 0);
+	seq = seq_of(fx);
+	asks(fx, BOB, true);
+	asks(fx, "x@evil.example", true);
+	assert_int_equal(seq_of(fx), seq);
+	/* To be blocked answers it, alone and with a domain. */
+	asks(fx, CAROL, true);
+	asks(fx, "d@d.example", true);
+	contact(fx, "d@d.example", "to");
+	asks(fx, "e@d.example", true);
+	seq = seq_of(fx);
+	assert_int_equal(IN_TX(fx, roster_set_blocked(fx->s, fx->account, CAROL, true)), 0);
+	assert_string_equal(feed(fx, seq), "R" CAROL ":none!- ");
+	seq = seq_of(fx);
+	assert_int_equal(IN_TX(fx, roster_set_blocked(fx->s, fx->account, "d.example", true)), 0);
+	assert_string_equal(feed(fx, seq), "Rd.example:none!- Rd@d.example:to! -contact:e@d.example ");
+	/* A contact that is removed takes the request along, and a block stays. */
+	contact(fx, "f@f.example", "none");
+	asks(fx, "f@f.example", true);
+	seq = seq_of(fx);
+	contact(fx, "f@f.example", "remove");
+	assert_string_equal(feed(fx, seq), "-contact:f@f.example ");
+}
+
+TEST(of_strangers_who_ask_the_latest_stay)
+{
+	struct fx *fx = *state;
+	char jid[40];
+
+	contact(fx, BOB, "none");
+	asks(fx, BOB, true);
+	assert_int_equal(IN_TX(fx, roster_set_blocked(fx->s, fx->account, CAROL, true)), 0);
+	for (int i = 0; i < ROSTER_STRANGERS_MAX + 5; i++) {
+		snprintf(jid, sizeof(jid), "s%03d@x.example", i);
+		asks(fx, jid, true);
+	}
+	assert_int_equal(sql(fx, "SELECT count(*) FROM roster WHERE jid LIKE 's%'"), ROSTER_STRANGERS_MAX);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM roster WHERE jid IN ('s004@x.example')"), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM roster WHERE jid IN ('s005@x.example')"), 1);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM roster WHERE jid NOT LIKE 's%'"), 2);
+}
+
 static int add_contact(void *userdata, const struct contact_row *row)
 {
 	buf_addf(userdata, "%s ", row->jid);
@@ -657,6 +746,9 @@ int main(void)
 		RUN(a_server_whose_clock_went_back_loses_no_message_to_a_deletion),
 		RUN(a_long_conversation_is_deleted_in_slices),
 		RUN(the_block_list_is_in_contacts_and_conversations),
+		RUN(who_asks_to_see_us_is_a_contact_until_answered),
+		RUN(who_is_blocked_does_not_ask),
+		RUN(of_strangers_who_ask_the_latest_stay),
 		RUN(contacts_in_pages),
 		RUN(typing_may_be_told_to_whom_we_wrote),
 		RUN(a_hole_above_its_oldest_message_is_told),
