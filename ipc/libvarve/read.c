@@ -86,7 +86,9 @@ static void rows_answer(struct varve_slot *s, int r, sd_bus_message *reply)
 
 	if (r >= 0)
 		r = search ? read_search(reply, &set) : read_history(reply, &set);
-	((varve_messages_fn)s->user)(s->userdata, r < 0 && reply ? -EBADMSG : r, set);
+	if (r < 0 && reply)
+		r = fail_reply(s->varve, search ? "Search" : "GetHistory");
+	((varve_messages_fn)s->user)(s->userdata, r, set);
 	varve_messages_unref(set);
 }
 

@@ -48,7 +48,7 @@ static void sent_answer(struct varve_slot *s, int r, sd_bus_message *reply)
 	int existing = 0;
 
 	if (r >= 0 && sd_bus_message_read(reply, "tb", &id, &existing) < 0)
-		r = -EBADMSG;
+		r = fail_reply(s->varve, "Send");
 	((varve_sent_fn)s->user)(s->userdata, r, id, existing);
 }
 

@@ -3,11 +3,13 @@
 import json
 import os
 import subprocess
+import threading
 import time
 
 PROGRAM = os.environ.get("VARVECTL", os.path.join(os.path.dirname(__file__), "../../build/ipc/varvectl"))
 HOUR = 3600 * 10**6
 T0 = 1700000000000000
+POPEN_DEADLINE = 30           # seconds
 
 
 class Ctl:
@@ -37,8 +39,13 @@ class Ctl:
         return json.loads(self.err)["error"]
 
     def popen(self, *args):
-        return subprocess.Popen(self.argv(*args), env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+        p = subprocess.Popen(self.argv(*args), env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        # A line that never comes ends the test: reading it gives "".
+        watchdog = threading.Timer(POPEN_DEADLINE, p.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        return p
 
 
 def wait_for(what, seconds=10):

@@ -56,6 +56,10 @@ class Fake:
         self.oldest_seq = 0
         self.page_max = 500
         self.refuse = {}          # member -> Refused
+        self.raw = {}             # member -> answer, whatever the contract says
+        self.hold = set()         # members that are never answered
+        self.held = []
+        self.changed = []         # conversations of Changes
         self.config = {"server": v("s", "localhost:5222"), "tls": v("s", ""), "ca-pem": v("s", ""), "nick": v("s", ""),
                        "allow-plain": v("b", False), "enabled": v("b", True)}
         self.spans = []
@@ -100,7 +104,7 @@ class Fake:
 
     @property
     def seq(self):
-        mods = [m["mod"] for m in self.messages] + [r[0] for r in self.removed] + [c[1] for c in self.contacts]
+        mods = [m["mod"] for m in self.messages] + [r[0] for r in self.removed] + [c[1] for c in self.contacts + self.changed]
         return max(mods, default=0)
 
     # -- server -------------------------------------------------------------------------------------------------
@@ -178,8 +182,14 @@ class Fake:
             try:
                 if member in self.refuse:
                     raise self.refuse[member]
-                handler = getattr(self, ("roster_" if iface.endswith(".Roster") else "do_") + member,
-                                  getattr(self, "do_" + member, None))
+                if member in self.hold:
+                    self.held.append(invocation)
+                    return
+                if member in self.raw:
+                    conn.send_message(self.answer(invocation, self.raw[member]), Gio.DBusSendMessageFlags.NONE)
+                    return
+                self.fds = invocation.get_message().get_unix_fd_list()
+                handler = getattr(self, iface.split(".")[-1].lower() + "_" + member, getattr(self, "do_" + member, None))
                 out = handler(*args.unpack()) if handler else None
             except Refused as e:
                 invocation.return_dbus_error(e.name, str(e))
@@ -188,6 +198,12 @@ class Fake:
                 threading.Thread(target=lambda: (self.working.wait(20), invocation.return_value(out)), daemon=True).start()
                 return
             invocation.return_value(out)
+
+    @staticmethod
+    def answer(invocation, value):
+        m = Gio.DBusMessage.new_method_reply(invocation.get_message())
+        m.set_body(value)
+        return m
 
     def on_get(self, conn, sender, path, iface, name):
         with self.lock:
@@ -351,12 +367,14 @@ class Fake:
         if since < self.oldest_seq:
             raise Refused("ChangesTooOld", "too long ago")
         all_rows = sorted([(m["mod"], "m", m) for m in self.messages] + [(c[1], "c", c) for c in self.contacts] +
+                          [(c[1], "v", c) for c in self.changed] +
                           [(r[0], "r", r) for r in self.removed], key=lambda x: x[0])
         rows = [r for r in all_rows if r[0] > since]
         page = rows[:min(limit, 100)]
         nxt = page[-1][0] if page else max(since, self.seq)
         return v("(tba(ttssxyyssa{sv})a(stssx(ttssxyyssa{sv})uutua{sv})a(stssuasa{sv})a(ss))",
-                 (nxt, len(rows) > len(page), [pack(x) for _, k, x in page if k == "m"], [],
+                 (nxt, len(rows) > len(page), [pack(x) for _, k, x in page if k == "m"],
+                  [x for _, k, x in page if k == "v"],
                   [x for _, k, x in page if k == "c"], [(x[1], x[2]) for _, k, x in page if k == "r"]))
 
     def do_Search(self, query, cursor, limit, options):
@@ -485,6 +503,16 @@ class Fake:
 
     def do_GetMessages(self, ids, options):
         return v("(a(ttssxyyssa{sv}))", ([pack(m) for i in ids for m in self.messages if m["id"] == i],))
+
+    def do_Export(self, handle, options):
+        fd = self.fds.get(handle)
+        os.write(fd, b"what was exported\n")
+        os.close(fd)
+        self.fds = None           # it is the app's own output: open here, that would never end
+        return v("(o)", (ROOT + "/job/1",))
+
+    def job_Cancel(self):
+        pass
 
     def do_Fetch(self, conversation, options):
         return v("(o)", (ROOT + "/job/1",))
