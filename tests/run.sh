@@ -118,13 +118,13 @@ fuzz() {
 	logs="$logs $WORK/fuzz.json"
 }
 
-# stories DIR NAME ARGS...: pytest
+# stories DIR NAME ARGS...: pytest, three files at a time: they wait more than they work
 stories() {
 	dir=$1 name=$2
 	shift 2
 	say "stories: $name ($dir)"
 	PY=$(python_with pytest slixmpp dbus) || { broken=$((broken + 1)); return; }
-	VARVE_BUILD="$TOP/$dir" "$PY" -m pytest -p no:cacheprovider --rootdir "$HERE" -q --tb=short --disable-warnings \
+	VARVE_BUILD="$TOP/$dir" "$PY" -m pytest -n 3 --dist loadfile -p no:cacheprovider --rootdir "$HERE" -q --tb=short --disable-warnings \
 		--durations=8 -rs --junitxml "$WORK/$name.xml" "$@"
 	status=$?
 	if [ -s "$WORK/$name.xml" ]; then
@@ -145,7 +145,7 @@ fi
 if build build -Dtests=true; then
 	suites build all
 	[ -z "$sanitize" ] || newer_sqlite build
-	[ -z "$sanitize" ] || fuzz 15
+	[ -z "$sanitize" ] || fuzz 6
 	# The stories wait more than they work: the sanitizer build goes on beside them. It is looked at below.
 	if [ -n "$sanitize" ]; then
 		{ [ -f build-sanitize/build.ninja ] || meson setup build-sanitize $SANITIZE; nice ninja -j1 -C build-sanitize; } \

@@ -439,7 +439,7 @@ class Scripted:
         return loop.run(self.current.request_ack())
 
     def cut(self):
-        loop.call(lambda: [c.writer.transport.abort() for c in self.connections])
+        loop.call(lambda: [c.writer.transport.abort() for c in self.connections if c.writer.transport])
 
     def close(self):
         async def end():
