@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/step.h"
+#include "store/account.h"
 #include "store/conversation.h"
 #include "sync/hub-priv.h"
 
@@ -64,7 +65,10 @@ static int do_read(struct store *s, void *arg)
 	r = conversation_mark_read(s, c->account, c->conversation, c->msg, &upto);
 	if (r != 0 || upto == 0)
 		return r;
-	r = outbox_owe_read(s, c->account, c->conversation, upto, c->marker, clock_real_us());
+	/* A marker says that we are here: strangers are not told (XEP-0333 section 7). */
+	r = c->marker ? roster_trusts(s, c->account, c->conversation) : 0;
+	if (r >= 0)
+		r = outbox_owe_read(s, c->account, c->conversation, upto, r > 0, clock_real_us());
 	/* That there is nobody or no room to tell is no reason not to have read it. */
 	return r < 0 ? err_trace(r) : 0;
 }

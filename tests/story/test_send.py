@@ -615,6 +615,20 @@ def test_edit_retract_react_between_two_devices(world):
     assert refusal(here.edit, rows[0].id, "not mine") == "Conflict"
 
 
+def test_a_stranger_is_not_told_what_was_read(mail, varved):
+    """XEP-0333 section 7: a marker says that we are online; who may not see our presence gets none, a contact does."""
+    stranger = "spam@evil.test"
+    with online(varved, mail) as app:
+        for jid in (stranger, BOB):
+            mail.send(f"<message from='{jid}/x' to='alice@chat.test' type='chat' id='ask'><body>read me</body>"
+                      f"<markable xmlns='{NS_MARKERS}'/></message>")
+            wait_for(lambda: app.history(jid))
+            app.mark_read(jid)
+        wait_for(lambda: [m for m in mail.script.messages(None) if m.has("displayed", NS_MARKERS)], 20)
+        assert [m.to.split("/")[0] for m in mail.script.messages(None) if m.has("displayed", NS_MARKERS)] == [BOB]
+        assert app.conversation(stranger)[6] == 0
+
+
 def test_read_here_is_read_there(world):
     """MarkRead: the other device follows (XEP-0490), bob gets one marker, and it never goes back."""
     here, there = world.apps
