@@ -4,8 +4,12 @@
 What every app does, in this order: connect (connect); read what is shown, and remember `since` (load); follow the feed
 (pull); send under an id of its own, and again under the same id if the answer was lost (flush).
 
-Up and down choose a conversation, page up and down scroll, enter sends, ^R sends again what failed, ^C leaves;
-"/open someone@example.org" begins a conversation.
+Up, Down        choose a conversation
+Page Up, Down   scroll
+Enter, ^R       send; send again what failed
+^C              leave
+/open ADDRESS   begin a conversation
+/help           show this
 """
 
 import collections
@@ -75,6 +79,7 @@ class Chat:
         self.bottoms = []                   # the lowest message of each screen that was scrolled up to; []: the newest
         self.page, self.gaps, self.edges, self.visible = [], [], 0, []
         self.unsent = []                    # (conversation, client id, text) that varved has not answered yet
+        self.help = False                   # the keys are shown, until the next one
         self.text = self.state = self.problem = self.notice = ""    # input; of the account; why nothing works; last error
 
     def connect(self):
@@ -178,6 +183,9 @@ class Chat:
         if text.startswith("/open "):
             (self.open,) = self.call(self.account, "Conversations.Open", "(sa{sv})", text[6:].strip(), {})
             self.load()
+        elif text.startswith("/") and not text.startswith("/me "):      # XEP-0245: "/me" is said, not done
+            self.help = text == "/help"
+            self.notice = "" if self.help else "no such command; /help"
         elif text and self.open:
             self.unsent.append((self.open, str(uuid.uuid4()), text))
             self.flush()
@@ -209,7 +217,7 @@ class Chat:
 
     @callback
     def on_key(self, *_):
-        self.notice = ""
+        self.notice, self.help = "", False
         keys = {curses.KEY_UP: (self.select, -1), curses.KEY_DOWN: (self.select, 1), curses.KEY_PPAGE: (self.scroll, 1),
                 curses.KEY_NPAGE: (self.scroll, 0), "\n": (self.enter,), "\r": (self.enter,), "\x12": (self.retry,)}
         try:
@@ -249,7 +257,8 @@ class Chat:
         who = "me" if row.direction == 1 else self.conversations[self.open].title.split("@")[0]
         notes = ["edited"] * ("edited" in row.extra) + [" ".join(e) for e in row.extra.get("reactions", {}).values()]
         if row.direction == 1:
-            notes.append(": ".join([STATES.get(row.state, "?"), *row.extra.get("error", ())[1:]]))
+            condition, reason = row.extra.get("error", ("", ""))       # a server need not give a reason
+            notes.append(": ".join(filter(None, [STATES.get(row.state, "?"), reason or condition])))
         kind = "" if row.kind == "text" else f"({row.kind}) "
         return f"{when(row.time, '%H:%M')} {who}: {kind}{row.body}" + (f"  [{', '.join(notes)}]" if notes else "")
 
@@ -271,7 +280,8 @@ class Chat:
             unread = f" {c.unread}" if c.unread else ""
             self.put(y, 0, cut(c.title, column - len(unread)) + unread, column,
                      curses.A_REVERSE if c.id == self.open else curses.A_BOLD if c.unread else curses.A_NORMAL)
-        lines = list(self.lines(right))[3 - height:]
+        keys = ((line, curses.A_NORMAL, None) for line in __doc__.split("\n\n")[-1].splitlines())
+        lines = list(keys if self.help else self.lines(right))[3 - height:]
         self.visible = list(dict.fromkeys(line[2] for line in lines if line[2]))
         for y, (text, attribute, _) in enumerate(lines, 1):
             self.put(y, column + 1, text, right, attribute)

@@ -156,6 +156,31 @@ def test_chat_begins_a_conversation(chat, server):
     chat.wait(lambda lines: any(line.startswith("someone") for line in lines), what="a conversation without messages")
 
 
+def test_chat_does_not_send_what_looks_like_a_command(chat, server):
+    with Peer(server, "bob") as bob:
+        for text in ("/opne someone", "/help"):
+            chat.type(text)
+            chat.keys("Enter")
+            chat.wait_text("no such command; /help" if text != "/help" else "begin a conversation")
+        chat.type("/me waves")
+        chat.wait_gone("begin a conversation")
+        chat.keys("Enter")
+        bob.wait_body("/me waves")
+        assert bob.bodies == ["/me waves"]
+
+
+def test_chat_shows_why_a_message_failed(chat, server):
+    """The error has a condition and no text."""
+    with Peer(server, "bob") as bob:
+        chat.type("read this")
+        chat.keys("Enter")
+        bob.wait_body("read this")
+        sent = next(m for m in bob.client.received if m["body"] == "read this")
+        bob.raw(f"<message to='{sent['from'].full}' id='{sent['id']}' type='error'><error type='cancel'>"
+                "<not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
+        chat.wait_text("me: read this  [failed: not-acceptable]")
+
+
 def test_chat_shows_who_is_typing_and_tells(chat, server):
     with Peer(server, "bob") as bob:
         state = "<message to='alice@{}' type='chat'><{} xmlns='http://jabber.org/protocol/chatstates'/></message>"
@@ -328,3 +353,55 @@ def test_bot_answers_each_message_once_however_often_it_is_killed(server, histor
     # Not in order: a feed has rows by their latest change, and the batch that a kill interrupts is met anew.
     assert collections.Counter(bob.bodies) == collections.Counter(want), f"each once, after {kills} kills"
     assert kills >= 3
+
+
+def test_bot_answers_nothing_old(server, history, varved, tmp_path):
+    """Rows come again when they are read or reacted to, and late ones of the archive come first after the bot's start."""
+    alice, bob_jid = f"alice@{server.domain}", f"bob@{server.domain}"
+    now = int(seed.now().timestamp() * 1e6)
+    server.seed_archive("alice", talk(server.domain, "carol", 3, now + DAY, "ahead "))      # of a server with a fast clock
+    varved.add_account(server, "alice")
+    varved.wait_sync()
+    state, log = str(tmp_path / "bot.db"), str(tmp_path / "bot.log")
+
+    def spawn():
+        return proc.spawn([PYTHON, os.path.join(EXAMPLES, "bot.py"), state], log=log, env=varved.environment())
+
+    def ids(who):
+        return [str(m["id"]) for m in varved.ctl("history", f"{who}@{server.domain}", "-n", "5") if m["direction"] == "in"]
+
+    def unread(count):
+        return [c["unread"] for c in varved.ctl("ls") if c["conversation"] == bob_jid] == [count]
+
+    with Peer(server, "bob") as bob, Peer(server, "carol") as carol:
+        for i in range(3):
+            bob.send(alice, f"unread {i}")
+        wait_for(lambda: unread(3), 20, "three unread messages")
+        bot = spawn()
+        wait_for(lambda: subprocess.run(["sqlite3", "-cmd", ".timeout 5000", state, "SELECT since FROM place"],
+                                        capture_output=True, text=True).stdout, 20, "the bot has its place")
+        assert varved.run("read", bob_jid).code == 0
+        for id in ids("bob") + ids("carol"):
+            assert varved.run("react", id, "👍").code == 0
+        wait_for(lambda: unread(0), 20, "nothing is unread")
+        bob.send(alice, "new")
+        bob.wait_body("new")
+        assert varved.run("react", ids("bob")[-1], "🎂").code == 0
+        bob.send(alice, "newer")
+        bob.wait_body("newer")
+        assert [b for b in bob.bodies if "👍" not in b and "🎂" not in b] == ["new", "newer"]
+        assert not [b for b in carol.bodies if "carol" in b]
+    varved.stop(signal.SIGKILL)
+    proc.reap(bot, signal.SIGKILL)
+    server.stop(signal.SIGKILL)
+    server.seed_archive("alice", talk(server.domain, "bob", 9, history, "late "))
+    server.start()
+    varved.start()
+    varved.wait_sync()
+    bot = spawn()
+    with Peer(server, "bob") as bob:
+        wait_for(lambda: varved.ctl("search", "late"), 20, "the late ones are here")
+        bob.send(alice, "newest")
+        bob.wait_body("newest")
+        assert bob.bodies == ["newest"]
+    proc.reap(bot, signal.SIGKILL)
