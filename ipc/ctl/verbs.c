@@ -135,9 +135,10 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "\n"
 	  "Without --id each call is a new message. A script that may run twice gives each\n"
 	  "message a key of its own: the same key with the same text is the same message.\n"
+	  "With another text it is an error: what changes (figures, times) must not be in it.\n"
 	  "\n"
 	  "    varvectl send bob@example.org 'On my way'\n"
-	  "    df -h / | varvectl send ops@example.org --id=disk-$(date +%F)\n"
+	  "    varvectl send ops@example.org 'The disk is full' --id=disk-$(date +%F)\n"
 	  "    varvectl send bob@example.org 'Are you there?' --wait=delivered --timeout=60\n",
 	  OPT_BIT(ID) | OPT_BIT(REPLY_TO) | OPT_BIT(WAIT_STATE), 1, DEFAULT_ARGS_MAX, WORDS_CONVERSATION_ONE, cmd_send },
 	{ "read", "CONV [ID]", "Mark messages as read",
