@@ -131,7 +131,9 @@ echo "  $MESSAGES messages in $took ms"
 ctl status
 ctl sync coverage
 typed varvectl ls
-varvectl --no-pager ls | head -n 12
+varvectl --no-pager ls >"$DEMO/ls"
+head -n 12 "$DEMO/ls"
+[ "$(wc -l <"$DEMO/ls")" -le 12 ] || echo "  ..."
 ctl history "$FRIEND@$DOMAIN" -n 6
 
 step "$FRIEND writes, and it is here"
@@ -193,6 +195,7 @@ if [ -n "$keep" ]; then
   varvectl ls                             varvectl monitor
   varvectl history $FRIEND@$DOMAIN        varvectl sync gaps
   varvectl search train                   varvectl keys
+  varvectl send $FRIEND@$DOMAIN "hello"
   busctl --address=unix:path=$XDG_RUNTIME_DIR/varve/bus tree org.varve.Varve1
 
   a chat in this terminal, and how it was written (docs/ipc.md):
@@ -203,6 +206,8 @@ if [ -n "$keep" ]; then
 
   Should varved not run any more (lock and unlock need no restart), start it again, in the same environment:
   PATH=$TOP/build-quickstart/daemon:\$PATH varved
+  Should Prosody not run any more:
+  prosody -F --config $DEMO/server/prosody.cfg.lua
 
   When you have seen enough:
   kill $varved $prosody; sleep 1; rm -r $DEMO

@@ -1,8 +1,8 @@
 """What data/quickstart.sh needs of Python: the server's side of the demonstration. Standard library only.
 
-    prepare DIR             configure Prosody in DIR, with two accounts and a history; writes DIR/env for the shell
+    prepare DIR             configure Prosody in DIR, with an account, its contacts and a history; writes DIR/env for the shell
     wait DIR                until Prosody serves
-    say DIR TEXT...         the second account sends these messages
+    say DIR TEXT...         the friend sends these messages
     session                 one line from the JSON of `varvectl status` on stdin
     verify DIR EXPORT       compare an export with the server's own archive; exit 1 if they differ
 """
@@ -35,7 +35,8 @@ def prepare(directory):
     people = seed.people(messages)
     friend = next(iter(sorted(people, key=lambda p: -sum(m.contact == p for m in messages)))).split("@")[0]
     server.add_user(USER, PASSWORD)
-    server.add_user(friend, PASSWORD)
+    for person in people:       # all exist, so that one can write to any of them
+        server.add_user(person.split("@")[0], PASSWORD)
     server.add_roster(USER, people)
     server.seed_archive(USER, messages)
     with open(os.path.join(directory, "ports"), "w") as f:
