@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -208,10 +209,23 @@ static void run_deferred(struct conn *c, int64_t begun_us)
 	}
 }
 
+/* What no role may call is not there: a misspelt name is no question of permission. */
+static int refuse_unknown(sd_bus_message *m, sd_bus_error *error)
+{
+	const char *interface = str_or_empty(sd_bus_message_get_interface(m));
+
+	if (strncmp(interface, VARVE_BUS_NAME, strlen(VARVE_BUS_NAME)) != 0)
+		return sd_bus_error_set(error, SD_BUS_ERROR_UNKNOWN_PROPERTY, "there is no such property");
+	if (!role_has_interface(interface))
+		return sd_bus_error_set(error, SD_BUS_ERROR_UNKNOWN_INTERFACE, "there is no such interface");
+	return sd_bus_error_set(error, SD_BUS_ERROR_UNKNOWN_METHOD, "this interface has no such method");
+}
+
 /* Runs before sd-bus looks at a message (facts/ipc.md section 1.1). */
 static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct conn *c = userdata;
+	enum role needed;
 	uint8_t type;
 	int r;
 
@@ -225,8 +239,11 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 	/* Also when it is refused here, before sd-bus looks into the vtable: wiped when it is freed. */
 	if (tree_is_secret(m) && (r = sd_bus_message_sensitive(m)) < 0)
 		return r;
-	if (role_of_call(m) <= c->config.role)
+	needed = role_of_call(m);
+	if (needed <= c->config.role)
 		return check_state(c, m, error);
+	if (needed == ROLE_NOBODY)
+		return refuse_unknown(m, error);
 	return error_set(error, VARVE_ERROR_DENIED, "this connection has the role '%s', which may not call %s",
 			 role_name(c->config.role), str_or_empty(sd_bus_message_get_member(m)));
 }

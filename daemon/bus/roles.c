@@ -142,6 +142,14 @@ enum role role_of(const char *interface, const char *member)
 	return ROLE_NOBODY;
 }
 
+bool role_has_interface(const char *interface)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (strcmp(table[i].interface, interface) == 0)
+			return true;
+	return false;
+}
+
 /* All properties of ${interface}, "" for every interface. */
 static enum role role_of_properties(const char *interface)
 {

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <systemd/sd-bus.h>
 
 enum role {
@@ -19,6 +20,9 @@ const char *role_name(enum role role);
 
 /* The role that ${member} (method or property) of ${interface} needs; ROLE_NOBODY if the table does not know it. */
 enum role role_of(const char *interface, const char *member);
+
+/* Whether the table knows any member of this interface. */
+bool role_has_interface(const char *interface);
 
 /* The role that this method call needs; properties included. ${call} is left rewound. */
 enum role role_of_call(sd_bus_message *call);

@@ -379,6 +379,15 @@ class Write(unittest.TestCase):
         self.assertGreater(seen, 50)
         self.assertEqual(self.refused("Manager", "SetInterest", "(a{sv})", S(active=True), path=ROOT, conn=conn), "Denied")
 
+    def test_what_is_misspelt_is_unknown_and_not_denied(self):
+        unknown = "org.freedesktop.DBus.Error.Unknown"
+        for conn in (self.d.peer(self.d.path), self.d.peer(self.d.path_ro)):
+            for path, iface, member, kind in [(ROOT, "Manager", "Nope", "Method"), (ACCOUNT, "Archive", "send", "Method"),
+                                              (ROOT, "Managr", "GetStatus", "Interface")]:
+                with self.assertRaises(GLib.Error) as e:
+                    call(conn, path, iface, member)
+                self.assertEqual(error_name(e.exception), unknown + kind)
+
     def test_a_member_is_documented_with_each_error_that_it_gives(self):
         """The words before a method name what the tests above have met; "As Edit" follows the reference."""
         with open(XML) as f:
