@@ -11,6 +11,7 @@
 #include "base/step.h"
 #include "core/jid.h"
 #include "core/text.h"
+#include "store/read.h"
 #include "sync/hub-priv.h"
 
 /* ---- checks ---- */
@@ -105,14 +106,73 @@ static int explain(int r, char **ret_why)
 							    "never sent, or has no id that others know" },
 		[OUTBOX_E_FULL] = { HUB_E_LIMIT, "10000 messages wait to be sent already: connect the account, or cancel "
 						 "some" },
-		[OUTBOX_E_STATE] = { HUB_E_UNSUITABLE, "it is too late for that, or too early: cancel is for messages that "
-						       "have not left, retry for those that failed or were cancelled" },
+		[OUTBOX_E_STATE] = { HUB_E_UNSUITABLE, "that does not fit what became of the message" },
 	};
 
 	if (r < 0)
 		return hub_storage(r, ret_why);
 	*ret_why = xstrdup(rows[r].why);
 	return rows[r].outcome;
+}
+
+struct became {
+	bool own, retracted, encrypted;
+	uint32_t state;
+};
+
+static int keep_became(void *userdata, const struct message_row *row)
+{
+	*(struct became *)userdata = (struct became){
+		.own = row->direction != 0,
+		.retracted = strcmp(row->kind, "retracted") == 0,
+		.encrypted = *row->encryption,
+		.state = row->state,
+	};
+	return 0;
+}
+
+/* Why the message ${b} cannot be sent again, or not be cancelled. */
+static const char *why_not(const struct became *b, bool cancel)
+{
+	if (!b->own)
+		return "it was received, not sent from this account";
+	switch (b->state) {
+	case STATE_QUEUED:
+		return cancel ? "it is about to leave" : "it waits to be sent already";
+	case STATE_SENDING:
+		return cancel ? "it may have left already: retract it" : "it is being sent already";
+	case STATE_FAILED:
+		return cancel ? "it failed already, and is not sent again by itself" : "it is being sent already";
+	case STATE_CANCELLED:
+		return cancel ? "it is cancelled already" : "it is being sent already";
+	default:
+		return cancel ? "it was sent already: retract it" : "it was sent already";
+	}
+}
+
+static const char *why_unsuitable(const struct became *b)
+{
+	if (b->retracted)
+		return "this message was retracted";
+	if (b->own && (b->state == STATE_FAILED || b->state == STATE_CANCELLED))
+		return "this message was never sent: send it again first";
+	if (b->encrypted)
+		return "this message is encrypted, and cannot be sent or corrected in clear text";
+	return "this message has no id that others know, or is none of this conversation's texts";
+}
+
+/* As explain(), by what became of the message. */
+static int explain_row(struct hub *h, int64_t account, int64_t msg, int r, bool cancel, char **ret_why)
+{
+	struct became b = { 0 };
+	int outcome = explain(r, ret_why);
+
+	if ((r != OUTBOX_E_STATE && r != OUTBOX_E_UNSUITABLE) ||
+	    read_messages(h->store, account, &msg, 1, keep_became, &b) != 0)
+		return outcome;
+	free(*ret_why);
+	*ret_why = xstrdup(r == OUTBOX_E_STATE ? why_not(&b, cancel) : why_unsuitable(&b));
+	return outcome;
 }
 
 /* ---- calls ---- */
@@ -158,7 +218,7 @@ int hub_send(struct hub *h, int64_t account, const struct outgoing *o, int64_t *
 	call.own_bare = engine_account(seat->engine)->jid;
 	r = hub_transaction(h->store, do_put, &call);
 	if (r != 0)
-		return explain(r, ret_why);
+		return o->kind == OUT_TEXT ? explain(r, ret_why) : explain_row(h, account, o->msg, r, false, ret_why);
 	*ret_msg = call.msg;
 	*ret_existing = call.existing;
 	if (!call.existing) {
@@ -198,7 +258,7 @@ static int change_row(struct hub *h, int64_t account, int64_t msg, int (*fn)(str
 		return r;
 	r = hub_transaction(h->store, fn, &call);
 	if (r != 0)
-		return explain(r, ret_why);
+		return explain_row(h, account, msg, r, fn == do_cancel, ret_why);
 	step(name);
 	hub_changed(h, seat);
 	return 0;
