@@ -75,6 +75,21 @@ static int append_sync(sd_bus_message *m, const struct account_status *s)
 	return close_containers(m, 3);
 }
 
+/* "failed_ids": absent when there is none. */
+static int append_failed(sd_bus_message *m, const struct account_status *s)
+{
+	int r;
+
+	if (s->n_failed_ids == 0)
+		return 0;
+	if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
+	    (r = sd_bus_message_append_basic(m, 's', "failed_ids")) < 0 ||
+	    (r = sd_bus_message_open_container(m, 'v', "at")) < 0 ||
+	    (r = sd_bus_message_append_array(m, 't', s->failed_ids, s->n_failed_ids * sizeof(*s->failed_ids))) < 0)
+		return r;
+	return close_containers(m, 2);
+}
+
 static int append_outbox(sd_bus_message *m, const struct account_status *s)
 {
 	int r;
@@ -82,7 +97,8 @@ static int append_outbox(sd_bus_message *m, const struct account_status *s)
 	if ((r = open_dict(m, "outbox")) < 0 ||
 	    (r = rows_entry(m, "queued", "u", s->queued)) < 0 ||
 	    (r = rows_entry(m, "sending", "u", s->sending)) < 0 ||
-	    (r = rows_entry(m, "failed", "u", s->failed)) < 0)
+	    (r = rows_entry(m, "failed", "u", s->failed)) < 0 ||
+	    (r = append_failed(m, s)) < 0)
 		return r;
 	return close_containers(m, 3);
 }

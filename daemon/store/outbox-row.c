@@ -196,6 +196,22 @@ int outbox_count(struct store *s, int64_t account, struct outbox_counts *ret)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int outbox_failed_rows(struct store *s, int64_t account, int64_t *ret, size_t max, size_t *ret_n)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_FAILED);
+	size_t n = 0;
+	int r = 0;
+
+	put_i(&q, account);
+	put_i(&q, (int64_t)max);
+	while (n < max && (r = db_row(&q)) > 0)
+		ret[n++] = col_i(&q, 0);
+	if (r < 0)
+		return err_trace(r);
+	*ret_n = n;
+	return 0;
+}
+
 static int run_at(struct store *s, enum sql id, int64_t us, int64_t max)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, id);

@@ -150,6 +150,9 @@ int outbox_cancel(struct store *s, int64_t account, int64_t msg);
 struct outbox_counts {
 	uint32_t queued, sending, doubt, failed; /* messages and what is about them; not receipts and the like */
 };
+/* What failed counts as long as its message is there: who deletes that is done with it. */
 int outbox_count(struct store *s, int64_t account, struct outbox_counts *ret);
+/* Rows of the messages that failed, or that something about failed; oldest first, at most ${max} of them in ${ret}. */
+int outbox_failed_rows(struct store *s, int64_t account, int64_t *ret, size_t max, size_t *ret_n);
 /* Forget client ids that are done since before ${now_us} - OUTBOX_KEEP_US, some at a time. */
 int outbox_expire(struct store *s, int64_t now_us, size_t max);

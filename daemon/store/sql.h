@@ -246,8 +246,10 @@
 	S(OUTBOX_TARGET, "SELECT m.conv, c.jid, c.kind, m.direction, m.state, m.kind, m.xmpp_id, m.origin_id,"     \
 			 " m.sender, m.encryption FROM msg m JOIN conv c ON c.id=m.conv WHERE m.id=?1 AND m.account=?2") \
 	S(OUTBOX_WAITING, "SELECT 1 FROM outbox WHERE account=?1 AND state=0 ORDER BY seq LIMIT 1 OFFSET ?2")      \
-	S(OUTBOX_COUNT, "SELECT state, count(*) FROM outbox WHERE account=?1 AND state IN (0, 1, 2, 4) AND kind<=3" \
-			" GROUP BY state")                                                                         \
+	S(OUTBOX_COUNT, "SELECT state, count(*) FROM outbox o WHERE account=?1 AND state IN (0, 1, 2, 4)"          \
+			" AND kind<=3 AND (state<>4 OR EXISTS(SELECT 1 FROM msg m WHERE m.id=o.msg)) GROUP BY state") \
+	S(OUTBOX_FAILED, "SELECT o.msg FROM outbox o JOIN msg m ON m.id=o.msg WHERE o.account=?1 AND o.state=4"    \
+			 " AND o.kind<=3 GROUP BY o.msg ORDER BY min(o.seq) LIMIT ?2")                             \
 	S(OUTBOX_SEEN_DONE, "UPDATE outbox SET done_us=?1 WHERE id IN (SELECT id FROM outbox WHERE state>=3"       \
 			    " AND done_us=0 LIMIT ?2)")                                                            \
 	S(OUTBOX_EXPIRE, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state>=3 AND done_us>0"      \

@@ -108,6 +108,8 @@ struct engine {
 	struct unsendable *unsendable; /* not stored yet */
 	size_t n_unsendable;
 	struct outbox_counts counts;
+	int64_t failed_ids[STATUS_FAILED_MAX];
+	size_t n_failed_ids;
 	bool counts_known;
 	bool active;		/* somebody looks (XEP-0352) */
 	/* block list, reading states and requests to see our presence, since the last commit: owed.c */

@@ -103,8 +103,12 @@ static void progress(const struct engine *e, struct account_status *ret)
 /* Read when somebody looks: the outbox of a day offline is not counted at each message. */
 static const struct outbox_counts *counts(struct engine *e)
 {
-	if (!e->counts_known && outbox_count(e->store, e->account.id, &e->counts) >= 0)
-		e->counts_known = true;
+	if (!e->counts_known && outbox_count(e->store, e->account.id, &e->counts) >= 0) {
+		e->n_failed_ids = 0;
+		e->counts_known = e->counts.failed == 0 ||
+				  outbox_failed_rows(e->store, e->account.id, e->failed_ids, STATUS_FAILED_MAX,
+						     &e->n_failed_ids) >= 0;
+	}
 	return &e->counts;
 }
 
@@ -133,6 +137,8 @@ void engine_status(struct engine *e, struct account_status *ret)
 		.queued = counts(e)->queued,
 		.sending = counts(e)->sending + counts(e)->doubt,
 		.failed = counts(e)->failed,
+		.failed_ids = e->failed_ids,
+		.n_failed_ids = e->n_failed_ids,
 		.gaps = (uint32_t)cover_count_gaps(&e->cover, false),
 		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
 		.messages = e->messages,

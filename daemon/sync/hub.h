@@ -111,6 +111,8 @@ int64_t hub_account_id(const struct hub *h, size_t i);
 /* The configuration; stays the hub's, valid until the next hub_ call. NULL if there is no such account. */
 const struct account *hub_account(const struct hub *h, int64_t id);
 
+#define STATUS_FAILED_MAX 50 /* ids; more than anybody looks at one by one, and GetStatus is asked for often */
+
 /* A snapshot for GetStatus and the properties; strings are the hub's, valid until control returns to the loop. */
 struct account_status {
 	const char *state;	  /* cli.md: disabled offline waiting-network connecting authenticating online auth-failed suspended */
@@ -124,6 +126,8 @@ struct account_status {
 	int64_t last_resume_us;
 	uint32_t h_in, h_out, unacked; /* unacked: items of the outbox that the server has not acknowledged */
 	uint32_t queued, sending, failed; /* of the outbox; sending: with those whose fate is in doubt */
+	const int64_t *failed_ids; /* rows of failed messages, oldest first, at most STATUS_FAILED_MAX */
+	size_t n_failed_ids;
 	const char *sync_state;	  /* idle catching-up backfilling paused error */
 	const char *sync_phase;	  /* "" metadata newest gap past */
 	uint64_t done, total;	  /* total 0 = unknown; see below */

@@ -86,6 +86,7 @@ complete -c varvectl -n '__varvectl_in sync fetch' -l all -d 'Everything that th
 complete -c varvectl -n '__varvectl_in sync fetch' -a '(__varvectl_conversations)'
 complete -c varvectl -n '__varvectl_in ls' -l lines -s n -x -d 'How many'
 complete -c varvectl -n '__varvectl_in ls' -l unread -s u -d 'Only conversations with unread messages'
+complete -c varvectl -n '__varvectl_in ls' -l failed -d 'Messages that could not be sent, and what to do'
 complete -c varvectl -n '__varvectl_in history' -l lines -s n -x -d 'How many'
 complete -c varvectl -n '__varvectl_in history' -l before -x -d 'Messages before this one'
 complete -c varvectl -n '__varvectl_in history' -l after -x -d 'Messages after this one'

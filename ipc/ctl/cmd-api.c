@@ -235,6 +235,18 @@ static int put_reply(struct ctl *c, sd_bus_message *reply)
 	return EXIT_OK;
 }
 
+/* Here a name that is not known is the caller's, not one of another version. */
+static int fail(struct ctl *c, int r)
+{
+	_cleanup_(failure_deinit) struct failure f = { 0 };
+	const char *const unknown = "org.freedesktop.DBus.Error.Unknown";
+
+	failure_take(c, r, &f);
+	if (strcmp(f.name, "org.freedesktop.DBus.Error.UnknownObject") == 0 || strncmp(f.name, unknown, strlen(unknown)) != 0)
+		return ctl_fail_taken(c, &f);
+	return ctl_fail_named(c, EXIT_NOT_FOUND, f.name, "varvectl api introspect", "%s", f.text);
+}
+
 int cmd_api_call(struct ctl *c)
 {
 	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
@@ -258,7 +270,7 @@ int cmd_api_call(struct ctl *c)
 	if (*w.next)
 		return ctl_fail(c, EXIT_USAGE, "varvectl api call --help", "\"%s\" is more than \"%s\" takes", *w.next, types);
 	r = varve_call(c->varve, m, c->timeout_us, &reply);
-	return r < 0 ? ctl_fail_call(c, r) : put_reply(c, reply);
+	return r < 0 ? fail(c, r) : put_reply(c, reply);
 }
 
 int cmd_api_introspect(struct ctl *c)

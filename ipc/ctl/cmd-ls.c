@@ -5,8 +5,12 @@
 
 #include "ipc/ctl/ctl.h"
 #include "ipc/ctl/row.h"
+#include "ipc/ctl/show.h"
 #include "ipc/ctl/table.h"
+#include "ipc/ctl/term.h"
+#include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
+#include "ipc/ctl/value.h"
 
 #define NAME_FROM 100 /* columns of terminal from which names are shown beside JIDs */
 #define LS_PAGE 100 /* conversations a call: the first screen comes quickly */
@@ -70,7 +74,7 @@ static int list(struct listing *l)
 	return EXIT_OK;
 }
 
-int cmd_ls(struct ctl *c)
+static int list_conversations(struct ctl *c)
 {
 	static const char *const with_names[] = { ">NEW", "TIME", "CONVERSATION", "NAME", "LAST MESSAGE", NULL };
 	static const char *const narrow[] = { ">NEW", "TIME", "CONVERSATION", "LAST MESSAGE", NULL };
@@ -91,4 +95,77 @@ int cmd_ls(struct ctl *c)
 		table_limit(t, 3, 20);
 	table_print(t, stdout);
 	return r;
+}
+
+#define FAILED_INDENT 6
+#define FAILED_MAX 50 /* ids of one GetStatus (org.varve.Varve1.xml) */
+
+/* The message, below it why, and what to do. */
+static void put_failed(const struct varve_message *m)
+{
+	const char *why = *m->error_text ? m->error_text : m->error;
+	bool whole = m->state == VARVE_FAILED;
+	_cleanup_(freep) char *raw = xasprintf("%llu %s: %s", (unsigned long long)m->id, m->conversation, message_text(m));
+	_cleanup_(freep) char *line = text_clean(raw, false);
+	_cleanup_(freep) char *said = xasprintf("%s%s%s", whole ? "" : "an edit, reaction or retraction of it failed",
+						!whole && *why ? ": " : "", whole && !*why ? "it was not accepted" : why);
+	_cleanup_(freep) char *reason = text_clean(said, false);
+	_cleanup_(freep) char *next = xasprintf("varvectl retry %llu | varvectl delete %llu", (unsigned long long)m->id,
+						(unsigned long long)m->id);
+
+	term_put(stdout, COLOR_OFF, line, 0, FAILED_INDENT);
+	printf("%*s", FAILED_INDENT, "");
+	term_put(stdout, COLOR_RED, reason, FAILED_INDENT, FAILED_INDENT);
+	printf("%*s%s\n", FAILED_INDENT, "", next);
+}
+
+/* The messages whose ids GetStatus names. */
+static int list_failed(struct ctl *c)
+{
+	_cleanup_(value_freep) struct value *status = NULL;
+	_cleanup_(json_freep) struct json *j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
+	const struct value *outbox, *list;
+	struct varve_messages *set;
+	uint64_t ids[FAILED_MAX];
+	size_t n = 0;
+	int64_t all;
+	int r = ctl_account(c, NULL);
+
+	if (r == EXIT_OK)
+		r = value_status(c, &status);
+	if (r != EXIT_OK)
+		return r;
+	outbox = value_get(show_find(status, c->account_jid), "outbox");
+	list = value_get(outbox, "failed_ids");
+	all = value_int(outbox, "failed");
+	for (; n < value_count(list) && n < FAILED_MAX; n++)
+		ids[n] = value_number(value_at(list, n));
+	if (n == 0) {
+		if (!j && !c->quiet)
+			puts("No message failed.");
+		return EXIT_OK;
+	}
+	r = varve_get_messages(c->account, ids, n, &set);
+	if (r < 0)
+		return ctl_fail_call(c, r);
+	for (size_t i = 0; i < varve_messages_count(set); i++) {
+		if (!j) {
+			put_failed(varve_messages_get(set, i));
+			continue;
+		}
+		json_object(j, NULL);
+		message_json(j, varve_messages_get(set, i));
+		json_object_end(j);
+	}
+	varve_messages_unref(set);
+	if (!j && n == FAILED_MAX && all > FAILED_MAX)
+		printf("and %lld more\n", (long long)all - FAILED_MAX);
+	return EXIT_OK;
+}
+
+int cmd_ls(struct ctl *c)
+{
+	if (ctl_opt(c, FAILED))
+		return list_failed(c);
+	return list_conversations(c);
 }

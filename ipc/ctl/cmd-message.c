@@ -137,6 +137,28 @@ static bool confirmed(struct ctl *c, const char *what)
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+/* DeleteLocal says nothing of ids that do not exist: a typing error would look as if it had been done. */
+static int all_there(struct ctl *c, const uint64_t *ids, size_t n)
+{
+	struct varve_messages *set;
+	int r = varve_get_messages(c->account, ids, n, &set);
+
+	if (r < 0)
+		return ctl_fail_call(c, r);
+	r = EXIT_OK;
+	for (size_t i = 0; i < n && r == EXIT_OK; i++) {
+		size_t k = 0;
+
+		while (k < varve_messages_count(set) && varve_messages_get(set, k)->id != ids[i])
+			k++;
+		if (k == varve_messages_count(set))
+			r = ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NOT_FOUND, NULL,
+					"there is no message %llu: nothing was deleted", (unsigned long long)ids[i]);
+	}
+	varve_messages_unref(set);
+	return r;
+}
+
 static int delete_messages(struct ctl *c, size_t n)
 {
 	_cleanup_(freep) uint64_t *ids = xcalloc(n, sizeof(*ids));
@@ -150,6 +172,9 @@ static int delete_messages(struct ctl *c, size_t n)
 			return r;
 	}
 	r = ctl_account(c, NULL);
+	if (r != EXIT_OK)
+		return r;
+	r = all_there(c, ids, n);
 	if (r != EXIT_OK)
 		return r;
 	what = n == 1 ? xasprintf("message %llu", (unsigned long long)ids[0]) : xasprintf("%zu messages", n);
@@ -201,7 +226,10 @@ static int delete_conversation(struct ctl *c)
 
 int cmd_delete(struct ctl *c)
 {
-	if (c->opts.n_args == 1 && strchr(c->opts.args[0], '@'))
+	const char *word = c->opts.args[0];
+
+	/* Conversations need no "@": a server, or a contact of a local domain. */
+	if (c->opts.n_args == 1 && word[strspn(word, "0123456789")])
 		return delete_conversation(c);
 	return delete_messages(c, c->opts.n_args);
 }

@@ -88,7 +88,7 @@ static int look(struct ctl *c, struct waiting *w, int *ret_code)
 	const char *only = ctl_opt(c, ACCOUNT);
 	_cleanup_(freep) char *folded = only ? str_fold(only) : NULL;
 	const struct value *accounts;
-	size_t seen = 0;
+	size_t seen = 0, enabled = 0;
 
 	*ret_code = value_status(c, &status);
 	if (*ret_code == EXIT_OK)
@@ -109,6 +109,14 @@ static int look(struct ctl *c, struct waiting *w, int *ret_code)
 		}
 		if (!disabled && !look_at(c, w, a, ret_code))
 			return 0;
+		enabled += !disabled;
+	}
+	if (seen > 0 && enabled == 0) {
+		const char *jid = value_str(value_at(accounts, 0), "jid");
+
+		*ret_code = seen == 1 ? ctl_fail(c, EXIT_OFFLINE, "varvectl account enable", "%s is disabled", jid)
+				      : ctl_fail(c, EXIT_OFFLINE, "varvectl account enable JID", "all accounts are disabled");
+		return 0;
 	}
 	if (seen > 0)
 		return 1;

@@ -76,6 +76,20 @@ int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const
 	return code;
 }
 
+int ctl_fail_named(struct ctl *c, enum exit_code code, const char *name, const char *hint, const char *fmt, ...)
+{
+	char *message;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&message, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	tell(c, name, message, hint);
+	free(message);
+	return code;
+}
+
 char *ctl_archive_problem(const struct value *status)
 {
 	const char *reason = value_str(status, "state_reason");
@@ -104,6 +118,20 @@ int ctl_opened(struct ctl *c, const struct value *status)
 	return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_LOCKED, "varvectl unlock", "%s", problem);
 }
 
+/* Connecting is refused to one that is disabled. What cannot be told counts as enabled. */
+static bool account_enabled(struct ctl *c)
+{
+	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	int enabled = 1;
+
+	if (!c->account || varve_call_new(c->varve, varve_account_path(c->account), "org.freedesktop.DBus.Properties", "Get",
+					  &m) < 0 ||
+	    sd_bus_message_append(m, "ss", VARVE_IFACE_ACCOUNT, "Enabled") < 0 || varve_call(c->varve, m, 0, &reply) < 0 ||
+	    sd_bus_message_read(reply, "v", "b", &enabled) < 0)
+		return true;
+	return enabled;
+}
+
 int ctl_fail_taken(struct ctl *c, const struct failure *f)
 {
 	enum exit_code code = exit_code_of(f->name, f->r);
@@ -120,7 +148,8 @@ int ctl_fail_taken(struct ctl *c, const struct failure *f)
 		hint = "varvectl and varved are of different versions; restart varved after an upgrade";
 		break;
 	case EXIT_OFFLINE:
-		hint = "varvectl account connect, then try again; why it is offline: varvectl status";
+		hint = account_enabled(c) ? "varvectl account connect, then try again; why it is offline: varvectl status"
+					  : "varvectl account enable, then try again";
 		break;
 	default:
 		break;

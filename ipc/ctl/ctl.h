@@ -36,6 +36,9 @@ int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *f
 /* The same with an error ${name} of its own, where the one that stands for ${code} would say too little. */
 int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const char *hint, const char *fmt, ...)
 	_printf_(5, 6);
+/* The same with the name as it came. */
+int ctl_fail_named(struct ctl *c, enum exit_code code, const char *name, const char *hint, const char *fmt, ...)
+	_printf_(5, 6);
 /* The same for a call that failed with ${r}: name and sentence of the daemon, which are those of the last call. */
 int ctl_fail_call(struct ctl *c, int r);
 

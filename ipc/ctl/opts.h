@@ -51,6 +51,7 @@
 	X(FORMAT, "format", 0, "jsonl|text", false, "Output format; jsonl unless told")                              \
 	X(OUTPUT, "output", 'O', "FILE", false, "Write to FILE, replacing it when complete")                         \
 	X(UNREAD, "unread", 'u', NULL, false, "Only conversations with unread messages")                             \
+	X(FAILED, "failed", 0, NULL, false, "Messages that could not be sent, and what to do")                       \
 	X(UNTIL, "until", 0, "TIME", false, "End before this time")                                                  \
 	X(IN, "in", 0, "CONV", false, "Only in this conversation")                                                   \
 	X(FROM, "from", 0, "JID", false, "Only what this address wrote")                                             \

@@ -221,6 +221,7 @@ char *show_problem(const struct value *account)
 	if (strcmp(value_str(sync, "state"), "paused") == 0)
 		return xstrdup("the sync is paused (varvectl sync resume)");
 	if (failed)
-		return xasprintf("%lld message%s could not be sent", (long long)failed, failed == 1 ? "" : "s");
+		return xasprintf("%lld message%s could not be sent (varvectl ls --failed)", (long long)failed,
+				 failed == 1 ? "" : "s");
 	return NULL;
 }

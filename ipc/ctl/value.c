@@ -206,6 +206,13 @@ bool value_true(const struct value *v, const char *key)
 	return value_int(v, key) != 0;
 }
 
+uint64_t value_number(const struct value *v)
+{
+	if (!v)
+		return 0;
+	return v->type == 't' ? v->size : (uint64_t)v->number;
+}
+
 size_t value_count(const struct value *v)
 {
 	return v ? v->n : 0;

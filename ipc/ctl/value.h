@@ -31,6 +31,8 @@ int64_t value_int(const struct value *v, const char *key);
 bool value_true(const struct value *v, const char *key);
 /* The text of ${v} itself, "" when it has none. */
 const char *value_text(const struct value *v);
+/* The number of ${v} itself, 0 when it is none. */
+uint64_t value_number(const struct value *v);
 /* Elements of an array or dictionary. */
 size_t value_count(const struct value *v);
 const struct value *value_at(const struct value *v, size_t i);

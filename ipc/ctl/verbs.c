@@ -65,7 +65,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "sync wait", "", "Wait until everything is synchronised",
 	  "Returns when every account (or the one of -a) is online and idle with no open\n"
 	  "gap. Disabled accounts are skipped. Fails with 5 when a password is refused, 6\n"
-	  "when an account stays offline, 7 when --timeout is over.\n",
+	  "when an account stays offline or none is enabled, 7 when --timeout is over.\n",
 	  0, 0, 0, WORDS_NONE, cmd_sync_wait },
 	{ "sync gaps", "[CONV]", "List what is missing",
 	  "One line a gap: messages that the server has, or had, and the local archive has\n"
@@ -97,8 +97,10 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "    varvectl wait-idle --timeout=10; systemctl suspend\n",
 	  0, 0, 0, WORDS_NONE, cmd_wait_idle },
 	{ "ls", "", "List conversations, newest first",
-	  "One line a conversation: unread messages, time, name and the last message.\n",
-	  OPT_BIT(LINES) | OPT_BIT(UNREAD), 0, 0, WORDS_NONE, cmd_ls },
+	  "One line a conversation: unread messages, time, name and the last message.\n"
+	  "With --failed instead the messages that could not be sent, each with the reason\n"
+	  "and what to do.\n",
+	  OPT_BIT(LINES) | OPT_BIT(UNREAD) | OPT_BIT(FAILED), 0, 0, WORDS_NONE, cmd_ls },
 	{ "history", "CONV", "Show messages of a conversation",
 	  "The newest 20 messages (or -n), oldest first; or those before, after or around\n"
 	  "a message (by the id shown) or a time.\n"

@@ -208,7 +208,7 @@ class Fake:
     def on_get(self, conn, sender, path, iface, name):
         with self.lock:
             values = dict(Version=v("s", "0.1.0"), ApiRevision=v("u", 1), Role=v("s", "admin"), State=v("s", "ready"),
-                          Features=v("as", []), Epoch=v("s", self.epoch), Seq=v("t", self.seq),
+                          Enabled=v("b", getattr(self, "enabled", True)), Features=v("as", []), Epoch=v("s", self.epoch), Seq=v("t", self.seq),
                           OldestSeq=v("t", self.oldest_seq), RetryAfterUSec=v("t", self.retry_after))
             if iface.endswith(".Job"):
                 state, progress, error = self.job[0]
@@ -227,6 +227,8 @@ class Fake:
                     out[k] = v("b", x)
                 elif isinstance(x, int):
                     out[k] = v("x" if k.endswith("_usec") else "u" if k in ("gaps", "lost") else "t", x)
+                elif isinstance(x, list):
+                    out[k] = v("at", x)
                 else:
                     out[k] = v("s", x)
             return out

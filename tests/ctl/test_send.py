@@ -161,10 +161,25 @@ def test_read(talk, ctl):
 
 
 def test_delete_is_of_ids_or_of_a_conversation(talk, ctl):
-    assert json.loads(ctl("delete", "2", "99", "-j")) == {"deleted": [2, 99]} and [m["id"] for m in talk.messages] == [4]
+    assert "no message 99" in ctl.error("delete", "2", "99", code=4)["message"] and len(talk.messages) == 2
+    assert json.loads(ctl("delete", "2", "-j")) == {"deleted": [2]} and [m["id"] for m in talk.messages] == [4]
     assert ctl("delete", BOB) == BOB + ": deleted here\n" and talk.messages == []
     ctl("delete", BOB, code=4)
     ctl("delete", "4", BOB, code=2)
+    talk.messages = [message(6, "bob", T0, "of a local domain")]
+    assert ctl("delete", "bob") == "bob: deleted here\n" and talk.messages == []
+
+
+def test_ls_failed_says_why_and_what_to_do(talk, ctl):
+    assert ctl("ls", "--failed") == "No message failed.\n" and ctl.rows("ls", "--failed", "-j") == []
+    talk.messages.append(message(50, BOB, T0, "oops", direction=1, state=20, error=v("(ss)", ("x", "no such host"))))
+    talk.accounts[0]["outbox"].update(failed=2, failed_ids=[50, 4])
+    lines = ctl("ls", "--failed").splitlines()
+    assert lines[0] == "50 %s: oops" % BOB and lines[1].strip() == "no such host"
+    assert lines[2].strip() == "varvectl retry 50 | varvectl delete 50"
+    assert "edit, reaction or retraction" in lines[4]
+    assert [r["id"] for r in ctl.rows("ls", "--failed", "-j")] == [50, 4]
+    assert "varvectl ls --failed" in " ".join(ctl("status").split())
 
 
 def test_history_says_what_became_of_own_messages_and_what_to_do(fake, ctl):
@@ -221,6 +236,9 @@ def test_contacts_are_changed(fake, ctl):
     fake.refuse["Set"] = Refused("Offline", "offline")
     ctl("roster", "set", BOB, code=6)
     assert "account connect" in ctl.err
+    fake.enabled = False
+    ctl("roster", "set", BOB, code=6)
+    assert "account enable" in ctl.err and "account connect" not in ctl.err
 
 
 # ---- monitor, fetch, api ---------------------------------------------------------------------------------------------
@@ -285,5 +303,6 @@ def test_api_calls_any_method_with_arguments_as_busctl_takes_them(fake, ctl):
     for bad in (["t", "x"], ["t"], ["as", "2", "a"], ["y", "300"], ["a{sv}", "1", "k", "zz", "1"], ["s", "a", "b"], ["(", "1"]):
         ctl("api", "call", "root", "Manager", "FindAccount", *bad, code=2)
     ctl("api", "call", "nowhere", "Manager", "X", code=2)
-    ctl("api", "call", "root", "Manager", "NoSuch", code=11)
+    fake.refuse["NoSuch"] = Refused("org.freedesktop.DBus.Error.UnknownMethod", "there is no such method")
+    assert ctl.error("api", "call", "root", "Manager", "NoSuch", code=4)["name"].endswith(".UnknownMethod")
     assert ctl.error("api", "call", "root", "Manager", "FindAccount", "s", "x@y", code=4)["name"].endswith(".NotFound")

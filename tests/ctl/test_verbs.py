@@ -254,7 +254,7 @@ def test_sync_wait_returns_when_all_is_there(fake, ctl):
 
 @pytest.mark.parametrize("state,sync,args,code", [
     ("connecting", "idle", ["--timeout=0.3"], 7), ("auth-failed", "idle", [], 5), ("online", "paused", [], 1),
-    ("disabled", "idle", ["-a", "alice@example.org"], 6), ("disabled", "idle", [], 0),
+    ("disabled", "idle", ["-a", "alice@example.org"], 6), ("disabled", "idle", [], 6),
 ])
 def test_sync_wait_ends(fake, ctl, state, sync, args, code):
     fake.accounts = [fake.account("alice@example.org", state=state, sync=sync, caught_up=False)]

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "fixture.h"
+#include "store/conversation.h"
 #include "store/outbox.h"
 
 #define BEGIN(fx) assert_int_equal(store_begin((fx)->s), 0)
@@ -626,6 +627,46 @@ TEST(poison_fails_alone_and_can_be_tried_again)
 	assert_int_equal(retry(fx, id), OUTBOX_E_STATE);
 }
 
+static const char *failed_rows(struct fx *fx, size_t max)
+{
+	static char text[64];
+	int64_t rows[4];
+	size_t n = 0;
+
+	assert_true(max <= ARRAY_SIZE(rows));
+	assert_int_equal(outbox_failed_rows(fx->s, fx->account, rows, max, &n), 0);
+	text[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", i ? " " : "", (long long)rows[i]);
+	return text;
+}
+
+TEST(what_failed_is_listed_until_it_is_tried_again_or_deleted)
+{
+	struct fx *fx = *state;
+	int64_t one = send_text(fx, "c1", "one"), two = send_text(fx, "c2", "two"), three = send_text(fx, "c3", "three");
+	struct ids ids = items(fx);
+	char expected[64];
+
+	assert_string_equal(failed_rows(fx, 4), "");
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, ids.id[2], "bad", "")), 0);
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, ids.id[0], "bad", "")), 0);
+	/* It came back: the other side's server has said so. */
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	put_live(fx, error_of("c2"), false);
+	snprintf(expected, sizeof(expected), "%lld %lld %lld", (long long)one, (long long)two, (long long)three);
+	assert_string_equal(failed_rows(fx, 4), expected);
+	assert_string_equal(counts(fx), "0 0 0 3");
+	snprintf(expected, sizeof(expected), "%lld", (long long)one);
+	assert_string_equal(failed_rows(fx, 1), expected);
+	assert_int_equal(retry(fx, one), 0);
+	assert_int_equal(IN_TX(fx, conversation_delete_messages(fx->s, fx->account, &two, 1, fx->now)), 0);
+	snprintf(expected, sizeof(expected), "%lld", (long long)three);
+	assert_string_equal(failed_rows(fx, 4), expected);
+	assert_string_equal(counts(fx), "1 0 0 1");
+}
+
 TEST(unsendable_fails_with_its_reason)
 {
 	struct fx *fx = *state;
@@ -1203,6 +1244,7 @@ int main(int argc, char **argv)
 		RUN(what_arrived_is_never_again_less),
 		RUN(a_message_that_came_back_is_sent_again_as_it_is_now),
 		RUN(poison_fails_alone_and_can_be_tried_again),
+		RUN(what_failed_is_listed_until_it_is_tried_again_or_deleted),
 		RUN(unsendable_fails_with_its_reason),
 		RUN(cancelled_is_not_sent_and_may_be_tried_again),
 		RUN(retry_of_what_the_outbox_forgot),
