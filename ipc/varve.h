@@ -364,7 +364,7 @@ struct varve_event {
  */
 typedef int (*varve_event_fn)(void *userdata, const struct varve_event *e);
 /*
- * Tell all changes after ${since} of the archive ${epoch}; NULL: from now on. Returns at once; while varved is away it
+ * Tell all changes after ${since} of the archive ${epoch}; NULL: from now on; never "" (-EINVAL). Returns at once; while varved is away it
  * is looked for.
  */
 VARVE_PUBLIC int varve_follow(struct varve_account *a, const char *epoch, uint64_t since, unsigned flags,

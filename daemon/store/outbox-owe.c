@@ -78,7 +78,7 @@ static int owe_receipt(struct put *p, int64_t msg)
 		return r < 0 ? err_trace(r) : 0;
 	r = run_for(p, SQL_OWED_CLEAR, msg, ASKS_RECEIPT);
 	if (r == 0)
-		r = outbox_full(p);
+		r = outbox_full(p, OWED_WAITING_MAX);
 	/* A peer can make us owe without end; what it is not told it has brought upon itself. */
 	if (r != 0)
 		return r < 0 ? err_trace(r) : 0;

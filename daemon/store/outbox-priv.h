@@ -8,6 +8,8 @@
 #include "store/outbox.h"
 #include "store/put.h"
 
+/* Items that wait, beyond which no receipt is owed: whoever makes us owe without end takes half of the outbox at most. */
+#define OWED_WAITING_MAX (OUTBOX_WAITING_MAX / 2)
 #define OWED_ROWS_MAX 256 /* rows looked at for one that asks for a marker: of who asks for none, no reading is told */
 
 /* How sure it is that an item which was sent before did not get there; outbox.again. */
@@ -67,8 +69,8 @@ int outbox_in_state(struct put *p, enum out_state state, struct out_entry **ret,
 int outbox_of_msg(struct put *p, int64_t msg, struct out_entry **ret, size_t *ret_n);
 /* The next place in the order of sending. */
 int outbox_next_seq(struct put *p, int64_t *ret);
-/* 1 if OUTBOX_WAITING_MAX items wait. */
-int outbox_full(struct put *p);
+/* 1 if ${max} items wait. */
+int outbox_full(struct put *p, int64_t max);
 
 /* What was done since the last call is known to be done by ${now_us}: acks have no time of their own. */
 int outbox_note_done(struct store *s, int64_t now_us);

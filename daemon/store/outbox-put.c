@@ -418,7 +418,7 @@ static int run(struct request *q, int64_t *ret_msg, bool *ret_existing)
 	if (o->kind != OUT_TEXT)
 		r = outcome = find_target(q);
 	if (r >= 0 && !outcome)
-		r = outbox_full(&q->p);
+		r = outbox_full(&q->p, OUTBOX_WAITING_MAX);
 	if (r < 0)
 		return err_trace(r);
 	if (outcome || room)

@@ -157,7 +157,7 @@ static int retry(struct put *p, int64_t msg)
 	if (r > 0)
 		r = outbox_of_msg(p, msg, &list, &n);
 	if (r == 0)
-		r = outbox_full(p);
+		r = outbox_full(p, OUTBOX_WAITING_MAX);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : OUTBOX_E_FULL;
 	if (t.out && (t.state == STATE_FAILED || t.state == STATE_CANCELLED))

@@ -122,13 +122,13 @@ int outbox_next_seq(struct put *p, int64_t *ret)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int outbox_full(struct put *p)
+int outbox_full(struct put *p, int64_t max)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_WAITING);
 	int r;
 
 	put_i(&q, p->account);
-	put_i(&q, OUTBOX_WAITING_MAX - 1);
+	put_i(&q, max - 1);
 	r = db_row(&q);
 	return r < 0 ? err_trace(r) : r;
 }

@@ -450,9 +450,13 @@ int varve_follow(struct varve_account *a, const char *epoch, uint64_t since, uns
 		 void *userdata, struct varve_follow **ret)
 {
 	struct varve *v = a->varve;
-	struct varve_follow *f = calloc(1, sizeof(*f));
+	struct varve_follow *f;
 	int r;
 
+	/* It would switch off the check that the archive is still the same one, for good. */
+	if (epoch && !*epoch)
+		return fail_bus(v, NULL, -EINVAL);
+	f = calloc(1, sizeof(*f));
 	if (!f)
 		return fail_bus(v, NULL, -ENOMEM);
 	*f = (struct varve_follow){ .varve = v, .since = since, .flags = flags, .fn = fn, .userdata = userdata };

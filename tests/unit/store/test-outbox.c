@@ -945,6 +945,29 @@ TEST(what_never_left_and_is_taken_back_never_leaves)
 	assert_string_equal(next(fx), "text:c2=late! retract:x2>c2");
 }
 
+/* Who makes us owe receipts without end takes half of the room at most: the user can still write. */
+TEST(receipts_leave_room_for_the_user)
+{
+	struct fx *fx = *state;
+	struct message m = text_in("b1", "ask");
+	int64_t asked;
+
+	send_text(fx, "c1", "one");
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM k WHERE i<4999)"
+				 " INSERT INTO outbox(account, seq, kind, state, conv, msg, client_id, hash, written_us)"
+				 " SELECT account, seq+i, 4, 0, conv, 0, 'k'||i, 0, 0 FROM k, outbox"), 0);
+	COMMIT(fx);
+	m.asks = ASKS_RECEIPT;
+	asked = put_live(fx, m, false).msg;
+	assert_int_equal(IN_TX(fx, outbox_owe_receipt(fx->s, fx->account, asked, fx->now)), 0);
+	/* A name is never NULL: this fails if there is such a row. */
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "INSERT INTO meta SELECT NULL, '' FROM outbox WHERE target_id='b1'"), 0);
+	COMMIT(fx);
+	send_text(fx, "c2", "two");
+}
+
 /* A thousand receipts under a server's rate limit take minutes. */
 TEST(what_a_user_writes_does_not_wait_for_receipts)
 {
@@ -1255,6 +1278,7 @@ int main(int argc, char **argv)
 		RUN(every_refusal),
 		RUN(a_full_outbox_refuses_and_what_was_accepted_stays),
 		RUN(what_never_left_and_is_taken_back_never_leaves),
+		RUN(receipts_leave_room_for_the_user),
 		RUN(what_a_user_writes_does_not_wait_for_receipts),
 		RUN(D9_a_receipt_once_to_whom_wrote_it),
 		RUN(a_marker_and_a_reading_state_of_each_conversation_wait_once),
