@@ -398,9 +398,9 @@ def test_bot_answers_nothing_old(server, history, varved, tmp_path):
     server.start()
     varved.start()
     varved.wait_sync()
-    bot = spawn()
+    wait_for(lambda: varved.ctl("search", "late"), 20, "the late ones are here")
     with Peer(server, "bob") as bob:
-        wait_for(lambda: varved.ctl("search", "late"), 20, "the late ones are here")
+        bot = spawn()       # while somebody hears it
         bob.send(alice, "newest")
         bob.wait_body("newest")
         assert bob.bodies == ["newest"]
