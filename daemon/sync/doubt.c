@@ -40,7 +40,7 @@ static bool asked_late_enough(struct engine *e)
 	}
 	if (e->doubt_asked)
 		return true;
-	if (e->paused || outbox_count(e->store, e->account.id, &counts) < 0)
+	if (outbox_count(e->store, e->account.id, &counts) < 0)
 		return false;
 	e->doubt_left = counts.doubt;
 	e->doubt_asked = true;

@@ -7,14 +7,14 @@
 
 #include "ipc/ctl/ctl.h"
 #include "ipc/ctl/cursor.h"
+#include "ipc/ctl/monitor-text.h"
 #include "ipc/ctl/row.h"
 #include "ipc/ctl/term.h"
-#include "ipc/ctl/text.h"
-#include "ipc/ctl/time.h"
 
 struct monitor {
 	struct ctl *c;
 	struct json *json; /* NULL: text for people */
+	struct monitor_text text;
 	char **only; /* folded conversations; empty: all */
 	size_t n_only;
 	const char *file; /* cursor file or NULL */
@@ -83,60 +83,10 @@ static void put_ephemeral_json(struct monitor *m, const struct varve_event *e)
 	json_object_end(j);
 }
 
-static char *message_line(const struct varve_message *m)
-{
-	_cleanup_(freep) char *author = message_author(m), *why = NULL;
-	char when[TIME_HUMAN_SIZE];
-
-	if (*m->error || *m->error_text)
-		why = xasprintf(": %s", *m->error_text ? m->error_text : m->error);
-	return xasprintf("%s  %s  <%s> %s%s%s%s%s%s", time_compact(m->time_usec, now_real(), when), m->conversation, author,
-			 message_text(m), m->edited_usec ? " (edited)" : "", m->direction ? " (" : "",
-			 m->direction ? varve_state_name(m->state) : "", why && m->direction ? why : "",
-			 m->direction ? ")" : "");
-}
-
-static void put_text(const struct varve_event *e)
-{
-	_cleanup_(freep) char *raw = NULL, *clean = NULL;
-	enum color color = COLOR_DIM;
-
-	switch (e->kind) {
-	case VARVE_EVENT_MESSAGE:
-		color = e->message->state == VARVE_FAILED ? COLOR_RED : COLOR_OFF;
-		raw = message_line(e->message);
-		break;
-	case VARVE_EVENT_CONVERSATION:
-		raw = xasprintf("conversation %s: %u unread", e->conversation->id, e->conversation->unread);
-		break;
-	case VARVE_EVENT_CONTACT:
-		raw = xasprintf("contact %s: subscription %s%s", e->contact->jid, e->contact->subscription,
-				e->contact->flags & VARVE_CONTACT_ASKING ? ", asks to see your presence" : "");
-		break;
-	case VARVE_EVENT_REMOVED:
-		raw = xasprintf("removed %s %s", e->removed_kind, e->removed_key);
-		break;
-	case VARVE_EVENT_RESET:
-		raw = xstrdup("-- the feed begins anew: read everything again --");
-		break;
-	case VARVE_EVENT_TYPING:
-		raw = xasprintf("%s: %s", e->jid, strcmp(e->state, "composing") == 0 ? "is typing ..." : e->state);
-		break;
-	case VARVE_EVENT_PRESENCE:
-		raw = xasprintf("%s is %s%s%s", e->jid, *e->state ? e->state : "online", *e->text ? ": " : "", e->text);
-		break;
-	case VARVE_EVENT_POSITION:
-	case VARVE_EVENT_TROUBLE:
-		return;
-	}
-	clean = text_clean(raw, false);
-	printf("%s%s%s\n", term_color(color), clean, term_color(COLOR_OFF));
-}
-
 static int put(struct monitor *m, const struct varve_event *e, const char *change)
 {
 	if (!m->json)
-		put_text(e);
+		monitor_text_put(&m->text, e);
 	else if (change)
 		put_json(m, e, change);
 	else

@@ -137,7 +137,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "\n"
 	  "Without --id each call is a new message. A script that may run twice gives each\n"
 	  "message a key of its own: the same key with the same text is the same message.\n"
-	  "With another text it is an error: what changes (figures, times) must not be in it.\n"
+	  "With another text it is an error: leave out what changes (figures, times).\n"
 	  "\n"
 	  "    varvectl send bob@example.org 'On my way'\n"
 	  "    varvectl send ops@example.org 'The disk is full' --id=disk-$(date +%F)\n"

@@ -509,6 +509,30 @@ def test_monitor_since_gives_every_change_in_order(archive, ctl):
         p.communicate()
 
 
+def test_monitor_for_people_says_a_message_once(archive, ctl):
+    """Then what becomes of it, by its id; a text that changed is said again."""
+    def change(**fields):
+        with archive.lock:
+            archive.messages[-1].update(fields, mod=archive.seq + 1)
+        archive.ring()
+
+    p = ctl.popen("monitor", "--json=off", BOB)
+    try:
+        wait_for(lambda: any(c[0] == "Changes" for c in archive.calls))
+        say(archive, 9001, "one and only")
+        line = p.stdout.readline()
+        assert line.startswith("9001 ") and line.rstrip().endswith("one and only")
+        change(state=1)
+        assert p.stdout.readline() == "9001 read\n"
+        change()
+        change(body="another")
+        line = p.stdout.readline()
+        assert line.startswith("9001 ") and line.rstrip().endswith("another")
+    finally:
+        p.kill()
+        p.communicate()
+
+
 def test_monitor_follows_and_survives_a_restart(archive, ctl):
     p = ctl.popen("monitor", BOB)
     try:
