@@ -118,13 +118,13 @@ fuzz() {
 	logs="$logs $WORK/fuzz.json"
 }
 
-# stories DIR NAME ARGS...: pytest, three files at a time: they wait more than they work
+# stories DIR NAME ARGS...: pytest, five at a time: they wait more than they work
 stories() {
 	dir=$1 name=$2
 	shift 2
 	say "stories: $name ($dir)"
 	PY=$(python_with pytest slixmpp dbus) || { broken=$((broken + 1)); return; }
-	VARVE_BUILD="$TOP/$dir" "$PY" -m pytest -n 3 --dist loadfile -p no:cacheprovider --rootdir "$HERE" -q --tb=short --disable-warnings \
+	VARVE_BUILD="$TOP/$dir" "$PY" -m pytest -n 5 --dist load -p no:cacheprovider --rootdir "$HERE" -q --tb=short --disable-warnings \
 		--durations=8 -rs --junitxml "$WORK/$name.xml" "$@"
 	status=$?
 	if [ -s "$WORK/$name.xml" ]; then

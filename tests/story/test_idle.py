@@ -76,6 +76,7 @@ def wakes(pids):
     return out
 
 
+@pytest.mark.slow
 def test_nothing_wakes_up(two):
     """Two accounts, connected: in a minute no ping is due, and each process may wake up twice (P8)."""
     varved, jids, proxies = two
