@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "bus/batch.h"
 #include "bus/job.h"
 #include "bus/mailbox.h"
@@ -29,18 +30,9 @@ struct feed {
 	size_t n_watches;
 };
 
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
-{
-	const unsigned char *p = data;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
 static uint64_t hash_text(const char *a, const char *b)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	uint64_t h = HASH_BEGIN;
 
 	h = hash_bytes(h, str_or_empty(a), strlen(str_or_empty(a)) + 1);
 	return hash_bytes(h, str_or_empty(b), strlen(str_or_empty(b)) + 1);

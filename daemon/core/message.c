@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #define STR_OFFSET_STR(name) offsetof(struct message, name),
@@ -56,18 +57,14 @@ struct message *message_copy(const struct message *m)
 
 static uint64_t hash_str(uint64_t h, const char *s)
 {
-	/* FNV-1a; the terminating NUL is hashed too, so that ("ab","c") and ("a","bc") differ. */
-	do {
-		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
-	} while (*s++);
-	return h;
+	/* The terminating NUL is hashed too, so that ("ab","c") and ("a","bc") differ. */
+	return hash_bytes(h, s, strlen(s) + 1);
 }
 
 uint64_t message_hash(const struct message *m)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	uint64_t h = (HASH_BEGIN ^ m->payload) * HASH_PRIME;
 
-	h = (h ^ m->payload) * UINT64_C(1099511628211);
 	h = hash_str(h, m->body);
 	h = hash_str(h, m->replace_id);
 	h = hash_str(h, m->reply_id);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "core/jid.h"
 
 /*
@@ -49,14 +50,6 @@ int64_t item_stamp(const struct put *p, const struct message *m)
 	return display_time(p, m, &clock);
 }
 
-static uint64_t mix_author(uint64_t h, const char *author)
-{
-	/* FNV-1a, as message_hash(). */
-	for (; *author; author++)
-		h = (h ^ (unsigned char)*author) * UINT64_C(1099511628211);
-	return h;
-}
-
 void item_init(struct item *it, const struct put *p, const struct message *m)
 {
 	_cleanup_(freep) char *from = jid_bare(m->from);
@@ -69,7 +62,7 @@ void item_init(struct item *it, const struct put *p, const struct message *m)
 	it->conv_jid = xstrdup(!it->out ? from : it->self ? p->own_bare : to);
 	it->author = it->room ? xstrdup(m->from) : TAKE_PTR(from);
 	it->time_us = display_time(p, m, &it->clock);
-	it->hash = mix_author(message_hash(m), it->author);
+	it->hash = hash_bytes(message_hash(m), it->author, strlen(it->author));
 }
 
 void item_deinit(struct item *it)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "core/jid.h"
 #include "store/conv.h"
 #include "store/outbox-priv.h"
@@ -32,23 +33,13 @@ static void request_deinit(struct request *q)
 	free(q->reply_jid);
 }
 
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t len)
-{
-	const unsigned char *at = data;
-
-	/* FNV-1a, as message_hash(). */
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ at[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
 /* What must be equal for two requests to be the same. */
 static uint64_t request_hash(const struct outgoing *o, const char *conv_jid)
 {
 	const char *texts[] = { conv_jid, o->kind <= OUT_CORRECTION ? o->body : "",
 				o->kind == OUT_REACTION ? o->emojis : "" };
 	int64_t numbers[] = { o->kind, o->kind == OUT_TEXT ? o->reply_to : o->msg };
-	uint64_t h = hash_bytes(UINT64_C(14695981039346656037), numbers, sizeof(numbers));
+	uint64_t h = hash_bytes(HASH_BEGIN, numbers, sizeof(numbers));
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		h = hash_bytes(h, texts[i], strlen(texts[i]) + 1);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #define CALM_US (INT64_C(250) * 1000)	/* one change of network is a burst of messages */
@@ -33,30 +34,21 @@ struct netwatch {
 	uint64_t new_print;
 };
 
-static uint64_t hash(uint64_t h, const void *data, size_t len)
-{
-	const unsigned char *at = data;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ at[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
 /* What makes a route this route: not its metrics, not what a cache of the kernel adds. */
 static void take_route(struct netwatch *w, const struct nlmsghdr *m)
 {
 	const struct rtmsg *r = NLMSG_DATA(m);
 	const struct rtattr *a = RTM_RTA(r);
 	int left = (int)RTM_PAYLOAD(m);
-	uint64_t h = UINT64_C(14695981039346656037);
+	uint64_t h = HASH_BEGIN;
 	uint32_t oif = 0;
 	bool link_local = false;
 
 	if (r->rtm_flags & RTM_F_CLONED || (r->rtm_type != RTN_UNICAST && r->rtm_type != RTN_LOCAL))
 		return;
-	h = hash(h, &r->rtm_family, sizeof(r->rtm_family));
-	h = hash(h, &r->rtm_dst_len, sizeof(r->rtm_dst_len));
-	h = hash(h, &r->rtm_type, sizeof(r->rtm_type));
+	h = hash_bytes(h, &r->rtm_family, sizeof(r->rtm_family));
+	h = hash_bytes(h, &r->rtm_dst_len, sizeof(r->rtm_dst_len));
+	h = hash_bytes(h, &r->rtm_type, sizeof(r->rtm_type));
 	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) == sizeof(oif))
 			memcpy(&oif, RTA_DATA(a), sizeof(oif));
@@ -65,7 +57,7 @@ static void take_route(struct netwatch *w, const struct nlmsghdr *m)
 			/* fe80::/10 leads to the next cable's end only. */
 			link_local |= a->rta_type == RTA_DST && r->rtm_family == AF_INET6 && RTA_PAYLOAD(a) == 16 &&
 				      memcmp(RTA_DATA(a), "\xfe\x80", 2) == 0;
-			h = hash(hash(h, &a->rta_type, sizeof(a->rta_type)), RTA_DATA(a), RTA_PAYLOAD(a));
+			h = hash_bytes(hash_bytes(h, &a->rta_type, sizeof(a->rta_type)), RTA_DATA(a), RTA_PAYLOAD(a));
 		}
 	}
 	/* The loopback interface is number 1 in every network namespace, and leads nowhere. */
