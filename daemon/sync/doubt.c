@@ -144,7 +144,6 @@ void doubt_look(struct engine *e)
 	}
 	step("outbox.doubt");
 	log_info("%s: %zu messages had not arrived; they are sent again", LOG_JID(e->account.jid), n);
-	sending_session_changed(e);
-	e->doubt = false;
+	sending_items_changed(e);
 	engine_send(e);
 }

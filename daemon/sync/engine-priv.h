@@ -154,6 +154,8 @@ void engine_arm(struct engine *e, enum engine_timer which, int64_t delay_us); /*
 void engine_enter(struct engine *e, enum engine_state next);
 /* Stop everything that belongs to the stream. The wire must be gone or killed. */
 void engine_stream_over(struct engine *e);
+/* Kill the wire, if there is one; its state is the caller's to leave. */
+void engine_hang_up(struct engine *e);
 void engine_set_reason(struct engine *e, const char *name, const char *text);
 void engine_drop_wire(struct engine *e); /* kill it and go to WAIT as if it had gone */
 
@@ -251,7 +253,9 @@ bool sending_due(const struct engine *e);
 /* In a transaction; then, once that is durable, GO. */
 int sending_put(struct engine *e);
 void sending_put_done(struct engine *e);
-/* The states of items changed with the session. */
+/* The states of items changed by themselves: look at them anew, and tell. */
+void sending_items_changed(struct engine *e);
+/* They changed with the session: some may be in doubt. */
 void sending_session_changed(struct engine *e);
 /* The stream failed: was it over what we sent? */
 void sending_blame(struct engine *e, const struct link_failed *f);

@@ -39,8 +39,7 @@ void engine_network(struct engine *e, bool route)
 	case ENGINE_DIAL:
 		/* Asked by the old network's name server, or from an address that is gone. */
 		if (e->phase <= PHASE_CONNECT && !e->stopping) {
-			e->io->kill(e->userdata);
-			engine_stream_over(e);
+			engine_hang_up(e);
 			engine_enter(e, ENGINE_WAIT);
 			engine_connect(e);
 		}

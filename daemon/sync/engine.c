@@ -236,16 +236,22 @@ static void dial(struct engine *e)
 	send_start(e);
 }
 
+void engine_hang_up(struct engine *e)
+{
+	if (!e->wire)
+		return;
+	e->io->kill(e->userdata);
+	engine_stream_over(e);
+	e->stopping = false;
+}
+
 void engine_connect(struct engine *e)
 {
 	if (!e->account.enabled)
 		return;
 	/* The goodbye of a disconnect may still be under way: the user has changed his mind. */
-	if (e->wire && e->stopping) {
-		e->io->kill(e->userdata);
-		engine_stream_over(e);
-		e->stopping = false;
-	}
+	if (e->stopping)
+		engine_hang_up(e);
 	if (e->wire)
 		return;
 	backoff_reset(&e->backoff);
@@ -308,9 +314,7 @@ void engine_configure(struct engine *e, const struct account *a, bool reconnect)
 	if (!reconnect && was_enabled)
 		return;
 	if (e->wire) {
-		e->io->kill(e->userdata);
-		engine_stream_over(e);
-		e->stopping = false;
+		engine_hang_up(e);
 		engine_enter(e, ENGINE_WAIT);
 	}
 	engine_connect(e);

@@ -312,12 +312,17 @@ void sending_stream_ends(struct engine *e)
 	engine_arm(e, TIMER_DOUBT, -1);
 }
 
-void sending_session_changed(struct engine *e)
+void sending_items_changed(struct engine *e)
 {
-	e->doubt = true;
 	e->look = true;
 	e->counts_known = false;
 	e->io->event(e->userdata, HUB_FEED);
+}
+
+void sending_session_changed(struct engine *e)
+{
+	e->doubt = true;
+	sending_items_changed(e);
 }
 
 static int put_strike(struct engine *e, const struct link_failed *f)
