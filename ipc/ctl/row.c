@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ipc/ctl/util.h"
+#include "ipc/libvarve/dict.h"
 #include "ipc/names.h"
 
 void gap_deinit(struct gap *g)
@@ -13,30 +14,6 @@ void gap_deinit(struct gap *g)
 	free(g->after_stanza_id);
 	free(g->before_stanza_id);
 	*g = (struct gap){ 0 };
-}
-
-/* For each key of the a{sv} that comes next: the handler reads the variant, or returns 0 to have it skipped. */
-typedef int (*extra_fn)(sd_bus_message *m, const char *key, const char *contents, void *row);
-
-static int read_extra(sd_bus_message *m, extra_fn fn, void *row)
-{
-	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		const char *key, *contents;
-		char type;
-
-		r = sd_bus_message_read_basic(m, 's', &key);
-		if (r >= 0)
-			r = sd_bus_message_peek_type(m, &type, &contents);
-		if (r >= 0)
-			r = fn(m, key, contents, row);
-		if (r == 0) /* not known: rows may grow */
-			r = sd_bus_message_skip(m, "v");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
 static int take_string(sd_bus_message *m, char **ret)
@@ -82,7 +59,7 @@ int gap_read(sd_bus_message *m, struct gap *ret)
 		return r;
 	row.conversation = xstrdup(conversation);
 	row.state = xstrdup(state);
-	r = read_extra(m, gap_extra, &row);
+	r = dict_each(m, gap_extra, &row);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {

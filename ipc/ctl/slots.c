@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
+#include "ipc/libvarve/dict.h"
 
 static const struct {
 	const char *type, *word, *noun;
@@ -108,30 +109,21 @@ void slots_deinit(struct slots *s)
 }
 
 /* extra: `path`, `problem`, and what a newer daemon may add. */
-static int read_extra(sd_bus_message *m, struct slot *s)
+static int slot_extra(sd_bus_message *m, const char *key, const char *contents, void *userdata)
 {
-	const char *key, *value;
-	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+	struct slot *s = userdata;
+	char **to = strcmp(key, "path") == 0 ? &s->path : strcmp(key, "problem") == 0 ? &s->problem : NULL;
+	const char *value;
+	int r;
 
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		char **to = NULL;
-
-		r = sd_bus_message_read(m, "s", &key);
-		if (r >= 0)
-			to = strcmp(key, "path") == 0 ? &s->path : strcmp(key, "problem") == 0 ? &s->problem : NULL;
-		if (to) {
-			r = sd_bus_message_read(m, "v", "s", &value);
-			if (r >= 0) {
-				free(*to);
-				*to = xstrdup(value);
-			}
-		} else if (r >= 0) {
-			r = sd_bus_message_skip(m, "v");
-		}
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
+	if (!to || strcmp(contents, "s") != 0)
+		return 0;
+	r = sd_bus_message_read(m, "v", "s", &value);
+	if (r < 0)
+		return r;
+	free(*to);
+	*to = xstrdup(value);
+	return 1;
 }
 
 static int read_slots(sd_bus_message *m, struct slots *s)
@@ -144,7 +136,7 @@ static int read_slots(sd_bus_message *m, struct slots *s)
 
 		r = sd_bus_message_read(m, "ussx", &one.id, &type, &label, &one.created_us);
 		if (r >= 0)
-			r = read_extra(m, &one);
+			r = dict_each(m, slot_extra, &one);
 		one.type = xstrdup(type);
 		one.label = xstrdup(label);
 		s->slot = xrealloc(s->slot, s->n + 1, sizeof(*s->slot));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ipc/libvarve/client.h"
+#include "ipc/libvarve/dict.h"
 
 struct varve_status {
 	sd_bus_message *m; /* all strings are in it */
@@ -22,30 +23,6 @@ struct varve_status *varve_status_free(struct varve_status *s)
 		free(s);
 	}
 	return NULL;
-}
-
-/* A dictionary "a{sv}" that comes next, key by key, its variant opened where ${contents} is what the handler knows. */
-typedef int (*member_fn)(sd_bus_message *m, const char *key, const char *contents, void *userdata);
-
-static int each_member(sd_bus_message *m, member_fn fn, void *userdata)
-{
-	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		const char *key, *contents;
-		char type;
-
-		r = sd_bus_message_read_basic(m, 's', &key);
-		if (r >= 0)
-			r = sd_bus_message_peek_type(m, &type, &contents);
-		if (r >= 0)
-			r = fn(m, key, contents, userdata);
-		if (r == 0)
-			r = sd_bus_message_skip(m, "v");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
 /* What a key is read into. */
@@ -102,7 +79,7 @@ static int account_member(sd_bus_message *m, const char *key, const char *conten
 	if (strcmp(contents, "a{sv}") == 0 && (strcmp(key, "sync") == 0 || strcmp(key, "outbox") == 0)) {
 		r = sd_bus_message_enter_container(m, 'v', "a{sv}");
 		if (r >= 0)
-			r = each_member(m, part_member, a);
+			r = dict_each(m, part_member, a);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);
 		return r < 0 ? r : 1;
@@ -123,7 +100,7 @@ static int take_accounts(sd_bus_message *m, struct varve_status *s)
 			return -ENOMEM;
 		s->account = more;
 		more[s->n] = (struct varve_account_status){ "", "", "", "", "", false, false, 0, 0, 0, 0 };
-		r = each_member(m, account_member, &more[s->n++]);
+		r = dict_each(m, account_member, &more[s->n++]);
 	}
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
@@ -156,7 +133,7 @@ int varve_get_status(struct varve *v, struct varve_status **ret)
 		return fail_bus(v, NULL, -ENOMEM);
 	*s = (struct varve_status){ .version = "", .state = "", .reason = "" };
 	r = varve_call(v, m, 0, &s->m);
-	if (r >= 0 && each_member(s->m, status_member, s) < 0)
+	if (r >= 0 && dict_each(s->m, status_member, s) < 0)
 		r = fail_reply(v, "GetStatus");
 	if (r < 0) {
 		varve_status_free(s);

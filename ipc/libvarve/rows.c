@@ -6,30 +6,7 @@
 #include <string.h>
 
 #include "ipc/libvarve/client.h"
-
-/* For each key of the a{sv} that comes next: the handler reads the variant and gives 1, or 0 to have it skipped. */
-typedef int (*extra_fn)(sd_bus_message *m, const char *key, const char *contents, void *row);
-
-static int read_extra(sd_bus_message *m, extra_fn fn, void *row)
-{
-	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		const char *key, *contents;
-		char type;
-
-		r = sd_bus_message_read_basic(m, 's', &key);
-		if (r >= 0)
-			r = sd_bus_message_peek_type(m, &type, &contents);
-		if (r >= 0)
-			r = fn(m, key, contents, row);
-		if (r == 0) /* not known: rows may grow */
-			r = sd_bus_message_skip(m, "v");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
-}
+#include "ipc/libvarve/dict.h"
 
 /* The "as" that comes next as a NULL-terminated array, whose strings are the message's. */
 static int read_strings(sd_bus_message *m, const char *const **ret)
@@ -140,7 +117,7 @@ int message_take(sd_bus_message *m, struct varve_message *ret)
 	r = sd_bus_message_read(m, "ttssxyyss", &row.id, &row.mod, &row.conversation, &row.sender, &row.time_usec,
 				&row.direction, &row.state, &row.kind, &row.body);
 	if (r >= 0)
-		r = read_extra(m, message_extra, &row);
+		r = dict_each(m, message_extra, &row);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {
@@ -185,7 +162,7 @@ int conversation_take(sd_bus_message *m, struct conversation_box *ret)
 	if (r >= 0)
 		r = sd_bus_message_read(m, "uutu", &row->unread, &row->mentions, &row->first_unread, &row->flags);
 	if (r >= 0)
-		r = read_extra(m, conversation_extra, row);
+		r = dict_each(m, conversation_extra, row);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {
@@ -222,7 +199,7 @@ int contact_take(sd_bus_message *m, struct varve_contact *ret)
 	if (r >= 0)
 		r = read_strings(m, &row.groups);
 	if (r >= 0)
-		r = read_extra(m, no_extra, NULL);
+		r = dict_each(m, no_extra, NULL);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {
