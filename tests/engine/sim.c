@@ -570,7 +570,7 @@ void sim_init(struct sim *s, unsigned int seed)
 	s->item_not_found = true;
 	s->stanza_us = 5000;
 	s->reach = -1;
-	s->net_us = 20000;
+	s->net_us = SIM_NET_US;
 	snprintf(s->dir, sizeof(s->dir), "/dev/shm/varve-sim-XXXXXX");
 	if (!mkdtemp(s->dir)) {
 		snprintf(s->dir, sizeof(s->dir), "/tmp/varve-sim-XXXXXX");

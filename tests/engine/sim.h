@@ -14,6 +14,7 @@
 #define SIM_MESSAGES_MAX 4096
 #define SIM_QUEUE_MAX 16384
 #define SIM_SEC INT64_C(1000000)
+#define SIM_NET_US 20000 /* what leaves is at the server after so long */
 #define SIM_PAGE_MAX 1000
 #define SIM_SENT_MAX 4096
 #define SIM_HELD_MAX 4096

@@ -12,37 +12,13 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "sim.h"
+#include "story.h"
 #include "link/link.h"
 #include "store/archive.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
-
-static int setup(void **state)
-{
-	struct sim *s = xnew(struct sim);
-
-	sim_init(s, 1);
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	sim_deinit(*state);
-	free(*state);
-	return 0;
-}
-
-/* Given an account with ${n} messages, online and in sync. */
-static void given_in_sync(struct sim *s, int n)
-{
-	sim_fill(s, n, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-}
 
 static void first_sync_of_2000(void **state)
 {
@@ -879,7 +855,7 @@ static void wire_numbers_out_of_range_end_the_stream(void **state)
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
 
 int main(void)
 {

@@ -11,24 +11,8 @@
 
 #include "base/log.h"
 #include "link/link.h"
-#include "sim.h"
+#include "story.h"
 #include "sync/engine-priv.h"
-
-static int setup(void **state)
-{
-	struct sim *s = xnew(struct sim);
-
-	sim_init(s, 1);
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	sim_deinit(*state);
-	free(*state);
-	return 0;
-}
 
 static void say_login(struct sim *s, const char *offer, uint32_t pin, const char *address)
 {
@@ -63,12 +47,6 @@ static void say_failed(struct sim *s, enum link_failure failure)
 	engine_record(s->engine, &r);
 }
 
-static void given_online(struct sim *s)
-{
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-}
-
 /* Everything that can be learned. */
 static void learn(struct sim *s)
 {
@@ -82,7 +60,7 @@ static void what_was_learned_survives_kill_9(void **state)
 	const struct link_start *start = &s->start.start;
 	char agent[40];
 
-	given_online(s);
+	given_in_sync(s, 0);
 	assert_string_equal(start->offer, "");
 	assert_string_equal(start->token, "");
 	assert_int_equal(strlen(start->user_agent), 36);
@@ -91,7 +69,7 @@ static void what_was_learned_survives_kill_9(void **state)
 	learn(s);
 	say_token(s, "token two", "HT-SHA-256-NONE", 0, 4);
 	sim_kill(s);
-	given_online(s);
+	given_in_sync(s, 0);
 	assert_string_equal(start->user_agent, agent);
 	assert_string_equal(start->offer, "1 2 3");
 	assert_string_equal(start->address, "d192.0.2.1:5223");
@@ -105,11 +83,11 @@ static void a_wire_does_not_lower_the_pin(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 0);
 	learn(s);
 	say_login(s, "4", 1, "");
 	sim_kill(s);
-	given_online(s);
+	given_in_sync(s, 0);
 	assert_int_equal(s->start.start.pin, 3);
 	assert_string_equal(s->start.start.offer, "4");
 }
@@ -119,14 +97,14 @@ static void a_token_that_has_expired_is_not_used(void **state)
 	struct sim *s = *state;
 	int64_t now_us = s->engine->io->real_us(s);
 
-	given_online(s);
+	given_in_sync(s, 0);
 	say_token(s, "old", "HT-SHA-256-NONE", now_us - 1, 0);
 	sim_kill(s);
-	given_online(s);
+	given_in_sync(s, 0);
 	assert_string_equal(s->start.start.token, "");
 	say_token(s, "young", "HT-SHA-256-NONE", now_us + 3600 * SIM_SEC, 0);
 	sim_kill(s);
-	given_online(s);
+	given_in_sync(s, 0);
 	assert_string_equal(s->start.start.token, "young");
 }
 
@@ -135,7 +113,7 @@ static void a_token_counts_once_it_is_stored(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 0);
 	learn(s);
 	sim_disk_full(s, true);
 	say_token(s, "not stored", "HT-SHA-256-NONE", 0, 0);
@@ -150,7 +128,7 @@ static void a_wrong_guess_is_tried_again_at_once_and_once(void **state)
 	struct sim *s = *state;
 	unsigned int before;
 
-	given_online(s);
+	given_in_sync(s, 0);
 	learn(s);
 	sim_kill(s);
 	s->mute = true;
@@ -185,7 +163,7 @@ static void silence_is_answered_by_knowing_less(void **state)
 	struct link_record r;
 	unsigned int before;
 
-	given_online(s);
+	given_in_sync(s, 0);
 	learn(s);
 	sim_kill(s);
 	s->mute = true;
@@ -207,7 +185,7 @@ static void a_changed_setting_resets_all_but_the_user_agent(void **state)
 	struct account a = { 0 };
 	char agent[40];
 
-	given_online(s);
+	given_in_sync(s, 0);
 	learn(s);
 	snprintf(agent, sizeof(agent), "%s", s->engine->login.user_agent);
 	account_copy(&a, engine_account(s->engine));
@@ -229,7 +207,7 @@ static void an_answer_to_a_refusal_resets_the_pin(void **state)
 	struct account a = { 0 };
 	unsigned int before;
 
-	given_online(s);
+	given_in_sync(s, 0);
 	learn(s);
 	say_failed(s, FAILURE_MECHANISM);
 	assert_int_equal(s->engine->state, ENGINE_REFUSED);
@@ -242,7 +220,7 @@ static void an_answer_to_a_refusal_resets_the_pin(void **state)
 	account_deinit(&a);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
 
 int main(void)
 {

@@ -15,43 +15,13 @@
 
 #include "base/log.h"
 #include "link/link.h"
-#include "sim.h"
+#include "story.h"
 #include "store/outbox.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
 #define BOB "bob@sim.test"
-
-static int setup(void **state)
-{
-	struct sim *s = xnew(struct sim);
-
-	sim_init(s, 1);
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	sim_deinit(*state);
-	free(*state);
-	return 0;
-}
-
-static void given_online(struct sim *s)
-{
-	sim_fill(s, 20, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-}
-
-static void run_until_gone(struct sim *s, int n)
-{
-	for (int i = 0; i < 10000 && flight_gone(&s->engine->flight) < (size_t)n; i++)
-		sim_run(s, 1000);
-	assert_int_equal(flight_gone(&s->engine->flight), n);
-}
 
 static void given_contact(struct sim *s, const char *jid, const char *subscription)
 {
@@ -82,7 +52,7 @@ static void a_receipt_is_sent_once(void **state)
 
 	before = sim_archive(s, BOB, false, "long before this account was here", 3600 * SIM_SEC);
 	s->archive[before].asks = ASKS_RECEIPT;
-	given_online(s);
+	given_in_sync(s, 20);
 	given_contact(s, BOB, "both");
 	s->asks = ASKS_RECEIPT;
 	m = sim_live(s, BOB, "hello");
@@ -110,7 +80,7 @@ static void receipts_for_what_came_while_we_were_away(void **state)
 	struct sim *s = *state;
 	int old, young, answered;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	given_contact(s, BOB, "from");
 	sim_cut(s);
 	sim_forget_session(s);
@@ -181,7 +151,7 @@ static void strangers_are_not_told_that_we_are_here(void **state)
 
 		sim_init(s, 1);
 		s->engine->policy.no_receipts = rows[i].off;
-		given_online(s);
+		given_in_sync(s, 20);
 		if (rows[i].subscription)
 			given_contact(s, rows[i].jid, rows[i].subscription);
 		if (rows[i].write_first)
@@ -207,7 +177,7 @@ static void receipts_are_in_no_doubt(void **state)
 	struct sim *s = *state;
 	int m;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	given_contact(s, BOB, "both");
 	s->asks = ASKS_RECEIPT;
 	s->no_acks = true;
@@ -250,7 +220,7 @@ static void another_device_has_read(void **state)
 	struct link_record r;
 	int m;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	for (int i = 0; i < 3; i++) {
 		char body[16];
 
@@ -319,7 +289,7 @@ static void the_block_list_is_stored_whole(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	tell_blocked(s, "eve@sim.test", true, true, false);
 	sim_live(s, BOB, "something else is committed meanwhile");
 	sim_run(s, 10 * SIM_SEC);
@@ -371,7 +341,7 @@ static void a_request_is_stored_before_it_is_acknowledged(void **state)
 	struct sim *s = *state;
 	uint32_t n;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	sim_run(s, 10 * SIM_SEC);
 	n = ++s->counter;
 	assert_int_equal(n, s->engine->line.h + 1);
@@ -390,7 +360,7 @@ static void a_request_ends_with_its_answer_or_is_taken_back(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	ask(s, "eve@sim.test", "subscribe", 0);
 	ask(s, BOB, "subscribe", 0);
 	ask(s, "fay@sim.test", "subscribe", 0);
@@ -410,7 +380,7 @@ static void a_request_ends_with_its_answer_or_is_taken_back(void **state)
 
 int main(void)
 {
-#define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define STORY(f) cmocka_unit_test_setup_teardown(f, story_begin, story_end)
 	const struct CMUnitTest tests[] = {
 		STORY(a_request_is_stored_before_it_is_acknowledged),
 		STORY(a_request_ends_with_its_answer_or_is_taken_back),

@@ -15,36 +15,13 @@
 
 #include "base/log.h"
 #include "link/link.h"
-#include "sim.h"
+#include "story.h"
 #include "store/outbox.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
 #define BOB "bob@sim.test"
-
-static int setup(void **state)
-{
-	struct sim *s = xnew(struct sim);
-
-	sim_init(s, 1);
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	sim_deinit(*state);
-	free(*state);
-	return 0;
-}
-
-static void given_online(struct sim *s)
-{
-	sim_fill(s, 20, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-}
 
 /* Everything that was sent is at the receiver once, in the order of the ids m0, m1, ... */
 static void expect_sent(struct sim *s, int n)
@@ -75,11 +52,13 @@ static int64_t send_n(struct sim *s, const char *to, int n)
 	return msg;
 }
 
-static void run_until_gone(struct sim *s, int n)
+/* ${n} messages to BOB have left; ${reach} stanzas of what left arrive, and nobody says so. */
+static void given_gone(struct sim *s, int n, int reach)
 {
-	for (int i = 0; i < 10000 && flight_gone(&s->engine->flight) < (size_t)n; i++)
-		sim_run(s, 1000);
-	assert_int_equal(flight_gone(&s->engine->flight), n);
+	link_swallows(s, reach);
+	for (int i = 0; i < n; i++)
+		send_n(s, BOB, i);
+	run_until_gone(s, n);
 }
 
 static void many_go_as_one_burst_in_order(void **state)
@@ -87,7 +66,7 @@ static void many_go_as_one_burst_in_order(void **state)
 	struct sim *s = *state;
 	int64_t msg = 0;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	for (int i = 0; i < 60; i++)
 		msg = send_n(s, BOB, i);
 	assert_int_equal(sim_state(s, msg), STATE_QUEUED);
@@ -105,7 +84,7 @@ static void a_small_one_does_not_overtake_a_large_one(void **state)
 	char id[16];
 
 	memset(large, 'x', OUTBOX_BODY_MAX);
-	given_online(s);
+	given_in_sync(s, 20);
 	for (int i = 0; i < 20; i++) {
 		large[0] = (char)('a' + i);
 		snprintf(id, sizeof(id), "m%d", i);
@@ -121,7 +100,7 @@ static void E1_what_was_accepted_offline_is_sent_later(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	sim_cut(s);
 	s->mute = true;
 	for (int i = 0; i < 5; i++)
@@ -167,13 +146,8 @@ static void run_fate(const struct fate_story *f)
 
 	sim_init(s, 1);
 	s->no_archive = f->no_archive;
-	given_online(s);
-	s->no_acks = true;
-	s->reach = f->reach;
-	s->net_us = 60 * SIM_SEC;
-	for (int i = 0; i < 9; i++)
-		send_n(s, BOB, i);
-	run_until_gone(s, 9);
+	given_in_sync(s, 20);
+	given_gone(s, 9, f->reach);
 	/* The wire's own stanzas between them count too. */
 	for (int i = 0, items = 0; items < f->reach; i++) {
 		items += s->held[i].item != 0;
@@ -189,8 +163,7 @@ static void run_fate(const struct fate_story *f)
 	if (s->n_sent != f->reach)
 		fail_msg("%s: %d arrived", f->why, s->n_sent);
 	s->boot_us += 3 * HOUR;
-	s->no_acks = false;
-	s->net_us = 20000;
+	link_is_whole(s);
 	engine_connect(s->engine);
 	if (!sim_settle(s, 600 * SIM_SEC))
 		fail_msg("%s: not settled", f->why);
@@ -223,13 +196,8 @@ static void D9_what_h_said_is_not_forgotten_with_the_stream(void **state)
 	struct link_record r;
 
 	s->no_archive = true;
-	given_online(s);
-	s->no_acks = true;
-	s->reach = 100;
-	s->net_us = 60 * SIM_SEC;
-	for (int i = 0; i < 4; i++)
-		send_n(s, BOB, i);
-	run_until_gone(s, 4);
+	given_in_sync(s, 20);
+	given_gone(s, 4, 100);
 	sim_cut(s);
 	assert_int_equal(s->n_sent, 4);
 	s->session_lost = true;
@@ -258,19 +226,13 @@ static void D8_a_refusal_with_a_wrong_h_counts_as_without(void **state)
 	struct sim *s = *state;
 	uint32_t h;
 
-	given_online(s);
-	s->no_acks = true;
-	s->reach = 0;
-	s->net_us = 60 * SIM_SEC;
-	for (int i = 0; i < 3; i++)
-		send_n(s, BOB, i);
-	run_until_gone(s, 3);
+	given_in_sync(s, 20);
+	given_gone(s, 3, 0);
 	sim_cut(s);
 	h = s->h;
 	s->h = h + 1000000;
 	s->keeps_h = s->session_lost = true;
-	s->net_us = 20000;
-	s->no_acks = false;
+	link_is_whole(s);
 	sim_run(s, 60 * SIM_SEC);
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 	expect_sent(s, 3);
@@ -280,7 +242,7 @@ static void D21_what_was_acknowledged_is_never_sent_again(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	for (int i = 0; i < 5; i++)
 		send_n(s, BOB, i);
 	assert_true(sim_settle(s, 60 * SIM_SEC));
@@ -307,17 +269,13 @@ static void an_old_session_that_still_works_doubles_nothing(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
-	s->no_acks = s->lingers = true;
-	s->reach = 0;
-	s->net_us = 60 * SIM_SEC;
-	for (int i = 0; i < 3; i++)
-		send_n(s, BOB, i);
-	run_until_gone(s, 3);
+	given_in_sync(s, 20);
+	s->lingers = true;
+	given_gone(s, 3, 0);
 	sim_cut(s);
 	sim_forget_session(s);
-	s->lingers = s->no_acks = false;
-	s->net_us = 20000;
+	s->lingers = false;
+	link_is_whole(s);
 	sim_run(s, 5 * SIM_SEC);
 	/* Whatever of the wire's own lay between them goes too. */
 	sim_send_linger(s, s->n_lingering / 2);
@@ -333,10 +291,8 @@ static void E5_doubt_holds_back_its_own_conversation_alone(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
-	s->no_acks = true;
-	s->reach = 0;
-	s->net_us = 60 * SIM_SEC;
+	given_in_sync(s, 20);
+	link_swallows(s, 0);
 	sim_send(s, BOB, "m0", "A");
 	run_until_gone(s, 1);
 	sim_cut(s);
@@ -346,8 +302,7 @@ static void E5_doubt_holds_back_its_own_conversation_alone(void **state)
 	sim_send(s, BOB, "m1", "B");
 	sim_send(s, BOB, "m2", "C");
 	sim_send(s, "dan@sim.test", "d", "D");
-	s->net_us = 20000;
-	s->no_acks = false;
+	link_is_whole(s);
 	sim_run(s, 30 * SIM_SEC);
 	assert_int_equal(sim_received(s, "d", NULL), 1);
 	assert_int_equal(s->n_sent, 1);
@@ -366,18 +321,13 @@ static void doubt_ends_when_the_archive_never_answers(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
-	s->no_acks = true;
-	s->reach = 0;
-	s->net_us = 60 * SIM_SEC;
-	send_n(s, BOB, 0);
-	run_until_gone(s, 1);
+	given_in_sync(s, 20);
+	given_gone(s, 1, 0);
 	sim_cut(s);
 	sim_forget_session(s);
 	s->never_complete = s->no_metadata = s->empty_fins = true;
 	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
-	s->net_us = 20000;
-	s->no_acks = false;
+	link_is_whole(s);
 	sim_run(s, 120 * SIM_SEC);
 	assert_int_equal(s->n_sent, 0);
 	sim_run(s, HOUR);
@@ -389,18 +339,13 @@ static void doubt_ends_on_short_streams_too(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
-	s->no_acks = true;
-	s->reach = 0;
-	s->net_us = 60 * SIM_SEC;
-	send_n(s, BOB, 0);
-	run_until_gone(s, 1);
+	given_in_sync(s, 20);
+	given_gone(s, 1, 0);
 	sim_cut(s);
 	sim_forget_session(s);
 	s->never_complete = s->no_metadata = s->empty_fins = true;
 	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
-	s->net_us = 20000;
-	s->no_acks = false;
+	link_is_whole(s);
 	for (int i = 0; i < 4; i++) {
 		sim_run(s, 100 * SIM_SEC);
 		assert_int_equal(s->n_sent, 0);
@@ -422,18 +367,12 @@ static void doubt_ends_while_the_sync_is_paused(void **state)
 	int asked;
 
 	sim_fill(s, 500, 2, 60 * SIM_SEC);
-	given_online(s);
-	s->no_acks = true;
-	s->net_us = 60 * SIM_SEC;
-	s->reach = 1;
-	send_n(s, BOB, 0);
-	send_n(s, BOB, 1);
-	run_until_gone(s, 2);
+	given_in_sync(s, 20);
+	given_gone(s, 2, 1);
 	sim_cut(s);
 	sim_forget_session(s);
 	engine_sync_pause(s->engine, true);
-	s->net_us = 20000;
-	s->no_acks = false;
+	link_is_whole(s);
 	sim_run(s, 120 * SIM_SEC);
 	assert_int_equal(s->n_sent, 2);
 	expect_sent(s, 2);
@@ -450,19 +389,14 @@ static void doubt_ends_at_a_lost_gap(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
-	s->no_acks = true;
-	s->reach = 0;
-	s->net_us = 60 * SIM_SEC;
-	send_n(s, BOB, 0);
-	run_until_gone(s, 1);
+	given_in_sync(s, 20);
+	given_gone(s, 1, 0);
 	sim_cut(s);
 	sim_forget_session(s);
 	s->boot_us += 24 * HOUR;
 	sim_fill(s, 100, 2, 60 * SIM_SEC);
 	s->expired = 60;
-	s->net_us = 20000;
-	s->no_acks = false;
+	link_is_whole(s);
 	engine_connect(s->engine);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	expect_sent(s, 1);
@@ -473,12 +407,8 @@ static void D10_the_archive_is_asked_before_anything_is_sent_again(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
-	s->no_acks = true;
-	s->reach = 100;
-	s->net_us = 60 * SIM_SEC;
-	send_n(s, BOB, 0);
-	run_until_gone(s, 1);
+	given_in_sync(s, 20);
+	given_gone(s, 1, 100);
 	sim_cut(s); /* it has arrived, and nobody said so */
 	sim_forget_session(s);
 	s->boot_us += 24 * HOUR;
@@ -507,7 +437,7 @@ static void poison(bool session_goes)
 
 	sim_init(s, 1);
 	s->forgets_poison = session_goes;
-	given_online(s);
+	given_in_sync(s, 20);
 	for (int i = 0; i < 10; i++) {
 		if (i == 5)
 			msg = sim_send(s, "eve@sim.test", "p", "poison");
@@ -541,7 +471,7 @@ static void cancelled_between_send_and_go(void **state)
 	struct sim *s = *state;
 	int64_t msg[3];
 
-	given_online(s);
+	given_in_sync(s, 20);
 	s->no_numbers = true;
 	for (int i = 0; i < 3; i++)
 		msg[i] = send_n(s, BOB, i);
@@ -571,7 +501,7 @@ static void the_disk_is_full_between_numbered_and_go(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	s->no_numbers = true;
 	for (int i = 0; i < 3; i++)
 		send_n(s, BOB, i);
@@ -591,7 +521,7 @@ static void killed_between_numbered_and_go(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	s->no_numbers = true;
 	for (int i = 0; i < 3; i++)
 		send_n(s, BOB, i);
@@ -612,7 +542,7 @@ static void counts_go_on_across_2_to_the_32(_unused_ void **state)
 
 		sim_init(s, 1);
 		s->first_n = UINT32_MAX - 20;
-		given_online(s);
+		given_in_sync(s, 20);
 		for (int i = 0; i < 20; i++) {
 			send_n(s, BOB, i);
 			assert_true(sim_settle(s, 60 * SIM_SEC));
@@ -642,7 +572,7 @@ static void own_messages_get_their_archive_ids(void **state)
 {
 	struct sim *s = *state;
 
-	given_online(s);
+	given_in_sync(s, 20);
 	s->queries = 0;
 	for (int i = 0; i < 30; i++) {
 		send_n(s, BOB, i);
@@ -658,7 +588,7 @@ static void own_messages_get_their_archive_ids(void **state)
 
 int main(void)
 {
-#define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define STORY(f) cmocka_unit_test_setup_teardown(f, story_begin, story_end)
 	const struct CMUnitTest tests[] = {
 		STORY(many_go_as_one_burst_in_order),
 		STORY(a_small_one_does_not_overtake_a_large_one),

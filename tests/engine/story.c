@@ -1,0 +1,55 @@
+#include "story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "sync/engine-priv.h"
+
+#define NEVER_US (60 * SIM_SEC)
+
+int story_begin(void **state)
+{
+	struct sim *s = xnew(struct sim);
+
+	sim_init(s, 1);
+	*state = s;
+	return 0;
+}
+
+int story_end(void **state)
+{
+	sim_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+void given_in_sync(struct sim *s, int n)
+{
+	sim_fill(s, n, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
+void link_swallows(struct sim *s, int reach)
+{
+	s->no_acks = true;
+	s->reach = reach;
+	s->net_us = NEVER_US;
+}
+
+void link_is_whole(struct sim *s)
+{
+	s->no_acks = false;
+	s->net_us = SIM_NET_US;
+}
+
+void run_until_gone(struct sim *s, int n)
+{
+	for (int i = 0; i < 10000 && flight_gone(&s->engine->flight) < (size_t)n; i++)
+		sim_run(s, 1000);
+	assert_int_equal(flight_gone(&s->engine->flight), n);
+}
