@@ -162,6 +162,19 @@ static struct span *trim_run(struct cover *c, const struct cover_page *page)
 	return run;
 }
 
+bool cover_places_run(const struct cover *c, const struct cover_page *page, bool complete, const char *seen_id)
+{
+	const struct span *run = c->n ? &c->spans[c->n - 1] : NULL;
+
+	if (!run || !(run->flags & SPAN_RUN) || complete || page->n == 0)
+		return true;
+	if (cover_page_has(page, run->first.id) || cover_page_has(page, run->last.id))
+		return true;
+	if (seen_id && cover_page_has(page, seen_id))
+		return true;
+	return c->n > 1 && meets_older(page, &c->spans[c->n - 2], false);
+}
+
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us)
 {
 	const struct cover_item *end;

@@ -103,7 +103,17 @@ void cover_load(struct cover *c, const char *first_id, int64_t first_us, const c
 		uint32_t flags);
 
 /*
- * The answer to "newest page": ${page} ends where the archive ended. ${complete}: it is the whole archive. ${now_us}
+ * Is it known on which side of ${page}, the answer to "newest page", the run lies? A run that was opened while the question
+ * was under way lies above what the page has not got of it, as a rule; but it may also lie below, when more was archived
+ * behind it than a page holds, none of which came live (our own messages, those of other devices). It is known when the
+ * page has an end of the run, or reaches below where the run begins: to the span below, to the archive's beginning, or to
+ * ${seen_id}, which was the archive's newest at a moment when the run did not exist yet (NULL = none). Without a run: true.
+ * When it is not known, nothing can be done with the page: forget the run, which is now older than the next question.
+ */
+bool cover_places_run(const struct cover *c, const struct cover_page *page, bool complete, const char *seen_id);
+
+/*
+ * The answer to "newest page": ${page} ends where the archive ended; cover_places_run() must hold. ${complete}: it is the whole archive. ${now_us}
  * stamps an empty archive. Joins every span it meets by id or by reaching strictly below its end; otherwise a new
  * span stands there and with it a gap (A4). A run opened during the query stays above it, with a gap between unless
  * they overlap; without one the page's span is live. Returns the index of the span that holds the page.

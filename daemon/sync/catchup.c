@@ -481,6 +481,8 @@ void catchup_meta(struct engine *e, const struct link_meta *m)
 	e->meta_end_us = m->empty ? 0 : m->end_us;
 	if (commit_now(e) < 0)
 		return;
+	if (!m->empty && !(e->cover.n && e->cover.spans[e->cover.n - 1].flags & SPAN_RUN))
+		str_set(&e->end_seen, m->end_id);
 	/* Coverage of a new session becomes live only if nothing is missing at its end. */
 	cover_copy(&cover, &e->cover);
 	if (!cover_is_live(&cover)) {

@@ -131,6 +131,7 @@ struct engine {
 	bool metadata_known;
 	unsigned int unproven;	/* live messages claimed since the archive was last asked */
 	int64_t meta_start_us, meta_end_us;
+	char *end_seen;		/* the archive's newest id when there was no run; owned, NULL = none (cover_places_run()) */
 	char *by_time_id;	/* the boundary that the archive does not know: first id of the span above; NULL = none */
 	char *time_cursor;	/* by_time_id: where the last page began; owned */
 	char *floor_id;		/* the gap above this id was found empty up to floor_us; owned, NULL = none */

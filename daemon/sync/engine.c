@@ -115,6 +115,7 @@ struct engine *engine_free(struct engine *e)
 	free(e->address);
 	free(e->mechanism);
 	free(e->time_cursor);
+	free(e->end_seen);
 	free(e->by_time_id);
 	free(e->floor_id);
 	free(e);

@@ -16,6 +16,7 @@ enum answer {
 	ANSWER_MOVED,  /* coverage grew, or knows better */
 	ANSWER_STUCK,  /* it did not, and more would have to be there: the server did not read the question */
 	ANSWER_GONE,   /* the span that it was asked for is not there any more */
+	ANSWER_ASIDE,  /* the newest page, and live messages that may be older or newer */
 	ANSWER_NO_CUT, /* the middle of the gap is empty, too near to its ends, or no place for a cut */
 };
 
@@ -67,6 +68,8 @@ static enum answer apply(const struct engine *e, const struct query *q, size_t f
 	*ret = (struct effect){ 0 };
 	switch (q->step) {
 	case PLAN_NEWEST:
+		if (!cover_places_run(cover, page, q->complete, e->end_seen))
+			return ANSWER_ASIDE;
 		ret->span = cover_newest(cover, page, q->complete, e->io->real_us(e->userdata));
 		ret->met = true;
 		return page->n > 0 || q->complete ? ANSWER_MOVED : ANSWER_STUCK;
@@ -95,7 +98,7 @@ bool pages_expected(const struct engine *e, struct cover *ret)
 		struct effect effect;
 		enum answer a = q->by_time ? ANSWER_STUCK : apply(e, q, 0, ret, &page, &effect);
 
-		if (a == ANSWER_STUCK)
+		if (a == ANSWER_STUCK || a == ANSWER_ASIDE)
 			return false;
 	}
 	return true;
@@ -173,6 +176,24 @@ static bool cut_is_clean(struct engine *e, const struct cover *cover, size_t i)
 
 	return archive_gap_is_clean(e->store, e->archive, i > 0 ? cover->spans[i - 1].last.id : "",
 				    cover->spans[i + 1].first.id, &clean) >= 0 && clean;
+}
+
+/*
+ * Live messages may lie on either side of the newest page: neither of them can be placed by the other. They were received
+ * before the archive is asked again, so then it is known; and what comes live from here on is newer than this page.
+ */
+static bool set_run_aside(struct engine *e, const struct cover_page *page)
+{
+	_cleanup_(cover_deinit) struct cover cover = { 0 };
+
+	cover_copy(&cover, &e->cover);
+	cover_session_lost(&cover);
+	str_set(&e->end_seen, page->items[page->n - 1].id);
+	drop_rest(e);
+	if (commit_cover(e, &cover) == 0)
+		return true;
+	catchup_drop_all(e);
+	return false;
 }
 
 /* The middle of the gap holds nothing that could be used: look above it the next time. */
@@ -264,6 +285,8 @@ static bool store_next(struct engine *e)
 		catchup_stalled(e, query_take(&e->whole, q->id));
 		return true;
 	}
+	if (answer == ANSWER_ASIDE)
+		return set_run_aside(e, &page);
 	if (answer == ANSWER_NO_CUT)
 		note_floor(e, q);
 	if (answer != ANSWER_MOVED) {

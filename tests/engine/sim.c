@@ -213,6 +213,16 @@ static void answer_page(struct sim *s, const struct link_query *q)
 	}
 }
 
+/* What it says is of now, not of when it is read. */
+static void answer_metadata(struct sim *s, uint32_t query)
+{
+	struct sim_stanza *z = push(s, SIM_META);
+
+	z->query = query;
+	z->first = s->n > s->expired ? s->expired : -1;
+	z->last = s->n - 1;
+}
+
 static bool is_stored(struct sim *s, int message)
 {
 	int64_t us, row;
@@ -276,7 +286,7 @@ static int io_send(void *userdata, const struct link_record *r)
 		if (s->no_metadata)
 			fail_query(s, r->meta_query.query);
 		else
-			push(s, SIM_META)->query = r->meta_query.query;
+			answer_metadata(s, r->meta_query.query);
 		break;
 	case LINK_STOP:
 		if (r->stop.final)
@@ -409,12 +419,12 @@ static void deliver(struct sim *s, const struct sim_stanza *z)
 		link_record_init(&r, LINK_META);
 		r.meta.n = z->n;
 		r.meta.query = z->query;
-		r.meta.empty = s->n <= s->expired;
+		r.meta.empty = z->first < 0;
 		if (!r.meta.empty) {
-			r.meta.start_id = s->archive[s->expired].id;
-			r.meta.start_us = s->archive[s->expired].us;
-			r.meta.end_id = s->archive[s->n - 1].id;
-			r.meta.end_us = s->archive[s->n - 1].us;
+			r.meta.start_id = s->archive[z->first].id;
+			r.meta.start_us = s->archive[z->first].us;
+			r.meta.end_id = s->archive[z->last].id;
+			r.meta.end_us = s->archive[z->last].us;
 		}
 	} else if (z->kind == SIM_FAILED && mine) {
 		link_record_init(&r, LINK_QUERY_FAILED);
