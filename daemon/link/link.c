@@ -241,6 +241,10 @@ int link_new(sd_event *event, int fd, enum link_side side, link_record_fn on_rec
 		if (r < 0)
 			return err_origin(r);
 	}
+	/* No record has one; a peer that sends some all the same could fill the other's table of them. */
+	r = sd_bus_negotiate_fds(l->bus, 0);
+	if (r < 0)
+		return err_origin(r);
 	r = sd_bus_add_filter(l->bus, NULL, on_message, l);
 	if (r < 0)
 		return err_origin(r);

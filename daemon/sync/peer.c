@@ -76,6 +76,9 @@ static int spawn(const char *path, int fd, pid_t *ret_pid)
 	posix_spawnattr_init(&attr);
 	/* dup2 onto itself would keep close-on-exec: posix_spawn clears it in that case (POSIX 2024; glibc 2.29). */
 	posix_spawn_file_actions_adddup2(&fa, fd, WIRE_FD);
+	/* Not our terminal: what is typed there is none of its business. */
+	posix_spawn_file_actions_addopen(&fa, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&fa, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);

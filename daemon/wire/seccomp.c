@@ -7,9 +7,11 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -36,10 +38,10 @@
  */
 static const int allowed[] = {
 	/* memory, signals to ourselves, ending */
-	CALL(brk) CALL(mmap) CALL(munmap) CALL(mremap) CALL(mprotect) CALL(madvise) CALL(rt_sigaction) CALL(rt_sigprocmask)
+	CALL(brk) CALL(munmap) CALL(mremap) CALL(mprotect) CALL(madvise) CALL(rt_sigaction) CALL(rt_sigprocmask)
 	CALL(rt_sigreturn) CALL(sigaltstack) CALL(restart_syscall) CALL(exit) CALL(exit_group)
 	/* descriptors */
-	CALL(read) CALL(write) CALL(readv) CALL(writev) CALL(pread64) CALL(lseek) CALL(close) CALL(fcntl) CALL(dup) CALL(dup3)
+	CALL(read) CALL(write) CALL(readv) CALL(writev) CALL(pread64) CALL(lseek) CALL(close) CALL(dup) CALL(dup3)
 	CALL(pipe2)
 	/* files, for reading; which of them is Landlock's business */
 	CALL(fstat) CALL(newfstatat) CALL(statx) CALL(statfs) CALL(fstatfs) CALL(faccessat) CALL(readlinkat) CALL(getdents64)
@@ -79,8 +81,11 @@ static const int refused[] = {
 #endif
 };
 
-/* DNS, the server, local services of name resolution and logging, getaddrinfo()'s look at our own addresses. */
-static const int families[] = { AF_INET, AF_INET6, AF_UNIX, AF_NETLINK };
+/*
+ * What of fcntl() everybody uses. Not F_SETOWN and F_SETSIG: with them a signal of one's choice, SIGKILL too, goes to any
+ * process of the same user, the keeper for one.
+ */
+static const unsigned long controls[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL };
 /* isatty() of the log, what libresolv asks a socket, and how much of what we wrote has arrived (wire/transport.c). */
 static const unsigned long ioctls[] = { TCGETS, FIONREAD, FIONBIO, SIOCOUTQ };
 
@@ -137,13 +142,64 @@ static void add_open(struct program *p, int number, unsigned int flags_arg)
 	add(p, (struct sock_filter)RETURN(ALLOW));
 }
 
+#define JUMP_IF(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), (skip), 0)
+#define MASK(bits) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (bits))
+
+/*
+ * DNS, the server, and getaddrinfo()'s look at our own addresses; nothing else. Above all no AF_UNIX: behind such sockets
+ * are varved's own bus with all messages, and the user's session bus, which starts programs. Landlock does not keep anybody
+ * from connecting to them. Modules of name resolution that ask a local service (nscd, resolve, mdns) then do without, and
+ * DNS itself is asked.
+ */
+static void add_socket(struct program *p)
+{
+	const struct sock_filter code[] = {
+		IF_NOT_SKIP(__NR_socket, 19),
+		LOAD_ARG(0),
+		JUMP_IF(AF_INET, 3),
+		JUMP_IF(AF_INET6, 2),
+		JUMP_IF(AF_NETLINK, 11),
+		RETURN(REFUSE),
+		LOAD_ARG(1),
+		MASK(0xf), /* SOCK_NONBLOCK and SOCK_CLOEXEC stand above */
+		JUMP_IF(SOCK_STREAM, 2),
+		JUMP_IF(SOCK_DGRAM, 1),
+		RETURN(REFUSE),
+		LOAD_ARG(2),
+		JUMP_IF(0, 6),
+		JUMP_IF(IPPROTO_TCP, 5),
+		JUMP_IF(IPPROTO_UDP, 4),
+		RETURN(REFUSE),
+		LOAD_ARG(2),
+		JUMP_IF(0 /* NETLINK_ROUTE */, 1),
+		RETURN(REFUSE),
+		RETURN(ALLOW),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(code); i++)
+		add(p, code[i]);
+}
+
+/* Memory shared with nobody is not counted by RLIMIT_DATA; files may be shared, they are open for reading only. */
+static void add_mmap(struct program *p)
+{
+	const struct sock_filter code[] = {
+		IF_NOT_SKIP(__NR_mmap, 5),
+		LOAD_ARG(3),
+		MASK(MAP_SHARED | MAP_ANONYMOUS),
+		IF_NOT_SKIP(MAP_SHARED | MAP_ANONYMOUS, 1),
+		RETURN(REFUSE),
+		RETURN(ALLOW),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(code); i++)
+		add(p, code[i]);
+}
+
 static void build(struct program *p)
 {
 	const unsigned long self[] = { (unsigned long)getpid() }, mine[] = { 0 };
-	unsigned long af[ARRAY_SIZE(families)];
 
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-		af[i] = (unsigned long)families[i];
 	add(p, (struct sock_filter)LOAD(arch));
 	add(p, (struct sock_filter)IF_NOT_SKIP(OUR_ARCH, 1));
 	add(p, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 1));
@@ -155,8 +211,9 @@ static void build(struct program *p)
 #ifdef __NR_open
 	add_open(p, __NR_open, 1);
 #endif
-	add_one_of(p, __NR_socket, 0, af, ARRAY_SIZE(af), REFUSE);
-	add_one_of(p, __NR_socketpair, 0, af, ARRAY_SIZE(af), REFUSE);
+	add_socket(p);
+	add_mmap(p);
+	add_one_of(p, __NR_fcntl, 1, controls, ARRAY_SIZE(controls), REFUSE);
 	add_one_of(p, __NR_ioctl, 1, ioctls, ARRAY_SIZE(ioctls), REFUSE);
 	/* abort() */
 	add_one_of(p, __NR_tgkill, 0, self, 1, REFUSE);
