@@ -1,5 +1,6 @@
 #include "wire/element.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool element_is(xmpp_stanza_t *el, const char *name, const char *ns)
@@ -42,6 +43,19 @@ xmpp_stanza_t *element_any_child(xmpp_stanza_t *el, const char *ns, const char *
 const char *element_attr(xmpp_stanza_t *el, const char *name)
 {
 	return el ? str_or_empty(xmpp_stanza_get_attribute(el, name)) : "";
+}
+
+bool element_u32(xmpp_stanza_t *el, const char *name, uint32_t *ret)
+{
+	const char *text = element_attr(el, name);
+	size_t len = strlen(text);
+	unsigned long long n = strtoull(text, NULL, 10);
+
+	/* 20 digits are more than enough for leading zeros, and do not overflow. */
+	if (len == 0 || len > 19 || strspn(text, "0123456789") != len || n > UINT32_MAX)
+		return false;
+	*ret = (uint32_t)n;
+	return true;
 }
 
 const char *element_name(xmpp_stanza_t *el)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <strophe.h>
 
 #include "base/mem.h"
@@ -20,6 +21,8 @@ xmpp_stanza_t *element_next(xmpp_stanza_t *el, const char *name, const char *ns)
 xmpp_stanza_t *element_any_child(xmpp_stanza_t *el, const char *ns, const char *but);
 /* The value of an unprefixed attribute ("xml:lang" is kept under that name), "" without. The stanza's. */
 const char *element_attr(xmpp_stanza_t *el, const char *name);
+/* The xs:unsignedInt of an attribute; false, and *ret as it was: there is none, or it is no such number. */
+bool element_u32(xmpp_stanza_t *el, const char *name, uint32_t *ret);
 /* Name and namespace, "" without. */
 const char *element_name(xmpp_stanza_t *el);
 const char *element_ns(xmpp_stanza_t *el);

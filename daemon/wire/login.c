@@ -226,6 +226,8 @@ void login_features(struct stream *s, xmpp_stanza_t *features)
 		login_guess_wrong(s);
 		l->next = c;
 		l->has_next = true;
+		/* What this offer demands holds for the guess too, should the server take it. */
+		l->choice.must_hash |= c.must_hash;
 		go(s, &l->choice, true);
 		return;
 	}

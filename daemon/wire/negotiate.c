@@ -112,13 +112,11 @@ void negotiate_await_features(struct stream *s)
 void negotiate_refused(struct stream *s, xmpp_stanza_t *failed)
 {
 	struct link_record r;
-	const char *h = element_attr(failed, "h");
 	const char *condition = element_condition(failed, NS_STANZAS_ERROR);
 
 	link_record_init(&r, LINK_RESUME_REFUSED);
 	r.resume_refused.condition = strlen(condition) <= 64 ? condition : "undefined-condition";
-	r.resume_refused.has_h = *h != '\0';
-	r.resume_refused.h = (uint32_t)strtoul(h, NULL, 10);
+	r.resume_refused.has_h = element_u32(failed, "h", &r.resume_refused.h);
 	stream_emit(s, &r);
 }
 

@@ -38,6 +38,7 @@ struct sasl {
 	char *secret;
 	unsigned char binding[SCRAM_BINDING_MAX];
 	size_t binding_len;
+	bool answered; /* the challenge was: there is one (RFC 5802 section 3), and each costs a PBKDF2 */
 	bool done; /* the server's proof was seen and is right */
 };
 
@@ -174,6 +175,9 @@ int sasl_step(struct sasl *s, const char *challenge_base64, char **ret_base64)
 		*ret_base64 = xstrdup("");
 		return 0;
 	}
+	if (s->answered)
+		return SASL_E_SERVER;
+	s->answered = true;
 	r = scram_final(s->scram, text, &final);
 	if (r != 0)
 		return r == SCRAM_E_OFFER ? SASL_E_OFFER : SASL_E_SERVER;

@@ -133,7 +133,7 @@ void session_bound(struct stream *s, xmpp_stanza_t *enabled)
 		if (is_true(element_attr(enabled, "resume")) && strlen(id) <= SM_ID_MAX) {
 			o->sm_id = id;
 			o->sm_location = strlen(location) <= 1024 ? location : "";
-			o->sm_max = (uint32_t)strtoul(element_attr(enabled, "max"), NULL, 10);
+			element_u32(enabled, "max", &o->sm_max);
 		}
 	} else {
 		sm_refused(&s->sm);
@@ -165,13 +165,23 @@ static void reject_count(struct stream *s, uint32_t h)
 	stream_reject(s, FAILURE_STREAM, "handled-count-too-high", detail, text);
 }
 
+/* A word that is taken for 0 would have everything sent again. */
+static void reject_no_count(struct stream *s)
+{
+	stream_reject(s, FAILURE_PROTOCOL, "bad-format", "", "the server does not say how many stanzas it has");
+}
+
 void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
 {
 	struct link_record blank;
-	uint32_t h = (uint32_t)strtoul(element_attr(resumed, "h"), NULL, 10);
+	uint32_t h = 0;
 
 	if (strcmp(element_attr(resumed, "previd"), s->start.sm_id) != 0) {
 		stream_reject(s, FAILURE_PROTOCOL, "undefined-condition", "", "the server resumed another session");
+		return;
+	}
+	if (!element_u32(resumed, "h", &h)) {
+		reject_no_count(s);
 		return;
 	}
 	know_self(s);
@@ -360,7 +370,12 @@ void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped)
 		return;
 	}
 	if (element_is(el, "a", NS_SM)) {
-		stream_on_count(s, (uint32_t)strtoul(element_attr(el, "h"), NULL, 10), true);
+		uint32_t h = 0;
+
+		if (element_u32(el, "h", &h))
+			stream_on_count(s, h, true);
+		else
+			reject_no_count(s);
 		return;
 	}
 	/* Behind <success/> of SASL2. */

@@ -226,6 +226,15 @@ static void on_server_error(struct stream *s, xmpp_stanza_t *error)
 	stream_fail(s, FAILURE_STREAM, condition, text);
 }
 
+/* Half an offer, half a <success/>: nothing to decide by. */
+static void on_too_large(struct stream *s, const struct xml_event *ev)
+{
+	_cleanup_(freep) char *text =
+		xasprintf("the server's <%.64s/> is too large (%s)", element_name(ev->element), ev->dropped);
+
+	stream_reject(s, FAILURE_PROTOCOL, "policy-violation", "", text);
+}
+
 static void on_event(struct stream *s, const struct xml_event *ev)
 {
 	switch (ev->kind) {
@@ -240,6 +249,8 @@ static void on_event(struct stream *s, const struct xml_event *ev)
 			on_server_error(s, ev->element);
 		else if (stream_is_online(s))
 			session_element(s, ev->element, ev->dropped);
+		else if (ev->dropped && strcmp(element_ns(ev->element), NS_CLIENT) != 0)
+			on_too_large(s, ev);
 		else
 			negotiate_element(s, ev->element);
 		return;

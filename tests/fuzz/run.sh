@@ -8,7 +8,7 @@ TOP=$(dirname "$(dirname "$HERE")")
 cd "$TOP" || exit 1
 seconds=${1:-15}
 [ $# = 0 ] || shift
-targets=${*:-compose leaf page sidecar stanza tokenizer wal}
+targets=${*:-compose leaf login page sidecar stanza tokenizer wal}
 B=build-fuzz
 FLAGS=-fsanitize=fuzzer-no-link
 
