@@ -15,32 +15,19 @@ struct out {
 	bool bad; /* something in it is no XML */
 };
 
-/* What XML 1.0 has no place for, even as a reference; U+FFFE and U+FFFF are EF BF BE and EF BF BF. */
-static bool is_forbidden(const char *s)
-{
-	const unsigned char *c = (const unsigned char *)s;
-
-	if (*c < 0x20)
-		return *c != '\t' && *c != '\n' && *c != '\r';
-	return c[0] == 0xef && c[1] == 0xbf && (c[2] == 0xbe || c[2] == 0xbf);
-}
-
 /* A parser turns \r\n into \n, and any of them in an attribute into a space: as references they stay (XML 1.0, 2.11). */
 static void add_escaped(struct out *o, const char *s, bool attribute)
 {
 	size_t plain;
 
-	o->bad |= !text_is_utf8(s);
+	/* Noncharacters too: XML has some, but xml.c replaces them all, and an id has to come back as it left. */
+	o->bad |= !text_is_clean(s) || text_unsayable(s);
 	for (; *s; s += plain) {
-		plain = 0;
-		while (s[plain] && !strchr("&<>'\"\t\n\r", s[plain]) && !is_forbidden(s + plain))
-			plain++;
+		plain = strcspn(s, "&<>'\"\t\n\r");
 		buf_add(&o->xml, s, plain);
 		if (!s[plain])
 			return;
-		if (is_forbidden(s + plain))
-			o->bad = true;
-		else if (s[plain] == '\r' || (attribute && (s[plain] == '\n' || s[plain] == '\t')))
+		if (s[plain] == '\r' || (attribute && (s[plain] == '\n' || s[plain] == '\t')))
 			buf_addf(&o->xml, "&#%d;", s[plain]);
 		else
 			buf_add_xml(&o->xml, (const char[]){ s[plain], '\0' });

@@ -113,6 +113,8 @@ static const struct {
 	{ "a control character", { .kind = OUT_TEXT, .body = "a\x01z" }, "not-acceptable" },
 	{ "an escape sequence", { .kind = OUT_TEXT, .body = "\x1b[2J" }, "not-acceptable" },
 	{ "U+FFFF", { .kind = OUT_TEXT, .body = "a\xef\xbf\xbf" }, "not-acceptable" },
+	/* What XML can say and our own reader replaces: it would not be found again. */
+	{ "U+1FFFE in an id", { .kind = OUT_TEXT, .id = "i\xf0\x9f\xbf\xbe", .body = "a" }, "not-acceptable" },
 	{ "a control character in an id",
 	  { .kind = OUT_RECEIPT, .target_id = "a\x7f\x02" },
 	  "not-acceptable" },
