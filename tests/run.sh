@@ -29,11 +29,13 @@ trap 'rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1
 SANITIZE='-Dtests=true -Db_sanitize=address,undefined -Db_lundef=false'
+began=$(date +%s)
 broken=0 skipped=0
 logs=
 
+# with the seconds since the begin: where the time goes
 say() {
-	printf '\n== %s\n' "$*"
+	printf '\n== %3d s: %s\n' $(($(date +%s) - began)) "$*"
 }
 
 finish() {
@@ -61,13 +63,13 @@ build() {
 	return 1
 }
 
-# suites DIR NAME OPTIONS...: meson test
+# suites DIR NAME OPTIONS...: meson test, four at a time: a third of the time they wait
 suites() {
 	dir=$1 name=$2
 	shift 2
 	say "meson test: $name ($dir)"
 	rm -f "$dir/meson-logs/testlog.json"
-	meson test -C "$dir" --no-rebuild --print-errorlogs "$@" >"$WORK/$name.log" 2>&1
+	meson test -C "$dir" --no-rebuild --num-processes 4 --print-errorlogs "$@" >"$WORK/$name.log" 2>&1
 	status=$?
 	if [ ! -s "$dir/meson-logs/testlog.json" ]; then
 		tail -n 20 "$WORK/$name.log"

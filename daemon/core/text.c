@@ -95,13 +95,11 @@ size_t text_prefix(const char *s, size_t max)
 const char *text_unsayable(const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
+	uint32_t c;
+	size_t len;
 
-	for (; *p; p++) {
-		if (*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r')
+	for (; *p && (len = decode(p, &c)); p += len)
+		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || is_noncharacter(c))
 			return (const char *)p;
-		/* U+FFFE and U+FFFF. */
-		if (p[0] == 0xef && p[1] == 0xbf && (p[2] == 0xbe || p[2] == 0xbf))
-			return (const char *)p;
-	}
 	return NULL;
 }

@@ -17,7 +17,10 @@ char *text_clean(const char *s);
 /* ${s} needs no cleaning. */
 bool text_is_clean(const char *s);
 
-/* The first character of ${s}, which is UTF-8, that XML 1.0 has no way to say (section 2.2); NULL if there is none. */
+/*
+ * The first character of ${s}, which is UTF-8, that cannot be sent and come back as it was: XML 1.0 has no way to say
+ * it (section 2.2), or text_clean() replaces it. NULL if there is none.
+ */
 const char *text_unsayable(const char *s);
 
 /* The longest prefix of ${s} of at most ${max} bytes that does not cut a character. */

@@ -24,14 +24,14 @@ int hub_check_text(const char *s, size_t max, const char *what, char **ret_why)
 		*ret_why = xasprintf("%s is %zu bytes long: at most %zu can be sent", what, strlen(s), max);
 		return HUB_E_INVALID;
 	}
-	if (!text_is_clean(s)) {
-		*ret_why = xasprintf("%s is not UTF-8, or has a noncharacter (U+FDD0 to U+FDEF, U+..FFFE, U+..FFFF) in it", what);
+	if (!text_is_utf8(s)) {
+		*ret_why = xasprintf("%s is not UTF-8", what);
 		return HUB_E_INVALID;
 	}
 	bad = text_unsayable(s);
 	if (bad) {
-		*ret_why = xasprintf("%s has a character at byte %zu (0x%02x) that cannot be sent: XML has no way to say "
-				     "it, remove it", what, (size_t)(bad - s), (unsigned char)*bad);
+		*ret_why = xasprintf("%s has a character at byte %zu (0x%02x) that cannot be sent: it is no character of "
+				     "XML, remove it", what, (size_t)(bad - s), (unsigned char)*bad);
 		return HUB_E_INVALID;
 	}
 	return 0;

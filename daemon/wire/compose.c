@@ -21,7 +21,7 @@ static void add_escaped(struct out *o, const char *s, bool attribute)
 	size_t plain;
 
 	/* Noncharacters too: XML has some, but xml.c replaces them all, and an id has to come back as it left. */
-	o->bad |= !text_is_clean(s) || text_unsayable(s);
+	o->bad |= !text_is_utf8(s) || text_unsayable(s);
 	for (; *s; s += plain) {
 		plain = strcspn(s, "&<>'\"\t\n\r");
 		buf_add(&o->xml, s, plain);

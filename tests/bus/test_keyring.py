@@ -218,8 +218,9 @@ class Keys(Case):
             print(f"Unlock took {took * 1000:.0f} ms; {len(waits)} GetStatus meanwhile: p50 {waits[len(waits) // 2]:.2f} ms, "
                   f"p99 {waits[int(len(waits) * 0.99)]:.2f} ms, max {waits[-1]:.1f} ms")
             self.assertEqual(done[0].get_message_type(), want)
+            # Where it is done by the daemon's own thread, the first call waits for all of it.
             self.assertGreater(len(waits), 20)
-            self.assertLess(waits[int(len(waits) * 0.99)], 50)
+            self.assertLess(waits[-1], took * 1000 * 0.5)
         self.check_ready()
 
     def memory(self, needle):
@@ -441,7 +442,9 @@ class Big(Case):
               f"meanwhile: p50 {waits[len(waits) // 2]:.2f} ms, p99 {waits[int(len(waits) * 0.99)]:.1f} ms, max {waits[-1]:.1f} ms")
         self.assertEqual(done[0].get_body().unpack(), (0,))
         self.assertIn(ERROR + "Busy", names)
-        self.assertLess(waits[int(len(waits) * 0.99)], 50)
+        # A rotation in one piece would be one wait as long as itself.
+        self.assertGreater(len(waits), 20)
+        self.assertLess(waits[-1], (time.monotonic() - begin) * 1000 * 0.5)
         self.check_ready()
 
     def search_until(self, done, answers):

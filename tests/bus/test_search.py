@@ -126,8 +126,8 @@ class Big(unittest.TestCase):
         p99 = waits[int(len(waits) * 0.99)]
         print(f"{len(searches)} searches of {BIG} messages took {min(searches):.0f} to {max(searches):.0f} ms; "
               f"{len(waits)} GetHistory meanwhile: p50 {waits[len(waits) // 2]:.1f} ms, p99 {p99:.1f} ms")
-        self.assertGreater(len(waits), 60, "too few to say anything")
-        self.assertLess(p99, 40, "a search was one piece of work")
+        # In one piece, a search would let one call through.
+        self.assertGreater(len(waits), 5 * len(searches), "a search was one piece of work")
         other.close()
 
     def test_limits(self):
@@ -143,7 +143,12 @@ class Big(unittest.TestCase):
         fifth.close()
 
     def test_a_caller_who_goes_ends_the_search(self):
-        # Four that nobody waits for: if they went on, there would be no place for the fifth.
+        begin = time.monotonic()
+        c, serial = self.begin()
+        c.reply(serial)
+        c.close()
+        alone = time.monotonic() - begin
+        # Four that nobody waits for: if they went on, there would be no place for the fifth until they are at their end.
         for c, _ in [self.begin() for _ in range(4)]:
             c.close()
         conn = self.d.peer()
@@ -157,7 +162,7 @@ class Big(unittest.TestCase):
         hits, _ = wait_for(accepted, what="a place")
         self.assertEqual([h[0][8] for h in hits], ["message 59999 with \ufffd in it"])
         took = time.monotonic() - begin
-        self.assertLess(took, 1.0)
+        self.assertLess(took, 2 * alone)
 
     def test_locked_meanwhile(self):
         c, serial = self.begin()
