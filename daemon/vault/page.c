@@ -19,11 +19,12 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "vault/aead.h"
 #include "vault/secret.h"
 
 enum {
-	NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
-	TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+	NONCE = AEAD_NONCE,
+	TAG = AEAD_TAG,
 	TRAILER = 8,
 	P1_CLEAR = 24, /* page 1: magic and what SQLite calls the file format */
 	FRAME_CLEAR = 16, /* page number, commit size, salts */
@@ -35,7 +36,7 @@ enum {
 };
 static_assert(NONCE + TAG + TRAILER == PAGE_RESERVE, "the reserve area is nonce, tag, trailer");
 static_assert(BLOCK_SEALED == BLOCK_SIZE + NONCE + TAG, "a block has no trailer");
-static_assert(PAGE_KEY == crypto_aead_xchacha20poly1305_ietf_KEYBYTES && PAGE_KEY == crypto_kdf_KEYBYTES, "keys");
+static_assert((int)PAGE_KEY == (int)AEAD_KEY && PAGE_KEY == crypto_kdf_KEYBYTES, "keys");
 static_assert(RECORD_CLEAR + RECORD_CIPHER + PAGE_RESERVE == RECORD_SIZE, "sealed records are as long as plain ones");
 
 static const uint8_t zero_reserve[PAGE_RESERVE];
@@ -104,19 +105,16 @@ static void trailer_put(const struct page_keys *k, uint8_t out[TRAILER])
 static void seal(const uint8_t key[PAGE_KEY], const struct ad *ad, const uint8_t *plain, size_t len, uint8_t *cipher,
 		 uint8_t *nonce_tag)
 {
-	randombytes_buf(nonce_tag, NONCE);
-	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, nonce_tag + NONCE, NULL, plain, len, ad->bytes,
-							    ad->len, NULL, nonce_tag, key);
+	aead_seal(key, (struct aead_bound){ ad->bytes, ad->len }, plain, len, cipher, nonce_tag);
 }
 
 /* 0 or PAGE_E_FORGED. */
 static int unseal(const uint8_t key[PAGE_KEY], const struct ad *ad, const uint8_t *cipher, size_t len,
 		  const uint8_t *nonce_tag, uint8_t *plain)
 {
-	int r = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, len, nonce_tag + NONCE,
-								    ad->bytes, ad->len, nonce_tag, key);
+	int r = aead_open(key, (struct aead_bound){ ad->bytes, ad->len }, cipher, len, nonce_tag, plain);
 
-	return r < 0 ? PAGE_E_FORGED : 0;
+	return r ? PAGE_E_FORGED : 0;
 }
 
 /* The verdict on what authenticated: is it of a format that we know? Zeroes ${out} if anything is wrong. */

@@ -26,6 +26,9 @@ struct vfs_kind {
 
 extern const struct vfs_kind vfs_db, vfs_wal, vfs_journal, vfs_temp;
 
+/* Frames that are written at once, at most: what a message costs has some twelve. */
+enum { WAL_BATCH_FRAMES = 16 };
+
 struct vfs_wal_state {
 	uint8_t salts[WAL_SALTS]; /* of the WAL's header, while salts_known */
 	bool salts_known;
@@ -33,6 +36,8 @@ struct vfs_wal_state {
 	struct wal_cache *cache; /* of this generation, what this handle wrote; NULL: nothing */
 	uint32_t pending; /* frame whose header waits for its page; 0: none */
 	uint8_t header[FRAME_HEADER]; /* the pending one */
+	uint8_t *batch; /* sealed frames that are not written yet, owned; NULL until there are some */
+	uint32_t batch_first, batch_n; /* which, and how many */
 	uint8_t sealed[FRAME_SIZE];
 	uint8_t plain[FRAME_SIZE];
 };

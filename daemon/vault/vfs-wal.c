@@ -6,12 +6,19 @@
  * while it owes checksums (iReCksum), and patches them at commit. The frame's own first 16 bytes are bound as they are
  * on the disk; patching them seals the frame anew.
  *
+ * The frames of a transaction are collected and written by one system call, with the commit frame, or when there are
+ * WAL_BATCH_FRAMES of them: until then SQLite has no use for them, and after a power cut they are nothing either. They
+ * are on their way before anything else happens to the file, so who reads it, and what a killed process leaves, is the
+ * same as if each had been written by itself; but a write that fails is told with a later frame of the transaction.
+ *
  * Pages that this handle wrote stay in memory for the checkpoint (vault/wal-cache.h). Only reads of a page are served
  * from there: whole frames are read by recovery, and recovery is about what is on the disk.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "vault/vfs-priv.h"
 
 static const uint8_t wal_magic[3] = { 0x37, 0x7f, 0x06 }; /* then 0x82 or 0x83: the checksum's byte order */
@@ -45,8 +52,25 @@ static void remember(struct vfs_wal_state *w, uint32_t frame)
 		w->good = frame;
 }
 
+/* Write the frames that are collected. */
+static int flush(struct vfs_file *f)
+{
+	struct vfs_wal_state *w = &f->wal;
+	uint32_t n = w->batch_n;
+	int rc;
+
+	if (n == 0)
+		return SQLITE_OK;
+	w->batch_n = 0;
+	rc = vfs_lower_write(f, w->batch, (int)n * FRAME_SIZE, frame_at(w->batch_first));
+	/* After a failed write anything may be there: no promise about what follows. */
+	if (rc != SQLITE_OK)
+		forget_from(w, w->batch_first);
+	return rc;
+}
+
 /* A header that no page followed. SQLite has no such shape: every other access comes after the page. */
-static int wal_settle(struct vfs_file *f)
+static int settle_header(struct vfs_file *f)
 {
 	uint32_t pending = f->wal.pending;
 
@@ -54,6 +78,14 @@ static int wal_settle(struct vfs_file *f)
 		return SQLITE_OK;
 	f->wal.pending = 0;
 	return vfs_refuse(f, "frame header without page", FRAME_HEADER, frame_at(pending));
+}
+
+/* Nothing of ours may be left in memory. */
+static int wal_settle(struct vfs_file *f)
+{
+	int rc = flush(f);
+
+	return rc == SQLITE_OK ? settle_header(f) : rc;
 }
 
 static int load_salts(struct vfs_file *f)
@@ -86,24 +118,33 @@ static int open_frame(struct vfs_file *f, uint32_t frame, uint8_t out[FRAME_SIZE
 	return frame_open(f->keys, f->wal.salts, frame, f->wal.sealed, out) == 0 ? SQLITE_OK : SQLITE_IOERR_DATA;
 }
 
-static int seal_frame(struct vfs_file *f, uint32_t frame, const uint8_t *header, const uint8_t *page)
+/* Bytes 4 to 7 of a header: the size of the database after a commit, 0 in all other frames. */
+static bool commits(const uint8_t *header)
+{
+	static const uint8_t no[4];
+
+	return memcmp(header + 4, no, sizeof(no)) != 0;
+}
+
+/* ${more}: a frame after it will come, unless it is the last one of its transaction. */
+static int seal_frame(struct vfs_file *f, uint32_t frame, const uint8_t *header, const uint8_t *page, bool more)
 {
 	struct vfs_wal_state *w = &f->wal;
 	int rc = load_salts(f);
 
+	if (rc == SQLITE_OK && w->batch_n && frame != w->batch_first + w->batch_n)
+		rc = flush(f);
 	if (rc != SQLITE_OK)
 		return rc;
-	if (frame_seal(f->keys, w->salts, frame, header, page, w->sealed) < 0)
+	if (!w->batch)
+		w->batch = xcalloc(WAL_BATCH_FRAMES, FRAME_SIZE);
+	if (frame_seal(f->keys, w->salts, frame, header, page, w->batch + (size_t)w->batch_n * FRAME_SIZE) < 0)
 		return vfs_refuse(f, "content of a frame", FRAME_SIZE, frame_at(frame));
-	rc = vfs_lower_write(f, w->sealed, FRAME_SIZE, frame_at(frame));
-	/* After a failed write anything may be there: no promise about what follows. */
-	if (rc != SQLITE_OK) {
-		forget_from(w, frame);
-		return rc;
-	}
+	if (w->batch_n++ == 0)
+		w->batch_first = frame;
 	remember(w, frame);
 	wal_cache_put(&w->cache, frame, page);
-	return SQLITE_OK;
+	return !more || commits(header) || w->batch_n == WAL_BATCH_FRAMES ? flush(f) : SQLITE_OK;
 }
 
 /*
@@ -200,9 +241,11 @@ static int write_frame_header(struct vfs_file *f, uint32_t frame, const uint8_t 
 	if (memcmp(header + 8, w->salts, WAL_SALTS) != 0 && memcmp(header + 8, owed, WAL_SALTS) != 0)
 		return vfs_refuse(f, "content of a frame header", FRAME_HEADER, frame_at(frame));
 	if (frame <= w->good) {
-		rc = open_frame(f, frame, w->plain);
+		rc = flush(f);
 		if (rc == SQLITE_OK)
-			return seal_frame(f, frame, header, w->plain + FRAME_HEADER);
+			rc = open_frame(f, frame, w->plain);
+		if (rc == SQLITE_OK)
+			return seal_frame(f, frame, header, w->plain + FRAME_HEADER, false);
 		if (rc != SQLITE_IOERR_DATA)
 			return rc;
 		forget_from(w, frame);
@@ -219,7 +262,7 @@ static int write_frame_page(struct vfs_file *f, uint32_t frame, const uint8_t *p
 
 	if (w->pending == frame) {
 		w->pending = 0;
-		return seal_frame(f, frame, w->header, page);
+		return seal_frame(f, frame, w->header, page, true);
 	}
 	rc = wal_settle(f);
 	if (rc != SQLITE_OK)
@@ -230,7 +273,7 @@ static int write_frame_page(struct vfs_file *f, uint32_t frame, const uint8_t *p
 		return vfs_refuse(f, "page without frame header", PAGE_SIZE, frame_at(frame) + FRAME_HEADER);
 	if (rc != SQLITE_OK)
 		return rc;
-	return seal_frame(f, frame, w->plain, page);
+	return seal_frame(f, frame, w->plain, page, false);
 }
 
 static int wal_write(struct vfs_file *f, const void *buf, int amt, int64_t off)
@@ -244,19 +287,26 @@ static int wal_write(struct vfs_file *f, const void *buf, int amt, int64_t off)
 	at = frame ? off - frame_at(frame) : off;
 	if (frame && at == FRAME_HEADER && amt == PAGE_SIZE)
 		return write_frame_page(f, frame, buf);
+	if (frame && at == 0 && amt == FRAME_HEADER) {
+		rc = settle_header(f);
+		return rc == SQLITE_OK ? write_frame_header(f, frame, buf) : rc;
+	}
 	rc = wal_settle(f);
 	if (rc != SQLITE_OK)
 		return rc;
-	if (frame && at == 0 && amt == FRAME_HEADER)
-		return write_frame_header(f, frame, buf);
 	if (!frame && at == 0 && amt == WAL_HEADER)
 		return write_header(f, buf);
 	return vfs_refuse(f, "write", amt, off);
 }
 
+/* Called on close too: nothing is collected then. */
 static void wal_trim(struct vfs_file *f)
 {
 	f->wal.cache = wal_cache_free(f->wal.cache);
+	if (f->wal.batch_n == 0) {
+		free(f->wal.batch);
+		f->wal.batch = NULL;
+	}
 }
 
 static int wal_truncate(struct vfs_file *f, int64_t size)

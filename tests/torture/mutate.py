@@ -26,8 +26,12 @@ MUTANTS = {
                     "\tf->wal.good = 0;\n\tf->wal.salts_known = false;\n"),
     "cache-overwrite": ("vfs-wal.c", "\twal_cache_put(&w->cache, frame, page);\n",
                         "\tif (!wal_cache_get(w->cache, frame))\n\t\twal_cache_put(&w->cache, frame, page);\n"),
-    "cache-failed": ("vfs-wal.c", "\t\tforget_from(w, frame);\n\t\treturn rc;\n",
-                     "\t\tif (w->good >= frame)\n\t\t\tw->good = frame - 1;\n\t\treturn rc;\n"),
+    "cache-failed": ("vfs-wal.c", "\t\tforget_from(w, w->batch_first);\n", "\t\tw->good = w->batch_first - 1;\n"),
+    # Frames that are collected: a transaction is written with its commit frame, a patched header at once.
+    "batch-commit": ("vfs-wal.c", "\treturn !more || commits(header) ||",
+                     "\treturn !more || (frame == 0 && commits(header)) ||"),
+    "batch-patch": ("vfs-wal.c", "\treturn !more || commits(header) ||",
+                    "\treturn (frame == 0 && !more) || commits(header) ||"),
     "cache-truncate": ("vfs-wal.c", "\tforget_from(&f->wal, size < WAL_HEADER ? 1 : frame_of(size));\n", ""),
     # Without powersafe overwrite SQLite pads the log and splits pages around the sync: shapes that are refused.
     "no-powersafe": ("vfs.c", ") | SQLITE_IOCAP_POWERSAFE_OVERWRITE;\n", ");\n"),

@@ -1,5 +1,5 @@
 /*
- * wal-cache.c and its use in vfs-wal.c: pages of the log that stay in memory are always what is on the disk. Built four
+ * wal-cache.c and its use in vfs-wal.c: pages of the log that stay in memory are always what is on the disk. Built six
  * more times with a rule broken (tests/torture/mutate.py, cache-*), and must then fail.
  */
 #define _GNU_SOURCE /* syscall */
@@ -126,10 +126,10 @@ static void do_reset(struct shadow *s)
 		s->frames[i].good = false;
 }
 
-/* A new frame, over whatever is there. */
-static void do_frame(struct shadow *s, uint32_t frame, bool owed)
+/* A new frame, over whatever is there; not the last one of its transaction if ${more}: then it is not written yet. */
+static int put_frame(struct shadow *s, uint32_t frame, bool owed, bool more)
 {
-	uint8_t page[PAGE_SIZE], header[FRAME_HEADER] = { 0, 0, 0, (uint8_t)frame };
+	uint8_t page[PAGE_SIZE], header[FRAME_HEADER] = { 0, 0, 0, (uint8_t)frame, 0, 0, 0, more ? 0 : 24 };
 	int rc;
 
 	if (!owed)
@@ -143,7 +143,38 @@ static void do_frame(struct shadow *s, uint32_t frame, bool owed)
 		rc = raw_write(s->f, page, PAGE_SIZE, frame_at(frame) + FRAME_HEADER);
 	memcpy(s->frames[frame].header, header, FRAME_HEADER);
 	s->frames[frame].seed = s->next;
-	sealed(s, frame, rc);
+	return rc;
+}
+
+static void do_frame(struct shadow *s, uint32_t frame, bool owed)
+{
+	sealed(s, frame, put_frame(s, frame, owed, false));
+}
+
+/* A transaction of ${n} frames at the end of what is there. They are one write, of which half may fail. */
+static void do_frames(struct shadow *s, uint32_t n)
+{
+	uint32_t first = s->high + 1, there;
+	struct shadow before = *s;
+	int rc;
+
+	if (first + n > FRAMES + 1)
+		return;
+	for (uint32_t i = 0; i + 1 < n; i++)
+		assert_int_equal(put_frame(s, first + i, false, true), SQLITE_OK);
+	rc = put_frame(s, first + n - 1, false, false);
+	there = failed(s, rc) ? n / 2 : n;
+	for (uint32_t i = 0; i < n; i++) {
+		/* Behind the half that was written is what was there. */
+		if (i > there || (i == there && n % 2 == 0))
+			s->frames[first + i] = before.frames[first + i];
+		else
+			s->frames[first + i].good = i < there;
+	}
+	if (there == n)
+		s->high = first + n - 1;
+	else
+		lost_from(s, first);
 }
 
 static void do_page(struct shadow *s, uint32_t frame)
@@ -228,6 +259,9 @@ static void do_anything(struct shadow *s, uint32_t *x)
 		if (s->frames[frame].good && frame <= s->high)
 			do_header(s, frame);
 		break;
+	case 20 ... 27:
+		do_frames(s, 2 + chance(x, 5));
+		break;
 	default:
 		do_frame(s, frame, chance(x, 3) == 0);
 		break;
@@ -244,9 +278,10 @@ TEST(the_cache_is_never_other_than_the_disk)
 		do_truncate(&s, 0);
 		for (int n = 0; n < 600; n++) {
 			do_anything(&s, &x);
-			check_pages(&s);
+			/* First: whoever reads makes what is collected go to the disk. */
 			if (n % 10 == 0)
 				check_disk(&s);
+			check_pages(&s);
 		}
 		assert_true(s.fails > 30);
 		raw_close(s.f);

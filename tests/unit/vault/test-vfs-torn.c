@@ -187,7 +187,8 @@ TEST(a_write_that_fails_is_not_taken_for_good)
 
 	db_exec(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, body); PRAGMA wal_autocheckpoint=20");
 	for (unsigned n = 1; n < 60; n++) {
-		spy_fail_write(n % 30 + 1);
+		/* The first one is all of a small transaction's frames; those after it are the checkpoint's. */
+		spy_fail_write(n % 2 ? 1 : n % 30 + 1);
 		if (db_try(db, "INSERT INTO t(body) VALUES(randomblob(9000))") == SQLITE_OK)
 			rows++;
 		else
