@@ -37,9 +37,7 @@ int archive_id(struct store *s, int64_t account, const char *jid, int64_t *ret)
 
 		put_i(&q, account);
 		put_t(&q, jid);
-		r = db_int(&q, 0, ret);
-		if (r == 0)
-			r = db_run(&q);
+		r = db_insert(&q, ret);
 	}
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -4,13 +4,18 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/feed.h"
 #include "store/read-row.h"
 
 int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_FEED_GET);
+	_cleanup_(stmt_done) struct stmt q = { 0 };
 	int r;
 
+	r = s->in_tx ? feed_write(s) : 0;
+	if (r < 0)
+		return err_trace(r);
+	q = db_use(s, SQL_FEED_GET);
 	put_i(&q, account);
 	r = db_row(&q);
 	if (r < 0)

@@ -43,9 +43,7 @@ static int add(struct put *p, struct item *it)
 	put_i(&q, p->account);
 	put_t(&q, it->conv_jid);
 	put_t(&q, it->room ? "room" : "direct");
-	r = db_int(&q, 0, &it->conv);
-	if (r == 0)
-		r = db_run(&q);
+	r = db_insert(&q, &it->conv);
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -5,8 +5,8 @@
 
 #include "vault/page.h"
 
-/* The newest message id that was ever given: what a copy must have too. */
-#define COPY_NEWEST "SELECT seq FROM sqlite_sequence WHERE name='msg'"
+/* The newest message: what a copy must have too. */
+#define COPY_NEWEST "SELECT max(id) FROM msg"
 
 /*
  * Read the database at ${path}, which nobody has open: every page authenticates with ${keys}, SQLite's quick_check is

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
+#include "store/feed.h"
 #include "store/index.h"
 
 #define SQL_TEXT(name, text) text,
@@ -219,6 +220,16 @@ int db_run(struct stmt *q)
 	return r;
 }
 
+int db_insert(struct stmt *q, int64_t *ret_id)
+{
+	int r = db_run(q);
+
+	if (r < 0)
+		return err_trace(r);
+	*ret_id = sqlite3_last_insert_rowid(q->s->db);
+	return 0;
+}
+
 int db_int(struct stmt *q, int64_t fallback, int64_t *ret)
 {
 	int r = db_row(q);
@@ -252,9 +263,21 @@ int db_durable(struct store *s)
 	return 0;
 }
 
+/* BEGIN and COMMIT, which belong to no transaction. */
+static int run_border(struct store *s, enum sql id)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, id);
+	int code;
+
+	if (q.r < 0)
+		return q.r;
+	code = sqlite3_step(q.st);
+	return code == SQLITE_DONE ? 0 : db_fail(s, code);
+}
+
 static int begin(struct store *s)
 {
-	int code, r;
+	int r;
 
 	if (s->in_tx) {
 		log_error("a transaction inside of a transaction");
@@ -265,11 +288,12 @@ static int begin(struct store *s)
 	r = index_forget_words(s);
 	if (r < 0)
 		return err_trace(r);
-	code = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	if (code != SQLITE_OK)
-		return db_fail(s, code);
+	r = run_border(s, SQL_BEGIN);
+	if (r < 0)
+		return err_trace(r);
 	s->in_tx = true;
 	s->tx_error = 0;
+	s->feed_account = 0;
 	return 0;
 }
 
@@ -295,15 +319,14 @@ int store_begin_relaxed(struct store *s)
 
 int store_commit(struct store *s)
 {
-	int code, r = s->tx_error;
+	int r = s->tx_error;
 
 	if (r == 0 && sqlite3_get_autocommit(s->db))
 		r = err_origin(-EIO);
-	if (r == 0) {
-		code = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
-		if (code != SQLITE_OK)
-			r = db_fail(s, code);
-	}
+	if (r == 0)
+		r = feed_write(s);
+	if (r == 0)
+		r = run_border(s, SQL_COMMIT);
 	if (r < 0) {
 		store_rollback(s);
 		return err_trace(r);
@@ -321,5 +344,6 @@ void store_rollback(struct store *s)
 		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	s->in_tx = false;
 	s->tx_error = 0;
+	s->feed_account = 0;
 	(void)index_forget_words(s);
 }

@@ -61,6 +61,8 @@ struct store {
 	char *epoch;
 	bool in_tx;
 	int64_t last_mod; /* the last feed position that was taken, of any account */
+	/* Positions taken in this transaction and not written yet: up to feed_mod, of feed_account (0: none). */
+	int64_t feed_account, feed_mod;
 	bool relaxed; /* commits may be waiting for no disk: only those of store_begin_relaxed() may */
 	bool copying; /* there is a struct copy */
 	bool frozen;  /* a successor is complete: what were written now would be missing from it (store/copy.h) */
@@ -133,6 +135,8 @@ void put_null(struct stmt *q);
 int db_row(struct stmt *q);
 /* Run to the end, ignoring rows: 0 or -errno. */
 int db_run(struct stmt *q);
+/* Run an INSERT of one row to its end: its rowid. */
+int db_insert(struct stmt *q, int64_t *ret_id);
 /* The first column of the first row, ${fallback} if there is none or it is NULL. */
 int db_int(struct stmt *q, int64_t fallback, int64_t *ret);
 

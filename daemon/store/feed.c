@@ -4,21 +4,49 @@
 
 #include "base/err.h"
 
-int feed_next(struct store *s, int64_t account, int64_t *ret_mod)
+int feed_write(struct store *s)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_FEED_NEXT);
+	_cleanup_(stmt_done) struct stmt q = { 0 };
+
+	if (s->feed_account == 0)
+		return 0;
+	q = db_use(s, SQL_FEED_PUT);
+	put_i(&q, s->feed_account);
+	put_i(&q, s->feed_mod);
+	s->feed_account = 0;
+	return db_run(&q);
+}
+
+/* Where the feed of ${account} stands. */
+static int load(struct store *s, int64_t account)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_FEED_GET);
 	int r;
 
 	put_i(&q, account);
 	r = db_row(&q);
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : err_origin(-ENOENT);
+	s->feed_account = account;
+	s->feed_mod = col_i(&q, 0);
+	return 0;
+}
+
+int feed_next(struct store *s, int64_t account, int64_t *ret_mod)
+{
+	int r = 0;
+
+	if (!s->in_tx)
+		return err_origin(-EPERM);
+	if (s->feed_account != account) {
+		r = feed_write(s);
+		if (r == 0)
+			r = load(s, account);
+	}
 	if (r < 0)
 		return err_trace(r);
-	if (r == 0)
-		return err_origin(-ENOENT);
-	*ret_mod = s->last_mod = col_i(&q, 0);
-	/* UPDATE ... RETURNING is finished by stepping to its end. */
-	r = db_run(&q);
-	return r < 0 ? err_trace(r) : 0;
+	*ret_mod = s->last_mod = ++s->feed_mod;
+	return 0;
 }
 
 static int count_tombstones(struct store *s, int64_t account, int64_t delta, int64_t *ret_n)

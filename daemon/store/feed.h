@@ -6,8 +6,10 @@
 
 #include "store/db.h"
 
-/* The next position, for the row that is being written now. */
+/* The next position, for the row that is being written now. It counts in memory: a page of messages takes hundreds. */
 int feed_next(struct store *s, int64_t account, int64_t *ret_mod);
+/* Write what was taken: store_commit() does, and whoever reads the feed inside of a transaction has to. */
+int feed_write(struct store *s);
 /* The row ${kind}/${key} is gone: leave a tombstone, drop the oldest ones over the limit. */
 int feed_removed(struct store *s, int64_t account, const char *kind, const char *key);
 /* The row exists (again): it needs no tombstone. */

@@ -110,9 +110,7 @@ static int insert(struct put *p, const struct item *it, int64_t reply_to, int64_
 	put_n(&q, m->payload == PAYLOAD_TEXT ? m->body : "");
 	put_i(&q, it->out ? 0 : m->asks & (ASKS_RECEIPT | ASKS_MARKER));
 	put_i(&q, it->queued);
-	r = db_int(&q, 0, ret_msg);
-	if (r == 0)
-		r = db_run(&q);
+	r = db_insert(&q, ret_msg);
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -38,7 +38,11 @@
 	" c.id, c.pinned, c.archived, c.muted_us, c.draft, c.seen, coalesce(r.blocked, 0) OR "                     \
 	SQL_DOMAIN_BLOCKED("c") ", r.subscription FROM conv c LEFT JOIN roster r ON r.account=c.account AND r.jid=c.jid"
 
+/* No RETURNING in what runs for every message: SQLite makes a table for its row each time, which costs more than the
+ * row. */
 #define STORE_SQL(S)                                                                                               \
+	S(BEGIN, "BEGIN IMMEDIATE")                                                                                \
+	S(COMMIT, "COMMIT")                                                                                        \
 	S(EPOCH, "SELECT value FROM meta WHERE name='epoch'")                                                      \
 	/* leftover.c */                                                                                           \
 	S(META_GET, "SELECT value FROM meta WHERE name=?1")                                                        \
@@ -113,7 +117,7 @@
 	/* feed.c */                                                                                               \
 	S(FEED_ADD, "INSERT INTO feed(account) VALUES(?1)")                                                        \
 	S(FEED_GET, "SELECT mod, oldest FROM feed WHERE account=?1")                                               \
-	S(FEED_NEXT, "UPDATE feed SET mod=mod+1 WHERE account=?1 RETURNING mod")                                   \
+	S(FEED_PUT, "UPDATE feed SET mod=?2 WHERE account=?1")                                                     \
 	S(TOMBSTONE_ADD, "INSERT INTO tombstone VALUES(?1,?2,?3,?4)")                                              \
 	S(TOMBSTONE_DROP, "DELETE FROM tombstone WHERE account=?1 AND kind=?2 AND key=?3")                         \
 	S(TOMBSTONE_OLDEST, "SELECT mod FROM tombstone WHERE account=?1 ORDER BY mod LIMIT 1")                     \
@@ -124,7 +128,7 @@
 	S(FEED_OLDEST, "UPDATE feed SET oldest=?2 WHERE account=?1")                                               \
 	/* archive.c, cover.c */                                                                                   \
 	S(ARCHIVE_GET, "SELECT id FROM archive WHERE account=?1 AND jid=?2")                                       \
-	S(ARCHIVE_ADD, "INSERT INTO archive(account, jid) VALUES(?1,?2) RETURNING id")                             \
+	S(ARCHIVE_ADD, "INSERT INTO archive(account, jid) VALUES(?1,?2)")                                          \
 	S(ARCHIVE_COUNT, "SELECT count(*) FROM msg WHERE account=?1")                                              \
 	S(SPAN_LIST, "SELECT first_id, first_us, last_id, last_us, flags FROM span WHERE archive=?1 ORDER BY seq") \
 	S(SPAN_PUT, "INSERT INTO span VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO UPDATE SET"                      \
@@ -161,8 +165,7 @@
 	S(MSG_ADD, "INSERT INTO msg(account, conv, key, mod, time_us, clock, delay_us, direction, state, kind,"    \
 		   " sender, hash, xmpp_id, origin_id, reply_id, reply_to, encryption, error, error_text, body,"   \
 		   " asks, ours)"                                                                                  \
-		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)"       \
-		   " RETURNING id")                                                                                \
+		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)")      \
 	S(MSG_STATE, "SELECT conv, key, time_us, clock, direction, state, kind, edit_key, edit_id, body, encryption" \
 		     " FROM msg WHERE id=?1")                                                                      \
 	S(MSG_TOUCH, "UPDATE msg SET mod=?1 WHERE id=?2")                                                          \
@@ -282,7 +285,7 @@
 	S(AID_OF_ROW, "SELECT count(*) FROM aid WHERE msg=?1")                                                     \
 	/* conv.c */                                                                                               \
 	S(CONV_FIND, "SELECT id, kind FROM conv WHERE account=?1 AND jid=?2")                                      \
-	S(CONV_ADD, "INSERT INTO conv(account, jid, kind, mod) VALUES(?1,?2,?3,0) RETURNING id")                   \
+	S(CONV_ADD, "INSERT INTO conv(account, jid, kind, mod) VALUES(?1,?2,?3,0)")                                \
 	S(CONV_KIND, "UPDATE conv SET kind=?1, mod=?2 WHERE id=?3")                                                \
 	S(CONV_STATE, "SELECT c.mod, c.last_msg, c.activity_us, c.unread, c.first_unread,"                         \
 		      " max(ifnull(m.key, c.read_key), ifnull(c.read_key, m.key)), c.opened_us, c.jid"             \
