@@ -17,11 +17,13 @@
 #include "base/log.h"
 #include "link/link.h"
 #include "store/archive.h"
+#include "store/db.h"
 #include "store/read.h"
+#include "store/schema.h"
+#include "store/tokenizer.h"
 #include "sync/engine-priv.h"
 #include "vault/vault.h"
 
-#define OWN "me@sim.test"
 #define T0 (INT64_C(1700000000) * SIM_SEC)
 #define WINDOW 2000 /* the wire stops reading with so many uncommitted */
 
@@ -112,6 +114,7 @@ static int add(struct sim *s, const char *peer, bool out, const char *body, int6
 	struct sim_message *m = &s->archive[s->n];
 
 	assert_true(s->n < SIM_MESSAGES_MAX);
+	*m = (struct sim_message){ 0 };
 	snprintf(m->id, sizeof(m->id), "a%d", s->n);
 	snprintf(m->xid, sizeof(m->xid), "x%d", s->n);
 	snprintf(m->peer, sizeof(m->peer), "%s", peer);
@@ -310,6 +313,7 @@ static void announce(struct sim *s)
 	bool resume = *s->session && strcmp(s->start_sm_id, s->session) == 0 && !s->session_lost;
 	uint32_t h = s->start.start.sm_in;
 	struct link_record r;
+	char jid[64];
 
 	s->announced = true;
 	for (uint32_t phase = PHASE_RESOLVE; phase <= PHASE_BIND; phase++) {
@@ -350,7 +354,8 @@ static void announce(struct sim *s)
 	s->session_lost = false;
 	link_record_init(&r, LINK_ONLINE);
 	r.online.resumed = resume;
-	r.online.jid = OWN "/r";
+	snprintf(jid, sizeof(jid), "%s/r", s->own);
+	r.online.jid = jid;
 	r.online.sm_id = s->session;
 	r.online.counted = true;
 	r.online.sm_in = resume ? h : 0;
@@ -388,9 +393,9 @@ static void fill_message(const struct sim *s, const struct sim_stanza *z, struct
 		m->body = "";
 	}
 	m->body = a->body;
-	snprintf(from, 64, "%s/other", a->out ? OWN : a->peer);
+	snprintf(from, 64, "%s/other", a->out ? s->own : a->peer);
 	m->from = from;
-	m->to = a->out ? a->peer : OWN;
+	m->to = a->out ? a->peer : s->own;
 	if (z->kind == SIM_RESULT || (!s->no_stanza_ids && !s->no_ids))
 		m->archive_id = a->id;
 	if (z->kind == SIM_RESULT && !(s->stampless && z->message % s->stampless == 0))
@@ -538,41 +543,64 @@ void sim_forget_session(struct sim *s)
 
 /* ---- life ---- */
 
-static void open_store(struct sim *s)
+static void begin_engine(struct sim *s)
 {
 	struct engine_policy policy = {
 		.page_max = 250, .deadline_us = 15 * SIM_SEC, .lanes = (unsigned int)s->lanes, .slice = s->slice,
 	};
+
+	memset(s->timers, 0, sizeof(s->timers));
+	assert_int_equal(engine_new(s->store, &s->account, &policy, &sim_io, s, &s->engine), 0);
+}
+
+static void add_account(struct sim *s)
+{
+	assert_int_equal(store_begin(s->store), 0);
+	assert_int_equal(account_add(s->store, &s->account), 0);
+	assert_int_equal(store_commit(s->store), 0);
+}
+
+static void open_store(struct sim *s)
+{
 	_cleanup_(freep) struct account *list = NULL;
 	_cleanup_(freep) char *why = NULL;
 	size_t n = 0;
 
+	if (s->guest) {
+		begin_engine(s);
+		return;
+	}
 	if (store_find(s->dir, s->dir, &s->vault, &why) != 0 || store_open(s->vault, &s->store, &why) != 0)
 		fail_msg("store: %s", why ? why : "?");
 	assert_int_equal(account_list(s->store, &list, &n), 0);
 	if (n == 0) {
-		assert_int_equal(store_begin(s->store), 0);
-		assert_int_equal(account_add(s->store, &s->account), 0);
-		assert_int_equal(store_commit(s->store), 0);
+		add_account(s);
 	} else {
 		s->account.id = list[0].id;
 		account_deinit(&list[0]);
 	}
-	memset(s->timers, 0, sizeof(s->timers));
-	assert_int_equal(engine_new(s->store, &s->account, &policy, &sim_io, s, &s->engine), 0);
+	begin_engine(s);
+}
+
+static void close_store(struct sim *s)
+{
+	if (s->guest)
+		return;
+	s->store = store_free(s->store);
+	s->vault = vault_free(s->vault);
 }
 
 static void make_account(struct sim *s)
 {
 	s->account = (struct account){
-		.jid = xstrdup(OWN), .password = xstrdup("x"), .enabled = true, .host = xstrdup(""),
+		.jid = xstrdup(s->own), .password = xstrdup("x"), .enabled = true, .host = xstrdup(""),
 		.ca_pem = xstrdup(""), .nick = xstrdup(""), .resource = xstrdup("r"),
 	};
 }
 
-void sim_init(struct sim *s, unsigned int seed)
+static void begin(struct sim *s, unsigned int seed)
 {
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct sim, archive));
 	s->seed = seed;
 	s->dice = seed;
 	s->page_cap = 50;
@@ -581,6 +609,12 @@ void sim_init(struct sim *s, unsigned int seed)
 	s->stanza_us = 5000;
 	s->reach = -1;
 	s->net_us = SIM_NET_US;
+}
+
+void sim_init(struct sim *s, unsigned int seed)
+{
+	begin(s, seed);
+	snprintf(s->own, sizeof(s->own), "me@sim.test");
 	snprintf(s->dir, sizeof(s->dir), "/dev/shm/varve-sim-XXXXXX");
 	if (!mkdtemp(s->dir)) {
 		snprintf(s->dir, sizeof(s->dir), "/tmp/varve-sim-XXXXXX");
@@ -588,6 +622,36 @@ void sim_init(struct sim *s, unsigned int seed)
 	}
 	make_account(s);
 	open_store(s);
+}
+
+void sim_init_guest(struct sim *s, unsigned int seed, struct store *store)
+{
+	begin(s, seed);
+	snprintf(s->own, sizeof(s->own), "me%u@sim.test", seed);
+	s->guest = true;
+	s->store = store;
+	make_account(s);
+	add_account(s);
+	begin_engine(s);
+}
+
+struct store *sim_memory_store(void)
+{
+	struct store *s = xnew(struct store);
+
+	s->plain = true;
+	s->path = xstrdup(":memory:");
+	s->limits = store_limits_default;
+	assert_int_equal(sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+					 SQLITE_OPEN_EXRESCODE, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_db_config(s->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 1200, 400), SQLITE_OK);
+	assert_int_equal(db_exec(s, "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;"
+			    "PRAGMA secure_delete=OFF"), 0);
+	assert_int_equal(tokenizer_register(s->db), 0);
+	assert_int_equal(tokenizer_new(s->db, &s->tokenizer), 0);
+	assert_int_equal(schema_apply(s, true), 0);
+	str_set(&s->epoch, "simulated");
+	return s;
 }
 
 void sim_survive(struct sim *s)
@@ -605,13 +669,28 @@ static int remove_one(const char *path, _unused_ const struct stat *st, _unused_
 	return remove(path);
 }
 
+/* Make room for another account; what it had stays, as other accounts' rows do in any archive. */
+static void leave(struct sim *s)
+{
+	assert_int_equal(store_begin(s->store), 0);
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(s->store, SQL_ACCOUNT_HIDE);
+
+		put_i(&q, s->account.id);
+		assert_int_equal(db_run(&q), 0);
+	}
+	assert_int_equal(store_commit(s->store), 0);
+}
+
 void sim_deinit(struct sim *s)
 {
 	engine_free(s->engine);
-	store_free(s->store);
-	s->vault = vault_free(s->vault);
+	close_store(s);
+	if (s->guest)
+		leave(s);
+	else
+		nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	account_deinit(&s->account);
-	nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 void sim_kill(struct sim *s)
@@ -632,8 +711,7 @@ void sim_kill(struct sim *s)
 	e->counted = false;
 	catchup_drop_all(e);
 	engine_free(e);
-	store_free(s->store);
-	s->vault = vault_free(s->vault);
+	close_store(s);
 	open_store(s);
 }
 
@@ -651,8 +729,7 @@ void sim_restart(struct sim *s)
 {
 	engine_suspend(s->engine);
 	engine_free(s->engine);
-	store_free(s->store);
-	s->vault = vault_free(s->vault);
+	close_store(s);
 	open_store(s);
 }
 

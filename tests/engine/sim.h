@@ -100,17 +100,14 @@ struct sim {
 	int64_t net_us;	       /* from GO to the server */
 
 	/* the server */
-	struct sim_message archive[SIM_MESSAGES_MAX];
-	int n, expired;	       /* messages below this index are gone */
-	struct sim_stanza queue[SIM_QUEUE_MAX];
-	int q_head, q_tail;    /* unacknowledged: head..tail */
+	int n, expired;	       /* messages of archive[]; below this index they are gone */
+	int q_head, q_tail;    /* of queue[], unacknowledged: head..tail */
 	int q_next;	       /* next to give to the wire */
 	uint32_t counter;      /* stanzas sent in this session */
 	char session[16];
 	int sessions;
 	bool attached;	       /* a stream carries the session */
 	uint32_t h, told_h;    /* stanzas of ours that it has, and has acknowledged */
-	struct sim_sent sent[SIM_SENT_MAX];
 	int n_sent;
 	int queries;	       /* asked, in all */
 	int lanes_seen;	       /* most of them at a time */
@@ -119,10 +116,8 @@ struct sim {
 	bool wire;
 	unsigned int wires;
 	bool announced;	       /* ONLINE and READY were said on this wire */
-	struct sim_held held[SIM_HELD_MAX]; /* numbered, and not at the server yet */
 	int n_held;
 	bool lingers;	       /* what a cut stream carried waits in the old session for sim_send_linger() */
-	struct sim_held lingering[SIM_HELD_MAX];
 	int n_lingering;
 	int64_t net_ready_us;  /* the first of them that has gone arrives */
 	uint32_t out_n;	       /* the last number given */
@@ -141,14 +136,30 @@ struct sim {
 	unsigned int seed, dice;
 
 	char dir[64];
+	char own[48];	       /* our bare JID */
+	bool guest;	       /* the store is another's, and outlives the daemon's deaths */
 	struct vault *vault;
 	struct store *store;
 	struct account account;
 	struct engine *engine;
+
+	/* Last, because they are big and need not be cleared. */
+	struct sim_message archive[SIM_MESSAGES_MAX];
+	struct sim_stanza queue[SIM_QUEUE_MAX];
+	struct sim_sent sent[SIM_SENT_MAX];
+	struct sim_held held[SIM_HELD_MAX]; /* numbered, and not at the server yet */
+	struct sim_held lingering[SIM_HELD_MAX];
 };
 
 /* A fresh store in a temporary directory, an account, an engine that is not connected. */
 void sim_init(struct sim *s, unsigned int seed);
+/*
+ * The same with an account of its own in ${store}, which stays the caller's: thousands of short histories share one. What
+ * is committed there outlives sim_kill() and sim_restart(); that it is durable is for sim_init() to show.
+ */
+void sim_init_guest(struct sim *s, unsigned int seed, struct store *store);
+/* A store in memory, without a file, a cipher or a disk to wait for: the schema, the statements and the code are the same. */
+struct store *sim_memory_store(void);
 void sim_deinit(struct sim *s);
 /*
  * The process that ran ${s} was really killed; the server and the wire, which ${s} is too, were not. ${s} lies in memory

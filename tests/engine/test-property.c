@@ -4,8 +4,13 @@
  * is durable (checked by the simulator); when the faults stop, everything converges to the server's archive, exactly
  * once and in its order, and what was sent is at the receiver exactly once and in order.
  *
- * VARVE_SEQUENCES=N runs N histories (default 500) from seed VARVE_FIRST (1) on; VARVE_SEED=N runs that one alone. A
- * failure names the seed. VARVE_SILENT=1: nothing is sent.
+ * Long histories have 20 to 50 rounds of faults over some 450 messages, each in files of its own with the cipher. Short
+ * ones have 3 to 9 rounds over some 15 messages, each on an account of its own in a store in memory: a fiftieth of the
+ * cost, and what goes wrong at a seam mostly goes wrong with few messages and pages of 2 to 5.
+ *
+ * VARVE_SEQUENCES=N runs N long histories (default 200) from seed VARVE_FIRST (1) on, VARVE_SHORTS=N short ones (1,000)
+ * from VARVE_SHORT_FIRST (1) on; 100,000 of them are the suite "swarm". VARVE_SEED=N, VARVE_SHORT_SEED=N: that one alone.
+ * A failure names the seed. VARVE_SILENT=1: nothing is sent in that one.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -14,6 +19,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +32,21 @@
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
 
+/* How much happens in a history: bounds of what the dice say. */
+struct shape {
+	int archive, long_archive; /* messages before the first login, and in one of four histories */
+	int events, more_events;   /* so many, and up to so many more */
+	int burst;		   /* live messages at a time */
+	int away;		   /* messages that come while the session is lost */
+	int least_page, page;	   /* the server's pages: so many and up to so many more */
+	int sends, long_sends;	   /* at a time, and in one of four times */
+};
+
+/* Some 450 messages in a file of its own, through the cipher; kills open it anew. */
+static const struct shape long_history = { 150, 600, 20, 30, 8, 120, 5, 50, 4, 30 };
+/* Some 15 in a store in memory that many accounts share; pages of 2 to 5, so that there are as many seams. */
+static const struct shape short_history = { 5, 12, 3, 7, 2, 5, 2, 4, 2, 4 };
+
 static int pick(unsigned int *seed, int n)
 {
 	return rand_r(seed) % n;
@@ -33,6 +54,8 @@ static int pick(unsigned int *seed, int n)
 
 #define SENDS_MAX 400
 #define FRIENDS 3
+#define SHORTS 1000
+#define SHORTS_A_STORE 500
 
 /* What was accepted for sending, in order. */
 struct accepted {
@@ -75,14 +98,14 @@ static void cancel_one(struct sim *s, struct accepted *a)
 	engine_send(s->engine);
 }
 
-static void send_or_so(struct sim *s, struct accepted *a)
+static void send_or_so(struct sim *s, const struct shape *p, struct accepted *a)
 {
 	switch (pick(&a->dice, 12)) {
 	case 0:
 	case 1:
 	case 2:
 	case 3:
-		for (int n = 1 + pick(&a->dice, pick(&a->dice, 4) ? 4 : 30); n > 0; n--)
+		for (int n = 1 + pick(&a->dice, pick(&a->dice, 4) ? p->sends : p->long_sends); n > 0; n--)
 			send_one(s, a);
 		break;
 	case 4:
@@ -160,7 +183,7 @@ static void expect_arrived(struct sim *s, const struct accepted *a, bool retried
 	}
 }
 
-static void fault(struct sim *s, unsigned int *seed, int *serial)
+static void fault(struct sim *s, const struct shape *p, unsigned int *seed, int *serial)
 {
 	char peer[32], body[32];
 	int n;
@@ -171,7 +194,7 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 	case 1:
 	case 2:
 	case 3:
-		n = 1 + pick(seed, 8);
+		n = 1 + pick(seed, p->burst);
 		for (int i = 0; i < n; i++) {
 			snprintf(body, sizeof(body), "m%d", (*serial)++);
 			sim_live(s, peer, body);
@@ -191,7 +214,7 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 	case 7:
 		sim_cut(s);
 		sim_forget_session(s);
-		n = pick(seed, 120);
+		n = pick(seed, p->away);
 		s->boot_us += (int64_t)pick(seed, 48) * HOUR;
 		for (int i = 0; i < n; i++) {
 			snprintf(body, sizeof(body), "m%d", (*serial)++);
@@ -207,7 +230,7 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 		sim_cut(s);
 		break;
 	case 10:
-		s->page_cap = (uint32_t)(2 + pick(seed, 60));
+		s->page_cap = (uint32_t)(2 + pick(seed, p->page + p->page / 5));
 		break;
 	case 13:
 		engine_sync_now(s->engine);
@@ -227,61 +250,91 @@ static void fault(struct sim *s, unsigned int *seed, int *serial)
 	}
 }
 
-static void run(unsigned int seed, bool sends)
+/* The server, and what the archive was before the first login. */
+static void furnish(struct sim *s, const struct shape *p, unsigned int *dice, int *serial)
 {
-	struct sim *s = xnew(struct sim);
-	struct accepted *a = xnew(struct accepted);
-	unsigned int dice = seed;
-	int serial = 0;
-
-	sim_init(s, seed);
-	a->dice = seed + 1;
-	s->first_n = sends && seed % 4 == 0 ? UINT32_MAX - 30 : 0;
-	s->resolution_us = pick(&dice, 2) ? SIM_SEC : 1;
+	s->resolution_us = pick(dice, 2) ? SIM_SEC : 1;
 	s->item_not_found = s->resolution_us == SIM_SEC;
-	s->no_metadata = pick(&dice, 5) == 0;
-	s->stampless = pick(&dice, 3) ? 0 : 1 + pick(&dice, 9);
-	s->page_cap = (uint32_t)(5 + pick(&dice, 50));
-	s->jitter_us = pick(&dice, 3) ? 0 : 120 * SIM_SEC;
-	s->force_lanes = pick(&dice, 3) ? 1 + pick(&dice, 16) : 0;
-	s->slice = pick(&dice, 2) ? 0 : 1 + (uint32_t)pick(&dice, 40);
-	s->delay_us = pick(&dice, 2) ? 0 : (int64_t)pick(&dice, 300) * 1000;
-	for (int i = pick(&dice, pick(&dice, 4) ? 150 : 600); i > 0; i--) {
+	s->no_metadata = pick(dice, 5) == 0;
+	s->stampless = pick(dice, 3) ? 0 : 1 + pick(dice, 9);
+	s->page_cap = (uint32_t)(p->least_page + pick(dice, p->page));
+	s->jitter_us = pick(dice, 3) ? 0 : 120 * SIM_SEC;
+	s->force_lanes = pick(dice, 3) ? 1 + pick(dice, 16) : 0;
+	s->slice = pick(dice, 2) ? 0 : 1 + (uint32_t)pick(dice, 40);
+	s->delay_us = pick(dice, 2) ? 0 : (int64_t)pick(dice, 300) * 1000;
+	for (int i = pick(dice, pick(dice, 4) ? p->archive : p->long_archive); i > 0; i--) {
 		char body[32];
 
-		snprintf(body, sizeof(body), "m%d", serial++);
+		snprintf(body, sizeof(body), "m%d", (*serial)++);
 		sim_archive(s, "old@sim.test", i % 5 == 0, body, 0);
-		s->boot_us += pick(&dice, 3) ? 0 : (int64_t)pick(&dice, 600) * SIM_SEC;
+		s->boot_us += pick(dice, 3) ? 0 : (int64_t)pick(dice, 600) * SIM_SEC;
 	}
-	engine_connect(s->engine);
-	for (int i = 20 + pick(&dice, 30); i > 0; i--) {
-		if (sends)
-			send_or_so(s, a);
-		fault(s, &dice, &serial);
-		sim_expect_honest(s);
-	}
+}
+
+static void settle(struct sim *s, const char *when)
+{
+	if (!sim_settle(s, 2 * HOUR))
+		fail_msg("seed %u: does not settle%s", s->seed, when);
+}
+
+static void faults_stop(struct sim *s)
+{
 	s->session_lost = false;
 	s->page_cap = 50;
 	s->no_acks = s->no_numbers = false;
 	s->net_us = 20000;
 	s->h_too_high = 0;
 	engine_connect(s->engine);
-	if (!sim_settle(s, 2 * HOUR))
-		fail_msg("seed %u: does not settle", seed);
+}
+
+static void live_through(struct sim *s, const struct shape *p, bool sends)
+{
+	struct accepted *a = xnew(struct accepted);
+	unsigned int dice = s->seed;
+	int serial = 0;
+
+	a->dice = s->seed + 1;
+	s->first_n = sends && s->seed % 4 == 0 ? UINT32_MAX - 30 : 0;
+	furnish(s, p, &dice, &serial);
+	engine_connect(s->engine);
+	for (int i = p->events + pick(&dice, p->more_events); i > 0; i--) {
+		if (sends)
+			send_or_so(s, p, a);
+		fault(s, p, &dice, &serial);
+		sim_expect_honest(s);
+	}
+	faults_stop(s);
+	settle(s, "");
 	if (sends) {
 		expect_arrived(s, a, false);
 		retry_cancelled(s, a);
-		if (!sim_settle(s, 2 * HOUR))
-			fail_msg("seed %u: does not settle after retries", seed);
+		settle(s, " after retries");
 		expect_arrived(s, a, true);
 	}
 	engine_sync_now(s->engine);
-	if (!sim_settle(s, 2 * HOUR))
-		fail_msg("seed %u: does not settle after sync now", seed);
+	settle(s, " after sync now");
 	sim_expect_all(s, 0);
+	free(a);
+}
+
+static void run(unsigned int seed, bool sends)
+{
+	struct sim *s = xnew(struct sim);
+
+	sim_init(s, seed);
+	live_through(s, &long_history, sends);
 	sim_deinit(s);
 	free(s);
-	free(a);
+}
+
+static void run_short(unsigned int seed, struct store *store)
+{
+	struct sim *s = xnew(struct sim);
+
+	sim_init_guest(s, seed, store);
+	live_through(s, &short_history, seed % 3 != 0);
+	sim_deinit(s);
+	free(s);
 }
 
 /* Each of these found a defect once. */
@@ -295,17 +348,46 @@ static void histories_that_failed_once_converge(_unused_ void **state)
 		run(sending[i], true);
 }
 
+static unsigned int number(const char *name, unsigned int otherwise)
+{
+	const char *v = getenv(name);
+
+	return v ? (unsigned int)strtoul(v, NULL, 10) : otherwise;
+}
+
 static void any_history_converges(_unused_ void **state)
 {
-	const char *one = getenv("VARVE_SEED"), *many = getenv("VARVE_SEQUENCES"), *from = getenv("VARVE_FIRST");
-	unsigned int n = many ? (unsigned int)atoi(many) : 500, first = from ? (unsigned int)atoi(from) : 1;
+	unsigned int first = number("VARVE_FIRST", 1), n = number("VARVE_SEQUENCES", 200);
 
-	if (one) {
-		run((unsigned int)atoi(one), !getenv("VARVE_SILENT"));
+	if (getenv("VARVE_SHORT_SEED"))
+		return;
+	if (getenv("VARVE_SEED")) {
+		run(number("VARVE_SEED", 0), !getenv("VARVE_SILENT"));
 		return;
 	}
 	for (unsigned int seed = first; seed < first + n; seed++)
 		run(seed, true);
+}
+
+static void any_short_history_converges(_unused_ void **state)
+{
+	unsigned int first = number("VARVE_SHORT_FIRST", 1), n = number("VARVE_SHORTS", SHORTS);
+	struct store *store = NULL;
+
+	if (getenv("VARVE_SEED"))
+		return;
+	if (getenv("VARVE_SHORT_SEED")) {
+		first = number("VARVE_SHORT_SEED", 0);
+		n = 1;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (i % SHORTS_A_STORE == 0) {
+			store_free(store);
+			store = sim_memory_store();
+		}
+		run_short(first + i, store);
+	}
+	store_free(store);
 }
 
 int main(void)
@@ -313,11 +395,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(histories_that_failed_once_converge),
 		cmocka_unit_test(any_history_converges),
+		cmocka_unit_test(any_short_history_converges),
 	};
 
 	if (!getenv("VARVE_LOG"))
 		log_set_level(LOG_LEVEL_ERROR);
 	else
 		log_init("sim");
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
