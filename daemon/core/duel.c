@@ -19,15 +19,19 @@ static void over(struct duel *d)
 
 bool duel_ask(struct duel *d, int64_t now_us, int64_t answer_us, bool resumable)
 {
+	int64_t due_us = now_us + answer_us;
 	bool second = d->second;
 
+	/* Who owes an answer already does not get more time for it. */
+	if (d->asked_us && d->due_us < due_us)
+		due_us = d->due_us;
 	if (second)
 		rest(d, now_us);
 	else if (now_us >= d->rest_until_us + DUEL_REST_CAP_US)
 		d->vain = 0;
 	over(d);
 	d->asked_us = now_us;
-	d->due_us = now_us + answer_us;
+	d->due_us = due_us;
 	d->wanted = resumable;
 	return second;
 }

@@ -41,7 +41,7 @@ enum duel_move {
 };
 
 /*
- * The first is asked now and has ${answer_us}. ${resumable}: there is something that a second could take over. True: a
+ * The first is asked now and has ${answer_us}, or what is left of the time it had. ${resumable}: there is something that a second could take over. True: a
  * second that runs belongs to what was before, and has to go.
  */
 bool duel_ask(struct duel *d, int64_t now_us, int64_t answer_us, bool resumable);

@@ -4,6 +4,7 @@
  *
  * keeper -> wire                                         wire -> keeper
  *   START (once, first)                                    PHASE* then ONLINE, or FAILED
+ *   RESUME        if START said to wait for it
  *   COMMITTED n   stanzas up to n are durable              MSG, FIN, META, QUERY_FAILED, ROSTER, ACKED, IDLE ...
  *   GRANT n       may send stanzas up to number n          STOPPED at the end (reason), then the link closes
  *   QUERY, META_QUERY
@@ -11,6 +12,7 @@
  *   GO n          numbers up to n are durable: send        ACKED n
  *   WITHDRAW n    that item was cancelled before its GO
  *   REQUEST       roster, blocking, presence               RESULT
+ *   PROBE         is it still there?                       ALIVE, or FAILED; SILENT without having been asked
  *   STOP          leave, resumable or not
  *
  * What the outbox sends is numbered before a byte of it leaves, and leaves only once the row that names the number is
@@ -69,7 +71,14 @@
 	F(STR, address, 300)	      /* LOGIN's */                                                       \
 	F(STR, token, FAST_TOKEN_MAX) F(STR, token_mechanism, FAST_MECHANISM_MAX) /* TOKEN's */               \
 	F(U32, avoid, 0)	      /* TOKEN's: mechanisms to ask no token for */                       \
-	F(STR, ticket, TICKET_MAX)    /* TICKET's */
+	F(STR, ticket, TICKET_MAX)    /* TICKET's */                                                      \
+	F(BOOL, hold, 0)	      /* secure the connection, say PHASE_HELD, and wait for RESUME */
+
+/*
+ * The session is yours: go on, with these numbers instead of START's. The wire that had it is dead. May come before
+ * PHASE_HELD, which then need not come (docs/decisions/0013).
+ */
+#define LINK_RESUME_FIELDS(F) F(U32, sm_in, 0) F(U32, sm_out, 0) F(U32, grant, 0)
 
 #define LINK_COMMITTED_FIELDS(F) F(U32, n, 0)
 #define LINK_GRANT_FIELDS(F) F(U32, n, 0)
@@ -135,10 +144,14 @@
 #define LINK_ACTIVE_FIELDS(F) F(BOOL, active, 0)
 
 /*
- * Tell the server now what is committed; then it has to show within ${answer_ms} that it is there, or the stream is
- * over: at once if our end's address is gone. 0: only tell.
+ * Tell the server now what is committed; then it has to show within ${answer_ms} that it is there, which ALIVE says, or
+ * the stream is over: at once if our end's address is gone, also before ONLINE. 0: only tell.
  */
-#define LINK_PROBE_FIELDS(F) F(U32, answer_ms, 0)
+#define LINK_PROBE_FIELDS(F) F(U32, answer_ms, 0) F(U32, probe, 0)
+/* The server has answered; ${probe}: that of the last PROBE, 0 without any. */
+#define LINK_ALIVE_FIELDS(F) F(U32, probe, 0)
+/* The server owes an answer for some seconds: ALIVE follows, or FAILED, mostly within ${answer_ms}. */
+#define LINK_SILENT_FIELDS(F) F(U32, answer_ms, 0)
 
 /* A silent stream is asked after so long whether it is there (core/ping.h); 300 s unless told. tell: by PINGED. */
 #define LINK_PING_FIELDS(F) F(U32, after_s, 0) F(BOOL, tell, 0)
@@ -255,6 +268,7 @@
 	M(PROBE, probe, link_probe, LINK_PROBE_FIELDS, TO_WIRE)                                        \
 	M(PING, ping, link_ping, LINK_PING_FIELDS, TO_WIRE)                                            \
 	M(STOP, stop, link_stop, LINK_STOP_FIELDS, TO_WIRE)                                            \
+	M(RESUME, resume, link_resume, LINK_RESUME_FIELDS, TO_WIRE)                                    \
 	M(PHASE, phase, link_phase, LINK_PHASE_FIELDS, TO_KEEPER)                                      \
 	M(ONLINE, online, link_online, LINK_ONLINE_FIELDS, TO_KEEPER)                                  \
 	M(RESUME_REFUSED, resume_refused, link_resume_refused, LINK_RESUME_REFUSED_FIELDS, TO_KEEPER)  \
@@ -277,6 +291,8 @@
 	M(READ, read, link_read, LINK_READ_FIELDS, TO_KEEPER)                                          \
 	M(PINGED, pinged, link_pinged, LINK_PINGED_FIELDS, TO_KEEPER)                                  \
 	M(IDLE, idle, link_idle, LINK_IDLE_FIELDS, TO_KEEPER)                                          \
+	M(ALIVE, alive, link_alive, LINK_ALIVE_FIELDS, TO_KEEPER)                                      \
+	M(SILENT, silent, link_silent, LINK_SILENT_FIELDS, TO_KEEPER)                                  \
 	M(FAILED, failed, link_failed, LINK_FAILED_FIELDS, TO_KEEPER)
 #define LINK_VOCABULARY(M) LINK_VOCABULARY_OWN(M) M(MSG, msg, message, MESSAGE_FIELDS, TO_KEEPER)
 
@@ -290,6 +306,7 @@ enum link_phase_id { /* each has a deadline in sync/peer.c */
 	PHASE_RESOLVE,
 	PHASE_CONNECT,
 	PHASE_TLS,
+	PHASE_HELD, /* secured; waits for RESUME */
 	PHASE_FEATURES,
 	PHASE_AUTH,
 	PHASE_BIND,

@@ -1,6 +1,6 @@
 /*
  * The engine's inside, shared by its files: engine.c (connection), engine-records.c (what the wire says),
- * engine-login.c (what makes the next login shorter), engine-status.c, commit.c (what becomes durable, and when),
+ * engine-login.c (what makes the next login shorter), engine-second.c (two wires at once), engine-status.c, commit.c (what becomes durable, and when),
  * commit-session.c, catchup.c (what to ask the archive and what the answers mean), sending.c and doubt.c (the outbox), owed.c (what
  * others are told, and our other devices told us). Nobody else includes this, but for the simulator in tests/engine.
  */
@@ -9,6 +9,7 @@
 #include "core/ackline.h"
 #include "core/backoff.h"
 #include "core/cover.h"
+#include "core/duel.h"
 #include "core/flight.h"
 #include "core/lanes.h"
 #include "core/plan.h"
@@ -77,6 +78,9 @@ struct engine {
 	struct login login; /* as committed: engine-login.c */
 	bool tried_offer, tried_token, tried_address; /* START had one */
 	bool again;	    /* the next try is at once: what was guessed is forgotten */
+	struct duel duel;   /* with it a second wire runs or not: engine-second.c */
+	uint32_t probe;	    /* the number of the last PROBE */
+	uint32_t second_phase; /* enum link_phase_id: how far the second has come */
 
 	/* session and durability: commit.c */
 	struct session session; /* as committed, but for what the next commit changes */
@@ -159,6 +163,23 @@ void engine_stream_over(struct engine *e);
 void engine_hang_up(struct engine *e);
 void engine_set_reason(struct engine *e, const char *name, const char *text);
 void engine_drop_wire(struct engine *e); /* kill it and go to WAIT as if it had gone */
+
+/* The stream that ends was up for so long that the server, or the way to it, is not to blame: back-off starts anew. */
+bool engine_was_stable(const struct engine *e);
+/* START for a wire; ${hold}: a second one. The strings stay the engine's. */
+void engine_fill_start(struct engine *e, bool hold, struct link_start *ret);
+
+/* engine-second.c */
+/* The stream is to show within ${answer_ms} that it is alive; ${ask}: it has to be asked. Meanwhile a second gets ready. */
+void second_trigger(struct engine *e, uint32_t answer_ms, bool ask);
+/* The stream has answered PROBE number ${probe}. */
+void second_answered(struct engine *e, uint32_t probe);
+/* TIMER_DUEL */
+void second_look(struct engine *e);
+/* The wire is gone, its stream over. True: the second is the wire now, and resumes. */
+bool second_takes_over(struct engine *e);
+/* There is nothing to take over: end it, if there is one. */
+void second_drop(struct engine *e);
 
 /* engine-login.c */
 int login_begin(struct engine *e); /* read it */

@@ -9,6 +9,8 @@
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
+#define SILENT_MAX_MS 30000 /* what the wire says of its patience is believed up to here; it waits 20 s for a ping */
+
 static void on_phase(struct engine *e, const struct link_phase *p)
 {
 	e->phase = p->phase;
@@ -16,6 +18,7 @@ static void on_phase(struct engine *e, const struct link_phase *p)
 	case PHASE_RESOLVE:
 	case PHASE_CONNECT:
 	case PHASE_TLS:
+	case PHASE_HELD:
 	case PHASE_FEATURES:
 		break;
 	case PHASE_AUTH:
@@ -205,6 +208,9 @@ static void on_failed(struct engine *e, const struct link_failed *f)
 		commit_session_over(e);
 	if (f->failure == FAILURE_GUESS)
 		login_guess_failed(e);
+	/* Who was told something by the server does not come back at once. */
+	if (f->failure != FAILURE_LOST)
+		second_drop(e);
 	engine_set_reason(e, what->name, *f->text ? f->text : f->condition);
 	e->yielded = strcmp(f->condition, "conflict") == 0;
 	e->slow = what->slow || e->yielded;
@@ -349,6 +355,12 @@ void engine_record(struct engine *e, const struct link_record *r)
 	case LINK_UNSENDABLE:
 		sending_unsendable(e, &r->unsendable);
 		break;
+	case LINK_ALIVE:
+		second_answered(e, r->alive.probe);
+		break;
+	case LINK_SILENT:
+		second_trigger(e, r->silent.answer_ms < SILENT_MAX_MS ? r->silent.answer_ms : SILENT_MAX_MS, false);
+		break;
 	case LINK_SEND:
 	case LINK_GO:
 	case LINK_WITHDRAW:
@@ -364,6 +376,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 	case LINK_QUERY:
 	case LINK_META_QUERY:
 	case LINK_STOP:
+	case LINK_RESUME:
 	case LINK_KINDS:
 		break;
 	}

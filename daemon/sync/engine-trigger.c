@@ -1,23 +1,12 @@
 /*
  * What happens outside and makes waiting pointless: another network, the end of a sleep. The stream of before is asked
- * for a sign of life with a short deadline; who waits for the next try, tries now.
+ * for a sign of life with a short deadline while a second wire gets ready; who waits for the next try, tries now.
  */
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
-/* A resumed session costs one flight, a stream that only seems alive costs minutes. Three seconds are long on 2G. */
-#define ALIVE_MS 3000
-
-static void ask_alive(struct engine *e, uint32_t answer_ms)
-{
-	struct link_record rec;
-
-	if (!e->wire || e->stopping || e->state != ENGINE_ONLINE)
-		return;
-	link_record_init(&rec, LINK_PROBE);
-	rec.probe.answer_ms = answer_ms;
-	e->io->send(e->userdata, &rec);
-}
+/* Three seconds are long on 2G; a timer may be a quarter of one late. */
+#define ALIVE_MS 2750
 
 void engine_set_route(struct engine *e, bool route)
 {
@@ -42,13 +31,15 @@ void engine_network(struct engine *e, bool route)
 			engine_hang_up(e);
 			engine_enter(e, ENGINE_WAIT);
 			engine_connect(e);
+		} else {
+			second_trigger(e, ALIVE_MS, true);
 		}
-		return;
-	case ENGINE_ONLINE:
-		ask_alive(e, ALIVE_MS);
 		return;
 	case ENGINE_AUTH:
 	case ENGINE_BIND:
+	case ENGINE_ONLINE:
+		second_trigger(e, ALIVE_MS, true);
+		return;
 	case ENGINE_OFF:
 	case ENGINE_REFUSED:
 	case ENGINE_STATES:
@@ -58,8 +49,14 @@ void engine_network(struct engine *e, bool route)
 
 void engine_before_sleep(struct engine *e)
 {
-	if (e->state != ENGINE_ONLINE)
+	struct link_record rec;
+
+	if (e->state != ENGINE_ONLINE || e->stopping)
 		return;
+	/* Waking up is a trigger of its own. */
+	second_drop(e);
 	commit_now(e);
-	ask_alive(e, 0);
+	link_record_init(&rec, LINK_PROBE);
+	rec.probe.probe = ++e->probe;
+	e->io->send(e->userdata, &rec);
 }

@@ -101,6 +101,8 @@ struct engine *engine_free(struct engine *e)
 {
 	if (!e)
 		return NULL;
+	if (e->duel.second)
+		e->io->second_kill(e->userdata);
 	if (e->wire)
 		e->io->kill(e->userdata);
 	if (e->io)
@@ -122,17 +124,22 @@ struct engine *engine_free(struct engine *e)
 	return NULL;
 }
 
+bool engine_was_stable(const struct engine *e)
+{
+	return e->online_since_us && e->io->boot_us(e->userdata) - e->online_since_us >= STABLE_US;
+}
+
 /* Wait, then dial again. */
 static void retry_later(struct engine *e)
 {
-	int64_t up = e->online_since_us ? e->io->boot_us(e->userdata) - e->online_since_us : 0;
 	uint32_t random = e->io->random(e->userdata);
 	int64_t wait;
 
+	if (engine_was_stable(e))
+		backoff_reset(&e->backoff);
 	if (e->again) {
 		wait = 0;
-	} else if (up >= STABLE_US) {
-		backoff_reset(&e->backoff);
+	} else if (engine_was_stable(e) && !e->slow) {
 		wait = (int64_t)((uint64_t)RETRY_JITTER_US * random / UINT32_MAX);
 	} else {
 		wait = backoff_next(&e->backoff, random);
@@ -166,7 +173,7 @@ void engine_wire_gone(struct engine *e, const char *why)
 	log_debug("%s: wire gone: %s", e->account.jid, why);
 	engine_stream_over(e);
 	e->stopping = false;
-	if (stopping)
+	if (stopping || second_takes_over(e))
 		return;
 	if (!*e->reason_name)
 		engine_set_reason(e, "Offline", "the connection was lost");
@@ -181,15 +188,12 @@ void engine_drop_wire(struct engine *e)
 	engine_wire_gone(e, "killed");
 }
 
-static void send_start(struct engine *e)
+void engine_fill_start(struct engine *e, bool hold, struct link_start *ret)
 {
 	const struct account *a = &e->account;
 	const struct session *s = &e->session;
-	struct link_record rec;
-	int r;
 
-	link_record_init(&rec, LINK_START);
-	rec.start = (struct link_start){
+	*ret = (struct link_start){
 		.jid = a->jid,
 		.password = a->password,
 		.resource = a->resource,
@@ -207,12 +211,22 @@ static void send_start(struct engine *e)
 		.archive = s->archive,
 		.stanza_ids = s->stanza_ids,
 		.nick = a->nick,
+		.hold = hold,
 	};
-	login_start(e, &rec.start);
+	login_start(e, ret);
+}
+
+static void send_start(struct engine *e)
+{
+	struct link_record rec;
+	int r;
+
+	link_record_init(&rec, LINK_START);
+	engine_fill_start(e, false, &rec.start);
 	r = e->io->send(e->userdata, &rec);
 	login_started(e);
 	if (r < 0)
-		log_warning("%s: cannot start the wire: %s", LOG_JID(a->jid), strerror(-r));
+		log_warning("%s: cannot start the wire: %s", LOG_JID(e->account.jid), strerror(-r));
 }
 
 static void dial(struct engine *e)
@@ -239,6 +253,7 @@ static void dial(struct engine *e)
 
 void engine_hang_up(struct engine *e)
 {
+	second_drop(e);
 	if (!e->wire)
 		return;
 	e->io->kill(e->userdata);
@@ -265,6 +280,7 @@ static void stop_wire(struct engine *e, bool final)
 {
 	struct link_record rec;
 
+	second_drop(e);
 	if (!e->wire)
 		return;
 	commit_now(e);
@@ -347,6 +363,7 @@ static void on_deadline(struct engine *e)
 		[PHASE_RESOLVE] = "the name server does not answer: is there a network?",
 		[PHASE_CONNECT] = "the server's address does not answer: is the host and port right?",
 		[PHASE_TLS] = "the server accepted the connection but not the TLS handshake: is the port the right kind?",
+		[PHASE_HELD] = "the server accepted the connection and says nothing",
 		[PHASE_FEATURES] = "the server accepted the connection and says nothing",
 		[PHASE_AUTH] = "the server does not answer the login",
 		[PHASE_BIND] = "the server stopped answering after the login",
@@ -399,6 +416,9 @@ void engine_timer(struct engine *e, enum engine_timer which)
 		break;
 	case TIMER_PROVE:
 		sending_prove(e);
+		break;
+	case TIMER_DUEL:
+		second_look(e);
 		break;
 	case ENGINE_TIMERS:
 		break;

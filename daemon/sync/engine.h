@@ -13,6 +13,9 @@
  *
  * Every network trouble is one event, engine_wire_gone(), with one answer: keep what is committed, back off, start
  * again, resume or fill the gap.
+ *
+ * While ONLINE a second wire may get ready to take the session over (core/duel.h): it speaks through
+ * engine_second_record() and engine_second_gone() until it is the wire.
  */
 #pragma once
 
@@ -35,6 +38,7 @@ enum engine_timer {
 	TIMER_SEND,	/* offer to the wire what waits in the outbox: at once, but many together */
 	TIMER_DOUBT,	/* the old session's stanzas have had their time: ask the archive about them */
 	TIMER_PROVE,	/* ask for the archive ids of what we sent */
+	TIMER_DUEL,	/* which of two wires carries the session? */
 	ENGINE_TIMERS
 };
 
@@ -52,6 +56,12 @@ struct engine_io {
 	void (*kill)(void *userdata);
 	/* Send to the wire: 0 or -errno; a broken link is also told by engine_wire_gone(). */
 	int (*send)(void *userdata, const struct link_record *r);
+	/* Start a second wire with ${start}: engine_second_record(), engine_second_gone(). */
+	int (*second_spawn)(void *userdata, const struct link_record *start);
+	/* Kill it, at once. No engine_second_gone() follows. */
+	void (*second_kill)(void *userdata);
+	/* It is the wire from here on; the first is gone or killed. */
+	void (*second_promote)(void *userdata);
 	/* Call engine_timer() at ${at_us} on the boot clock; 0 = never. */
 	void (*timer)(void *userdata, enum engine_timer which, int64_t at_us);
 	int64_t (*boot_us)(void *userdata);
@@ -115,6 +125,8 @@ void engine_before_sleep(struct engine *e);
 
 void engine_record(struct engine *e, const struct link_record *r);
 void engine_wire_gone(struct engine *e, const char *why);
+void engine_second_record(struct engine *e, const struct link_record *r);
+void engine_second_gone(struct engine *e, const char *why);
 void engine_timer(struct engine *e, enum engine_timer which);
 
 const struct account *engine_account(const struct engine *e);

@@ -17,6 +17,7 @@ struct seat {
 	struct hub *hub;
 	struct engine *engine;
 	struct peer *peer;
+	struct peer *second; /* gets ready to take its place, or NULL */
 	sd_event_source *timers[ENGINE_TIMERS];
 	unsigned int events; /* bits of enum hub_event not told yet */
 	bool stays_off;	     /* parked: its user had disconnected it */

@@ -61,6 +61,52 @@ static int io_send(void *userdata, const struct link_record *r)
 	return seat->peer ? peer_send(seat->peer, r) : -ENOTCONN;
 }
 
+static void second_record(void *userdata, const struct link_record *r)
+{
+	struct seat *seat = userdata;
+
+	engine_second_record(seat->engine, r);
+}
+
+static void io_second_kill(void *userdata)
+{
+	struct seat *seat = userdata;
+
+	seat->second = peer_free(seat->second);
+}
+
+static void second_gone(void *userdata, const char *why)
+{
+	struct seat *seat = userdata;
+
+	io_second_kill(seat);
+	engine_second_gone(seat->engine, why);
+}
+
+static int io_second_spawn(void *userdata, const struct link_record *start)
+{
+	struct seat *seat = userdata;
+	int r;
+
+	io_second_kill(seat);
+	r = peer_new(seat->hub->event, seat->hub->wire_path, second_record, second_gone, seat, &seat->second);
+	if (r < 0)
+		return err_trace(r);
+	r = peer_send(seat->second, start);
+	if (r < 0)
+		io_second_kill(seat);
+	return r;
+}
+
+static void io_second_promote(void *userdata)
+{
+	struct seat *seat = userdata;
+
+	io_kill(seat);
+	seat->peer = TAKE_PTR(seat->second);
+	peer_aim(seat->peer, wire_record, wire_gone);
+}
+
 static int on_timer(sd_event_source *s, _unused_ uint64_t usec, void *userdata)
 {
 	struct seat *seat = userdata;
@@ -124,6 +170,9 @@ static const struct engine_io hub_io = {
 	.spawn = io_spawn,
 	.kill = io_kill,
 	.send = io_send,
+	.second_spawn = io_second_spawn,
+	.second_kill = io_second_kill,
+	.second_promote = io_second_promote,
 	.timer = io_timer,
 	.boot_us = io_boot_us,
 	.real_us = io_real_us,
@@ -186,6 +235,7 @@ struct seat *seat_free(struct seat *seat)
 	if (!seat)
 		return NULL;
 	engine_free(seat->engine);
+	peer_free(seat->second);
 	peer_free(seat->peer);
 	if (seat->hub)
 		hub_request_seat_goes(seat);
@@ -223,7 +273,7 @@ static uint64_t lateness(enum engine_timer which)
 {
 	if (which == TIMER_SEND || which == TIMER_STORE)
 		return 1;
-	return which == TIMER_COMMIT ? 10000 : 0;
+	return which == TIMER_COMMIT || which == TIMER_DUEL ? 10000 : 0;
 }
 
 int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)

@@ -60,11 +60,14 @@ static void take_route(struct netwatch *w, const struct nlmsghdr *m)
 			h = hash_bytes(hash_bytes(h, &a->rta_type, sizeof(a->rta_type)), RTA_DATA(a), RTA_PAYLOAD(a));
 		}
 	}
-	/* The loopback interface is number 1 in every network namespace, and leads nowhere. */
-	if (oif <= 1)
+	/*
+	 * The loopback interface is number 1 in every network namespace, and leads nowhere. Each container and virtual machine
+	 * brings a cable with link-local addresses, and nobody is another network for that.
+	 */
+	if (oif <= 1 || link_local)
 		return;
 	w->new_print += h;
-	if (r->rtm_type == RTN_UNICAST && r->rtm_table != RT_TABLE_LOCAL && !link_local &&
+	if (r->rtm_type == RTN_UNICAST && r->rtm_table != RT_TABLE_LOCAL &&
 	    !(r->rtm_flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)))
 		w->new_route = true;
 }

@@ -135,6 +135,12 @@ struct peer *peer_free(struct peer *p)
 	return NULL;
 }
 
+void peer_aim(struct peer *p, peer_record_fn record_fn, peer_gone_fn gone_fn)
+{
+	p->on_record = record_fn;
+	p->on_gone = gone_fn;
+}
+
 int peer_send(struct peer *p, const struct link_record *r)
 {
 	return p->gone ? -ENOTCONN : link_send(p->link, r);

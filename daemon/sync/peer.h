@@ -21,6 +21,9 @@ int peer_new(sd_event *event, const char *path, peer_record_fn on_record, peer_g
 struct peer *peer_free(struct peer *p);
 DEFINE_CLEANUP(struct peer *, peer_free);
 
+/* From here on its records and its end are told there. */
+void peer_aim(struct peer *p, peer_record_fn on_record, peer_gone_fn on_gone);
+
 int peer_send(struct peer *p, const struct link_record *r);
 /*
  * Wait until the wire has gone by itself, up to ${timeout_us}: for a clean stop at exit. Records may be handled inside,

@@ -71,7 +71,10 @@ void stream_record(struct stream *s, const struct link_record *r)
 		session_active(s, r->active.active);
 		break;
 	case LINK_PROBE:
-		stream_probe(s, r->probe.answer_ms);
+		stream_probe(s, &r->probe);
+		break;
+	case LINK_RESUME:
+		stream_resume(s, &r->resume);
 		break;
 	case LINK_PING:
 		stream_ping(s, r->ping.after_s, r->ping.tell);

@@ -94,6 +94,8 @@
 #define ACK_ANSWER_US (9 * USEC_PER_SEC)
 /* What any link carries in a second or two. */
 #define SLOW_BYTES (4 * 1024)
+/* So long after what is owed, or the last sign of life, the keeper is told: a second wire takes some round trips. */
+#define SILENT_AFTER_US (3 * USEC_PER_SEC)
 /* ... but not for ever: a server that talks and does not acknowledge. The longest item takes that at 2 kB/s. */
 #define ACK_PROGRESS_US (120 * USEC_PER_SEC)
 /* Before the same is asked again: the server answered with a lower count than was sent. */

@@ -29,6 +29,7 @@ enum stream_state {
 	STREAM_FEATURES, /* header sent; in clear if STARTTLS is to follow */
 	STREAM_STARTTLS, /* waiting for <proceed/> */
 	STREAM_TLS,
+	STREAM_HELD, /* secured: waiting for RESUME */
 	STREAM_AUTH,
 	STREAM_RESTARTED, /* logged in, second header sent */
 	STREAM_RESUME,
@@ -104,12 +105,15 @@ struct stream {
 	int64_t ping_us;    /* such a silence ends with a probe */
 	bool ping_tell;
 	int64_t alive_us; /* the answer to the keeper's probe is due, 0 without one: nothing else counts as a sign of life */
+	uint32_t probe;	  /* the number of the keeper's last */
+	int64_t silent_us; /* since then the keeper knows that an answer is owed; 0: it is not, or was given */
 	int64_t asked_us; /* when we last asked for the server's count */
 	int64_t item_us; /* since when an item waits for it, or it last moved; 0: none does */
 	int64_t moved_us; /* when the other end's TCP last took some of much that was under way */
 	bool moving; /* much was, when we last looked */
 	int64_t ack_owed_us; /* since when a commit is untold, 0 if none */
 	int64_t timer_us; /* what the timer is set to, 0 off */
+	bool timer_urgent; /* it is not for the next probe */
 };
 
 /* stream.c */
@@ -138,8 +142,10 @@ void stream_send(struct stream *s, const char *xml);
 /* An item of the outbox: NUMBERED or UNSENDABLE to the keeper. */
 void stream_send_item(struct stream *s, const struct link_send *send);
 void stream_withdraw(struct stream *s, uint32_t n);
-/* Acknowledge; then, unless ${answer_ms} is 0, be answered within it or end the stream. */
-void stream_probe(struct stream *s, uint32_t answer_ms);
+/* PROBE: acknowledge; then, unless ${answer_ms} is 0, be answered within it or end the stream. */
+void stream_probe(struct stream *s, const struct link_probe *p);
+/* RESUME: the session's numbers; go on, now or as soon as the connection is secure. */
+void stream_resume(struct stream *s, const struct link_resume *r);
 /* PING of link/vocab.h, bounded. */
 void stream_ping(struct stream *s, uint32_t after_s, bool tell);
 /* The silence that ended with a probe was survived, or not: PINGED. Without such a probe nothing happens. */

@@ -34,7 +34,8 @@ static const struct {
 								     BIT(STREAM_TLS) },
 	[STREAM_FEATURES] = { "features", PHASE_FEATURES, BIT(STREAM_STARTTLS) | BIT(STREAM_AUTH) },
 	[STREAM_STARTTLS] = { "starttls", PHASE_TLS, BIT(STREAM_TLS) },
-	[STREAM_TLS] = { "tls", PHASE_TLS, BIT(STREAM_FEATURES) },
+	[STREAM_TLS] = { "tls", PHASE_TLS, BIT(STREAM_HELD) | BIT(STREAM_FEATURES) },
+	[STREAM_HELD] = { "held", PHASE_HELD, BIT(STREAM_FEATURES) },
 	[STREAM_AUTH] = { "auth", PHASE_AUTH, BIT(STREAM_RESTARTED) },
 	[STREAM_RESTARTED] = { "restarted", PHASE_BIND, BIT(STREAM_RESUME) | BIT(STREAM_BIND) },
 	[STREAM_RESUME] = { "resume", PHASE_BIND, BIT(STREAM_BIND) | BIT(STREAM_SETTLE) },
@@ -314,8 +315,24 @@ static void on_secured(void *userdata)
 {
 	struct stream *s = userdata;
 
+	if (s->start.hold) {
+		stream_enter(s, STREAM_HELD);
+		return;
+	}
 	stream_enter(s, STREAM_FEATURES);
 	negotiate_header(s);
+}
+
+void stream_resume(struct stream *s, const struct link_resume *r)
+{
+	if (!s->start.hold)
+		return;
+	s->start.hold = false;
+	s->start.sm_in = r->sm_in;
+	s->start.sm_out = r->sm_out;
+	s->start.grant = r->grant;
+	if (s->state == STREAM_HELD)
+		on_secured(s);
 }
 
 static void on_gone(void *userdata, enum link_failure failure, const char *condition, const char *text)

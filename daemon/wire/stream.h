@@ -6,6 +6,7 @@
  *             CONNECT > FEATURES > STARTTLS > TLS > ...                             STARTTLS
  *                                     ... RESTARTED > BIND > ENABLE > SETTLE > READY  a new session
  *                                     ... RESUME > BIND                             <failed/>: the old one is gone
+ *                       TLS > HELD > FEATURES ...                                 a second wire, until RESUME
  *   any > STOPPED, FAILED                                                           the process ends
  */
 #pragma once

@@ -199,31 +199,76 @@ void stream_pinged(struct stream *s, bool alive)
 	s->silence_us = 0;
 }
 
-void stream_probe(struct stream *s, uint32_t answer_ms)
+void stream_probe(struct stream *s, const struct link_probe *p)
 {
 	int64_t now_us = clock_boot_us();
 
-	if (!stream_is_online(s))
-		return;
-	if (sm_ack_owed(&s->sm))
+	s->probe = p->probe;
+	if (stream_is_online(s) && sm_ack_owed(&s->sm))
 		stream_writef(s, "<a xmlns='" NS_SM "' h='%u'/>", sm_tell(&s->sm));
-	if (!answer_ms)
+	if (!p->answer_ms)
 		return;
 	s->silence_us = 0;
 	if (!transport_has_address(s->transport)) {
 		stream_fail(s, FAILURE_LOST, "", "the network is another one");
 		return;
 	}
-	/* Bytes that lay in our own buffers prove nothing: only the answer does. */
-	s->alive_us = now_us + (int64_t)answer_ms * 1000;
+	if (!stream_is_online(s))
+		return;
+	/* Bytes that lay in our own buffers prove nothing: only the answer does. Asked twice, it has no more time. */
+	if (!s->alive_us || s->alive_us > now_us + (int64_t)p->answer_ms * 1000)
+		s->alive_us = now_us + (int64_t)p->answer_ms * 1000;
 	if (!s->sm.asking)
 		ask(s, now_us);
 }
 
+static void say_alive(struct stream *s)
+{
+	struct link_record r;
+
+	s->silent_us = 0;
+	link_record_init(&r, LINK_ALIVE);
+	r.alive.probe = s->probe;
+	stream_emit(s, &r);
+}
+
+/* Since when the server owes an answer: to an item, or to a ping. 0: it does not, or we would not hear it. */
+static int64_t owed_us(const struct stream *s)
+{
+	if (s->deaf)
+		return 0;
+	return s->item_us ? s->item_us : s->probed_us;
+}
+
+static int64_t silent_at_us(const struct stream *s)
+{
+	return later(later(owed_us(s), s->heard_us), s->moved_us) + SILENT_AFTER_US;
+}
+
+/* Long before the stream is given up the keeper hears of it: it gets another one ready. */
+static void turn_silence(struct stream *s, int64_t now_us)
+{
+	struct link_record r;
+
+	/* The keeper's own probe is under way: its answer alone counts. */
+	if (s->alive_us)
+		return;
+	if (s->silent_us && (!owed_us(s) || later(s->heard_us, s->moved_us) > s->silent_us))
+		say_alive(s);
+	if (s->silent_us || !owed_us(s) || now_us < silent_at_us(s))
+		return;
+	s->silent_us = now_us;
+	link_record_init(&r, LINK_SILENT);
+	r.silent.answer_ms = (uint32_t)(((s->item_us ? ACK_ANSWER_US : PROBE_ANSWER_US) - SILENT_AFTER_US) / 1000);
+	stream_emit(s, &r);
+}
+
 static void turn_liveness(struct stream *s, int64_t now_us)
 {
-	if (!s->sm.asking && s->alive_us)
+	if (!s->sm.asking && s->alive_us) {
 		s->alive_us = s->probed_us = 0;
+		say_alive(s);
+	}
 	if (s->alive_us && now_us >= s->alive_us)
 		stream_fail(s, FAILURE_LOST, "", "the server does not answer any more");
 	else if (s->probed_us && now_us >= s->probed_us + PROBE_ANSWER_US)
@@ -246,15 +291,20 @@ static void turn_timer(struct stream *s, int64_t iq_us)
 
 	sooner(&at, iq_us);
 	sooner(&at, s->alive_us);
+	sooner(&at, s->silent_us || s->alive_us || !owed_us(s) ? 0 : silent_at_us(s));
 	sooner(&at, s->ack_owed_us ? s->ack_owed_us + ACK_AFTER_US : 0);
 	if (s->item_us) {
 		sooner(&at, patience_us(s));
 		sooner(&at, s->sm.asking ? 0 : s->asked_us + ACK_AGAIN_US);
 	}
-	/* Hearing something puts the probe off; the timer may then come early and is set again. */
-	if (s->timer_us && s->timer_us <= at)
+	/*
+	 * Hearing something puts the probe off; the timer may then come early, once, and is set again. What was waited for
+	 * and has come wakes nobody up.
+	 */
+	if (s->timer_us && s->timer_us <= at && !(s->timer_urgent && at == idle))
 		return;
 	s->timer_us = at;
+	s->timer_urgent = at != idle;
 	/* Nobody waits for a ping: systemd lets those of all programs that may be late wake up in the same moment. */
 	sd_event_source_set_time_accuracy(s->timer, at == idle ? (uint64_t)s->ping_us / PING_LATE : USEC_PER_SEC / 4);
 	sd_event_source_set_time(s->timer, (uint64_t)at);
@@ -275,6 +325,7 @@ void stream_turn(struct stream *s)
 	turn_liveness(s, now_us);
 	if (stream_is_over(s))
 		return;
+	turn_silence(s, now_us);
 	stream_gate(s);
 	turn_timer(s, iq_us);
 }

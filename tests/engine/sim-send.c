@@ -255,7 +255,12 @@ static bool acknowledge(struct sim *s)
 
 bool sim_send_step(struct sim *s)
 {
-	if (tell_news(s) || acknowledge(s))
+	if (tell_news(s))
+		return true;
+	/* What leaves on a dead connection gets nowhere, or so far and no answer comes back: sim_send_cut(). */
+	if (s->dead)
+		return false;
+	if (acknowledge(s))
 		return true;
 	if (!s->attached || !s->n_held || !s->held[0].gone || s->net_ready_us > s->boot_us)
 		return false;
@@ -270,7 +275,7 @@ bool sim_send_step(struct sim *s)
 
 int64_t sim_send_ready(const struct sim *s)
 {
-	if (!s->attached || !s->n_held || !s->held[0].gone || s->net_ready_us <= s->boot_us)
+	if (s->dead || !s->attached || !s->n_held || !s->held[0].gone || s->net_ready_us <= s->boot_us)
 		return 0;
 	return s->net_ready_us;
 }

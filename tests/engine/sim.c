@@ -35,13 +35,14 @@ static int io_spawn(void *userdata)
 
 	s->wire = true;
 	s->wires++;
-	s->announced = false;
+	s->announced = s->dead = s->no_address = s->hangs = s->no_word = false;
 	return 0;
 }
 
 static void detach(struct sim *s)
 {
 	sim_send_cut(s);
+	sim_duel_forget(s);
 	s->wire = false;
 	s->attached = false;
 	s->q_next = s->q_head;
@@ -91,6 +92,9 @@ static const struct engine_io sim_io = {
 	.real_us = io_real_us,
 	.random = io_random,
 	.event = io_event,
+	.second_spawn = sim_second_spawn,
+	.second_kill = sim_second_kill,
+	.second_promote = sim_second_promote,
 };
 
 /* ---- the server ---- */
@@ -272,7 +276,7 @@ static int io_send(void *userdata, const struct link_record *r)
 
 	if (!s->wire)
 		return -ENOTCONN;
-	if (sim_send_record(s, r))
+	if (sim_send_record(s, r) || sim_duel_record(s, r))
 		return 0;
 	switch (r->kind) {
 	case LINK_START:
@@ -449,13 +453,17 @@ bool sim_step(struct sim *s)
 
 	if (!s->wire || s->mute)
 		return false;
+	if (sim_duel_step(s))
+		return true;
+	if (s->no_word || (!s->announced && s->second_ready_us > s->boot_us))
+		return false;
 	if (!s->announced) {
 		announce(s);
 		return true;
 	}
 	if (sim_send_step(s))
 		return true;
-	if (!s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW ||
+	if (s->dead || !s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW ||
 	    s->queue[s->q_next].ready_us > s->boot_us)
 		return false;
 	z = s->queue[s->q_next++];
@@ -475,15 +483,22 @@ static int next_timer(const struct sim *s)
 	return best;
 }
 
+/* Of two times, where 0 is never. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
 /* When the stanza that is on its way arrives; 0 = none is. */
 static int64_t next_ready(const struct sim *s)
 {
-	int64_t sent = s->wire && !s->mute ? sim_send_ready(s) : 0;
+	int64_t sent = s->wire && !s->mute ? sim_send_ready(s) : 0, duel = s->wire && !s->mute ? sim_duel_ready(s) : 0;
 
-	if (!s->wire || s->mute || !s->attached || s->q_next >= s->q_tail ||
+	sent = sooner(sent, duel);
+	if (!s->wire || s->mute || s->dead || !s->attached || s->q_next >= s->q_tail ||
 	    s->queue[s->q_next].ready_us <= s->boot_us)
 		return sent;
-	return sent && sent < s->queue[s->q_next].ready_us ? sent : s->queue[s->q_next].ready_us;
+	return sooner(sent, s->queue[s->q_next].ready_us);
 }
 
 void sim_run(struct sim *s, int64_t us)
@@ -609,6 +624,8 @@ static void begin(struct sim *s, unsigned int seed)
 	s->stanza_us = 5000;
 	s->reach = -1;
 	s->net_us = SIM_NET_US;
+	s->alive_us = 30000;
+	s->held_us = 80000;
 }
 
 void sim_init(struct sim *s, unsigned int seed)

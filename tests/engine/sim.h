@@ -99,6 +99,14 @@ struct sim {
 	int reach;	       /* how many items on their way still arrive when the link breaks; -1 = chance */
 	int64_t net_us;	       /* from GO to the server */
 
+	/* two wires: sim-duel.c */
+	bool dead;	       /* nothing comes through the first wire's connection any more; a new wire's is whole */
+	bool no_address;       /* a probe finds that our end's address is gone */
+	bool hangs;	       /* the first wire does not even say that nobody answers */
+	int64_t alive_us;      /* from PROBE to the server's answer */
+	int64_t held_us;       /* from the start of a second wire until it is secured; 0: never */
+	bool second_breaks;    /* it fails instead */
+
 	/* the server */
 	int n, expired;	       /* messages of archive[]; below this index they are gone */
 	int q_head, q_tail;    /* of queue[], unacknowledged: head..tail */
@@ -127,6 +135,17 @@ struct sim {
 	int gos;	       /* how many GOs, and SENDs */
 	int sends;
 	bool said_poison;      /* a stream error is on its way */
+	bool second;	       /* a second wire runs */
+	int seconds;	       /* how many were started */
+	bool second_said;      /* HELD, or FAILED */
+	int64_t second_ready_us; /* when it says so */
+	struct link_record second_start;
+	char second_sm_id[32];
+	bool no_word;	       /* the wire was a second one and has no RESUME yet */
+	int probes;
+	uint32_t probe;
+	int64_t answer_at_us;  /* ALIVE is said then; 0 = not */
+	int64_t lost_at_us;    /* FAILED */
 	int64_t boot_us;
 	int64_t timers[ENGINE_TIMERS];
 	int resumes, binds;
@@ -213,6 +232,20 @@ void sim_send_linger(struct sim *s, int n);
 /* A stream begins. */
 void sim_send_bound(struct sim *s);
 void sim_send_resumed(struct sim *s);
+
+/* ---- sim-duel.c ---- */
+
+int sim_second_spawn(void *userdata, const struct link_record *start);
+void sim_second_kill(void *userdata);
+void sim_second_promote(void *userdata);
+/* PROBE and RESUME; false: not one of these. */
+bool sim_duel_record(struct sim *s, const struct link_record *r);
+/* One event of it; false: nothing is due. */
+bool sim_duel_step(struct sim *s);
+/* When the next one is due; 0 = none. */
+int64_t sim_duel_ready(const struct sim *s);
+/* The first wire is gone, and what it was asked. */
+void sim_duel_forget(struct sim *s);
 
 /* Messages that the store has for body ${body}. */
 int sim_count(struct sim *s, const char *body);

@@ -21,7 +21,7 @@
 
 #include "base/log.h"
 #include "link/link.h"
-#include "sim.h"
+#include "story.h"
 #include "store/outbox.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
@@ -29,7 +29,7 @@
 #define HOUR (INT64_C(3600) * SIM_SEC)
 #define BOB "bob@sim.test"
 #define STEPS_MAX 2000
-#define MESSAGES 13
+#define MESSAGES 16
 
 struct shared {
 	struct sim sim;
@@ -74,6 +74,21 @@ static void break_off(struct sim *s, int first, bool session_lost, bool with_h)
 	settle(s);
 }
 
+/* The same on a link that dies in silence: a second wire takes the session over. */
+static void hand_over(struct sim *s, int first)
+{
+	settle(s);
+	link_swallows(s, 2);
+	s->dead = true;
+	send_from_to(s, first, first + 2);
+	for (int i = 0; i < 2000 && flight_gone(&s->engine->flight) == 0; i++)
+		sim_run(s, 1000);
+	engine_network(s->engine, true);
+	sim_run(s, SIM_SEC);
+	link_is_whole(s);
+	settle(s);
+}
+
 static void receive(struct shared *x)
 {
 	struct sim *s = &x->sim;
@@ -114,7 +129,7 @@ static void play(struct shared *x)
 {
 	struct sim *s = &x->sim;
 
-	s->no_acks = s->mute = s->session_lost = false;
+	s->no_acks = s->mute = s->session_lost = s->dead = false;
 	s->net_us = 20000;
 	s->reach = -1;
 	switch (x->act) {
@@ -147,6 +162,9 @@ static void play(struct shared *x)
 	case 7:
 		cancel(s);
 		break;
+	case 8:
+		hand_over(s, 13);
+		break;
 	default:
 		settle(s);
 		engine_sync_now(s->engine);
@@ -155,7 +173,7 @@ static void play(struct shared *x)
 	}
 }
 
-#define ACTS 9
+#define ACTS 10
 
 static void check(struct shared *x)
 {

@@ -124,8 +124,11 @@ static void a_new_trigger_begins_anew(_unused_ void **state)
 	/* The second was made for the network of before; the next one waits a little. */
 	assert_true(duel_ask(&d, T + 400 * MS, ANSWER, true));
 	assert_int_equal(duel_move(&d, T + 600 * MS), DUEL_WAIT);
-	assert_int_equal(duel_next_us(&d), T + 400 * MS + ANSWER + DUEL_SLACK_US);
+	/* And the first has no more time than it had. */
+	assert_int_equal(duel_next_us(&d), T + ANSWER + DUEL_SLACK_US);
 	assert_int_equal(d.vain, 1);
+	assert_false(duel_ask(&d, T + 500 * MS, 100 * MS, true));
+	assert_int_equal(duel_next_us(&d), T + 600 * MS + DUEL_SLACK_US);
 }
 
 static void while_it_flaps_seconds_become_rare(_unused_ void **state)
