@@ -140,13 +140,13 @@ static void while_it_flaps_seconds_become_rare(_unused_ void **state)
 	for (; now < T + 3600 * S; now += 1 * S) {
 		if (duel_ask(&d, now, ANSWER, true))
 			assert_true(d.rest_until_us > now);
-		if (duel_move(&d, now) != DUEL_START)
-			continue;
-		assert_true(now - last >= rest);
-		rest = d.vain > 6 ? DUEL_REST_CAP_US : 0;
-		last = now;
-		started++;
-		duel_started(&d, now);
+		if (duel_move(&d, now) == DUEL_START) {
+			assert_true(now - last >= rest);
+			rest = d.vain > 6 ? DUEL_REST_CAP_US : 0;
+			last = now;
+			started++;
+			duel_started(&d, now);
+		}
 		duel_answered(&d, now + 300 * MS);
 	}
 	assert_in_range(started, 12, 20);
