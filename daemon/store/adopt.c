@@ -7,6 +7,8 @@
 #include "base/step.h"
 #include "store/copy.h"
 #include "store/db.h"
+#include "store/feed.h"
+#include "store/ids.h"
 #include "store/leftover.h"
 
 static void swap_files(struct store *a, struct store *b)
@@ -36,6 +38,8 @@ int store_adopt(struct store *s, const char *path, const struct page_keys *keys)
 		r = -EIO;
 	if (r == 0)
 		swap_files(s, &next);
+	feed_forget(s);
+	ids_forget(s);
 	/* The one that is not used any more: after success the old file, whose log nobody needs in it. */
 	if (next.db || r != 0)
 		db_close(&next, true);

@@ -9,18 +9,14 @@
 
 int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest)
 {
-	_cleanup_(stmt_done) struct stmt q = { 0 };
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_FEED_GET);
 	int r;
 
-	r = s->in_tx ? feed_write(s) : 0;
-	if (r < 0)
-		return err_trace(r);
-	q = db_use(s, SQL_FEED_GET);
 	put_i(&q, account);
 	r = db_row(&q);
 	if (r < 0)
 		return err_trace(r);
-	*ret_seq = r > 0 ? (uint64_t)col_i(&q, 0) : 0;
+	*ret_seq = r > 0 ? (uint64_t)feed_used(s, account, col_i(&q, 0)) : 0;
 	*ret_oldest = r > 0 ? (uint64_t)col_i(&q, 1) : 0;
 	return 0;
 }

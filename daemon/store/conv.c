@@ -69,6 +69,8 @@ int conv_get(struct put *p, struct item *it)
 	bool room;
 	int r;
 
+	if (it->conv && !it->room)
+		return 0;
 	r = find(p->s, p->account, it->conv_jid, &it->conv, &room);
 	if (r == 0 && it->conv == 0)
 		r = add(p, it);
@@ -246,6 +248,18 @@ static int backlog_key(struct put *p, int64_t *ret)
 	return db_int(&q, INT64_MIN, ret);
 }
 
+/* Is any message unread, as its state has it? Mostly not: then there is nothing to turn over and to count. */
+static int has_unread(struct put *p, int64_t conv, bool *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_UNREAD_ANY);
+	int r;
+
+	put_i(&q, conv);
+	r = db_row(&q);
+	*ret = r > 0;
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int count_unread(struct put *p, int64_t conv, struct summary *now)
 {
 	_cleanup_(stmt_done) struct stmt count = db_use(p->s, SQL_UNREAD_COUNT);
@@ -310,15 +324,19 @@ static int settle(struct put *p, int64_t conv, int64_t backlog)
 {
 	_cleanup_(summary_deinit) struct summary before = { 0 };
 	struct summary now;
+	bool unread = false;
 	int r;
 
 	r = read_stored(p, conv, &before);
-	if (r == 0 && before.read_key != INT64_MIN)
+	if (r == 0)
+		r = has_unread(p, conv, &unread);
+	if (r == 0 && unread && before.read_key != INT64_MIN)
 		r = flip(p, conv, before.read_key, 0);
-	if (r == 0 && backlog != INT64_MIN)
+	if (r == 0 && unread && backlog != INT64_MIN)
 		r = flip(p, conv, backlog, CONV_BACKLOG_MAX);
 	now = before;
-	if (r == 0)
+	now.unread = now.first_unread = 0;
+	if (r == 0 && unread)
 		r = count_unread(p, conv, &now);
 	if (r == 0)
 		r = find_last(p, conv, &now);
@@ -345,12 +363,14 @@ static int set_backlog(struct put *p)
 int conv_settle(struct put *p)
 {
 	int64_t backlog;
-	int r = 0;
+	int r;
 
-	if (p->new_rows)
+	r = backlog_key(p, &backlog);
+	if (r == 0 && backlog == INT64_MIN && p->new_rows) {
 		r = set_backlog(p);
-	if (r == 0)
-		r = backlog_key(p, &backlog);
+		if (r == 0)
+			r = backlog_key(p, &backlog);
+	}
 	for (size_t i = 0; i < p->n_dirty && r == 0; i++)
 		r = settle(p, p->dirty[i], backlog);
 	free(p->dirty);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/step.h"
 #include "store/feed.h"
+#include "store/ids.h"
 #include "store/index.h"
 
 #define SQL_TEXT(name, text) text,
@@ -293,7 +294,7 @@ static int begin(struct store *s)
 		return err_trace(r);
 	s->in_tx = true;
 	s->tx_error = 0;
-	s->feed_account = 0;
+	s->ahead = false;
 	return 0;
 }
 
@@ -324,8 +325,6 @@ int store_commit(struct store *s)
 	if (r == 0 && sqlite3_get_autocommit(s->db))
 		r = err_origin(-EIO);
 	if (r == 0)
-		r = feed_write(s);
-	if (r == 0)
 		r = run_border(s, SQL_COMMIT);
 	if (r < 0) {
 		store_rollback(s);
@@ -344,6 +343,9 @@ void store_rollback(struct store *s)
 		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	s->in_tx = false;
 	s->tx_error = 0;
-	s->feed_account = 0;
+	if (s->ahead) {
+		feed_forget(s);
+		ids_forget(s);
+	}
 	(void)index_forget_words(s);
 }

@@ -52,6 +52,11 @@ struct index_pace {
 	int64_t worst_us, worst_cpu_us; /* longest transaction, for the bench */
 };
 
+enum ids_of { IDS_MSG, IDS_OUTBOX, IDS_OF_N };
+struct ids_taken { /* store/ids.h: taken in advance; next == end: none is */
+	int64_t next, end;
+};
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmts[SQL_N]; /* prepared on first use, kept */
@@ -61,8 +66,11 @@ struct store {
 	char *epoch;
 	bool in_tx;
 	int64_t last_mod; /* the last feed position that was taken, of any account */
-	/* Positions taken in this transaction and not written yet: up to feed_mod, of feed_account (0: none). */
-	int64_t feed_account, feed_mod;
+	bool ahead; /* this transaction wrote how far ids or positions are taken in advance */
+	struct ids_taken ids[IDS_OF_N];
+	/* Positions of the feed of feed_account (0: of none) that are used, and up to where the file has them as used. */
+	int64_t feed_account, feed_mod, feed_end;
+	int64_t done_noted_us; /* when the outbox was last looked through for what is done */
 	bool relaxed; /* commits may be waiting for no disk: only those of store_begin_relaxed() may */
 	bool copying; /* there is a struct copy */
 	bool frozen;  /* a successor is complete: what were written now would be missing from it (store/copy.h) */

@@ -4,21 +4,14 @@
 
 #include "base/err.h"
 
-int feed_write(struct store *s)
-{
-	_cleanup_(stmt_done) struct stmt q = { 0 };
+/*
+ * feed.mod is written some way ahead of what is used: a page less for almost every commit. After a kill the feed goes
+ * on from there: positions need not be dense.
+ */
+#define FEED_AHEAD 512
 
-	if (s->feed_account == 0)
-		return 0;
-	q = db_use(s, SQL_FEED_PUT);
-	put_i(&q, s->feed_account);
-	put_i(&q, s->feed_mod);
-	s->feed_account = 0;
-	return db_run(&q);
-}
-
-/* Where the feed of ${account} stands. */
-static int load(struct store *s, int64_t account)
+/* As the file has it. */
+static int read_mod(struct store *s, int64_t account, int64_t *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_FEED_GET);
 	int r;
@@ -27,8 +20,45 @@ static int load(struct store *s, int64_t account)
 	r = db_row(&q);
 	if (r <= 0)
 		return r < 0 ? err_trace(r) : err_origin(-ENOENT);
+	*ret = col_i(&q, 0);
+	return 0;
+}
+
+static int write_mod(struct store *s, int64_t account, int64_t mod)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_FEED_PUT);
+
+	s->ahead = true;
+	put_i(&q, account);
+	put_i(&q, mod);
+	return db_run(&q);
+}
+
+bool feed_taken(const struct store *s)
+{
+	return s->feed_account && s->feed_mod != s->feed_end;
+}
+
+int feed_leave(struct store *s)
+{
+	int r = feed_taken(s) ? write_mod(s, s->feed_account, s->feed_mod) : 0;
+
+	feed_forget(s);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int enter(struct store *s, int64_t account)
+{
+	int64_t mod = 0;
+	int r;
+
+	r = feed_leave(s);
+	if (r == 0)
+		r = read_mod(s, account, &mod);
+	if (r < 0)
+		return err_trace(r);
 	s->feed_account = account;
-	s->feed_mod = col_i(&q, 0);
+	s->feed_mod = s->feed_end = mod;
 	return 0;
 }
 
@@ -38,15 +68,27 @@ int feed_next(struct store *s, int64_t account, int64_t *ret_mod)
 
 	if (!s->in_tx)
 		return err_origin(-EPERM);
-	if (s->feed_account != account) {
-		r = feed_write(s);
+	if (s->feed_account != account)
+		r = enter(s, account);
+	if (r == 0 && s->feed_mod == s->feed_end) {
+		r = write_mod(s, account, s->feed_end + FEED_AHEAD);
 		if (r == 0)
-			r = load(s, account);
+			s->feed_end += FEED_AHEAD;
 	}
 	if (r < 0)
 		return err_trace(r);
 	*ret_mod = s->last_mod = ++s->feed_mod;
 	return 0;
+}
+
+void feed_forget(struct store *s)
+{
+	s->feed_account = 0;
+}
+
+int64_t feed_used(const struct store *s, int64_t account, int64_t mod)
+{
+	return s->feed_account == account ? s->feed_mod : mod;
 }
 
 static int count_tombstones(struct store *s, int64_t account, int64_t delta, int64_t *ret_n)

@@ -297,6 +297,7 @@ static int put_text(struct request *q, int64_t *ret_msg)
 
 	item_init(&it, &q->p, &m);
 	it.queued = true;
+	it.conv = q->conv;
 	it.reply_to = q->target;
 	r = put_natural_key(&q->p, &it.key);
 	if (r == 0)

@@ -1,8 +1,10 @@
 /* Rows of the outbox: reading them, adding one, counting and forgetting them. States change in outbox.c. */
 #include "base/err.h"
 #include "store/feed.h"
+#include "store/ids.h"
 #include "store/outbox-priv.h"
 
+#define NOTE_DONE_US (INT64_C(60) * 1000000) /* between two looks at what is done: it is kept for thirty days */
 #define CLOCK_SET_US INT64_C(1735689600000000) /* 2025-01-01: a clock before that was never set */
 
 int outbox_begin(struct put *p)
@@ -137,11 +139,13 @@ int outbox_add(struct put *p, const struct out_new *n)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_ADD);
 	bool done = n->state == OUT_DONE;
-	int64_t seq = n->seq;
+	int64_t seq = n->seq, id = 0;
 	int r = 0;
 
 	if (!seq)
 		r = outbox_next_seq(p, &seq);
+	if (r == 0)
+		r = ids_next(p->s, IDS_OUTBOX, &id);
 	if (r < 0)
 		return err_trace(r);
 	put_i(&q, p->account);
@@ -159,6 +163,7 @@ int outbox_add(struct put *p, const struct out_new *n)
 	put_n(&q, done ? "" : n->text);
 	put_n(&q, done ? "" : n->reply_id);
 	put_n(&q, done ? "" : n->reply_jid);
+	put_i(&q, id);
 	r = db_run(&q);
 	if (r < 0)
 		return err_trace(r);
@@ -223,8 +228,15 @@ static int run_at(struct store *s, enum sql id, int64_t us, int64_t max)
 
 int outbox_note_done(struct store *s, int64_t now_us)
 {
+	int64_t since = now_us - s->done_noted_us;
+	int r;
+
 	/* A phone that believes in 1970 would forget everything as soon as it learns the time. */
-	return now_us < CLOCK_SET_US ? 0 : run_at(s, SQL_OUTBOX_SEEN_DONE, now_us, OUTBOX_WAITING_MAX);
+	if (now_us < CLOCK_SET_US || (since >= 0 && since < NOTE_DONE_US))
+		return 0;
+	r = run_at(s, SQL_OUTBOX_SEEN_DONE, now_us, OUTBOX_WAITING_MAX);
+	s->done_noted_us = now_us;
+	return r;
 }
 
 int outbox_expire(struct store *s, int64_t now_us, size_t max)

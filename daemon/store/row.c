@@ -6,6 +6,7 @@
 #include "store/aid.h"
 #include "store/conv.h"
 #include "store/feed.h"
+#include "store/ids.h"
 #include "store/pending.h"
 #include "store/read.h"
 
@@ -82,10 +83,12 @@ static int insert(struct put *p, const struct item *it, int64_t reply_to, int64_
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_ADD);
 	const struct message *m = it->m;
-	int64_t mod;
+	int64_t mod, id = 0;
 	int r;
 
 	r = feed_next(p->s, p->account, &mod);
+	if (r == 0)
+		r = ids_next(p->s, IDS_MSG, &id);
 	if (r < 0)
 		return err_trace(r);
 	put_i(&q, p->account);
@@ -110,8 +113,12 @@ static int insert(struct put *p, const struct item *it, int64_t reply_to, int64_
 	put_n(&q, m->payload == PAYLOAD_TEXT ? m->body : "");
 	put_i(&q, it->out ? 0 : m->asks & (ASKS_RECEIPT | ASKS_MARKER));
 	put_i(&q, it->queued);
-	r = db_insert(&q, ret_msg);
-	return r < 0 ? err_trace(r) : 0;
+	put_i(&q, id);
+	r = db_run(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret_msg = id;
+	return 0;
 }
 
 static int set_reply_to(struct put *p, int64_t msg, int64_t target)
@@ -198,7 +205,7 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 {
 	struct candidate target = { 0 };
 	struct aid aid = { 0 };
-	int64_t msg;
+	int64_t msg = 0;
 	int r;
 
 	r = conv_get(p, it);

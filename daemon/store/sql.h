@@ -162,10 +162,13 @@
 	S(SHIFT_ACCOUNT, "UPDATE account SET first_key=first_key+?1 WHERE id=?2 AND first_key>=?3")                \
 	/* row.c */                                                                                                \
 	S(MSG_TOP, "SELECT max(key) FROM msg WHERE account=?1")                                                    \
+	S(IDS_GET, "SELECT seq FROM sqlite_sequence WHERE name=?1")                                                \
+	S(IDS_PUT, "UPDATE sqlite_sequence SET seq=?2 WHERE name=?1")                                              \
+	S(IDS_ADD, "INSERT INTO sqlite_sequence VALUES(?1,?2)")                                                    \
 	S(MSG_ADD, "INSERT INTO msg(account, conv, key, mod, time_us, clock, delay_us, direction, state, kind,"    \
 		   " sender, hash, xmpp_id, origin_id, reply_id, reply_to, encryption, error, error_text, body,"   \
-		   " asks, ours)"                                                                                  \
-		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)")      \
+		   " asks, ours, id)"                                                                              \
+		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23)")  \
 	S(MSG_STATE, "SELECT conv, key, time_us, clock, direction, state, kind, edit_key, edit_id, body, encryption" \
 		     " FROM msg WHERE id=?1")                                                                      \
 	S(MSG_TOUCH, "UPDATE msg SET mod=?1 WHERE id=?2")                                                          \
@@ -212,8 +215,8 @@
 	S(OUTBOX_ANY, "SELECT 1 FROM outbox WHERE account=?1 LIMIT 1")                                             \
 	S(OUTBOX_MAKE_ID, "SELECT lower(hex(randomblob(16)))")                                                     \
 	S(OUTBOX_ADD, "INSERT INTO outbox(account, seq, kind, state, conv, msg, client_id, hash, written_us,"      \
-		      " to_jid, body, target_id, text, reply_id, reply_jid)"                                       \
-		      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)")                               \
+		      " to_jid, body, target_id, text, reply_id, reply_jid, id)"                                   \
+		      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)")                           \
 	S(OUTBOX_BY_CLIENT, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND client_id=?2")         \
 	S(OUTBOX_BY_ID, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND id=?2")                    \
 	S(OUTBOX_OF_MSG, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?2 AND kind=0 AND msg=?1"         \
@@ -344,6 +347,7 @@
 		      " AND origin_id IS NOT xmpp_id)")                                                            \
 	S(CONV_PUT, "UPDATE conv SET last_msg=?1, activity_us=?2, unread=?3, first_unread=?4, mod=?5 WHERE id=?6") \
 	S(CONV_TOUCH, "UPDATE conv SET mod=?1 WHERE id=?2")                                                        \
+	S(UNREAD_ANY, "SELECT 1 FROM msg WHERE conv=?1 AND state=0 LIMIT 1")                                       \
 	S(UNREAD_BELOW, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key<=?2 ORDER BY key DESC LIMIT ?3")     \
 	S(UNREAD_COUNT, "SELECT count(*) FROM (SELECT 1 FROM msg WHERE conv=?1 AND state=0 AND key>?2 LIMIT ?3)")  \
 	S(UNREAD_FIRST, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key>?2 ORDER BY key, id LIMIT 1")        \

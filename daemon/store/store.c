@@ -9,6 +9,8 @@
 #include "base/step.h"
 #include "store/db.h"
 #include "store/disk.h"
+#include "store/feed.h"
+#include "store/ids.h"
 #include "store/leftover.h"
 #include "store/schema.h"
 #include "store/takeover.h"
@@ -178,14 +180,34 @@ int store_open(struct vault *v, struct store **ret, char **ret_why)
 	return 0;
 }
 
+/* Ids and positions taken in advance. If it fails they are skipped: that is all. */
+static void give_back(struct store *s)
+{
+	int r;
+
+	if (s->frozen || !(ids_taken(s) || feed_taken(s)) || store_begin(s) < 0)
+		return;
+	r = ids_leave(s);
+	if (r == 0)
+		r = feed_leave(s);
+	if (r == 0)
+		r = store_commit(s);
+	else
+		store_rollback(s);
+	if (r < 0)
+		log_debug("ids taken in advance are skipped");
+}
+
 struct store *store_free(struct store *s)
 {
 	if (!s)
 		return NULL;
 	if (s->in_tx)
 		store_rollback(s);
-	if (s->db)
+	if (s->db) {
+		give_back(s);
 		db_close(s, false);
+	}
 	free(s->path);
 	free(s->epoch);
 	free(s);
