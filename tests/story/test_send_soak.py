@@ -22,7 +22,7 @@ def exactly_once(own_server, fresh, varved, rng, **kwargs):
 
 
 def test_exactly_once(own_server, fresh, varved, rng):
-    exactly_once(own_server, fresh, varved, rng, sends=300, pace=0.9)
+    exactly_once(own_server, fresh, varved, rng, sends=150, pace=0.9)
 
 
 @pytest.mark.slow
