@@ -68,12 +68,25 @@ int cmd_retract(struct ctl *c)
 	return r == EXIT_OK ? end(c, varve_retract(c->account, id, client_id), id, "retracted") : r;
 }
 
+/* No emoji is all ASCII (a keycap is a digit and U+20E3): a word is a mistake, and everybody would see it. */
+static bool is_word(const char *s)
+{
+	while (*s && (unsigned char)*s < 0x80)
+		s++;
+	return !*s;
+}
+
 int cmd_react(struct ctl *c)
 {
 	size_t n = c->opts.n_args - 1;
 	uint64_t id;
-	int r = begin(c, &id);
+	int r;
 
+	for (size_t i = 1; i <= n; i++)
+		if (is_word(c->opts.args[i]))
+			return ctl_fail(c, EXIT_USAGE, "an answer in words is: varvectl send CONV TEXT --reply-to=ID",
+					"\"%s\" is no emoji", c->opts.args[i]);
+	r = begin(c, &id);
 	if (r != EXIT_OK)
 		return r;
 	return end(c, varve_react(c->account, id, c->opts.args + 1, n), id, n ? "reaction set" : "no reaction any more");

@@ -46,6 +46,17 @@ static void tell(struct ctl *c, const char *conversation, const char *client_id,
 	json_object_end(j);
 }
 
+/* "bob" is an address too, of a server: the network says much later that there is none. */
+static int check_address(struct ctl *c, const char *conversation)
+{
+	const char *own = strchr(c->account_jid, '@');
+
+	if (strpbrk(conversation, "@.:") || !own)
+		return EXIT_OK;
+	return ctl_fail(c, EXIT_USAGE, "an address has an @: varvectl ls shows those you have written with",
+			"\"%s\" is no contact's address: did you mean %s%s?", conversation, conversation, own);
+}
+
 int cmd_send(struct ctl *c)
 {
 	_cleanup_(freep) char *conversation = str_fold(c->opts.args[0]), *client_id = NULL, *text = NULL, *epoch = NULL;
@@ -64,6 +75,8 @@ int cmd_send(struct ctl *c)
 		r = outgoing_client_id(c, &client_id);
 	if (r == EXIT_OK)
 		r = ctl_account(c, NULL);
+	if (r == EXIT_OK)
+		r = check_address(c, conversation);
 	if (r == EXIT_OK) /* last: somebody may type it */
 		r = outgoing_text(c, c->opts.args[1], &text);
 	if (r != EXIT_OK)

@@ -57,6 +57,14 @@ def test_what_is_wrong_with_a_send_is_said_before_anything_is_sent(fake, ctl, ar
     assert words in ctl.err and calls(fake, "Send") == []
 
 
+def test_who_forgot_the_domain_is_asked(fake, ctl):
+    ctl("send", "bob", "hello", code=2)
+
+    assert "did you mean bob@example.org?" in ctl.err and calls(fake, "Send") == []
+    ctl("send", "gateway.example.org", "help")      # a server is an address too
+    assert calls(fake, "Send")[-1][0] == "gateway.example.org"
+
+
 def test_a_reply_names_what_it_answers(fake, ctl):
     fake.messages = [message(10, BOB, T0, "question")]
     ctl("send", BOB, "answer", "--reply-to=10")
@@ -138,6 +146,9 @@ def test_edit_retract_react(talk, ctl):
     assert talk.messages[1]["body"] == "hi?" and ctl.error("edit", "4", "x", "--id=e", code=1)["name"].endswith("Conflict")
     ctl("react", "2", "👍", "🎉")
     assert calls(talk, "React")[-1][:2] == (2, ["👍", "🎉"]) and "👍 🎉" in ctl("history", BOB)
+    ctl("react", "2", "hello", code=2)
+    assert '"hello" is no emoji' in ctl.err
+    ctl("react", "2", "1\ufe0f\u20e3")
     assert "no reaction" in ctl("react", "2") and calls(talk, "React")[-1][:2] == (2, [])
     ctl("retract", "4")
     assert "[retracted]" in ctl("history", BOB)
