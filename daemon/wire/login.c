@@ -157,9 +157,12 @@ static void fail_choice(struct stream *s, int why)
 			    "somebody in between has changed it; the password was not used");
 		return;
 	}
-	buf_adds(&text, o->mechanisms[SASL1] | o->mechanisms[SASL2] || *o->lists[SASL1] > '\x1f' ?
-				"the server offers only " :
-				"the server offers no way to log in");
+	/* Not about us: an operator's mistake, or a server that is half up. It may heal. */
+	if (!(*o->lists[SASL1] > '\x1f' || *o->lists[SASL2] > '\x1f')) {
+		stream_fail(s, FAILURE_PROTOCOL, "no-mechanisms", "the server offers no way to log in");
+		return;
+	}
+	buf_adds(&text, "the server offers only ");
 	add_names(s, &text);
 	if ((o->mechanisms[SASL1] | o->mechanisms[SASL2]) & MECH_PLAIN)
 		buf_adds(&text, "; PLAIN sends the password itself and is not allowed for this account");
