@@ -38,6 +38,9 @@ static bool by_token(const struct offer *o, const struct choice_limits *l, struc
 
 		if (t->ht != have || !(o->fast & have) || (l->avoid & have) || (t->binding & ~l->bindings))
 			continue;
+		/* One from before the first login with a binding would be the way around it. */
+		if (!t->binding && l->pin >= STRENGTH_SHA1_PLUS)
+			continue;
 		*ret = (struct choice){
 			.profile = SASL2, .mechanism = t->name, .gs2 = "", .binding = t->binding, .token = true,
 		};
@@ -101,6 +104,9 @@ static const char *token_to_ask(const struct offer *o, const struct choice_limit
 	for (size_t i = 0; i < ARRAY_SIZE(token_ways) && l->may_ask && c->profile == SASL2; i++) {
 		const struct token_way *t = &token_ways[i];
 
+		/* A server that names its bindings, and this one not, does not mean it (Prosody's mod_sasl2 of 2023). */
+		if (o->bindings && (t->binding & ~o->bindings))
+			continue;
 		if ((o->fast & t->ht) && !(l->avoid & t->ht) && !(t->binding & ~l->bindings) && t->binding >= c->binding)
 			return t->name;
 	}

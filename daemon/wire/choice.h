@@ -6,7 +6,7 @@
  *              after SHA-256, no channel binding after one
  *   binding    XEP-0440 section 3: lists that contradict themselves were tampered with
  *   token      is used only as it was asked for, and asked for only with a channel binding at least as strong as that of
- *              the login that earns it: else a token would be the way around the binding
+ *              the login that earns it, or that was ever used: else a token would be the way around the binding
  */
 #pragma once
 

@@ -82,6 +82,9 @@ static void bound(struct stream *s, xmpp_stanza_t *success, xmpp_stanza_t *el)
 	_cleanup_(freep) char *jid = element_child_text(success, "authorization-identifier", NS_SASL2);
 	xmpp_stanza_t *enabled = element_child(el, "enabled", NS_SM);
 
+	/* Refused is an answer too: not asked for twice on a stream (XEP-0198 section 3). */
+	if (!enabled)
+		enabled = element_child(el, "failed", NS_SM);
 	if (!negotiate_take_jid(s, jid))
 		return;
 	stream_enter(s, STREAM_BIND);

@@ -3,7 +3,7 @@
 # Then: prosody -F --config DIR/prosody.cfg.lua
 #
 # Environment: SMACKS_SECONDS (how long a lost session can be resumed), SMACKS_QUEUE (unacknowledged stanzas before it
-# cannot), SASL2=1 (SASL2, Bind2 and FAST, by prosody-modules), MAM_PAGE (largest page), RETENTION (of archives), OFFLINE=1 (offline storage besides the archive), EXTRA
+# cannot), SASL2=1 (SASL2, Bind2 and FAST, by prosody-modules), BINDINGS ("type"; list: channel bindings), PROTOCOL (of TLS), MAM_PAGE (largest page), RETENTION (of archives), OFFLINE=1 (offline storage besides the archive), EXTRA
 # ("mod"; list of further modules), CERT and KEY (files), LOGLEVEL.
 set -e
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -20,7 +20,15 @@ if [ -n "$SASL2" ]; then
 	PLUGINS="plugin_paths = { \"$DIR/plugins\" }"
 	EXTRA="$EXTRA \"sasl2\"; \"sasl2_bind2\"; \"sasl2_sm\"; \"sasl2_fast\";"
 fi
-sed -e "s#@DIR@#$DIR#g" -e "s#@DOM@#$DOM#g" -e "s#@C2S@#$C2S#g" -e "s#@C2STLS@#$C2STLS#g" \
+CB=
+if [ -n "$BINDINGS" ]; then
+	mkdir -p "$DIR/plugins"
+	cp "$HERE/mod_channel_binding.lua" "$DIR/plugins/"
+	PLUGINS="plugin_paths = { \"$DIR/plugins\" }"
+	EXTRA="$EXTRA \"channel_binding\";"
+	CB="channel_bindings = { $BINDINGS } channel_binding_certificate = \"${CERT:-$DIR/certs/fullchain.crt}\""
+fi
+sed -e "s#@BINDINGS@#$CB#g" -e "s#@PROTOCOL@#${PROTOCOL:+; protocol = \"$PROTOCOL\"}#g" -e "s#@DIR@#$DIR#g" -e "s#@DOM@#$DOM#g" -e "s#@C2S@#$C2S#g" -e "s#@C2STLS@#$C2STLS#g" \
 	-e "s#@CERT@#${CERT:-$DIR/certs/fullchain.crt}#g" -e "s#@KEY@#${KEY:-$DIR/certs/server.key}#g" \
 	-e "s#@SMACKS_SECONDS@#${SMACKS_SECONDS:-600}#g" -e "s#@SMACKS_QUEUE@#${SMACKS_QUEUE:-5000}#g" \
 	-e "s#@MAM_PAGE@#${MAM_PAGE:-250}#g" -e "s#@RETENTION@#${RETENTION:-never}#g" \

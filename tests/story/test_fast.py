@@ -444,6 +444,17 @@ def test_what_is_not_inline_is_asked_for_after(fast_server, varved, missing):
     assert session(varved)["flights"] == 3
 
 
+def test_stream_management_refused_inside_the_bind(fast_server, varved):
+    """D16's neighbour: an answer as well; it is not asked for a second time, and what comes is not counted."""
+    script = Script()
+    script.refuse_sm = True
+    server = fast_server(script)
+    online(varved, server)
+    assert not session(varved)["resumable"] and "enable" not in server.names()
+    live_message_arrives(varved, server, "not counted")
+    assert len(server.connections) == 1
+
+
 def test_token_is_nowhere_to_be_seen(fast_server, new_varved, monkeypatch):
     """Not in a log, not on the bus, not in an export, not in clear on the disk."""
     monkeypatch.setenv("VARVE_LOG", "debug")

@@ -34,6 +34,7 @@ class Script(scripted.Script):
     inline_resume = True
     inline_bind = True
     inline_sm = True
+    refuse_sm = False               # <failed/> for <enable/> inside the bind
     rotate = False                  # a new token with each login by token
     same_stream = True              # after a refused token another mechanism is let in on the same stream
     refuse_tokens = False
@@ -241,7 +242,9 @@ class Connection(scripted.Connection):
         if session is None and bind is not None and self.script.inline_bind:
             self.bound = self.server.full_jid = identity = f"{self.server.jid}/{bind.findtext('{%s}tag' % NS_BIND2)}~x"
             enabled = ""
-            if bind.find("{%s}enable" % NS_SM) is not None and self.script.inline_sm:
+            if bind.find("{%s}enable" % NS_SM) is not None and self.script.refuse_sm:
+                enabled = f"<failed xmlns='{NS_SM}'><internal-server-error xmlns='{scripted.NS_STANZAS}'/></failed>"
+            elif bind.find("{%s}enable" % NS_SM) is not None and self.script.inline_sm:
                 self.session = scripted.Session("session-" + os.urandom(6).hex())
                 self.server.sessions[self.session.id] = self.session
                 enabled = f"<enabled xmlns='{NS_SM}' id='{self.session.id}' resume='true' max='600'/>"
