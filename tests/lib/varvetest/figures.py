@@ -4,7 +4,8 @@
     RSS of keeper and wire after 20,000 messages
     client flights to a resumed session
     context switches of both processes in two idle minutes
-    --login: instead of these, how long a resume takes after TCP over a link with 100 ms one way, against round trips
+    --login: instead of these, how long a resume takes after TCP over a link with 100 ms one way, against round trips, and
+             how long libstrophe's own client and slixmpp take over the same link to the same server
     --long: instead of these, a first sync over a link with 100 ms one way, in pages of 50: one lane and up to sixteen
 """
 
@@ -14,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from xml.sax.saxutils import escape
@@ -117,6 +119,38 @@ class Wire:
 LINK_DELAY = 0.1
 
 
+def reference(argv):
+    """(how its session stands, seconds after TCP) of another client; None: it did not get there."""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        said, alarm = {}, threading.Timer(30, child.kill)
+        alarm.start()
+        try:
+            for line in child.stdout:
+                what, when = line.split()
+                said.setdefault(what, float(when))
+                if what != "up":
+                    return what, said[what] - said["up"]
+        finally:
+            alarm.cancel()
+            child.kill()
+    return None
+
+
+def references(server, port, tls, user):
+    """The clients that others would take. Each logs in without the link first, as ours does."""
+    strophe = os.path.join(daemon.build_dir(), "tests/unit/wire/login-strophe")
+    clients = {"libstrophe": [strophe], "slixmpp": [sys.executable, "-m", "varvetest.login_slixmpp"]}
+    out = []
+    for name, argv in clients.items():
+        server.add_user(user + name)
+        with proxy.Proxy(port) as link:
+            link.delay = LINK_DELAY
+            one = reference([*argv, f"{user}{name}@{server.domain}", "pw", server.ca, tls, str(port), str(link.port)])
+        out.append(f"{name} {one[1] * 1000:.0f} ms to {one[0]}, {one[1] / 2 / LINK_DELAY:.1f} round trips" if one else
+                   f"{name} does not get there")
+    return "; ".join(out)
+
+
 def logins():
     """The bars: resumed within flights x RTT + 80 ms after TCP."""
     cases = (("Prosody, SASL2 and a token, direct TLS", servers.Prosody, {"sasl2": 1}, "direct", 2),
@@ -142,6 +176,7 @@ def logins():
             bad += not good
             print(f"{name}: {flights} flights after TCP, {took:.0f} ms to resumed, {took / floor:.2f} of {flights} round trips; "
                   f"{'ok' if good else 'MISSED'}", flush=True)
+            print(f"    beside it: {references(server, port, tls, 'carol')}", flush=True)
     return bad
 
 
