@@ -9,6 +9,25 @@ static bool goes_alone(const struct flight *f, bool again, uint32_t strikes)
 	return strikes > 0 || (f->careful && again);
 }
 
+void flight_begin(struct flight *f, int64_t now_us)
+{
+	f->n = f->bytes = 0;
+	f->has_last = false;
+	f->stands_us = now_us;
+}
+
+static bool on_trial(const struct flight *f)
+{
+	return f->soon >= FLIGHT_SOON_MAX;
+}
+
+int64_t flight_hold(const struct flight *f, int64_t id, int64_t now_us)
+{
+	int64_t until = f->stands_us + FLIGHT_STEADY_US;
+
+	return on_trial(f) && id == f->suspect && now_us < until ? until - now_us : 0;
+}
+
 bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strikes)
 {
 	if (f->n == 0)
@@ -74,8 +93,9 @@ bool flight_idle(const struct flight *f)
 	return f->n == 0 || f->items[f->n - 1].state == FLIGHT_GONE;
 }
 
-uint32_t flight_go(struct flight *f)
+uint32_t flight_go(struct flight *f, int64_t now_us)
 {
+	f->went_us = now_us;
 	for (size_t i = f->n; i-- > 0;) {
 		if (f->items[i].state != FLIGHT_NUMBERED)
 			continue;
@@ -91,6 +111,9 @@ size_t flight_acked(struct flight *f, uint32_t n)
 	size_t done = 0;
 
 	while (f->n && f->items[0].state == FLIGHT_GONE && (int32_t)(n - f->items[0].n) >= 0) {
+		/* It got there after all. */
+		if (f->items[0].id == f->suspect)
+			f->soon = 0;
 		take_out(f, 0);
 		done++;
 	}
@@ -116,17 +139,46 @@ size_t flight_gone(const struct flight *f)
 	return n;
 }
 
-bool flight_over(struct flight *f, const char *condition)
+/* The other end closed right after this one had gone alone, whether that counts or not. */
+static bool closed_soon(const struct flight *f, bool closed, int64_t now_us)
+{
+	return closed && f->n == 1 && f->items[0].state == FLIGHT_GONE && f->items[0].alone &&
+	       now_us - f->went_us <= FLIGHT_SOON_US;
+}
+
+/* A stream that had a session is over. True: the experiment was made, and speaks against the suspect. */
+static bool weigh_close(struct flight *f, bool closed, int64_t now_us)
+{
+	bool soon = closed_soon(f, closed, now_us), tried;
+
+	if (!soon) {
+		/* Also one that broke while the suspect was kept back. */
+		if (f->n || on_trial(f))
+			f->soon = 0;
+		return false;
+	}
+	tried = on_trial(f) && f->items[0].id == f->suspect && f->went_us - f->stands_us >= FLIGHT_STEADY_US;
+	if (f->items[0].id != f->suspect)
+		f->soon = 0;
+	f->suspect = f->items[0].id;
+	f->soon++;
+	return tried;
+}
+
+bool flight_over(struct flight *f, const char *condition, bool closed, int64_t now_us)
 {
 	bool gone = flight_gone(f) > 0, blamed = gone && flight_blames_us(condition);
 
 	if (gone)
 		f->fruitless++;
+	if (f->stands_us)
+		blamed |= weigh_close(f, closed, now_us);
 	if (blamed || f->fruitless >= FLIGHT_FRUITLESS_MAX)
 		f->careful = true;
 	f->n = 0;
 	f->bytes = 0;
 	f->has_last = false;
+	f->stands_us = 0;
 	return blamed;
 }
 

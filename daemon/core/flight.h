@@ -13,7 +13,13 @@
  * Poison: a server may end the stream over a stanza (policy-violation, not-well-formed ...). It does not say over which.
  * So after such an end the suspects, those that may have been on their way, are sent again one at a time: a message that
  * cannot be sent then fails alone, and nothing else fails with it. Networks break streams too, without a word: that
- * makes us careful only if it happens again and again without one ack, and is never held against a message.
+ * makes us careful only if it happens again and again without one ack.
+ *
+ * A server that only closes the connection says no more than a bad network does. Such an end is held against a message
+ * only by experiment: when the other end has closed FLIGHT_SOON_MAX streams in a row right after this message went alone,
+ * the next stream has to stand for FLIGHT_STEADY_US without it (other conversations go on) and to answer a question; only then it
+ * goes, and only if the other end closes that one too, at once, it is a strike. A stream that does not stand so long speaks
+ * for the message: it is the link, and all begins anew.
  */
 #pragma once
 
@@ -26,6 +32,10 @@
 #define FLIGHT_ITEMS_MAX 100		    /* items with the wire and not acknowledged: what a lost session leaves in doubt */
 #define FLIGHT_BYTES_MAX (512 * 1024)	    /* or so much text: a minute of a 2G link */
 #define FLIGHT_FRUITLESS_MAX 3		    /* streams that broke over items without one ack, until we are careful */
+
+#define FLIGHT_SOON_US (INT64_C(5) * 1000000)	    /* between a message and the close that may be about it */
+#define FLIGHT_SOON_MAX 3			    /* such closes in a row before the experiment */
+#define FLIGHT_STEADY_US (INT64_C(30) * 1000000)    /* a stream that works: six times as long as the other has to break */
 
 enum flight_state { FLIGHT_OFFERED, FLIGHT_NUMBERED, FLIGHT_GONE };
 
@@ -46,7 +56,16 @@ struct flight {
 	bool has_last;
 	bool careful;		/* there are suspects; survives the stream */
 	unsigned int fruitless; /* streams in a row */
+	int64_t suspect;	/* went alone before the other end closed */
+	unsigned int soon;	/* streams in a row that ended so */
+	int64_t stands_us;	/* since when the stream has a session, 0 = it has none */
+	int64_t went_us;	/* of the last GO */
 };
+
+/* A stream has its session: what was with the wire before is forgotten. */
+void flight_begin(struct flight *f, int64_t now_us);
+/* How long this item is kept back on this stream, 0 = not. */
+int64_t flight_hold(const struct flight *f, int64_t id, int64_t now_us);
 
 /* May this item be offered now? ${again}: it may have left before; ${strikes}: streams ended over it alone. */
 bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strikes);
@@ -61,7 +80,7 @@ bool flight_whole(const struct flight *f);
 /* Nothing is offered or waits to become durable. */
 bool flight_idle(const struct flight *f);
 /* The burst is durable: it has GONE, what is withdrawn is forgotten. Returns the last number, for GO. */
-uint32_t flight_go(struct flight *f);
+uint32_t flight_go(struct flight *f, int64_t now_us);
 /* The server has everything up to ${n}, modulo 2^32. Returns how many items that were. */
 size_t flight_acked(struct flight *f, uint32_t n);
 /* This one is with the wire and its number is not durable yet: it cannot be taken back now. */
@@ -69,10 +88,10 @@ bool flight_has(const struct flight *f, int64_t id);
 /* Items that have GONE and are not acknowledged. */
 size_t flight_gone(const struct flight *f);
 /*
- * The stream is over. ${condition}: its error, "" = none (RFC 6120 section 4.9.3). Returns whether that is held against
- * what had gone. Forgets all items.
+ * The stream is over. ${condition}: its error, "" = none (RFC 6120 section 4.9.3). ${closed}: the other end closed the
+ * connection, and we know that. Returns whether that is held against what had gone. Forgets all items.
  */
-bool flight_over(struct flight *f, const char *condition);
+bool flight_over(struct flight *f, const char *condition, bool closed, int64_t now_us);
 /* Nothing waits any more: whoever was suspected has passed. */
 void flight_calm(struct flight *f);
 

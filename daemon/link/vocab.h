@@ -341,7 +341,7 @@ enum link_failure {
 	FAILURE_MECHANISM,  /* nothing acceptable offered: stop until the user acts */
 	FAILURE_PROTOCOL,   /* unparsable or not as the RFC says; retry */
 	FAILURE_STREAM,	    /* <stream:error/>; condition says which; retry, "conflict" slowly */
-	FAILURE_LOST,	    /* connection reset or closed; retry */
+	FAILURE_LOST,	    /* connection reset or closed; condition "closed": by the other end; retry */
 	FAILURE_GUESS,	    /* what START remembered did not hold, and is forgotten: retry at once, once */
 	FAILURE_CONFIG,	    /* START itself is unusable (CA file does not parse): stop until the user acts */
 };

@@ -107,6 +107,7 @@ struct engine {
 	bool doubt;		/* something may be in doubt */
 	int64_t doubt_wait_us;	/* boot clock: the archive's word counts when it was asked after that */
 	bool doubt_asked;	/* it was */
+	bool probed;		/* the stream was asked before a suspect goes */
 	uint32_t doubt_left;	/* items that were in doubt when it was asked before */
 	bool ack_due;		/* h_out has moved over items that are not stored as done */
 	struct unsendable *unsendable; /* not stored yet */

@@ -16,6 +16,7 @@
 
 #define ITEM_BYTES 500 /* of a stanza beside its text */
 #define END_PATIENCE_US (3 * USEC_PER_SEC) /* for the archive's end: two round trips of a bad mobile link */
+#define HOLD_ANSWER_US (5 * USEC_PER_SEC) /* before a suspect goes the stream is asked, and has a second less to answer */
 #define PROVE_IDLE_US (20 * USEC_PER_SEC) /* after the last message we sent, its archive id is asked for: one page for all */
 
 struct unsendable {
@@ -73,7 +74,18 @@ struct offer {
 	int64_t now_us;
 	bool full; /* what comes now waits: order is kept */
 	bool any;
+	int64_t hold_us; /* for the one that is kept back */
+	char *held;	 /* its conversation, which waits with it */
 };
+
+static bool is_held(struct offer *o, const struct out_item *item)
+{
+	o->hold_us = flight_hold(&o->e->flight, item->id, o->e->io->boot_us(o->e->userdata));
+	if (!o->hold_us)
+		return false;
+	o->held = xstrdup(item->to);
+	return true;
+}
 
 static int offer(void *userdata, const struct out_item *item)
 {
@@ -84,6 +96,8 @@ static int offer(void *userdata, const struct out_item *item)
 	int r;
 
 	o->any = true;
+	if (o->held ? strcmp(o->held, item->to) == 0 : is_held(o, item))
+		return 0;
 	o->full = o->full || !flight_may(&e->flight, bytes, item->again, item->strikes);
 	if (o->full)
 		return 0;
@@ -120,6 +134,26 @@ static void look_for_calm(struct engine *e)
 		flight_calm(&e->flight);
 }
 
+/*
+ * A message is kept back to see whether the stream stands without it (core/flight.h). Before it goes, the stream has to
+ * answer: a NAT that has forgotten us in the silence would reset it, and that must not be held against the message.
+ */
+static void wait_held(struct engine *e, int64_t hold_us)
+{
+	struct link_record rec;
+
+	if (hold_us > HOLD_ANSWER_US) {
+		engine_arm(e, TIMER_SEND, hold_us - HOLD_ANSWER_US);
+		return;
+	}
+	if (!e->probed) {
+		link_record_init(&rec, LINK_PROBE);
+		rec.probe.answer_ms = (uint32_t)(HOLD_ANSWER_US / 1000) - 1000;
+		e->probed = e->io->send(e->userdata, &rec) >= 0;
+	}
+	engine_arm(e, TIMER_SEND, hold_us);
+}
+
 void sending_go(struct engine *e)
 {
 	struct offer o = { .e = e, .now_us = e->io->real_us(e->userdata) };
@@ -134,6 +168,9 @@ void sending_go(struct engine *e)
 	}
 	e->look = false;
 	r = outbox_next(e->store, e->account.id, INT64_MIN, room, offer, &o);
+	free(o.held);
+	if (o.hold_us)
+		wait_held(e, o.hold_us);
 	if (r < 0) {
 		log_warning("%s: the outbox cannot be read: %s", LOG_JID(e->account.jid), strerror(-r));
 		return;
@@ -275,7 +312,7 @@ static void let_go(struct engine *e)
 		e->io->send(e->userdata, &rec);
 	}
 	link_record_init(&rec, LINK_GO);
-	rec.go.n = flight_go(&e->flight);
+	rec.go.n = flight_go(&e->flight, e->io->boot_us(e->userdata));
 	e->io->send(e->userdata, &rec);
 }
 
@@ -297,8 +334,8 @@ void sending_put_done(struct engine *e)
 
 void sending_stream_begins(struct engine *e)
 {
-	e->flight.n = e->flight.bytes = 0;
-	e->flight.has_last = false;
+	flight_begin(&e->flight, e->io->boot_us(e->userdata));
+	e->probed = false;
 	e->look = true;
 	doubt_stream_begins(e);
 }
@@ -306,7 +343,7 @@ void sending_stream_begins(struct engine *e)
 /* What was offered and is not durable has not left, and stays where it is: queued. */
 void sending_stream_ends(struct engine *e)
 {
-	flight_over(&e->flight, "");
+	flight_over(&e->flight, "", false, e->io->boot_us(e->userdata));
 	engine_arm(e, TIMER_SEND, -1);
 	engine_arm(e, TIMER_PROVE, -1);
 	engine_arm(e, TIMER_DOUBT, -1);
@@ -332,7 +369,9 @@ static int put_strike(struct engine *e, const struct link_failed *f)
 	r = store_begin(e->store);
 	if (r >= 0)
 		r = outbox_strike(e->store, e->account.id, f->condition,
-				  *f->text ? f->text : "the server ended the connection over it");
+				  f->failure == FAILURE_LOST ? "the server closes the connection each time it gets this" :
+				  *f->text		     ? f->text :
+							       "the server ended the connection over it");
 	if (r >= 0)
 		r = commit_finish(e, &e->line, NULL);
 	return r < 0 ? commit_failed(e, r) : 0;
@@ -341,9 +380,10 @@ static int put_strike(struct engine *e, const struct link_failed *f)
 void sending_blame(struct engine *e, const struct link_failed *f)
 {
 	/* What is acknowledged is no suspect. */
-	bool stored = commit_now(e) >= 0;
+	bool stored = commit_now(e) >= 0, closed = f->failure == FAILURE_LOST && strcmp(f->condition, "closed") == 0;
 
-	if (!flight_over(&e->flight, f->failure == FAILURE_STREAM ? f->condition : ""))
+	if (!flight_over(&e->flight, f->failure == FAILURE_STREAM ? f->condition : "", closed,
+			 e->io->boot_us(e->userdata)))
 		return;
 	log_warning("%s: the server ended the stream over what was sent (%s): one message at a time from here on",
 		    LOG_JID(e->account.jid), f->condition);

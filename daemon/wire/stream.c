@@ -256,7 +256,7 @@ static void on_event(struct stream *s, const struct xml_event *ev)
 			negotiate_element(s, ev->element);
 		return;
 	case XML_CLOSED:
-		stream_fail(s, FAILURE_LOST, "", "the server closed the stream");
+		stream_fail(s, FAILURE_LOST, "closed", "the server closed the stream");
 		return;
 	case XML_BROKEN: {
 		_cleanup_(freep) char *text = xasprintf("the server sent what is no XMPP: %s", ev->text);

@@ -75,7 +75,8 @@ static void lost(struct transport *t, int error)
 		text = xasprintf("the connection broke: %s", strerror(error));
 	else
 		text = xstrdup("the server closed the connection");
-	gone(t, FAILURE_LOST, "", text);
+	/* For core/flight.h: the other end did it, and no timer or machine of ours. */
+	gone(t, FAILURE_LOST, error == 0 || error == ECONNRESET || error == EPIPE ? "closed" : "", text);
 }
 
 static void soon(struct transport *t)

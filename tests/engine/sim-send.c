@@ -106,6 +106,10 @@ static void poisoned(struct sim *s)
 	if (s->forgets_poison)
 		sim_forget_session(s);
 	s->n_held = s->n_news = 0;
+	if (s->mute_poison) {
+		sim_close(s);
+		return;
+	}
 	link_record_init(&r, LINK_FAILED);
 	r.failed.failure = FAILURE_STREAM;
 	r.failed.condition = "policy-violation";

@@ -550,6 +550,20 @@ void sim_cut(struct sim *s)
 	engine_wire_gone(s->engine, "cut");
 }
 
+void sim_close(struct sim *s)
+{
+	struct link_record r;
+
+	if (!s->wire)
+		return;
+	sim_send_cut(s);
+	link_record_init(&r, LINK_FAILED);
+	r.failed.failure = FAILURE_LOST;
+	r.failed.condition = "closed";
+	r.failed.text = "the server closed the connection";
+	engine_record(s->engine, &r);
+}
+
 void sim_forget_session(struct sim *s)
 {
 	*s->session = '\0';

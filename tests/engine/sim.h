@@ -92,6 +92,7 @@ struct sim {
 	uint32_t asks;	       /* enum message_asks: of messages from here on */
 	bool keeps_h;	       /* a refused resume comes with h */
 	bool forgets_poison;   /* a stream error ends the session too */
+	bool mute_poison;      /* the server closes, and says nothing */
 	uint32_t h_too_high;   /* the next resume says so much too much */
 	uint32_t first_n;      /* sessions begin to count here */
 	bool no_acks;	       /* the server takes, and does not acknowledge */
@@ -202,6 +203,8 @@ bool sim_settle(struct sim *s, int64_t us);
 
 /* The link breaks; the server keeps the session. */
 void sim_cut(struct sim *s);
+/* The same, and the wire saw that the other end closed. */
+void sim_close(struct sim *s);
 /* The session's time is over at the server: what was unacknowledged is in the archive only. */
 void sim_forget_session(struct sim *s);
 /* kill -9 of varved: everything not committed is gone; and start again on the same directory. */

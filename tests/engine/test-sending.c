@@ -430,13 +430,14 @@ static void D10_the_archive_is_asked_before_anything_is_sent_again(void **state)
 }
 
 /* One message makes the server end the stream. It fails; all others arrive once. */
-static void poison(bool session_goes)
+static void poison(bool session_goes, bool mute)
 {
 	struct sim *s = xnew(struct sim);
 	int64_t msg = 0;
 
 	sim_init(s, 1);
 	s->forgets_poison = session_goes;
+	s->mute_poison = mute;
 	given_in_sync(s, 20);
 	for (int i = 0; i < 10; i++) {
 		if (i == 5)
@@ -461,8 +462,78 @@ static void poison(bool session_goes)
 
 static void a_poison_message_fails_alone(_unused_ void **state)
 {
-	poison(false);
-	poison(true);
+	poison(false, false);
+	poison(true, false);
+}
+
+/* The server that only closes the connection, with the session kept and lost. */
+static void a_poison_message_fails_alone_without_a_word_of_the_server(_unused_ void **state)
+{
+	poison(false, true);
+	poison(true, true);
+}
+
+/* While the suspect is kept back the other conversations go on, and its own waits in order. */
+static void others_do_not_wait_for_a_suspect(void **state)
+{
+	struct sim *s = *state;
+	int64_t bad;
+
+	given_in_sync(s, 20);
+	s->mute_poison = true;
+	bad = sim_send(s, "eve@sim.test", "p", "poison");
+	for (int i = 0; i < 600 && s->engine->flight.soon < FLIGHT_SOON_MAX; i++)
+		sim_run(s, SIM_SEC / 10);
+	assert_int_equal(s->engine->flight.soon, FLIGHT_SOON_MAX);
+	send_n(s, BOB, 0);
+	sim_send(s, "eve@sim.test", "behind", "behind it");
+	for (int i = 0; i < 3000 && !sim_received(s, "m0", NULL); i++)
+		sim_run(s, SIM_SEC / 10);
+	assert_int_equal(sim_received(s, "m0", NULL), 1);
+	assert_true(s->boot_us < s->engine->flight.stands_us + FLIGHT_STEADY_US);
+	assert_int_equal(sim_received(s, "behind", NULL), 0);
+	assert_int_not_equal(sim_state(s, bad), STATE_FAILED);
+	assert_true(sim_settle(s, 6 * HOUR));
+	assert_int_equal(sim_state(s, bad), STATE_FAILED);
+	assert_int_equal(sim_received(s, "behind", NULL), 1);
+}
+
+/*
+ * Whatever a bad link does: closed from the other end, within seconds, before or after anything has arrived; or, for long,
+ * closed as soon as a message goes. No message is failed for it, and none is lost or doubled.
+ */
+static void a_link_that_closes_all_the_time_fails_nothing(_unused_ void **state)
+{
+	for (unsigned int seed = 1; seed <= 12; seed++) {
+		struct sim *s = xnew(struct sim);
+		int64_t msg[6];
+
+		sim_init(s, seed);
+		given_in_sync(s, 20);
+		s->net_us = seed % 3 * SIM_SEC;
+		s->reach = seed % 4 ? -1 : 0;
+		s->no_acks = seed % 2;
+		for (int i = 0; i < 6; i++)
+			msg[i] = send_n(s, i % 2 ? BOB : "eve@sim.test", i);
+		for (int i = 0; i < 300; i++) {
+			sim_run(s, 1 + rand_r(&s->dice) % (seed % 5 ? 8 * SIM_SEC : 50 * SIM_SEC));
+			sim_close(s);
+		}
+		s->net_us = SIM_NET_US;
+		s->no_acks = false;
+		if (!sim_settle(s, 6 * HOUR))
+			fail_msg("seed %u: not settled", seed);
+		for (int i = 0; i < 6; i++) {
+			char id[16];
+
+			snprintf(id, sizeof(id), "m%d", i);
+			if (sim_state(s, msg[i]) == STATE_FAILED || sim_received(s, id, NULL) != 1)
+				fail_msg("seed %u: message %d: state %u, arrived %d times", seed, i, sim_state(s, msg[i]),
+					 sim_received(s, id, NULL));
+		}
+		sim_deinit(s);
+		free(s);
+	}
 }
 
 /* Cancelled while the wire already has a number for it: the number is used for nothing. */
@@ -605,6 +676,9 @@ int main(void)
 		STORY(doubt_ends_while_the_sync_is_paused),
 		STORY(doubt_ends_at_a_lost_gap),
 		cmocka_unit_test(a_poison_message_fails_alone),
+		cmocka_unit_test(a_poison_message_fails_alone_without_a_word_of_the_server),
+		STORY(others_do_not_wait_for_a_suspect),
+		cmocka_unit_test(a_link_that_closes_all_the_time_fails_nothing),
 		STORY(cancelled_between_send_and_go),
 		STORY(the_disk_is_full_between_numbered_and_go),
 		STORY(killed_between_numbered_and_go),

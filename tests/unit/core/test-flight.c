@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "core/flight.h"
 
+#define SEC (INT64_C(1) * 1000000)
+
 /* ${n} items, numbered from ${first} on, durable. */
 static void given_gone(struct flight *f, int n, uint32_t first)
 {
@@ -19,7 +21,7 @@ static void given_gone(struct flight *f, int n, uint32_t first)
 	}
 	for (int i = 0; i < n; i++)
 		assert_true(flight_numbered(f, i + 1, first + (uint32_t)i));
-	flight_go(f);
+	flight_go(f, 0);
 }
 
 static void a_burst_is_numbered_stored_and_let_go_as_one(_unused_ void **state)
@@ -38,7 +40,7 @@ static void a_burst_is_numbered_stored_and_let_go_as_one(_unused_ void **state)
 	assert_true(flight_whole(&f));
 	assert_true(flight_has(&f, 7));
 	assert_int_equal(flight_gone(&f), 0);
-	assert_int_equal(flight_go(&f), 6);
+	assert_int_equal(flight_go(&f, 0), 6);
 	assert_false(flight_has(&f, 7));
 	assert_int_equal(flight_gone(&f), 2);
 	assert_true(flight_idle(&f));
@@ -114,10 +116,10 @@ static void what_a_stream_error_says_of_us(_unused_ void **state)
 		assert_int_equal(flight_blames_us(rows[i].condition), rows[i].blames);
 		/* Nothing had gone: an end at login (too many connections) is nobody's fault. */
 		flight_offer(&f, 1, 1, false, 0);
-		assert_false(flight_over(&f, rows[i].condition));
+		assert_false(flight_over(&f, rows[i].condition, false, 0));
 		assert_false(f.careful);
 		given_gone(&f, 2, 1);
-		assert_int_equal(flight_over(&f, rows[i].condition), rows[i].blames);
+		assert_int_equal(flight_over(&f, rows[i].condition, false, 0), rows[i].blames);
 		assert_int_equal(f.careful, rows[i].blames);
 		assert_int_equal(f.n, 0);
 	}
@@ -128,14 +130,14 @@ static void suspects_go_alone_until_all_have_passed(_unused_ void **state)
 	struct flight f = { 0 };
 
 	given_gone(&f, 3, 1);
-	assert_true(flight_over(&f, "policy-violation"));
+	assert_true(flight_over(&f, "policy-violation", false, 0));
 	assert_true(flight_may(&f, 10, true, 0));
 	flight_offer(&f, 1, 10, true, 0);
 	/* Neither another suspect nor anything new beside it. */
 	assert_false(flight_may(&f, 10, true, 0));
 	assert_false(flight_may(&f, 10, false, 0));
 	assert_true(flight_numbered(&f, 1, 1));
-	flight_go(&f);
+	flight_go(&f, 0);
 	assert_false(flight_may(&f, 10, false, 0));
 	flight_acked(&f, 1);
 	/* What was never sent is no suspect, but a suspect waits for it. */
@@ -143,7 +145,7 @@ static void suspects_go_alone_until_all_have_passed(_unused_ void **state)
 	assert_true(flight_may(&f, 10, false, 0));
 	assert_false(flight_may(&f, 10, true, 0));
 	flight_numbered(&f, 9, 2);
-	flight_go(&f);
+	flight_go(&f, 0);
 	flight_acked(&f, 2);
 	flight_calm(&f);
 	flight_offer(&f, 2, 10, true, 0);
@@ -159,16 +161,113 @@ static void a_link_that_breaks_again_and_again_makes_careful(_unused_ void **sta
 	for (int i = 0; i < FLIGHT_FRUITLESS_MAX; i++) {
 		assert_false(f.careful);
 		given_gone(&f, 2, 1);
-		assert_false(flight_over(&f, ""));
+		assert_false(flight_over(&f, "", false, 0));
 	}
 	assert_true(f.careful);
 	f = (struct flight){ 0 };
 	for (int i = 0; i < FLIGHT_FRUITLESS_MAX; i++) {
 		given_gone(&f, 2, 1);
 		flight_acked(&f, 1); /* something got there */
-		assert_false(flight_over(&f, ""));
+		assert_false(flight_over(&f, "", false, 0));
 	}
 	assert_false(f.careful);
+}
+
+/* A stream that stands since ${at_us}; item 1 goes alone ${after_us} later, and ${then_us} after that it is over. */
+static bool tried(struct flight *f, int64_t *at_us, int64_t after_us, int64_t then_us, bool closed)
+{
+	bool blamed;
+
+	f->careful = true;
+	flight_begin(f, *at_us);
+	*at_us += after_us;
+	flight_offer(f, 1, 10, true, 0);
+	assert_true(flight_numbered(f, 1, 1));
+	flight_go(f, *at_us);
+	*at_us += then_us;
+	blamed = flight_over(f, "", closed, *at_us);
+	*at_us += SEC;
+	return blamed;
+}
+
+static void a_close_counts_only_as_the_end_of_an_experiment(_unused_ void **state)
+{
+	struct flight f = { 0 };
+	int64_t at = SEC;
+
+	for (int i = 0; i < FLIGHT_SOON_MAX; i++) {
+		assert_int_equal(flight_hold(&f, 1, at), 0);
+		assert_false(tried(&f, &at, SEC, SEC, true));
+	}
+	flight_begin(&f, at);
+	assert_int_equal(flight_hold(&f, 1, at + SEC), FLIGHT_STEADY_US - SEC);
+	assert_int_equal(flight_hold(&f, 2, at + SEC), 0);
+	assert_int_equal(flight_hold(&f, 1, at + FLIGHT_STEADY_US), 0);
+	/* Three times in a row, and again and again. */
+	for (int i = 0; i < 3; i++)
+		assert_true(tried(&f, &at, FLIGHT_STEADY_US, FLIGHT_SOON_US, true));
+	/* That others get there says nothing; that it does, says all. */
+	flight_begin(&f, at);
+	flight_offer(&f, 2, 10, false, 0);
+	flight_numbered(&f, 2, 1);
+	flight_go(&f, at);
+	assert_int_equal(flight_acked(&f, 1), 1);
+	assert_true(flight_hold(&f, 1, at) > 0);
+	flight_begin(&f, at);
+	flight_offer(&f, 1, 10, true, 0);
+	flight_numbered(&f, 1, 1);
+	flight_go(&f, at);
+	assert_int_equal(flight_acked(&f, 1), 1);
+	assert_int_equal(flight_hold(&f, 1, at), 0);
+}
+
+static void whatever_else_a_link_does_is_its_own_fault(_unused_ void **state)
+{
+	static const struct {
+		const char *why;
+		int64_t after_us, then_us;
+		bool closed;
+	} rows[] = {
+		{ "it fell silent", FLIGHT_STEADY_US, SEC, false },
+		{ "the close came late", FLIGHT_STEADY_US, FLIGHT_SOON_US + 1, true },
+		{ "the stream had not stood long enough", FLIGHT_STEADY_US - 1, SEC, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct flight f = { 0 };
+		int64_t at = SEC;
+
+		for (int n = 0; n < FLIGHT_SOON_MAX; n++)
+			assert_false(tried(&f, &at, SEC, SEC, true));
+		for (int n = 0; n < 5; n++)
+			if (tried(&f, &at, rows[i].after_us, rows[i].then_us, rows[i].closed))
+				fail_msg("%s: it is held against the message", rows[i].why);
+	}
+}
+
+/* A stream that breaks without the suspect speaks for it; one that never had a session says nothing. */
+static void a_stream_that_breaks_without_it_acquits(_unused_ void **state)
+{
+	struct flight f = { 0 };
+	int64_t at = SEC;
+
+	for (int n = 0; n < FLIGHT_SOON_MAX; n++)
+		assert_false(tried(&f, &at, SEC, SEC, true));
+	assert_false(flight_over(&f, "", true, at));
+	assert_true(flight_hold(&f, 1, f.stands_us) > 0);
+	flight_begin(&f, at);
+	assert_false(flight_over(&f, "", true, at + FLIGHT_STEADY_US - 1));
+	flight_begin(&f, at);
+	assert_int_equal(flight_hold(&f, 1, at), 0);
+	/* Two at a time, or not alone: nobody knows which. */
+	f = (struct flight){ .careful = false };
+	for (int n = 0; n < 9; n++) {
+		flight_begin(&f, at);
+		given_gone(&f, 2, 1);
+		assert_false(flight_over(&f, "", true, at));
+		assert_int_equal(f.soon, 0);
+		f.careful = false;
+	}
 }
 
 static void E3_only_what_may_have_left_before_has_a_delay_stamp(_unused_ void **state)
@@ -237,6 +336,9 @@ int main(void)
 		cmocka_unit_test(what_a_stream_error_says_of_us),
 		cmocka_unit_test(suspects_go_alone_until_all_have_passed),
 		cmocka_unit_test(a_link_that_breaks_again_and_again_makes_careful),
+		cmocka_unit_test(a_close_counts_only_as_the_end_of_an_experiment),
+		cmocka_unit_test(whatever_else_a_link_does_is_its_own_fault),
+		cmocka_unit_test(a_stream_that_breaks_without_it_acquits),
 		cmocka_unit_test(E3_only_what_may_have_left_before_has_a_delay_stamp),
 		cmocka_unit_test(when_doubt_is_over),
 		cmocka_unit_test(the_anchor_is_what_no_lost_session_forgets),
