@@ -435,6 +435,27 @@ def test_a_poison_message_fails_alone(mail, varved):
         assert sorted(mail.script.bodies()) == ["after", "before", "other"]
 
 
+@pytest.mark.slow
+def test_a_poison_message_over_which_the_server_only_closes(mail, varved):
+    """No word, no stream error: found out by three streams that stand for 30 s without it, and end with it. The other
+    conversation does not wait for that."""
+    async def message(self, element):
+        if element.findtext("{jabber:client}body") == "poison":
+            self.session.received -= 1
+            raise ConnectionResetError
+        await MailConnection.message(self, element)
+    mail.connection_class = type("Poisoned", (MailConnection,), {"message": message})
+    with online(varved, mail) as writer:
+        bad, _ = writer.send(BOB, "id-1", "poison")
+        behind, other = writer.send(BOB, "id-2", "behind")[0], writer.send(CAROL, "id-3", "other")[0]
+        wait_state(writer, other, SENT, timeout=200)
+        assert writer.row(bad).state != FAILED
+        wait_state(writer, bad, FAILED, timeout=400)
+        wait_state(writer, behind, SENT, timeout=60)
+        assert mail.script.bodies() == ["other", "behind"]
+        assert "closes the connection" in str(writer.row(bad).extra), writer.row(bad)
+
+
 def test_refused_by_the_server(mail, varved):
     """An answer of type error (a blocked or unknown contact, say): failed, with the condition; Retry sends it again with
     the same id."""
