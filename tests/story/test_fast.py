@@ -355,6 +355,7 @@ def test_weaker_offer_is_refused(fast_server, varved):
 
 
 def test_plain_is_not_used_after_scram(fast_server, varved):
+    """T3."""
     script = Script()
     script.fast = ()
     server = fast_server(script)
@@ -366,7 +367,7 @@ def test_plain_is_not_used_after_scram(fast_server, varved):
 
 
 def test_channel_binding(fast_server, varved):
-    """SCRAM-SHA-256-PLUS with tls-server-end-point, and the hash of the offer (XEP-0474)."""
+    """T4: SCRAM-SHA-256-PLUS with tls-server-end-point, and the hash of the offer (XEP-0474); then stripped."""
     script = Script()
     script.mechanisms = ("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
     script.bindings = ("tls-server-end-point",)
@@ -384,7 +385,7 @@ def test_channel_binding(fast_server, varved):
 
 
 def test_offer_that_was_tampered_with(fast_server, varved):
-    """XEP-0474: what the server offered is not what arrived here."""
+    """T5, XEP-0474: what the server offered is not what arrived here."""
     script = Script()
     script.downgrade_hash = "wrong"
     server = fast_server(script)
@@ -395,7 +396,7 @@ def test_offer_that_was_tampered_with(fast_server, varved):
 
 
 def test_channel_bindings_that_contradict(fast_server, varved):
-    """XEP-0440, rule 5."""
+    """T4: XEP-0440, rule 5."""
     script = Script()
     script.bindings = ("tls-server-end-point",)
     server = fast_server(script)

@@ -78,7 +78,7 @@ def wakes(pids):
 
 @pytest.mark.slow
 def test_nothing_wakes_up(two):
-    """Two accounts, connected: in a minute no ping is due, and each process may wake up twice (P8)."""
+    """Two accounts, connected: in a minute no ping is due, and each process may wake up twice (P8, J3)."""
     varved, jids, proxies = two
     assert idle(varved) == EXIT_OK
     assert not any(proxy.blackhole for proxy in proxies)

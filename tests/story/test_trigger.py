@@ -44,13 +44,30 @@ def resumes(varved):
 
 
 def test_another_address(roaming, network, server):
-    """WiFi to mobile: the old address is gone. Resumed within seconds, without waiting for the old stream to time out."""
+    """P5, P9: WiFi to mobile: the old address is gone. Resumed within seconds, without waiting for the old stream to time out."""
     before = resumes(roaming)
     began = time.monotonic()
     network.move(3)
     roaming.wait_resumed(before + 1, timeout=10)
     took = time.monotonic() - began
     assert took < 4, f"{took:.1f} s from the change of the address to resumed"
+
+
+def test_a_network_that_flaps(roaming, network, server):
+    """P9: an address that changes twice a second for eight seconds: a few tries, and a session at the end of it."""
+    lines = lambda: roaming.tail(1 << 20).count("next try in") + roaming.tail(1 << 20).count(": online")
+    before, had = lines(), resumes(roaming)
+    until = time.monotonic() + 8
+    changes = 0
+    while time.monotonic() < until:
+        network.move(3 + changes % 2)
+        changes += 1
+        time.sleep(0.5)             # what is tested: how often the network changes
+    network.move(7)
+    wait_for(lambda: roaming.account()["state"] == "online" and resumes(roaming) > had and
+             roaming.run("--timeout=5", "sync", "wait").code == 0, 30, lambda: str(roaming.account()))
+    assert lines() - before <= changes, f"{lines() - before} lines for {changes} changes: {roaming.tail(4000)}"
+    assert roaming.account()["session"]["binds"] == 1
 
 
 def test_no_network_costs_nothing(roaming, network, server):
@@ -91,7 +108,7 @@ def sleeper(server, user, new_varved, login1):
 
 
 def test_sleep_waits_for_us_and_not_long(sleeper, login1):
-    """The inhibitor is let go within a second, a new one taken at waking up; the session stays as it was."""
+    """P5: the inhibitor is let go within a second, a new one taken at waking up; the session stays as it was."""
     varved, proxy = sleeper
     before = varved.account()["session"]
     took = login1.sleep()

@@ -1,6 +1,8 @@
 """Who we talk with, and to whom not: passwords, certificates, STARTTLS, and servers that fall silent."""
 
 import json
+import ssl
+import warnings
 
 import pytest
 
@@ -58,6 +60,7 @@ def test_bad_certificate(own_server, fresh, varved, kind):
 @pytest.mark.parametrize("tls", ["direct", "starttls"])
 @pytest.mark.parametrize("kind", sorted(BAD_CERTS))
 def test_bad_certificate_sees_no_credentials(scripted_server, varved, kind, tls):
+    """T2."""
     server = scripted_server(cert=kind)
     varved.add_account(server, server.user, tls=tls)
     wait_reason(varved, *BAD_CERTS[kind])
@@ -72,6 +75,24 @@ def test_unknown_ca(scripted_server, varved):
     assert "auth" not in server.names()
 
 
+@pytest.mark.parametrize("tls", ["direct", "starttls"])
+def test_old_tls_is_refused(scripted_server, varved, tls):
+    """T7: nothing below TLS 1.2, whatever the system's OpenSSL would allow; one that is set up as before 2018."""
+    server = scripted_server()
+    server.tls.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        server.tls.minimum_version, server.tls.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    varved.add_account(server, server.user, tls=tls)
+    account = wait_reason(varved, "handshake", "protocol version", "alert")
+    assert account["state"] != "online"
+    assert "auth" not in server.names()
+    # the same server, a little younger
+    server.tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert varved.run("account", "connect").code == 0
+    varved.wait_state("online")
+
+
 def test_starttls_works(server, fresh, varved):
     alice = fresh("alice")
     server.add_user(alice)
@@ -81,7 +102,7 @@ def test_starttls_works(server, fresh, varved):
 
 
 def test_starttls_stripped(server, fresh, varved):
-    """Somebody between removes the offer: no plaintext login, and it says why."""
+    """T1: somebody between removes the offer: no plaintext login, and it says why."""
     alice = fresh("alice")
     server.add_user(alice)
     with Proxy(server.port) as thief:
@@ -149,7 +170,7 @@ def test_bus_answers_during_the_first_sync(server, fresh, varved):
 
 
 def test_mechanism_that_we_do_not_accept(scripted_server, varved):
-    """Only PLAIN is offered and the account does not allow it: the password stays here."""
+    """T3: only PLAIN is offered and the account does not allow it: the password stays here."""
     script = scripted.Script()
     script.mechanisms = ("PLAIN",)
     server = scripted_server(script)

@@ -7,6 +7,7 @@ import subprocess
 
 from . import loop
 
+TRY = f"varvetest-try-{os.getpid()}"      # tests run side by side
 _numbers = itertools.count(os.getpid() % 200 * 4)
 
 
@@ -17,8 +18,8 @@ def ip(*argv):
 def usable():
     """None, or why there can be no namespaces here."""
     try:
-        ip("netns", "add", "varvetest-try")
-        ip("netns", "delete", "varvetest-try")
+        ip("netns", "add", TRY)
+        ip("netns", "delete", TRY)
     except (OSError, subprocess.CalledProcessError) as e:
         return f"no network namespaces: {getattr(e, 'stderr', b'') or e}"
     return None
