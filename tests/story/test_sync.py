@@ -226,7 +226,7 @@ def test_cut_and_resumed(server, pair, varved):
 
 
 def test_beyond_the_window(own_server, fresh, varved):
-    """Gone for longer than the server keeps the session: a new bind; the gap is recorded while open, then closed.
+    """D11: gone for longer than the server keeps the session: a new bind; the gap is recorded while open, then closed.
     The other device's view of our presence tells when the server has given us up."""
     server = own_server(smacks_seconds=2)
     alice, bob = users(server, fresh)
