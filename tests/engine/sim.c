@@ -559,7 +559,7 @@ void sim_close(struct sim *s)
 	sim_send_cut(s);
 	link_record_init(&r, LINK_FAILED);
 	r.failed.failure = FAILURE_LOST;
-	r.failed.condition = "closed";
+	r.failed.condition = s->falls_silent ? "" : "closed";
 	r.failed.text = "the server closed the connection";
 	engine_record(s->engine, &r);
 }

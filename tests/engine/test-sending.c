@@ -498,6 +498,23 @@ static void others_do_not_wait_for_a_suspect(void **state)
 	assert_int_equal(sim_received(s, "behind", NULL), 1);
 }
 
+/* Silence is what bad links do. Nothing is held against the message, for as long as it lasts. */
+static void a_server_that_falls_silent_over_a_message_gives_no_strike(void **state)
+{
+	struct sim *s = *state;
+	int64_t msg;
+
+	given_in_sync(s, 20);
+	s->mute_poison = s->falls_silent = true;
+	msg = sim_send(s, "eve@sim.test", "p", "poison");
+	sim_run(s, 3 * HOUR);
+	assert_int_not_equal(sim_state(s, msg), STATE_FAILED);
+	assert_int_equal(s->engine->flight.soon, 0);
+	s->falls_silent = false;
+	assert_true(sim_settle(s, 6 * HOUR));
+	assert_int_equal(sim_state(s, msg), STATE_FAILED);
+}
+
 /*
  * Whatever a bad link does: closed from the other end, within seconds, before or after anything has arrived; or, for long,
  * closed as soon as a message goes. No message is failed for it, and none is lost or doubled.
@@ -678,6 +695,7 @@ int main(void)
 		cmocka_unit_test(a_poison_message_fails_alone),
 		cmocka_unit_test(a_poison_message_fails_alone_without_a_word_of_the_server),
 		STORY(others_do_not_wait_for_a_suspect),
+		STORY(a_server_that_falls_silent_over_a_message_gives_no_strike),
 		cmocka_unit_test(a_link_that_closes_all_the_time_fails_nothing),
 		STORY(cancelled_between_send_and_go),
 		STORY(the_disk_is_full_between_numbered_and_go),
