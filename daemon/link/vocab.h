@@ -91,6 +91,7 @@
 	F(STR, cursor, ID_MAX)	    /* id in <before> or <after>; "" = from that end */                 \
 	F(I64, start_us, 0)	    /* form field start, inclusive; 0 = none */                         \
 	F(I64, end_us, 0)	    /* form field end, inclusive; 0 = none */                           \
+	F(STR, with, JID_MAX)	    /* form field with: one conversation; "" = all */                   \
 	F(U32, max, 0)
 
 #define LINK_META_QUERY_FIELDS(F) F(U32, query, 0) F(STR, archive, JID_MAX)

@@ -14,6 +14,8 @@
 #include "store/place.h"
 #include "store/row.h"
 
+#define PART_STEP_US 1000 /* a thousand in a second, and as many places between two */
+
 static int find_archive(struct store *s, int64_t account, const char *jid, int64_t *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ARCHIVE_GET);
@@ -228,10 +230,13 @@ static int put_live(struct put *p, struct item *it, bool extends, struct put_out
 	int r;
 
 	r = aid_get(p, it->m->archive_id, &aid);
-	if (r == 0 && aid.known)
+	if (r == 0 && aid.known && (aid.placed || !extends))
 		return put_known(p, it, &aid, false, ret);
 	if (r == 0)
 		r = put_natural_key(p, &it->key);
+	/* A part of the archive brought it before the stream did: its place is where the stream puts it. */
+	if (r == 0 && aid.known)
+		return put_known(p, it, &aid, true, ret);
 	if (r == 0)
 		r = put_new(p, it, extends && *it->m->archive_id, ret);
 	return r < 0 ? err_trace(r) : 0;
@@ -318,6 +323,17 @@ static int find_loose(struct put *p, const struct message *m, const struct aid *
 	return 0;
 }
 
+/*
+ * The stamp. In a part of an archive many of one second would stand next to each other, and what comes between them later
+ * would find no room (decisions/0003): they keep a distance.
+ */
+static int64_t natural_place(const struct put *p, const struct message *m, const struct place *before)
+{
+	int64_t us = item_stamp(p, m);
+
+	return p->part && before && us < before->us + PART_STEP_US ? before->us + PART_STEP_US : us;
+}
+
 static int look_up(struct put *p, const struct message *const *items, size_t n, struct place *places)
 {
 	struct aid aid;
@@ -329,7 +345,7 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 			return err_trace(r);
 		places[i] = (struct place){
 			.id = items[i]->archive_id,
-			.us = item_stamp(p, items[i]),
+			.us = natural_place(p, items[i], i ? &places[i - 1] : NULL),
 			.known = aid.known,
 			.placed = aid.known && aid.placed,
 			.key = aid.key,
@@ -354,12 +370,37 @@ static int put_page_item(struct put *p, const struct message *m, const struct pl
 	item_init(&it, p, m);
 	it.key = place->key;
 	if (aid.known)
-		r = put_known(p, &it, &aid, place->known && (place->moved || !place->placed), ret);
+		r = put_known(p, &it, &aid, place->known && (place->placed ? place->moved : !p->part), ret);
 	else
-		r = put_new(p, &it, *m->archive_id, ret);
+		r = put_new(p, &it, *m->archive_id && !p->part, ret);
 	if (r == 0)
 		r = put_after(p, &it, ret);
+	if (r == 0 && aid.known && p->compare) {
+		ret->moved = place->placed && place->moved;
+		r = aid.msg && has_row(m) ? row_differs(p, &it, aid.msg, &ret->different) : 0;
+	}
 	item_deinit(&it);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
+		int64_t now_us, struct put_outcome *ret)
+{
+	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us,
+			 .part = page->part, .compare = page->compare };
+	_cleanup_(freep) struct place *places = xnewn(struct place, page->n + 1);
+	int r;
+
+	if (page->n > ARCHIVE_PAGE_MAX)
+		return err_origin(-E2BIG);
+	r = put_begin(&p);
+	if (r == 0)
+		r = look_up(&p, page->items, page->n, places);
+	if (r == 0)
+		r = place_page(&p, places, page->n, page->below_id, page->above_id, page->touches_below);
+	for (size_t i = 0; i < page->n && r == 0; i++)
+		r = put_page_item(&p, page->items[i], &places[i], &ret[i]);
+	r = put_end(&p, r);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -367,56 +408,9 @@ int archive_put_page(struct store *s, int64_t account, int64_t archive, const ch
 		     const struct message *const *items, size_t n, const char *below_id, const char *above_id,
 		     bool touches_below, int64_t now_us, struct put_outcome *ret)
 {
-	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us };
-	_cleanup_(freep) struct place *places = xnewn(struct place, n + 1);
-	int r;
+	const struct archive_page page = {
+		.items = items, .n = n, .below_id = below_id, .above_id = above_id, .touches_below = touches_below,
+	};
 
-	if (n > ARCHIVE_PAGE_MAX)
-		return err_origin(-E2BIG);
-	r = put_begin(&p);
-	if (r == 0)
-		r = look_up(&p, items, n, places);
-	if (r == 0)
-		r = place_page(&p, places, n, below_id, above_id, touches_below);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = put_page_item(&p, items[i], &places[i], &ret[i]);
-	r = put_end(&p, r);
-	return r < 0 ? err_trace(r) : 0;
-}
-
-int archive_place(struct store *s, int64_t archive, const char *id, int64_t *ret_key)
-{
-	struct put p = { .s = s, .archive = archive };
-	struct aid aid;
-	int r;
-
-	r = aid_get(&p, id, &aid);
-	if (r < 0)
-		return err_trace(r);
-	*ret_key = aid.key;
-	return aid.known && aid.placed;
-}
-
-int archive_gap_is_clean(struct store *s, int64_t archive, const char *below_id, const char *above_id, bool *ret)
-{
-	struct put p = { .s = s, .archive = archive };
-	struct aid below, above;
-	int64_t next = INT64_MIN;
-	int r;
-
-	r = aid_get(&p, below_id, &below);
-	if (r == 0)
-		r = aid_get(&p, above_id, &above);
-	if (r < 0)
-		return err_trace(r);
-	*ret = above.known && above.placed && (!*below_id || (below.known && below.placed));
-	if (*ret) {
-		_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_AID_BELOW);
-
-		put_i(&q, archive);
-		put_i(&q, above.key);
-		r = db_int(&q, INT64_MIN, &next);
-		*ret = next == (*below_id ? below.key : INT64_MIN);
-	}
-	return r < 0 ? err_trace(r) : 0;
+	return archive_put(s, account, archive, own_bare, &page, now_us, ret);
 }

@@ -39,6 +39,9 @@ struct put_outcome {
 	enum put_result result;
 	int64_t msg;	  /* row id, 0 if none */
 	bool aid_is_new;  /* the archive id was not known before */
+	/* of a page that was asked to compare, and PUT_KNOWN: */
+	bool moved;	  /* it had a final place, and a wrong one */
+	bool different;	  /* another content than it was first received with, which is kept */
 };
 
 /*
@@ -64,6 +67,28 @@ int archive_put_live(struct store *s, int64_t account, int64_t archive, const ch
 int archive_put_page(struct store *s, int64_t account, int64_t archive, const char *own_bare,
 		     const struct message *const *items, size_t n, const char *below_id, const char *above_id,
 		     bool touches_below, int64_t now_us, struct put_outcome *ret);
+
+/*
+ * A page, as above, or one that archive_put_page() has no word for. ${part}: it is of one conversation alone, so it says
+ * nothing about what lies between its messages: those that are new get a place by their stamps, between those of the
+ * conversation that have one, and keep it until a page of the whole archive brings them. ${compare}: see put_outcome.
+ */
+struct archive_page {
+	const struct message *const *items; /* oldest first */
+	size_t n;
+	const char *below_id, *above_id;
+	bool touches_below, part, compare;
+};
+int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
+		int64_t now_us, struct put_outcome *ret);
+
+#define ARCHIVE_GONE_MAX 5000 /* archive ids looked at for one page: more are not counted */
+/*
+ * How many archive ids have their place from the first of ${ids} up to ${upper_id} (exclusive), and are none of ${ids},
+ * which is what the server has there: it does not have them any more. ${with}: of that conversation alone, "" = of all.
+ */
+int archive_count_gone(struct store *s, int64_t account, int64_t archive, const char *with, const char *const *ids,
+		       size_t n, const char *upper_id, uint64_t *ret);
 
 /*
  * Another device of ours has read the conversation ${jid} up to archive id ${stanza_id} (XEP-0490; link/vocab.h, READ):

@@ -92,6 +92,9 @@ static int find_bounds(struct put *p, const struct place *places, size_t n, cons
 	if (r < 0)
 		return err_trace(r);
 	*ret = (struct bounds){ .lo = below, .hi = above };
+	/* Others of the archive may stand anywhere between the messages of one conversation. */
+	if (p->part)
+		return 0;
 	if (first != n)
 		r = neighbour(p, SQL_AID_BELOW, places[first].key, INT64_MIN, &ret->lo);
 	else if (above != INT64_MAX)

@@ -20,6 +20,8 @@ struct put {
 	int64_t now_us;
 	bool pending;	/* the account has references that wait for their target */
 	bool outbox;	/* the account has an outbox, or what is left of one */
+	bool part;	/* a page of one conversation: what lies between its messages is not known */
+	bool compare;	/* say in put_outcome how what is known differs */
 	bool new_rows;	/* a message row was made */
 	int64_t *dirty; /* conversations to settle; owned */
 	size_t n_dirty;

@@ -363,6 +363,30 @@ int row_key(struct put *p, int64_t msg, int64_t *ret_key, bool *ret_placed)
 	return 0;
 }
 
+static void take_one(void *userdata, const struct candidate *c)
+{
+	struct candidate *ret = userdata;
+
+	*ret = (struct candidate){ .id = c->id, .out = c->out, .kind = c->kind, .hash = c->hash };
+}
+
+int row_differs(struct put *p, const struct item *it, int64_t msg, bool *ret)
+{
+	struct candidate c = { 0 };
+	int64_t conv, key;
+	bool out;
+	int r;
+
+	r = row_place(p, msg, &conv, &key, &out);
+	if (r == 0)
+		r = row_candidate(p, conv, msg, take_one, &c);
+	if (r < 0)
+		return err_trace(r);
+	/* What we sent may be another text here than there (encrypted), and what was taken back has none. */
+	*ret = c.id == msg && !c.out && c.kind == ROW_TEXT && it->m->payload == PAYLOAD_TEXT && c.hash != it->hash;
+	return 0;
+}
+
 static int top(struct put *p, enum sql id, int64_t of, int64_t *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);

@@ -45,5 +45,7 @@ int row_unlink_replies(struct put *p, int64_t conv, const char *id, int64_t msg)
 int row_rekey(struct put *p, int64_t msg);
 /* Where the row is, and whether that is final. */
 int row_key(struct put *p, int64_t msg, int64_t *ret_key, bool *ret_placed);
+/* Whether the archive has another content for an incoming row than it was first received with. */
+int row_differs(struct put *p, const struct item *it, int64_t msg, bool *ret);
 /* The greatest sort key in use, INT64_MIN if none. */
 int row_top_key(struct put *p, int64_t *ret);

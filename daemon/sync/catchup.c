@@ -15,7 +15,7 @@
 #define DENSITY_MESSAGES 2000 /* how dense the archive is: about so many of the last messages say so */
 
 /* Its stanzas have no effect, so they may be acknowledged. */
-static void discard(struct engine *e, struct query *q)
+void catchup_discard(struct engine *e, struct query *q)
 {
 	for (size_t i = 0; i < q->n; i++)
 		commit_skip(e, q->numbers[i]);
@@ -26,27 +26,31 @@ static void discard(struct engine *e, struct query *q)
 
 static void arm_deadline(struct engine *e)
 {
+	const struct query *lists[] = { e->asked, e->aside };
 	int64_t first = 0;
 
-	for (const struct query *q = e->asked; q; q = q->next)
-		if (first == 0 || q->deadline_us < first)
-			first = q->deadline_us;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (const struct query *q = lists[i]; q; q = q->next)
+			if (first == 0 || q->deadline_us < first)
+				first = q->deadline_us;
 	engine_arm(e, TIMER_QUERY, first ? first - e->io->boot_us(e->userdata) : -1);
 }
 
 /* Forget the question; late answers have an unknown number. */
 static void withdraw(struct engine *e, struct query *q)
 {
-	discard(e, query_take(&e->asked, q->id));
+	catchup_discard(e, query_take(&e->asked, q->id));
 	arm_deadline(e);
 }
 
 void catchup_drop_all(struct engine *e)
 {
 	while (e->asked)
-		discard(e, query_take(&e->asked, e->asked->id));
+		catchup_discard(e, query_take(&e->asked, e->asked->id));
 	while (e->whole)
-		discard(e, query_take(&e->whole, e->whole->id));
+		catchup_discard(e, query_take(&e->whole, e->whole->id));
+	while (e->aside)
+		catchup_discard(e, query_take(&e->aside, e->aside->id));
 	engine_arm(e, TIMER_QUERY, -1);
 	engine_arm(e, TIMER_STORE, -1);
 }
@@ -81,6 +85,7 @@ void catchup_stream_ends(struct engine *e)
 {
 	pages_flush(e);
 	catchup_drop_all(e);
+	aside_stream_ends(e);
 	engine_arm(e, TIMER_SYNC, -1);
 }
 
@@ -118,21 +123,24 @@ static uint32_t messages_to_ask(const struct engine *e, const struct plan *p)
 	return e->page_max < share ? e->page_max : share;
 }
 
-static void send_question(struct engine *e, const struct plan *p, const struct query *q)
+void catchup_send(struct engine *e, struct query *q, uint32_t max)
 {
 	struct link_record rec;
 	int r;
 
-	link_record_init(&rec, p->step == PLAN_META ? LINK_META_QUERY : LINK_QUERY);
-	if (p->step == PLAN_META) {
+	q->asked_us = e->io->boot_us(e->userdata);
+	q->deadline_us = q->asked_us + QUERY_DEADLINE_US;
+	link_record_init(&rec, q->step == PLAN_META ? LINK_META_QUERY : LINK_QUERY);
+	if (q->step == PLAN_META) {
 		rec.meta_query.query = q->id;
 	} else {
 		rec.query.query = q->id;
 		rec.query.backward = true;
-		rec.query.cursor = p->cursor;
-		rec.query.start_us = p->start_us;
-		rec.query.end_us = p->end_us;
-		rec.query.max = messages_to_ask(e, p);
+		rec.query.cursor = q->cursor;
+		rec.query.start_us = q->start_us;
+		rec.query.end_us = q->end_us;
+		rec.query.with = q->with;
+		rec.query.max = max;
 	}
 	r = e->io->send(e->userdata, &rec);
 	if (r < 0)
@@ -176,10 +184,8 @@ static bool ask(struct engine *e, const struct cover *cover)
 	if (p.by_time && e->time_cursor)
 		p.cursor = e->time_cursor;
 	q = query_new(++e->next_query, &p, cover);
-	q->asked_us = e->io->boot_us(e->userdata);
-	q->deadline_us = q->asked_us + QUERY_DEADLINE_US;
 	query_push(&e->asked, q);
-	send_question(e, &p, q);
+	catchup_send(e, q, messages_to_ask(e, &p));
 	return true;
 }
 
@@ -205,7 +211,6 @@ static void ask_all(struct engine *e)
 		;
 	if (query_count(e->asked) < e->lanes.n)
 		lanes_idle(&e->lanes);
-	arm_deadline(e);
 }
 
 bool catchup_done(const struct engine *e)
@@ -283,6 +288,8 @@ void catchup_go(struct engine *e)
 		return;
 	}
 	ask_all(e);
+	aside_go(e);
+	arm_deadline(e);
 	note_done(e);
 	doubt_look(e);
 	sending_kick(e);
@@ -323,7 +330,10 @@ static void too_much(struct engine *e, struct query *q)
 	e->page_max = e->page_max / 4 > PAGE_LEAST ? e->page_max / 4 : PAGE_LEAST;
 	log_debug("%s: big messages: pages of %u from here on", e->account.jid, e->page_max);
 	lanes_trouble(&e->lanes);
-	withdraw(e, q);
+	if (q->use == FOR_PLAN)
+		withdraw(e, q);
+	else
+		aside_failed(e, query_take(&e->aside, q->id), false, "it sends more than can be held");
 	catchup_go(e);
 }
 
@@ -333,7 +343,7 @@ void catchup_stalled(struct engine *e, struct query *q)
 	_cleanup_(freep) char *above = xstrdup(q->above_id);
 	bool run = q->run, by_time = q->by_time;
 
-	discard(e, q);
+	catchup_discard(e, q);
 	if (++e->stalls >= STALLS_MAX) {
 		give_up_for_now(e, "its answers lead nowhere");
 		return;
@@ -351,14 +361,17 @@ void catchup_stalled(struct engine *e, struct query *q)
 
 void catchup_failed(struct engine *e, const struct link_query_failed *f)
 {
-	struct query *q = query_find(e->asked, f->query);
+	struct query *q = query_find(e->asked, f->query), *aside = query_take(&e->aside, f->query);
 	bool unknown_id = strcmp(f->condition, "item-not-found") == 0;
 
 	commit_skip(e, f->n);
-	if (!q)
+	if (!q && !aside)
 		return;
 	log_debug("%s: archive refused: %s", e->account.jid, f->condition);
-	if (q->step == PLAN_BEFORE && !q->by_time && unknown_id && q->run) {
+	if (aside) {
+		aside_failed(e, aside, unknown_id, *f->text ? f->text : f->condition);
+		catchup_go(e);
+	} else if (q->step == PLAN_BEFORE && !q->by_time && unknown_id && q->run) {
 		/* A live message that the archive does not know any more: look at its newest page instead. */
 		withdraw(e, q);
 		catchup_prove(e);
@@ -398,11 +411,18 @@ void catchup_timeout(struct engine *e)
 		if (q->deadline_us > now)
 			continue;
 		late = true;
-		discard(e, query_take(&e->asked, q->id));
+		catchup_discard(e, query_take(&e->asked, q->id));
+	}
+	for (struct query *q = e->aside, *next; q; q = next) {
+		next = q->next;
+		if (q->deadline_us <= now)
+			aside_failed(e, query_take(&e->aside, q->id), false, "no answer in time");
 	}
 	arm_deadline(e);
-	if (!late)
+	if (!late) {
+		catchup_go(e);
 		return;
+	}
 	lanes_trouble(&e->lanes);
 	if (++e->stalls >= STALLS_MAX)
 		give_up_for_now(e, "no answer in time");
@@ -417,6 +437,7 @@ void catchup_item(struct engine *e, const struct message *m)
 	struct query *q = query_find(e->asked, m->query);
 	size_t size = message_size(m);
 
+	q = q ? q : query_find(e->aside, m->query);
 	if (!q || q->step == PLAN_META) {
 		commit_skip(e, m->n);
 		return;
@@ -448,9 +469,14 @@ static void note_density(struct engine *e, const struct query *q)
 
 void catchup_fin(struct engine *e, const struct link_fin *f)
 {
-	struct query *q = query_find(e->asked, f->query);
+	struct query *q = query_find(e->asked, f->query), *aside = query_find(e->aside, f->query);
 	int64_t now = e->io->boot_us(e->userdata);
 
+	if (aside) {
+		query_finish(aside, f);
+		aside_page(e, f->query);
+		return;
+	}
 	if (!q || q->step == PLAN_META) {
 		commit_skip(e, f->n);
 		return;

@@ -354,6 +354,57 @@ int commit_now(struct engine *e)
 	return 0;
 }
 
+/* Receipts for what is new of [from, n) of ${q}; *new_messages: how many are. In the transaction. */
+static int put_owed(struct engine *e, const struct query *q, size_t from, const struct put_outcome *out,
+		    uint64_t *new_messages)
+{
+	int r = 0;
+
+	*new_messages = 0;
+	for (size_t i = from; i < q->n && r >= 0; i++) {
+		if (out[i - from].result != PUT_NEW)
+			continue;
+		++*new_messages;
+		if (!owed_answered(e, q, q->items[i]))
+			r = owed_receipt(e, q->items[i], out[i - from].msg);
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static void page_stored(struct engine *e, size_t n, uint64_t new_messages)
+{
+	step("page.commit");
+	e->messages += new_messages;
+	commit_succeeded(e);
+	if (n)
+		e->io->event(e->userdata, HUB_FEED);
+}
+
+int commit_aside(struct engine *e, const struct query *q, size_t from, const struct archive_page *page,
+		 struct put_outcome *out)
+{
+	struct ackline line = e->line;
+	uint64_t new_messages = 0;
+	int r;
+
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, page, e->io->real_us(e->userdata), out);
+	if (r >= 0)
+		r = put_owed(e, q, from, out, &new_messages);
+	for (size_t i = 0; r >= 0 && e->counted && i < q->n; i++)
+		if (q->numbers[i])
+			ackline_done(&line, q->numbers[i]);
+	if (r >= 0 && e->counted && q->fin_n)
+		ackline_done(&line, q->fin_n);
+	if (r >= 0)
+		r = commit_finish(e, &line, NULL);
+	if (r < 0)
+		return commit_failed(e, r);
+	page_stored(e, page->n, new_messages);
+	return 0;
+}
+
 int commit_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids)
 {
@@ -368,15 +419,11 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 		r = archive_put_page(e->store, e->account.id, e->archive, e->account.jid,
 				     (const struct message *const *)q->items + from, n, below_id, above_id, false,
 				     e->io->real_us(e->userdata), out);
-	if (r >= 0) {
-		*ret_new_ids = 0;
-		for (size_t i = 0; i < n && r >= 0; i++) {
-			new_messages += out[i].result == PUT_NEW;
-			*ret_new_ids += out[i].aid_is_new;
-			if (out[i].result == PUT_NEW && !owed_answered(e, q, q->items[from + i]))
-				r = owed_receipt(e, q->items[from + i], out[i].msg);
-		}
-	}
+	*ret_new_ids = 0;
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		*ret_new_ids += out[i].aid_is_new;
+	if (r >= 0)
+		r = put_owed(e, q, from, out, &new_messages);
 	if (r >= 0) {
 		for (size_t i = from; e->counted && i < q->n; i++)
 			if (q->numbers[i])
@@ -387,11 +434,7 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 	}
 	if (r < 0)
 		return commit_failed(e, r);
-	step("page.commit");
-	e->messages += new_messages;
-	commit_succeeded(e);
-	if (n)
-		e->io->event(e->userdata, HUB_FEED);
+	page_stored(e, n, new_messages);
 	return 0;
 }
 

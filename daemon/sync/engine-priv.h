@@ -13,6 +13,7 @@
 #include "core/flight.h"
 #include "core/lanes.h"
 #include "core/plan.h"
+#include "core/verify.h"
 #include "store/archive.h"
 #include "store/login.h"
 #include "store/outbox.h"
@@ -42,6 +43,7 @@
 #define SLICE_FIRST 50			      /* messages, as long as nothing is measured */
 #define SLICE_LEAST 25			      /* messages; less makes the fsync the whole cost */
 #define FLUSH_SLICES_MAX 8		      /* of pages that are whole, when the stream ends: tens of ms */
+#define ASIDE_PAGE 50			      /* messages: stored at once, in some 10 ms */
 #define PAGE_LEAST 10			      /* messages; 10 of the largest fit into PAGE_BYTES_MAX ten times */
 #define PAGE_ITEMS_MAX 1000		      /* a server that sends more than was asked for is cut off */
 
@@ -129,7 +131,9 @@ struct engine {
 	bool ready;
 	struct query *asked;	/* questions on their way */
 	struct query *whole;	/* answers, being stored in the order they came */
-	size_t page_bytes;	/* in both */
+	struct query *aside;	/* on their way, beside the plan: aside.c */
+	struct verify *verify;	/* what was asked for last, also when it has ended; NULL = nothing */
+	size_t page_bytes;	/* in all three */
 	uint32_t next_query;
 	struct lanes lanes;
 	size_t slice;		/* messages to store at a time */
@@ -218,6 +222,12 @@ int commit_now(struct engine *e);
 int commit_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids);
 /*
+ * ${page} of ${q}, whose messages from ${from} on it is, and the session row, in one transaction; no coverage. The numbers of
+ * all its stanzas become durable. ${out}: one a message.
+ */
+int commit_aside(struct engine *e, const struct query *q, size_t from, const struct archive_page *page,
+		 struct put_outcome *out);
+/*
  * The last lines of every transaction: coverage (if not NULL), the session row with ${line}'s h, the commit, and only
  * then the news to the wire. On success ${line} and ${cover} are the engine's.
  */
@@ -255,9 +265,23 @@ bool catchup_done(const struct engine *e);
 bool catchup_fetching(const struct engine *e, const struct span *s);
 /* Drop every question and every page that is not stored: their stanzas have no effect. */
 void catchup_drop_all(struct engine *e);
+/* The same for one, which is on no list. */
+void catchup_discard(struct engine *e, struct query *q);
+/* ${q} goes to the server, ${max} messages at most; its deadline begins. */
+void catchup_send(struct engine *e, struct query *q, uint32_t max);
 /* An answer moved nothing: ask once more in another way, then leave the archive alone for a while (A14). Takes ${q},
  * which is on no list. */
 void catchup_stalled(struct engine *e, struct query *q);
+
+/* aside.c: questions to the archive beside the plan; none moves coverage */
+/* Nothing more urgent is to be asked just now: ask what comes after it. */
+void aside_go(struct engine *e);
+/* The answer to this question is whole. */
+void aside_page(struct engine *e, uint32_t id);
+/* There is none to ${q}, which is on no list any more; takes it. */
+void aside_failed(struct engine *e, struct query *q, bool unknown_id, const char *why);
+void aside_stream_ends(struct engine *e);
+void aside_deinit(struct engine *e);
 
 /* sending.c: what waits, on its way to the server */
 void sending_stream_begins(struct engine *e);

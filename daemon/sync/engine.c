@@ -107,6 +107,7 @@ struct engine *engine_free(struct engine *e)
 		e->io->kill(e->userdata);
 	if (e->io)
 		engine_stream_over(e);
+	aside_deinit(e);
 	commit_deinit(e);
 	sending_deinit(e);
 	login_deinit(&e->login);

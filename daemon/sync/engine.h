@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/verify.h"
 #include "link/vocab.h"
 #include "store/account.h"
 #include "sync/hub.h"
@@ -104,6 +105,17 @@ void engine_configure(struct engine *e, const struct account *a, bool reconnect)
 /* Look whether anything is missing, now. HUB_E_OFFLINE: there is no stream; HUB_E_INVALID: paused. */
 int engine_sync_now(struct engine *e);
 void engine_sync_pause(struct engine *e, bool pause);
+
+/*
+ * Walk what coverage claims of one conversation (bare JID), or with "" of the whole archive, once more, newest first, down to
+ * ${since_us} (0 = all), when nothing else is to be asked; survives the stream. What the server has and we have not is stored.
+ * HUB_E_BUSY: one is at work; HUB_E_INVALID: paused.
+ */
+int engine_verify(struct engine *e, const char *with, int64_t since_us);
+/* End it; forget the last one's report. */
+void engine_verify_forget(struct engine *e);
+/* The present or the last one; NULL: there was none. A view. */
+const struct verify *engine_verifying(const struct engine *e);
 
 /* Something was put into the outbox, or may leave it now. */
 void engine_send(struct engine *e);

@@ -10,6 +10,7 @@ struct query *query_new(uint32_t id, const struct plan *p, const struct cover *c
 	const struct span *s = p->step == PLAN_BEFORE ? &cover->spans[p->span] : NULL;
 
 	q->id = id;
+	q->with = xstrdup("");
 	q->step = p->step;
 	q->by_time = p->by_time;
 	q->cursor = xstrdup(p->cursor);
@@ -19,6 +20,22 @@ struct query *query_new(uint32_t id, const struct plan *p, const struct cover *c
 	q->above_id = xstrdup(s ? s->first.id : "");
 	q->above_us = s ? s->first.us : 0;
 	q->run = s && s->flags & SPAN_RUN;
+	return q;
+}
+
+struct query *query_new_aside(uint32_t id, enum query_use use, const char *with, const char *cursor, int64_t start_us,
+			      int64_t end_us)
+{
+	struct query *q = xnew(struct query);
+
+	q->id = id;
+	q->use = use;
+	q->with = xstrdup(with);
+	q->cursor = xstrdup(cursor);
+	q->start_us = start_us;
+	q->end_us = end_us;
+	q->below_id = xstrdup("");
+	q->above_id = xstrdup("");
 	return q;
 }
 
@@ -34,6 +51,7 @@ struct query *query_free(struct query *q)
 	free(q->above_id);
 	free(q->below_id);
 	free(q->cursor);
+	free(q->with);
 	free(q->first);
 	free(q->last);
 	free(q);

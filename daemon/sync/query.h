@@ -13,9 +13,16 @@
 #include "core/plan.h"
 #include "link/vocab.h"
 
+enum query_use {
+	FOR_PLAN,   /* what is missing: core/plan.h; ${step} says what */
+	FOR_VERIFY, /* core/verify.h */
+};
+
 struct query {
 	struct query *next;
 	uint32_t id;
+	enum query_use use;
+	char *with;	  /* one conversation, "" = all */
 	enum plan_step step;
 	char *above_id;	  /* PLAN_BEFORE: first id of the span when asked; later the first id already stored of the page */
 	int64_t above_us; /* ... and its stamp when asked */
@@ -37,6 +44,9 @@ struct query {
 	bool sliced;	    /* some of it is stored */
 };
 
+/* A question beside the plan, which moves no coverage. */
+struct query *query_new_aside(uint32_t id, enum query_use use, const char *with, const char *cursor, int64_t start_us,
+			      int64_t end_us);
 /* What ${p} asks; ${cover} is what it was made from. */
 struct query *query_new(uint32_t id, const struct plan *p, const struct cover *cover);
 struct query *query_free(struct query *q);

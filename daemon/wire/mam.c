@@ -98,11 +98,16 @@ void mam_build(struct buf *out, const struct link_query *q, const char *id, cons
 		buf_adds(out, "'");
 	}
 	buf_addf(out, "><query xmlns='" NS_MAM "' queryid='%s'>", queryid);
-	if (q->start_us || q->end_us) {
+	if (q->start_us || q->end_us || *q->with) {
 		buf_adds(out, "<x xmlns='" NS_DATA "' type='submit'><field var='FORM_TYPE' type='hidden'>"
 			      "<value>" NS_MAM "</value></field>");
 		add_field(out, "start", q->start_us);
 		add_field(out, "end", q->end_us);
+		if (*q->with) {
+			buf_adds(out, "<field var='with'><value>");
+			buf_add_xml(out, q->with);
+			buf_adds(out, "</value></field>");
+		}
 		buf_adds(out, "</x>");
 	}
 	buf_addf(out, "<set xmlns='" NS_RSM "'><max>%u</max>", q->max && q->max < PAGE_MAX ? q->max : PAGE_MAX);
@@ -326,7 +331,7 @@ static void ask_metadata(struct mam *m, struct open_query *o)
 static void ask(struct mam *m, struct open_query *o)
 {
 	const struct link_query q = {
-		.archive = o->archive, .cursor = "", .max = 1, .backward = o->asked == ASKED_NEWEST
+		.archive = o->archive, .cursor = "", .with = "", .max = 1, .backward = o->asked == ASKED_NEWEST
 	};
 
 	if (o->asked == ASKED_METADATA)

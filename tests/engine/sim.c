@@ -160,7 +160,7 @@ static int index_of(const struct sim *s, const char *id)
 {
 	int i = atoi(id + 1);
 
-	return *id == 'a' && i >= s->expired && i < s->n ? i : -1;
+	return *id == 'a' && i >= s->expired && i < s->n && !s->archive[i].deleted ? i : -1;
 }
 
 static void fail_query(struct sim *s, uint32_t query)
@@ -170,7 +170,8 @@ static void fail_query(struct sim *s, uint32_t query)
 
 static bool in_window(const struct sim *s, const struct link_query *q, int i)
 {
-	return (!q->start_us || s->archive[i].us >= q->start_us) && (!q->end_us || s->archive[i].us <= q->end_us);
+	return !s->archive[i].deleted && (!q->start_us || s->archive[i].us >= q->start_us) &&
+	       (!q->end_us || s->archive[i].us <= q->end_us) && (!*q->with || strcmp(q->with, s->archive[i].peer) == 0);
 }
 
 static void answer_page(struct sim *s, const struct link_query *q)
@@ -242,7 +243,7 @@ static bool is_stored(struct sim *s, int message)
 /* The engine holds this stanza in memory alone. */
 static bool in_memory(const struct sim *s, const struct sim_stanza *z)
 {
-	const struct query *lists[] = { s->engine->asked, s->engine->whole };
+	const struct query *lists[] = { s->engine->asked, s->engine->whole, s->engine->aside };
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		for (const struct query *q = lists[i]; q; q = q->next)

@@ -26,6 +26,7 @@ struct sim_message {
 	int64_t us;    /* the archive's stamp */
 	char peer[32]; /* the other party */
 	bool out;      /* sent by another device of ours */
+	bool deleted;  /* the archive has it no more */
 	bool receipt;  /* out: for the message before it */
 	bool carbon;   /* came in at another device of ours */
 	bool own;      /* sent by this device: xid is the origin-id too */

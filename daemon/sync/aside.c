@@ -1,0 +1,199 @@
+/*
+ * Questions to the archive beside the plan, whose answers move no coverage: verifying what it claims (core/verify.h). They
+ * come after everything else, one at a time.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "sync/engine-priv.h"
+
+static bool is_asked(const struct engine *e, enum query_use use)
+{
+	for (const struct query *q = e->aside; q; q = q->next)
+		if (q->use == use)
+			return true;
+	return false;
+}
+
+/* ---- verifying ---- */
+
+static bool is_verifying(const struct engine *e)
+{
+	return e->verify && (e->verify->state == VERIFY_WAITING || e->verify->state == VERIFY_WALKING);
+}
+
+static void note_verified(struct engine *e)
+{
+	const struct verify_tally *t = &e->verify->tally;
+
+	if (e->verify->state == VERIFY_FAILED)
+		log_warning("%s: verifying stopped: %s", LOG_JID(e->account.jid), e->verify->why);
+	else if (e->verify->state == VERIFY_DONE)
+		log_info("%s: verified %llu archived messages: %llu were missing, %llu in a wrong place", LOG_JID(e->account.jid),
+			 (unsigned long long)t->messages, (unsigned long long)t->missing, (unsigned long long)t->moved);
+	e->io->event(e->userdata, HUB_SYNC);
+}
+
+static void verify_go(struct engine *e)
+{
+	struct verify_ask ask;
+	struct query *q;
+
+	if (!is_verifying(e) || is_asked(e, FOR_VERIFY) || e->paused || !catchup_done(e) || !flight_idle(&e->flight))
+		return;
+	if (e->session.archive == ARCHIVE_NONE) {
+		e->verify->state = VERIFY_FAILED;
+		str_set(&e->verify->why, "the server keeps no archive");
+	}
+	verify_start(e->verify, &e->cover);
+	if (e->verify->state != VERIFY_WALKING) {
+		note_verified(e);
+		return;
+	}
+	ask = verify_next(e->verify);
+	q = query_new_aside(++e->next_query, FOR_VERIFY, ask.with, ask.cursor, ask.start_us, ask.end_us);
+	query_push(&e->aside, q);
+	catchup_send(e, q, e->page_max < ASIDE_PAGE ? e->page_max : ASIDE_PAGE);
+}
+
+static void count(struct verify_tally *t, const struct put_outcome *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		t->missing += out[i].aid_is_new && out[i].result != PUT_KNOWN;
+		t->different += out[i].different;
+		t->moved += out[i].moved;
+	}
+}
+
+/* What lies here between the page's first message and what came before it in the walk, and not at the server. */
+static void count_gone(struct engine *e, struct verify *v, const struct cover_page *page, size_t from, const char *upper)
+{
+	_cleanup_(freep) const char **ids = xnewn(const char *, page->n + 1);
+	uint64_t gone = 0;
+
+	for (size_t i = from; i < page->n; i++)
+		ids[i - from] = page->items[i].id;
+	if (archive_count_gone(e->store, e->account.id, e->archive, v->with, ids, page->n - from, upper, &gone) >= 0)
+		v->tally.gone += gone;
+}
+
+/* Compare and store. False: it could not be stored; the walk stands where it stood. */
+static bool verify_store(struct engine *e, const struct query *q, struct verify *v, const struct cover_page *page,
+			 size_t from, const char *upper)
+{
+	size_t skip = page->n && q->n && strcmp(page->items[0].id, q->items[0]->archive_id) != 0, low = from > skip ? from - skip : 0;
+	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
+	const struct archive_page stored = {
+		.items = (const struct message *const *)q->items + low, .n = q->n - low, .below_id = "", .above_id = upper,
+		.part = *v->with, .compare = true,
+	};
+
+	if (commit_aside(e, q, low, &stored, out) < 0)
+		return false;
+	count(&v->tally, out, stored.n);
+	count_gone(e, v, page, from, upper);
+	return true;
+}
+
+static void verify_answer(struct engine *e, struct query *q)
+{
+	_cleanup_(verify_deinit) struct verify v = { 0 };
+	_cleanup_(freep) struct cover_item *items = NULL;
+	struct cover_page page = query_page(q, 0, &items);
+	size_t from = 0;
+
+	verify_copy(&v, e->verify);
+	if (!verify_page(&v, page.items, page.n, q->complete, &from)) {
+		catchup_discard(e, q);
+	} else if (verify_store(e, q, &v, &page, from, e->verify->upper)) {
+		e->page_bytes -= q->bytes;
+		query_free(q);
+	} else {
+		catchup_discard(e, q);
+		catchup_drop_all(e);
+		return;
+	}
+	verify_copy(e->verify, &v);
+	note_verified(e);
+}
+
+int engine_verify(struct engine *e, const char *with, int64_t since_us)
+{
+	if (is_verifying(e))
+		return HUB_E_BUSY;
+	if (e->paused)
+		return HUB_E_INVALID;
+	engine_verify_forget(e);
+	e->verify = xnew(struct verify);
+	verify_init(e->verify, with, since_us);
+	/* What came live is to be proven first. */
+	if (e->state == ENGINE_ONLINE && e->ready)
+		engine_sync_now(e);
+	return 0;
+}
+
+void engine_verify_forget(struct engine *e)
+{
+	if (!e->verify)
+		return;
+	for (struct query *q = e->aside, *next; q; q = next) {
+		next = q->next;
+		if (q->use == FOR_VERIFY)
+			catchup_discard(e, query_take(&e->aside, q->id));
+	}
+	verify_deinit(e->verify);
+	free(e->verify);
+	e->verify = NULL;
+}
+
+const struct verify *engine_verifying(const struct engine *e)
+{
+	return e->verify;
+}
+
+/* ---- all of them ---- */
+
+void aside_go(struct engine *e)
+{
+	verify_go(e);
+}
+
+void aside_page(struct engine *e, uint32_t id)
+{
+	struct query *q;
+
+	/* What came live before is stored before. That may ask, and drop, so the question stays on its list meanwhile. */
+	if (commit_now(e) < 0) {
+		catchup_drop_all(e);
+		return;
+	}
+	q = query_take(&e->aside, id);
+	if (q && is_verifying(e))
+		verify_answer(e, q);
+	else if (q)
+		catchup_discard(e, q);
+	catchup_go(e);
+}
+
+void aside_failed(struct engine *e, struct query *q, bool unknown_id, const char *why)
+{
+	catchup_discard(e, q);
+	if (!is_verifying(e))
+		return;
+	if (unknown_id)
+		verify_unknown(e->verify);
+	else
+		verify_trouble(e->verify, why);
+	note_verified(e);
+}
+
+void aside_stream_ends(struct engine *e)
+{
+	if (e->verify)
+		verify_stop(e->verify);
+}
+
+void aside_deinit(struct engine *e)
+{
+	engine_verify_forget(e);
+}

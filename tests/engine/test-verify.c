@@ -1,0 +1,274 @@
+/* Verifying what coverage claims (A11): the engine against a server whose archive is not what it said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "sim.h"
+
+static struct sim sim;
+
+static struct sim *begin(int n)
+{
+	struct sim *s = &sim;
+
+	sim_init(s, 1);
+	sim_fill(s, n, 5, 60 * SIM_SEC);
+	return s;
+}
+
+static void sync_all(struct sim *s)
+{
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
+static const struct verify_tally *verify(struct sim *s, const char *with, int64_t since_us)
+{
+	assert_int_equal(engine_verify(s->engine, with, since_us), 0);
+	for (int i = 0; i < 600 && engine_verifying(s->engine)->state < VERIFY_DONE; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	return &engine_verifying(s->engine)->tally;
+}
+
+/* The server leaves these out of its pages, or does not. */
+static void hide(struct sim *s, int from, int to, bool hidden)
+{
+	for (int i = from; i < to; i++)
+		s->archive[i].deleted = hidden;
+}
+
+static void a_whole_archive_is_found_whole(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	const struct verify_tally *t;
+
+	sync_all(s);
+	t = verify(s, "", 0);
+	assert_int_equal(t->messages, 419); /* the newest was just met */
+	assert_int_equal(t->missing + t->different + t->gone + t->moved, 0);
+	assert_true(t->pages >= 419 / 50);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_place(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	const struct verify_tally *t;
+
+	hide(s, 100, 130, true);
+	hide(s, 301, 302, true);
+	sync_all(s);
+	hide(s, 0, 420, false);
+	assert_int_equal(sim_count(s, s->archive[301].body), 0);
+	t = verify(s, "", 0);
+	assert_int_equal(t->missing, 31);
+	assert_int_equal(t->gone, 0);
+	sim_expect_all(s, 0);
+	t = verify(s, "", 0);
+	assert_int_equal(t->missing, 0);
+	sim_deinit(s);
+}
+
+static void A11_of_one_conversation_alone(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	const struct verify_tally *t;
+
+	hide(s, 100, 130, true);
+	sync_all(s);
+	hide(s, 0, 420, false);
+	t = verify(s, "c2@sim.test", 0);
+	assert_int_equal(t->missing, 6);
+	assert_int_equal(t->messages, 84);
+	assert_int_equal(sim_count(s, s->archive[102].body), 1);
+	assert_int_equal(sim_count(s, s->archive[103].body), 0);
+	/* The rest, and the places of all. */
+	t = verify(s, "", 0);
+	assert_int_equal(t->missing, 24);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void what_the_server_forgot_is_kept_and_said(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	const struct verify_tally *t;
+
+	sync_all(s);
+	hide(s, 200, 207, true);
+	t = verify(s, "", 0);
+	assert_int_equal(t->gone, 7);
+	assert_int_equal(t->missing, 0);
+	t = verify(s, "c3@sim.test", 0);
+	assert_int_equal(t->gone, 1); /* 203 */
+	hide(s, 0, 420, false);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void only_since_a_time(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	const struct verify_tally *t;
+
+	hide(s, 10, 20, true);
+	hide(s, 400, 410, true);
+	sync_all(s);
+	hide(s, 0, 420, false);
+	t = verify(s, "", s->archive[395].us);
+	assert_int_equal(t->missing, 10);
+	assert_true(t->messages < 100);
+	sim_deinit(s);
+}
+
+static void it_goes_on_after_a_lost_link_where_it_was(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	const struct verify *v;
+	uint64_t pages;
+
+	hide(s, 50, 60, true);
+	sync_all(s);
+	hide(s, 0, 420, false);
+	s->delay_us = SIM_SEC;
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	v = engine_verifying(s->engine);
+	for (int i = 0; i < 100 && v->tally.pages < 3; i++)
+		sim_run(s, SIM_SEC);
+	pages = v->tally.pages;
+	assert_int_equal(v->state, VERIFY_WALKING);
+	sim_cut(s);
+	assert_int_equal(v->state, VERIFY_WAITING);
+	sim_forget_session(s);
+	for (int i = 0; i < 600 && v->state < VERIFY_DONE; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(v->state, VERIFY_DONE);
+	assert_int_equal(v->tally.missing, 10);
+	assert_true(pages >= 3 && v->tally.pages <= 420 / 50 + 2);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void messages_that_arrive_meanwhile_were_not_missing(_unused_ void **state)
+{
+	struct sim *s = begin(300);
+	char body[32];
+
+	sync_all(s);
+	s->delay_us = SIM_SEC / 2;
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	for (int i = 0; i < 200 && engine_verifying(s->engine)->state < VERIFY_DONE; i++) {
+		snprintf(body, sizeof(body), "new %d", i);
+		sim_live(s, "c1@sim.test", body);
+		sim_run(s, SIM_SEC / 3);
+	}
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	assert_int_equal(engine_verifying(s->engine)->tally.missing, 0);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void a_full_disk_stops_it_and_nothing_is_taken_for_done(_unused_ void **state)
+{
+	struct sim *s = begin(300);
+
+	hide(s, 100, 110, true);
+	sync_all(s);
+	hide(s, 0, 300, false);
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	sim_disk_full(s, true);
+	sim_run(s, 20 * SIM_SEC);
+	assert_true(engine_verifying(s->engine)->state < VERIFY_DONE);
+	sim_disk_full(s, false);
+	for (int i = 0; i < 200 && engine_verifying(s->engine)->state < VERIFY_DONE; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	assert_int_equal(engine_verifying(s->engine)->tally.missing, 10);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void B6_the_cursor_expires_under_it(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	const struct verify *v;
+
+	sync_all(s);
+	s->delay_us = SIM_SEC;
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	v = engine_verifying(s->engine);
+	for (int i = 0; i < 100 && v->tally.pages < 2; i++)
+		sim_run(s, SIM_SEC);
+	/* The server forgets everything around where the walk stands. */
+	hide(s, 250, 400, true);
+	for (int i = 0; i < 600 && v->state < VERIFY_DONE; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(v->state, VERIFY_DONE);
+	assert_int_equal(v->tally.missing, 0);
+	hide(s, 0, 420, false);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void A14_an_archive_that_answers_nonsense_ends_it(_unused_ void **state)
+{
+	struct sim *s = begin(300);
+
+	sync_all(s);
+	s->empty_fins = true;
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	s->empty_fins = false;
+	s->never_complete = true;
+	for (int i = 0; i < 100 && engine_verifying(s->engine)->state < VERIFY_DONE; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_FAILED);
+	assert_true(s->queries < 100);
+	sim_deinit(s);
+}
+
+static void one_at_a_time_and_it_can_be_ended(_unused_ void **state)
+{
+	struct sim *s = begin(300);
+	int asked;
+
+	sync_all(s);
+	s->delay_us = SIM_SEC;
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	assert_int_equal(engine_verify(s->engine, "", 0), HUB_E_BUSY);
+	sim_run(s, 4 * SIM_SEC);
+	engine_verify_forget(s->engine);
+	assert_null(engine_verifying(s->engine));
+	asked = s->queries;
+	sim_run(s, 60 * SIM_SEC);
+	assert_true(s->queries <= asked + 1);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_whole_archive_is_found_whole),
+		cmocka_unit_test(A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_place),
+		cmocka_unit_test(A11_of_one_conversation_alone),
+		cmocka_unit_test(what_the_server_forgot_is_kept_and_said),
+		cmocka_unit_test(only_since_a_time),
+		cmocka_unit_test(it_goes_on_after_a_lost_link_where_it_was),
+		cmocka_unit_test(messages_that_arrive_meanwhile_were_not_missing),
+		cmocka_unit_test(a_full_disk_stops_it_and_nothing_is_taken_for_done),
+		cmocka_unit_test(B6_the_cursor_expires_under_it),
+		cmocka_unit_test(A14_an_archive_that_answers_nonsense_ends_it),
+		cmocka_unit_test(one_at_a_time_and_it_can_be_ended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

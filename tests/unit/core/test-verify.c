@@ -1,0 +1,192 @@
+/* core/verify: the walk over what coverage claims. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/verify.h"
+
+#define SEC INT64_C(1000000)
+#define T0 (INT64_C(1700000000) * SEC)
+
+/* A cover of one proven span, m to z, an hour long, with a live run on top. */
+static void given(struct cover *c, struct verify *v, const char *with, int64_t since_us)
+{
+	cover_init(c);
+	cover_load(c, "m", T0, "z", T0 + 3600 * SEC, 0);
+	cover_load(c, "live", 0, "live2", 0, SPAN_RUN | SPAN_LIVE | SPAN_NEXT);
+	verify_init(v, with, since_us);
+	verify_start(v, c);
+}
+
+static void done(struct cover *c, struct verify *v)
+{
+	cover_deinit(c);
+	verify_deinit(v);
+}
+
+static void it_begins_where_pages_have_proven_and_goes_down(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "w", T0 + 3000 * SEC }, { "x", T0 + 3300 * SEC }, { "y", T0 + 3500 * SEC } };
+	struct cover c;
+	struct verify v;
+	struct verify_ask ask;
+	uint64_t walked, total;
+	size_t from;
+
+	given(&c, &v, "", 0);
+	assert_int_equal(v.state, VERIFY_WALKING);
+	ask = verify_next(&v);
+	assert_string_equal(ask.cursor, "z");
+	assert_int_equal(ask.start_us + ask.end_us, 0);
+	assert_true(verify_page(&v, items, 3, false, &from));
+	assert_int_equal(from, 0);
+	assert_int_equal(v.state, VERIFY_WALKING);
+	assert_string_equal(verify_next(&v).cursor, "w");
+	assert_int_equal(v.tally.messages, 3);
+	verify_progress(&v, &walked, &total);
+	assert_int_equal(walked, 600);
+	assert_int_equal(total, 3600);
+	done(&c, &v);
+}
+
+static void it_ends_where_coverage_begins_and_looks_at_nothing_below(_unused_ void **state)
+{
+	static const struct {
+		const char *why;
+		struct cover_item items[4];
+		size_t from;
+	} rows[] = {
+		{ "the first message is met", { { "k", T0 - 9 }, { "l", T0 - 5 }, { "m", T0 }, { "n", T0 + 5 } }, 2 },
+		{ "it is gone at the server", { { "k", T0 - 900 * SEC }, { "l", T0 - 400 * SEC }, { "n", T0 }, { "o", T0 } }, 2 },
+	};
+	struct cover c;
+	struct verify v;
+	size_t from;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		given(&c, &v, "", 0);
+		assert_true(verify_page(&v, rows[i].items, 4, false, &from));
+		assert_int_equal(from, rows[i].from);
+		assert_int_equal(v.state, VERIFY_DONE);
+		assert_int_equal(v.tally.messages, 4 - rows[i].from);
+		done(&c, &v);
+	}
+}
+
+static void since_ends_it_below_the_margin(_unused_ void **state)
+{
+	const struct cover_item above[] = { { "w", T0 + 3000 * SEC } }, below[] = { { "p", T0 + 2000 * SEC } };
+	struct cover c;
+	struct verify v;
+	size_t from;
+
+	given(&c, &v, "", T0 + 3100 * SEC);
+	assert_true(verify_page(&v, above, 1, false, &from));
+	assert_int_equal(v.state, VERIFY_WALKING);
+	assert_true(verify_page(&v, below, 1, false, &from));
+	assert_int_equal(v.state, VERIFY_DONE);
+	done(&c, &v);
+}
+
+static void a_conversation_is_asked_for_by_time_and_only_where_coverage_claims(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "w", T0 + 3000 * SEC } };
+	struct cover c;
+	struct verify v;
+	struct verify_ask ask;
+	size_t from;
+
+	given(&c, &v, "bob@x", 0);
+	ask = verify_next(&v);
+	assert_string_equal(ask.with, "bob@x");
+	assert_string_equal(ask.cursor, "");
+	assert_int_equal(ask.end_us, T0 + 3600 * SEC);
+	assert_int_equal(ask.start_us, T0 - COVER_MARGIN_US);
+	assert_true(verify_page(&v, items, 1, false, &from));
+	assert_string_equal(verify_next(&v).cursor, "w");
+	assert_true(verify_page(&v, NULL, 0, true, &from));
+	assert_int_equal(v.state, VERIFY_DONE);
+	done(&c, &v);
+}
+
+static void A14_answers_that_lead_nowhere_end_it(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "w", T0 + 3000 * SEC }, { "z", T0 + 3600 * SEC } };
+	struct cover c;
+	struct verify v;
+	size_t from;
+
+	given(&c, &v, "", 0);
+	for (int i = 0; i < VERIFY_TROUBLES_MAX; i++) {
+		assert_int_equal(v.state, VERIFY_WALKING);
+		assert_false(i % 2 ? verify_page(&v, NULL, 0, false, &from) : verify_page(&v, items, 2, false, &from));
+	}
+	assert_int_equal(v.state, VERIFY_FAILED);
+	assert_true(*v.why);
+	assert_int_equal(v.tally.pages, 0);
+	done(&c, &v);
+}
+
+/* B6: an id that the server does not know is not asked for again. */
+static void B6_a_cursor_that_is_unknown_is_replaced_by_its_stamp(_unused_ void **state)
+{
+	struct cover c;
+	struct verify v;
+
+	given(&c, &v, "", 0);
+	verify_unknown(&v);
+	assert_string_equal(verify_next(&v).cursor, "");
+	assert_int_equal(verify_next(&v).end_us, T0 + 3600 * SEC + COVER_MARGIN_US);
+	assert_string_equal(v.upper, "z");
+	done(&c, &v);
+}
+
+static void a_lost_stream_does_not_begin_again(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "w", T0 + 3000 * SEC } };
+	struct cover c;
+	struct verify v;
+	size_t from;
+
+	given(&c, &v, "", 0);
+	assert_true(verify_page(&v, items, 1, false, &from));
+	verify_stop(&v);
+	assert_int_equal(v.state, VERIFY_WAITING);
+	verify_start(&v, &c);
+	assert_int_equal(v.state, VERIFY_WALKING);
+	assert_string_equal(verify_next(&v).cursor, "w");
+	done(&c, &v);
+}
+
+static void nothing_claimed_is_nothing_to_verify(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct verify v;
+
+	verify_init(&v, "", 0);
+	cover_confirm_empty(&c, T0);
+	verify_start(&v, &c);
+	assert_int_equal(v.state, VERIFY_DONE);
+	done(&c, &v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_begins_where_pages_have_proven_and_goes_down),
+		cmocka_unit_test(it_ends_where_coverage_begins_and_looks_at_nothing_below),
+		cmocka_unit_test(since_ends_it_below_the_margin),
+		cmocka_unit_test(a_conversation_is_asked_for_by_time_and_only_where_coverage_claims),
+		cmocka_unit_test(A14_answers_that_lead_nowhere_end_it),
+		cmocka_unit_test(B6_a_cursor_that_is_unknown_is_replaced_by_its_stamp),
+		cmocka_unit_test(a_lost_stream_does_not_begin_again),
+		cmocka_unit_test(nothing_claimed_is_nothing_to_verify),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
