@@ -390,15 +390,24 @@ VARVE_PUBLIC int varve_export(struct varve_account *a, int fd, const char *forma
 VARVE_PUBLIC int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
 			     struct varve_job **ret);
 
+/*
+ * Compare what is held of a conversation ("": of the account) with the server, since then (0: all), and store what is missing.
+ * Its results: "pages", "messages" (compared), "missing", "different", "gone", "moved"; see Sync.Verify.
+ */
+VARVE_PUBLIC int varve_verify(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
+			      struct varve_job **ret);
+
 struct varve_job_status {
 	char state[16];	      /* "running" "done" "failed" "cancelled" */
-	uint64_t done, total; /* messages of an export, seconds of archive time of a fetch; total 0: not known */
+	uint64_t done, total; /* messages of an export, else seconds of archive time; total 0: not known */
 };
 /*
  * How far it is. Look again after varve_wait() (it is told of at most four times a second). A job that failed gives 0
  * here, and why by varve_errname() and varve_errmsg(). -ENOENT: it is over for a minute, or the connection was lost.
  */
 VARVE_PUBLIC int varve_job_get(struct varve_job *j, struct varve_job_status *ret);
+/* A number of what a job that is done says; 0 if it says nothing of it. */
+VARVE_PUBLIC int varve_job_result(struct varve_job *j, const char *key, uint64_t *ret);
 VARVE_PUBLIC int varve_job_cancel(struct varve_job *j);
 VARVE_PUBLIC struct varve_job *varve_job_free(struct varve_job *j);
 

@@ -26,7 +26,7 @@ struct mailboxes;
 #define JOBS_KEPT_MAX 64			/* ended and still shown */
 #define JOB_KEPT_US (60 * INT64_C(1000000))	/* how long one that has ended is shown */
 #define JOB_PROGRESS_US (250 * INT64_C(1000))	/* between two signals of progress */
-#define JOB_RESULTS_MAX 4
+#define JOB_RESULTS_MAX 8
 
 struct job_result {
 	const char *key; /* static */

@@ -65,6 +65,7 @@ static const struct entry table[] = {
 	{ VARVE_IFACE_SYNC, "ListGaps", ROLE_READ },
 	{ VARVE_IFACE_SYNC, "GetCoverage", ROLE_READ },
 	{ VARVE_IFACE_SYNC, "Fetch", ROLE_WRITE },
+	{ VARVE_IFACE_SYNC, "Verify", ROLE_WRITE },
 	{ VARVE_IFACE_SYNC, "State", ROLE_STATUS, true },
 	{ VARVE_IFACE_SYNC, "Phase", ROLE_STATUS, true },
 	{ VARVE_IFACE_SYNC, "Progress", ROLE_STATUS, true },

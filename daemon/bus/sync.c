@@ -9,6 +9,7 @@
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/tree.h"
+#include "bus/verify.h"
 #include "ipc/names.h"
 #include "store/read.h"
 
@@ -276,6 +277,8 @@ const sd_bus_vtable sync_vtable[] = {
 				SD_BUS_RESULT("a" VARVE_SIG_COVERAGE, archives), get_coverage, U),
 	SD_BUS_METHOD_WITH_ARGS("Fetch", SD_BUS_ARGS("s", conversation, "a{sv}", options), SD_BUS_RESULT("o", job),
 				fetch_handle, U),
+	SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_ARGS("s", conversation, "a{sv}", options), SD_BUS_RESULT("o", job),
+				verify_handle, U),
 	SD_BUS_PROPERTY("State", "s", get_property, 0, CHANGES),
 	SD_BUS_PROPERTY("Phase", "s", get_property, 0, CHANGES),
 	SD_BUS_PROPERTY("Progress", "(tt)", get_property, 0, CHANGES),

@@ -263,3 +263,41 @@ int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why)
 	engine_sync_pause(seat->engine, pause);
 	return 0;
 }
+
+int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t since_us, char **ret_why)
+{
+	_cleanup_(freep) char *folded = NULL;
+	struct seat *seat;
+	int r;
+
+	r = hub_find_seat(h, id, &seat, ret_why);
+	if (r == 0 && *conversation)
+		r = hub_check_conversation(conversation, &folded, ret_why);
+	if (r != 0)
+		return r;
+	if (!engine_account(seat->engine)->enabled) {
+		*ret_why = xstrdup("the account is disabled: varvectl account enable");
+		return HUB_E_OFFLINE;
+	}
+	r = engine_verify(seat->engine, folded ? folded : "", since_us);
+	if (r == HUB_E_BUSY)
+		*ret_why = xstrdup("this account is being verified already");
+	else if (r == HUB_E_INVALID)
+		*ret_why = xstrdup("the sync is paused: varvectl sync resume");
+	return r;
+}
+
+void hub_verify_end(struct hub *h, int64_t id)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	if (seat)
+		engine_verify_forget(seat->engine);
+}
+
+const struct verify *hub_verifying(const struct hub *h, int64_t id)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	return seat ? engine_verifying(seat->engine) : NULL;
+}

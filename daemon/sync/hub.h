@@ -22,6 +22,7 @@
 
 #include "base/mem.h"
 #include "core/cover.h"
+#include "core/verify.h"
 #include "store/account.h"
 #include "store/store.h"
 
@@ -104,6 +105,15 @@ int hub_account_connect(struct hub *h, int64_t id, char **ret_why);
 int hub_account_disconnect(struct hub *h, int64_t id, char **ret_why);
 int hub_sync_now(struct hub *h, int64_t id, char **ret_why);
 int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why);
+
+/*
+ * Compare what coverage claims of ${conversation} ("" = of the whole archive) with the server, down to ${since_us}; see
+ * engine_verify(). HUB_E_BUSY: one is at work; HUB_E_OFFLINE: the account is disabled; HUB_E_INVALID: paused.
+ */
+int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t since_us, char **ret_why);
+void hub_verify_end(struct hub *h, int64_t id);
+/* How far it is, or its report; NULL: none was asked for. A view, until control returns to the loop. */
+const struct verify *hub_verifying(const struct hub *h, int64_t id);
 
 size_t hub_account_count(const struct hub *h);
 /* Account ids in the order they were added. */

@@ -154,6 +154,7 @@ int cmd_roster_authorize(struct ctl *c);
 int cmd_roster_block(struct ctl *c);
 int cmd_roster_unblock(struct ctl *c);
 int cmd_sync_fetch(struct ctl *c);
+int cmd_sync_verify(struct ctl *c);
 int cmd_api_call(struct ctl *c);
 int cmd_api_introspect(struct ctl *c);
 int cmd_help(struct ctl *c);

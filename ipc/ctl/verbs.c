@@ -88,6 +88,13 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "\n"
 	  "    varvectl sync fetch bob@example.org --since=2024-01-01 --wait\n",
 	  OPT_BIT(SINCE) | OPT_BIT(ALL) | OPT_BIT(WAIT), 1, 1, WORDS_CONVERSATION_ONE, cmd_sync_fetch },
+	{ "sync verify", "CONV|--all", "Compare what is here with the server",
+	  "Reads again what should be here, newest first and behind everything else, and\n"
+	  "stores what is missing. What the server has not any more is kept. Exits with 10\n"
+	  "when something was missing, misplaced or different. Ends when varvectl ends.\n"
+	  "\n"
+	  "    varvectl sync verify --all --since=2024-01-01\n",
+	  OPT_BIT(SINCE) | OPT_BIT(ALL), 0, 1, WORDS_CONVERSATION_ONE, cmd_sync_verify },
 	{ "wait-idle", "", "Wait until nothing is under way",
 	  "For hooks that put the machine to sleep: returns when no account (or not the one\n"
 	  "of -a) is connecting, sending or fetching. An account that is offline is idle,\n"

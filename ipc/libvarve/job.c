@@ -80,6 +80,70 @@ int varve_fetch(struct varve_account *a, const char *conversation, int64_t since
 	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Fetch", ret);
 }
 
+int varve_verify(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
+		 struct varve_job **ret)
+{
+	_cleanup_(unref_message) sd_bus_message *m = NULL;
+	int r = account_call_new(a, VARVE_IFACE_SYNC, "Verify", &m);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(m, "s", conversation);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0 && since_usec)
+		r = sd_bus_message_append(m, "{sv}", "since", "x", since_usec);
+	if (r >= 0 && (flags & VARVE_JOB_DETACH))
+		r = sd_bus_message_append(m, "{sv}", "detach", "b", 1);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Verify", ret);
+}
+
+/* The number called ${key} of Result, in "v" holding "a{sv}"; 0 if it is not there. */
+static int take_result(sd_bus_message *m, const char *key, uint64_t *ret)
+{
+	const char *name, *contents;
+	uint64_t n;
+	char type;
+	int r = sd_bus_message_enter_container(m, 'v', "a{sv}");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(m, 'a', "{sv}");
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		r = sd_bus_message_read_basic(m, 's', &name);
+		if (r >= 0)
+			r = sd_bus_message_peek_type(m, &type, &contents);
+		if (r >= 0 && strcmp(contents, "t") == 0 && strcmp(name, key) == 0) {
+			r = sd_bus_message_read(m, "v", "t", &n);
+			*ret = r >= 0 ? n : 0;
+		} else if (r >= 0) {
+			r = sd_bus_message_skip(m, "v");
+		}
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : 0;
+}
+
+int varve_job_result(struct varve_job *j, const char *key, uint64_t *ret)
+{
+	_cleanup_(unref_message) sd_bus_message *m = NULL, *reply = NULL;
+	uint64_t n = 0;
+	int r = varve_call_new(j->varve, j->path, "org.freedesktop.DBus.Properties", "Get", &m);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(m, "ss", VARVE_IFACE_JOB, "Result");
+	r = r < 0 ? fail_args(j->varve, r) : varve_call(j->varve, m, 0, &reply);
+	if (r < 0)
+		return r;
+	if (take_result(reply, key, &n) < 0)
+		return fail_reply(j->varve, "Get");
+	*ret = n;
+	return 0;
+}
+
 /* State, Progress and Error of "a{sv}". */
 static int take_property(sd_bus_message *m, struct varve_job_status *s, const char **name, const char **text)
 {

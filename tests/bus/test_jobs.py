@@ -270,6 +270,45 @@ class Jobs(unittest.TestCase):
         self.assertEqual(self.end(self.fetch(all=B(True)), "failed")["Error"][0], ERROR + "Unsupported")
         self.end(self.fetch())
 
+    # ---- verify
+
+    def verify(self, conversation="", **options):
+        return call(self.conn, ACCOUNT, "Sync", "Verify", V("(sa{sv})", conversation, options))[0]
+
+    def test_verify_reports_what_it_found(self):
+        self.d.cmd("online")
+        job = self.verify()
+        self.assertEqual((self.props(job)["Kind"], self.props(job)["State"]), ("verify", "running"))
+        self.assertEqual(self.refused(self.verify), "Busy")
+        self.d.cmd("verified 400")
+        wait_for(lambda: self.props(job)["Progress"] == (400, 1000), what="progress")
+        self.d.cmd("verified done")
+        self.assertEqual(self.end(job)["Result"], {"pages": 1, "messages": 20, "missing": 3, "different": 4, "gone": 5, "moved": 6})
+
+    def test_what_ends_a_verify(self):
+        for command, state, error in (("verified failed", "failed", "Unsupported"), ("pause", "cancelled", "Cancelled"),
+                                      ("state auth-failed", "failed", "Offline"), ("archive locked", "failed", "Locked")):
+            self.d.cmd("online")
+            job = self.verify("contact01@example.net", since=X(1))
+            if command == "pause":
+                call(self.conn, ACCOUNT, "Sync", "Pause", V("(a{sv})", {}))
+            else:
+                self.d.cmd(command)
+            self.assertEqual(self.end(job, state)["Error"][0], ERROR + error, command)
+            if command == "pause":
+                call(self.conn, ACCOUNT, "Sync", "Resume", V("(a{sv})", {}))
+        self.d.cmd("online")
+        job = self.verify()
+        call(self.conn, job, "Job", "Cancel")
+        self.end(job, "cancelled")
+        call(self.conn, self.verify(), "Job", "Cancel")
+
+    def test_arguments_of_verify(self):
+        self.d.cmd("online")
+        self.assertEqual(self.refused(self.verify, since=X(-1)), INVALID)
+        self.assertEqual(self.refused(self.verify, all=B(True)), INVALID)
+        self.assertEqual(self.refused(self.verify, "x@example.org"), "NoSuchConversation")
+
     def test_arguments_of_fetch(self):
         self.d.cmd("online")
         self.assertEqual(self.refused(self.fetch, all=B(True), since=X(1)), INVALID)

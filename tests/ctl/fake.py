@@ -83,6 +83,7 @@ class Fake:
         self.becomes = []         # states that a message goes through, one a doorbell, once it was sent
         self.roster = {}          # jid -> (name, subscription, flags, groups)
         self.devices = []         # (full jid, show, status)
+        self.job_result = {}
         self.job = None           # (state, (done, total), (error, text)); each look takes the next of a list
 
     def account(self, jid, state="online", sync="idle", caught_up=True, **kw):
@@ -215,7 +216,7 @@ class Fake:
                 if name == "Result" and len(self.job) > 1:  # the last one that GetAll asks for
                     self.job.pop(0)
                 values = dict(Kind=v("s", "fetch"), State=v("s", state), Progress=v("(tt)", progress),
-                              Error=v("(ss)", error), Result=v("a{sv}", {}))
+                              Error=v("(ss)", error), Result=v("a{sv}", self.job_result))
             return values.get(name)
 
     # -- Manager, Account ---------------------------------------------------------------------------------------
@@ -517,6 +518,9 @@ class Fake:
         pass
 
     def do_Fetch(self, conversation, options):
+        return v("(o)", (ROOT + "/job/1",))
+
+    def do_Verify(self, conversation, options):
         return v("(o)", (ROOT + "/job/1",))
 
     # -- Roster, by the name of Conversations' method where they share one ----------------------------------------

@@ -302,6 +302,28 @@ def test_fetch(fake, ctl):
     ctl("sync", "fetch", BOB, "--all", "--since=2024-01-01", code=2)
 
 
+def test_verify(fake, ctl):
+    fake.job = [("running", (10, 100), ("", "")), ("done", (100, 100), ("", ""))]
+    fake.job_result = {k: v("t", n) for k, n in (("pages", 4), ("messages", 200), ("missing", 1), ("different", 0), ("gone", 2),
+                                                 ("moved", 3))}
+    out = ctl("sync", "verify", BOB, "--since=2024-01-01", code=10)
+    assert calls(fake, "Verify")[-1] == (BOB, {"since": 1704067200000000})
+    assert [x.strip() for x in out.splitlines()] == [
+        BOB + ": 200 archived messages compared with the server:", "1 was missing, and is here now",
+        "3 stood in a wrong place, and are in the server's order now", "2 are not on the server any more, and are kept here"]
+    assert json.loads(ctl("sync", "verify", "--all", "-j", code=10)) == {
+        "conversation": None, "pages": 4, "messages": 200, "missing": 1, "different": 0, "gone": 2, "moved": 3}
+    assert calls(fake, "Verify")[-1] == ("", {})
+    fake.job_result = {"messages": v("t", 7), "gone": v("t", 1)}
+    assert "nothing is missing" in ctl("sync", "verify", "--all")
+    fake.job = [("failed", (0, 0), ("org.varve.Varve1.Error.Unsupported", "the server keeps no archive"))]
+    assert ctl.error("sync", "verify", "--all", code=1)["message"] == "the server keeps no archive"
+    fake.job = [("running", (0, 0), ("", ""))]
+    ctl("sync", "verify", "--all", "--timeout=0.3", code=7)
+    ctl("sync", "verify", code=2)
+    ctl("sync", "verify", BOB, "--all", code=2)
+
+
 def test_api_calls_any_method_with_arguments_as_busctl_takes_them(fake, ctl):
     fake.messages = [message(2, BOB, T0, "hello", **{"stanza-id": v("s", "a1")})]
     assert json.loads(ctl("api", "call", "root", "Manager", "FindAccount", "s", "alice@example.org", "-j")) == ACCOUNT

@@ -17,6 +17,7 @@
  *   answer NAME       the server answers all requests: ok, remote, offline
  *   asking JID, answered JID   JID asks to see our presence, or not any more
  *   typing JID STATE, presence JID SHOW STATUS   news of somebody; SHOW "here" is none
+ *   verified N|done|failed        what a verify has come to
  *   online, fill, caught-up 0|1   the archive is ready and the account online; the gaps are closed; what the engine says
  *   quit
  *
@@ -171,6 +172,24 @@ static void asking(struct world *w, const char *jid, bool is)
 	hub_double_tell(w->hub, HUB_FEED, w->account);
 }
 
+/* The walk is so many seconds on ("verified N"), has found what it counts to ("verified done"), or fails. */
+static void verified(struct world *w, const char *how, uint64_t n)
+{
+	struct verify *v = hub_double_verify(w->hub, w->account);
+
+	if (strcmp(how, "done") == 0) {
+		v->state = VERIFY_DONE;
+		v->tally = (struct verify_tally){ .pages = 1, .messages = 20, .missing = 3, .different = 4, .gone = 5, .moved = 6 };
+	} else if (strcmp(how, "failed") == 0) {
+		v->state = VERIFY_FAILED;
+		str_set(&v->why, "the server keeps no archive");
+	} else {
+		v->state = VERIFY_WALKING;
+		v->cursor_us -= (int64_t)n * 1000000;
+	}
+	hub_double_tell(w->hub, HUB_SYNC, w->account);
+}
+
 static void fill(struct world *w)
 {
 	struct cover *c = hub_double_cover(w->hub, w->account);
@@ -305,6 +324,8 @@ static void command(struct world *w, char *line)
 		hub_double_status(w->hub, w->account)->caught_up = n != 0;
 	if (strcmp(word, "fill") == 0)
 		fill(w);
+	if (strcmp(word, "verified") == 0)
+		verified(w, line, (uint64_t)n);
 	if (strcmp(word, "sync") == 0) {
 		hub_double_status(w->hub, w->account)->done += n;
 		hub_double_status(w->hub, w->account)->total = 1000000;

@@ -12,6 +12,7 @@ struct seat {
 	struct account account;
 	struct account_status status;
 	struct cover cover;
+	struct verify verify;
 	int64_t archive, start_us, end_us;
 	size_t fetching;
 };
@@ -130,6 +131,7 @@ struct hub *hub_double_new(sd_event *event, struct store *store)
 
 static void seat_free(struct seat *s)
 {
+	verify_deinit(&s->verify);
 	account_deinit(&s->account);
 	cover_deinit(&s->cover);
 	free(s);
@@ -312,6 +314,40 @@ int hub_sync_pause(struct hub *h, int64_t id, bool pause, _unused_ char **ret_wh
 	seat_of(h, id)->status.sync_state = pause ? "paused" : "idle";
 	hub_double_tell(h, HUB_SYNC, id);
 	return 0;
+}
+
+int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t since_us, char **ret_why)
+{
+	struct seat *s = seat_of(h, id);
+
+	h->last_call = "verify";
+	if (s->verify.with && s->verify.state < VERIFY_DONE) {
+		*ret_why = xstrdup("this account is being verified already");
+		return HUB_E_BUSY;
+	}
+	verify_deinit(&s->verify);
+	verify_init(&s->verify, conversation, since_us);
+	s->verify.top_us = s->verify.cursor_us = 2000 * INT64_C(1000000);
+	s->verify.oldest_us = 1000 * INT64_C(1000000);
+	return 0;
+}
+
+void hub_verify_end(struct hub *h, int64_t id)
+{
+	/* Also when the archive has been locked meanwhile. */
+	for (size_t i = 0; i < h->n; i++)
+		if (h->seats[i]->account.id == id)
+			verify_deinit(&h->seats[i]->verify);
+}
+
+const struct verify *hub_verifying(const struct hub *h, int64_t id)
+{
+	return seat_of(h, id) && seat_of(h, id)->verify.with ? &seat_of(h, id)->verify : NULL;
+}
+
+struct verify *hub_double_verify(struct hub *h, int64_t account)
+{
+	return &seat_of(h, account)->verify;
 }
 
 size_t hub_account_count(const struct hub *h)
