@@ -124,12 +124,29 @@ class Server:
         db.execute("BEGIN IMMEDIATE")
         return db
 
+    table, row, order, owner = "archive", "id", "timestamp", "username"
+
+    def hide(self, user, first, n):
+        """Take `n` messages out of the user's archive behind the server's back, from the `first` on (0 = oldest)."""
+        db = self.database()
+        db.execute(f"UPDATE {self.table} SET {self.owner} = ? WHERE {self.row} IN (SELECT {self.row} FROM {self.table} "
+                   f"WHERE {self.owner} = ? ORDER BY {self.order} LIMIT ? OFFSET ?)", (user + ".hidden", user, n, first))
+        db.execute("COMMIT")
+        db.close()
+
+    def unhide(self, user):
+        db = self.database()
+        db.execute(f"UPDATE {self.table} SET {self.owner} = ? WHERE {self.owner} = ?", (user, user + ".hidden"))
+        db.execute("COMMIT")
+        db.close()
+
 
 class Prosody(Server):
     name = "prosody"
     script = "prosody-config.sh"
     needs = ("prosody",)
     iterations = 10000
+    table, row, order, owner = "prosodyarchive", "sort_id", "sort_id", "user"
 
     def argv(self):
         return ["prosody", "-F", "--config", os.path.join(self.dir, "prosody.cfg.lua")]
