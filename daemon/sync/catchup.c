@@ -283,7 +283,7 @@ void catchup_go(struct engine *e)
 		sending_kick(e);
 		return;
 	}
-	if (!e->asked && !e->whole && e->unproven >= PROVE_EVERY && cover_count_gaps(&e->cover, false) == 0) {
+	if (e->unproven >= PROVE_EVERY && catchup_done(e)) {
 		catchup_prove(e);
 		return;
 	}

@@ -370,6 +370,7 @@ static void announce(struct sim *s)
 	if (!s->wire)
 		return;
 	s->engine->policy.slice = s->slice;
+	s->engine->policy.horizon_us = s->horizon_us;
 	if (s->force_lanes) {
 		s->engine->lanes.n = (unsigned int)s->force_lanes;
 		s->engine->lanes.hold = 1000000;

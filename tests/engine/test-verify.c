@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -254,9 +255,32 @@ static void one_at_a_time_and_it_can_be_ended(_unused_ void **state)
 	sim_deinit(s);
 }
 
+/* Below the horizon is a gap that stays open. */
+static void what_comes_live_is_proven_with_a_horizon_too(_unused_ void **state)
+{
+	struct sim *s = begin(600);
+	int64_t archive;
+	const struct cover *c;
+	char body[32];
+
+	s->horizon_us = 3600 * SIM_SEC;
+	sync_all(s);
+	for (int i = 0; i < 120; i++) {
+		snprintf(body, sizeof(body), "live %d", i);
+		sim_live(s, "c1@sim.test", body);
+		sim_run(s, SIM_SEC);
+	}
+	c = engine_cover(s->engine, &archive);
+	assert_int_equal(cover_count_gaps(c, false), 1);
+	/* Span 0 is what pages have proven, a run on top of it what came since. */
+	assert_true(c->n <= 2 && atoi(c->spans[0].last.id + 1) >= 690);
+	sim_deinit(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_comes_live_is_proven_with_a_horizon_too),
 		cmocka_unit_test(a_whole_archive_is_found_whole),
 		cmocka_unit_test(A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_place),
 		cmocka_unit_test(A11_of_one_conversation_alone),

@@ -79,7 +79,7 @@ static void bench_freep(struct bench **b)
 
 static void ask(struct bench *b, uint32_t query, const char *archive)
 {
-	const struct link_query q = { .query = query, .archive = archive, .cursor = "", .max = 50, .backward = true };
+	const struct link_query q = { .query = query, .archive = archive, .cursor = "", .with = "", .max = 50, .backward = true };
 
 	mam_query(b->mam, &q);
 }
@@ -125,7 +125,7 @@ static bool answer(struct bench *b, uint32_t n, const char *type, const char *id
 TEST(a_query_for_the_newest_page)
 {
 	_cleanup_(buf_deinit) struct buf out = { 0 };
-	const struct link_query q = { .archive = "", .cursor = "", .max = 250, .backward = true };
+	const struct link_query q = { .archive = "", .cursor = "", .with = "", .max = 250, .backward = true };
 
 	mam_build(&out, &q, "i", "q");
 	assert_string_equal(out.data, "<iq type='set' id='i'><query xmlns='urn:xmpp:mam:2' queryid='q'><set "
@@ -137,7 +137,7 @@ TEST(a_query_with_times_and_a_cursor_that_needs_escaping)
 {
 	_cleanup_(buf_deinit) struct buf out = { 0 };
 	const struct link_query q = {
-		.archive = "room@muc", .cursor = "a<'&b", .max = 0, .start_us = SECOND / 2, .end_us = 60 * SECOND
+		.archive = "room@muc", .cursor = "a<'&b", .with = "", .max = 0, .start_us = SECOND / 2, .end_us = 60 * SECOND
 	};
 
 	mam_build(&out, &q, "i", "q");
@@ -151,10 +151,20 @@ TEST(a_query_with_times_and_a_cursor_that_needs_escaping)
 		"<max>1000</max><after>a&lt;&apos;&amp;b</after></set></query></iq>");
 }
 
+TEST(a_query_for_one_conversation)
+{
+	_cleanup_(buf_deinit) struct buf out = { 0 };
+	const struct link_query q = { .archive = "", .cursor = "", .with = "o'b@x", .max = 10, .backward = true };
+
+	mam_build(&out, &q, "i", "q");
+	assert_non_null(strstr(out.data, "<value>urn:xmpp:mam:2</value></field><field var='with'><value>o&apos;b@x</value>"
+					 "</field></x>"));
+}
+
 TEST(a_query_from_the_oldest_end_has_no_cursor_element)
 {
 	_cleanup_(buf_deinit) struct buf out = { 0 };
-	const struct link_query q = { .archive = "", .cursor = "", .max = 10 };
+	const struct link_query q = { .archive = "", .cursor = "", .with = "", .max = 10 };
 
 	mam_build(&out, &q, "i", "q");
 	assert_null(strstr(out.data, "<after>"));
@@ -378,6 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RUN(a_query_for_the_newest_page),
 		RUN(a_query_with_times_and_a_cursor_that_needs_escaping),
+		RUN(a_query_for_one_conversation),
 		RUN(a_query_from_the_oldest_end_has_no_cursor_element),
 		RUN(a_page_is_its_results_and_then_fin),
 		RUN(A2_A14_fin_is_reported_as_it_is_without_complete_and_without_set),
