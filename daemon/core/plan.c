@@ -104,8 +104,11 @@ struct plan plan_next(const struct cover *c, const struct plan_policy *policy)
 		best.step = PLAN_NEWEST;
 	else
 		best = next_gap(c, policy);
-	/* Where the archive begins and ends tells whether anything is missing at all, and later what is lost. */
-	if (best.step != PLAN_DONE && !policy->metadata_known)
+	/*
+	 * Where the archive begins and ends tells whether anything is missing at all, and later what is lost. Who holds nothing
+	 * misses all.
+	 */
+	if (best.step != PLAN_DONE && !policy->metadata_known && c->n > 0)
 		best = (struct plan){ .step = PLAN_META, .cursor = "", .below_id = "" };
 	/* These two decide about everything else: alone. */
 	if (best.step == PLAN_META || best.step == PLAN_NEWEST)

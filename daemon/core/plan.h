@@ -1,7 +1,8 @@
 /*
  * What to ask the archive next: a value computed from coverage and what is already being asked. Pure.
  *
- * Order: where the archive ends (metadata, else the newest page), so that a screen is useful at once; then gaps,
+ * Order: where the archive ends (metadata, else, or if nothing is held, the newest page), so that a screen is useful at
+ * once; then gaps,
  * newest first; then the past, down to the horizon. With more than one lane, gaps that are worth it are cut in two,
  * so that each half can be paged on its own.
  */

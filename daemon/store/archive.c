@@ -8,6 +8,7 @@
 #include "store/aid.h"
 #include "store/conv.h"
 #include "store/gone.h"
+#include "store/held.h"
 #include "store/identity.h"
 #include "store/outbox-priv.h"
 #include "store/pending.h"
@@ -383,6 +384,21 @@ static int put_page_item(struct put *p, const struct message *m, const struct pl
 	return r < 0 ? err_trace(r) : 0;
 }
 
+static int note_held(struct put *p, const struct archive_page *page, const struct put_outcome *out)
+{
+	int64_t conv = 0, from = page->to_start ? HELD_TO_START : 0;
+	bool room;
+	int r;
+
+	/* The oldest that has a row; what has none cannot be missed in between. */
+	for (size_t i = 0; i < page->n && from == 0; i++)
+		from = out[i].msg;
+	r = from ? conv_look_up(p, page->with, &conv, &room) : 0;
+	if (r == 0 && conv)
+		r = held_note(p, conv, from, page->held_to);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret)
 {
@@ -400,6 +416,8 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 		r = place_page(&p, places, page->n, page->below_id, page->above_id, page->touches_below);
 	for (size_t i = 0; i < page->n && r == 0; i++)
 		r = put_page_item(&p, page->items[i], &places[i], &ret[i]);
+	if (r == 0 && page->held_to)
+		r = note_held(&p, page, ret);
 	r = put_end(&p, r);
 	return r < 0 ? err_trace(r) : 0;
 }

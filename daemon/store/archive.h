@@ -78,9 +78,27 @@ struct archive_page {
 	size_t n;
 	const char *below_id, *above_id;
 	bool touches_below, part, compare;
+	/*
+	 * part: nothing of this conversation is missing from the page up to the row held_to (0 = not said); ${to_start}: nor
+	 * below it, for the server has nothing older. Then history pages of it do not stop at the account's gaps there.
+	 */
+	const char *with;
+	int64_t held_to;
+	bool to_start;
 };
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret);
+
+#define ARCHIVE_SCREEN 50 /* messages: what an app shows at first */
+typedef void (*archive_screen_fn)(void *userdata, const char *jid);
+/*
+ * Conversations and contacts with less than a screen of messages from archive id ${above_id} on: at most ${max}, those of the
+ * latest messages first. ${fn} may write to the store.
+ */
+int archive_short_screens(struct store *s, int64_t account, int64_t archive, const char *above_id, size_t max,
+			  archive_screen_fn fn, void *userdata);
+/* The row of the newest message that has its final place; 0 if there is none. */
+int archive_newest_row(struct store *s, int64_t archive, int64_t *ret);
 
 #define ARCHIVE_GONE_MAX 5000 /* archive ids looked at for one page: more are not counted */
 /*

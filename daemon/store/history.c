@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/held.h"
 #include "store/read-row.h"
 #include "store/walls.h"
 
@@ -288,6 +289,8 @@ int read_history(struct store *s, const struct history_query *hq, message_row_fn
 		r = find_anchor(&q, hq, &at, &has_row);
 	if (r == 0)
 		r = walls_read(s, hq->account, &q.walls);
+	if (r == 0 && q.conv)
+		r = held_lift(s, q.conv, &q.walls);
 	if (r == 0)
 		r = read_around(&q, hq, at, has_row, fn, userdata, ret_edges);
 	walls_deinit(&q.walls);

@@ -296,6 +296,14 @@ static const char schema_v4[] =
 	") STRICT;";
 
 /*
+ * What one conversation holds across the gaps of the account's archive (store/held.h): rows; between them nothing of it is
+ * missing. held_from -1: nothing older exists at the server. NULL: nothing is known.
+ */
+static const char schema_v5[] =
+	"ALTER TABLE conv ADD COLUMN held_from INTEGER;"
+	"ALTER TABLE conv ADD COLUMN held_to INTEGER;";
+
+/*
  * Migrations: migrations[i] makes version i + 1 of version i. Each runs in a transaction of its own together with
  * its user_version. A line is added here, schema_v1 is never changed, and a test opens a file of the version before.
  */
@@ -304,6 +312,7 @@ static const char *const migrations[] = {
 	schema_v2,
 	schema_v3,
 	schema_v4,
+	schema_v5,
 };
 
 static int run_version(struct store *s, const char *sql, int version)

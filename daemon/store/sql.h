@@ -149,6 +149,18 @@
 	S(AID_RANGE_CONV, "SELECT a.id FROM msg m JOIN aid a ON a.msg=m.id WHERE m.conv=(SELECT id FROM conv"      \
 			  " WHERE account=?5 AND jid=?6) AND m.key>=?2 AND m.key<?3 AND a.archive=?1"              \
 			  " AND a.key>=?2 AND a.key<?3 AND a.placed=1 LIMIT ?4")                                   \
+	/* held.c */                                                                                                \
+	S(HELD_GET, "SELECT held_from, held_to FROM conv WHERE id=?1 AND held_from IS NOT NULL")                    \
+	S(HELD_SET, "UPDATE conv SET held_from=?1, held_to=?2 WHERE id=?3")                                         \
+	S(HELD_KEY, "SELECT key FROM msg WHERE id=?1")                                                              \
+	/* screens.c */                                                                                             \
+	S(SCREEN_CANDIDATES, "SELECT jid FROM (SELECT jid, activity_us AS at FROM conv WHERE account=?1"            \
+			     " AND kind='direct' UNION ALL SELECT jid, 0 FROM roster WHERE account=?1 AND listed=1)" \
+			     " GROUP BY jid ORDER BY max(at) DESC, jid LIMIT ?2")                                   \
+	S(SCREEN_ROWS, "SELECT count(*) FROM (SELECT 1 FROM msg WHERE conv=(SELECT id FROM conv WHERE account=?1"   \
+		       " AND jid=?2) AND key>=?3 LIMIT ?4)")                                                        \
+	S(SCREEN_TOP, "SELECT msg FROM aid WHERE archive=?1 AND placed=1 AND msg IS NOT NULL"     \
+		      " ORDER BY key DESC LIMIT 1")                                                                                   \
 	S(AID_ROW_KEY, "SELECT min(key) FROM aid WHERE msg=?1 AND placed=1")                                       \
 	S(AID_TIME, "SELECT m.time_us, m.id FROM aid a JOIN msg m ON m.id=a.msg WHERE a.archive=?1 AND a.id=?2")   \
 	/* place.c: everything of the account from a key on moves up */                                            \

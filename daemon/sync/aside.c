@@ -1,6 +1,6 @@
 /*
- * Questions to the archive beside the plan, whose answers move no coverage: verifying what it claims (core/verify.h). They
- * come after everything else, one at a time.
+ * Questions to the archive beside the plan, whose answers move no coverage (decisions/0015): errands (errand.c), and
+ * verifying what coverage claims (core/verify.h), which comes after everything else, one page at a time.
  */
 #include <string.h>
 
@@ -155,6 +155,7 @@ const struct verify *engine_verifying(const struct engine *e)
 
 void aside_go(struct engine *e)
 {
+	errand_go(e);
 	verify_go(e);
 }
 
@@ -168,7 +169,9 @@ void aside_page(struct engine *e, uint32_t id)
 		return;
 	}
 	q = query_take(&e->aside, id);
-	if (q && is_verifying(e))
+	if (q && q->use == FOR_ERRAND)
+		errand_answer(e, q);
+	else if (q && is_verifying(e))
 		verify_answer(e, q);
 	else if (q)
 		catchup_discard(e, q);
@@ -177,6 +180,10 @@ void aside_page(struct engine *e, uint32_t id)
 
 void aside_failed(struct engine *e, struct query *q, bool unknown_id, const char *why)
 {
+	if (q->use == FOR_ERRAND) {
+		errand_failed(e, q, unknown_id, why);
+		return;
+	}
 	catchup_discard(e, q);
 	if (!is_verifying(e))
 		return;
@@ -196,4 +203,5 @@ void aside_stream_ends(struct engine *e)
 void aside_deinit(struct engine *e)
 {
 	engine_verify_forget(e);
+	errand_deinit(e);
 }

@@ -107,6 +107,8 @@ static struct plan_policy policy_of(const struct engine *e, struct plan_busy bus
 
 	if (e->policy.horizon_us)
 		p.horizon_us = e->io->real_us(e->userdata) - e->policy.horizon_us;
+	if (e->deeper_us && e->deeper_us < p.horizon_us)
+		p.horizon_us = e->deeper_us;
 	for (const struct query *q = e->asked; q && p.n_busy < LANES_MAX; q = q->next)
 		busy[p.n_busy++] = (struct plan_busy){ q->step, q->step == PLAN_CUT ? q->below_id : q->above_id };
 	return p;
@@ -287,8 +289,9 @@ void catchup_go(struct engine *e)
 		catchup_prove(e);
 		return;
 	}
-	ask_all(e);
 	aside_go(e);
+	if (!errand_first(e))
+		ask_all(e);
 	arm_deadline(e);
 	note_done(e);
 	doubt_look(e);

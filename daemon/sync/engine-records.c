@@ -75,8 +75,10 @@ static void on_online(struct engine *e, const struct link_online *o)
 	}
 	if (e->counted)
 		send_grant(e);
-	if (!o->resumed)
+	if (!o->resumed) {
+		errand_session(e);
 		tell_stream(e, STREAM_NEW_SESSION);
+	}
 	engine_set_reason(e, "", "");
 	log_info("%s: online%s, %s, %u flights", LOG_JID(e->account.jid), o->resumed ? ", resumed" : "", o->mechanism,
 		 o->flights);

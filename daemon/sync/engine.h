@@ -81,6 +81,7 @@ struct engine_policy {
 	uint32_t page_max;  /* messages to ask for in a page */
 	unsigned int lanes;  /* pages to ask for at a time, at most; 0 = LANES_MAX */
 	uint32_t slice;	     /* messages to store at a time, at most; 0 = as many as SLICE_US allows */
+	uint32_t screens_gap; /* messages of a gap that first screens go before; 0 = SCREENS_GAP */
 	int64_t deadline_us; /* for each step of a connect: TCP, TLS, features, authentication ... */
 	bool no_receipts;    /* tell nobody that messages arrived */
 };
@@ -116,6 +117,27 @@ int engine_verify(struct engine *e, const char *with, int64_t since_us);
 void engine_verify_forget(struct engine *e);
 /* The present or the last one; NULL: there was none. A view. */
 const struct verify *engine_verifying(const struct engine *e);
+
+/*
+ * Fetch pages of one conversation before all else, whatever coverage says; they lie across gaps, and beyond the horizon if
+ * that is asked for. Survives the stream; what is asked while paused waits.
+ */
+struct errand_wish {
+	const char *with;      /* bare JID */
+	const char *before_id; /* archive id; "" = see before_us */
+	int64_t before_us;     /* messages up to this stamp; 0 and no id = from the newest on */
+	int64_t before_msg;    /* row of that message, 0 = none */
+	int64_t since_us;      /* down to here; 0 = to the beginning */
+	unsigned int pages;    /* at most; 0 = until then */
+};
+enum errand_state { ERRAND_NONE, ERRAND_RUNNING, ERRAND_DONE, ERRAND_FAILED };
+uint32_t engine_errand(struct engine *e, const struct errand_wish *wish);
+/* *ret_us (may be NULL): it has come down to this stamp; *ret_why: of FAILED, a view. */
+enum errand_state engine_errand_state(const struct engine *e, uint32_t errand, int64_t *ret_us, const char **ret_why);
+/* Nobody waits for it any more. */
+void engine_errand_end(struct engine *e, uint32_t errand);
+/* History down to ${us} is wanted too, although the horizon lies above; while the engine lives. */
+void engine_deepen(struct engine *e, int64_t us);
 
 /* Something was put into the outbox, or may leave it now. */
 void engine_send(struct engine *e);

@@ -16,6 +16,7 @@
 enum query_use {
 	FOR_PLAN,   /* what is missing: core/plan.h; ${step} says what */
 	FOR_VERIFY, /* core/verify.h */
+	FOR_ERRAND, /* one conversation, for somebody who waits: sync/errand.c */
 };
 
 struct query {
@@ -23,6 +24,7 @@ struct query {
 	uint32_t id;
 	enum query_use use;
 	char *with;	  /* one conversation, "" = all */
+	uint32_t errand;
 	enum plan_step step;
 	char *above_id;	  /* PLAN_BEFORE: first id of the span when asked; later the first id already stored of the page */
 	int64_t above_us; /* ... and its stamp when asked */

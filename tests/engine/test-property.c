@@ -261,6 +261,7 @@ static void furnish(struct sim *s, const struct shape *p, unsigned int *dice, in
 	s->jitter_us = pick(dice, 3) ? 0 : 120 * SIM_SEC;
 	s->force_lanes = pick(dice, 3) ? 1 + pick(dice, 16) : 0;
 	s->slice = pick(dice, 2) ? 0 : 1 + (uint32_t)pick(dice, 40);
+	s->screens_gap = s->seed % 2 ? 5 : 0;
 	s->delay_us = pick(dice, 2) ? 0 : (int64_t)pick(dice, 300) * 1000;
 	for (int i = pick(dice, pick(dice, 4) ? p->archive : p->long_archive); i > 0; i--) {
 		char body[32];

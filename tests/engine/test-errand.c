@@ -1,0 +1,224 @@
+/* Pages of one conversation: first screens, and what somebody scrolls up to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "sim.h"
+#include "store/read.h"
+
+#define RTT (200 * 1000)
+
+static struct sim sim;
+
+struct page {
+	int n;
+	int64_t oldest;
+	char oldest_body[32], newest_body[32];
+	uint32_t edges;
+};
+
+static int see(void *userdata, const struct message_row *row)
+{
+	struct page *p = userdata;
+
+	if (p->n++ == 0) {
+		p->oldest = row->id;
+		snprintf(p->oldest_body, sizeof(p->oldest_body), "%s", row->body);
+	}
+	snprintf(p->newest_body, sizeof(p->newest_body), "%s", row->body);
+	return 0;
+}
+
+/* What an app reads that does not want to look across gaps. */
+static struct page history(struct sim *s, const char *conversation, int64_t before, uint32_t rows)
+{
+	const struct history_query q = {
+		.account = s->account.id, .conversation = conversation, .anchor = before ? ANCHOR_MESSAGE : ANCHOR_NEWEST,
+		.value = before, .before = rows,
+	};
+	struct page p = { 0 };
+	uint64_t seq;
+
+	if (read_history(s->store, &q, see, &p, &p.edges, &seq) != 0)
+		p.n = 0;
+	return p;
+}
+
+/* Thirty contacts on the roster; the quietest wrote last 3,000 messages ago. */
+static struct sim *begin(void)
+{
+	struct sim *s = &sim;
+	char jid[32], body[32];
+
+	sim_init(s, 1);
+	assert_int_equal(store_begin(s->store), 0);
+	for (int i = 0; i < 30; i++) {
+		struct roster_item item = { .jid = jid, .name = "", .subscription = "both", .groups = "" };
+
+		snprintf(jid, sizeof(jid), "q%d@sim.test", i);
+		assert_int_equal(roster_put(s->store, s->account.id, &item), 0);
+	}
+	assert_int_equal(store_commit(s->store), 0);
+	for (int i = 0; i < 4000; i++) {
+		/* The first thousand are of the thirty, the rest of one talker. */
+		snprintf(jid, sizeof(jid), i < 2000 ? "q%d@sim.test" : "talker@sim.test", i % 30);
+		snprintf(body, sizeof(body), "text %d", i);
+		sim_archive(s, jid, false, body, (int64_t)(4000 - i) * 600 * SIM_SEC);
+	}
+	return s;
+}
+
+static int readable(struct sim *s)
+{
+	char jid[32];
+	int n = 0;
+
+	for (int i = 0; i < 30; i++) {
+		struct page p;
+
+		snprintf(jid, sizeof(jid), "q%d@sim.test", i);
+		p = history(s, jid, 0, 50);
+		n += p.n == 50;
+	}
+	return n;
+}
+
+static void first_screens_come_before_the_rest(_unused_ void **state)
+{
+	struct sim *s = begin();
+	int64_t began;
+
+	s->delay_us = RTT;
+	s->stanza_us = 20;
+	began = s->boot_us;
+	engine_connect(s->engine);
+	while (readable(s) < 30 && s->boot_us - began < 60 * SIM_SEC)
+		sim_run(s, RTT / 4);
+	/* Newest page, and thirty pages of which twelve are on their way at a time. */
+	assert_true(s->boot_us - began < 6 * RTT);
+	assert_true(s->engine != NULL && sim_count(s, "text 3000") == 0);
+	sim_expect_honest(s);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+/* A gap is none in a conversation that was asked for across it; its own beginning is one until it is known. */
+static void a_screen_ends_at_no_gap_of_others(_unused_ void **state)
+{
+	struct sim *s = begin();
+	struct page p;
+
+	sim_archive(s, "q3@sim.test", false, "newest of q3", 0);
+	s->delay_us = RTT;
+	engine_connect(s->engine);
+	while (readable(s) < 30)
+		sim_run(s, RTT / 4);
+	p = history(s, "q3@sim.test", 0, 50);
+	assert_int_equal(p.n, 50);
+	assert_string_equal(p.newest_body, "newest of q3");
+	assert_false(p.edges & EDGE_GAP_OLDER);
+	/* The talker's own screen is not whole. */
+	sim_deinit(s);
+}
+
+static void an_errand_reaches_beyond_the_horizon(_unused_ void **state)
+{
+	struct sim *s = &sim;
+	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 1 };
+	const char *why;
+	struct page p;
+	uint32_t id;
+
+	sim_init(s, 1);
+	sim_fill(s, 1000, 5, 600 * SIM_SEC);
+	s->horizon_us = 100 * 600 * SIM_SEC;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	p = history(s, "c1@sim.test", 0, 500);
+	assert_true(p.n < 60 && p.edges & EDGE_GAP_OLDER);
+	w.before_msg = p.oldest;
+	w.before_us = s->archive[1000 - 5 * p.n + 1].us;
+	id = engine_errand(s->engine, &w);
+	for (int i = 0; i < 60 && engine_errand_state(s->engine, id, NULL, &why) == ERRAND_RUNNING; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_DONE);
+	engine_errand_end(s->engine, id);
+	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_NONE);
+	assert_true(history(s, "c1@sim.test", 0, 500).n >= p.n + 49);
+	/* All of it, to the beginning. */
+	w.pages = 0;
+	id = engine_errand(s->engine, &w);
+	for (int i = 0; i < 60 && engine_errand_state(s->engine, id, NULL, &why) == ERRAND_RUNNING; i++)
+		sim_run(s, SIM_SEC);
+	p = history(s, "c1@sim.test", 0, 500);
+	assert_int_equal(p.n, 200);
+	assert_string_equal(p.oldest_body, "text 1");
+	assert_true(p.edges & EDGE_START);
+	sim_expect_honest(s);
+	/* And then all of the archive meets them, and puts them in order. */
+	engine_deepen(s->engine, 1);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
+static void an_errand_survives_the_link(_unused_ void **state)
+{
+	struct sim *s = &sim;
+	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 0 };
+	const char *why;
+	uint32_t id;
+
+	sim_init(s, 1);
+	sim_fill(s, 1000, 5, 600 * SIM_SEC);
+	s->horizon_us = 20 * 600 * SIM_SEC;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	s->delay_us = SIM_SEC;
+	id = engine_errand(s->engine, &w);
+	sim_run(s, 3 * SIM_SEC / 2);
+	sim_cut(s);
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_DONE);
+	assert_int_equal(history(s, "c1@sim.test", 0, 500).n, 200);
+	sim_deinit(s);
+}
+
+static void A14_an_errand_that_leads_nowhere_fails(_unused_ void **state)
+{
+	struct sim *s = &sim;
+	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 0 };
+	const char *why;
+	uint32_t id;
+
+	sim_init(s, 1);
+	sim_fill(s, 300, 5, 600 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	s->never_complete = true;
+	id = engine_errand(s->engine, &w);
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_FAILED);
+	assert_true(*why);
+	sim_deinit(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_screens_come_before_the_rest),
+		cmocka_unit_test(a_screen_ends_at_no_gap_of_others),
+		cmocka_unit_test(an_errand_reaches_beyond_the_horizon),
+		cmocka_unit_test(an_errand_survives_the_link),
+		cmocka_unit_test(A14_an_errand_that_leads_nowhere_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
