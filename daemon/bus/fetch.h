@@ -1,6 +1,7 @@
 /*
  * Sync.Fetch: a job that has ended when the archive is here without a gap down to some point. The engine fetches by
- * itself, newest gaps first; so the job begins that at once and watches what is still missing.
+ * itself, newest gaps first; so the job begins that at once, also below the horizon, and watches what is still missing.
+ * Of one conversation more than varve.conf keeps is fetched alone (sync/errand.h).
  */
 #pragma once
 

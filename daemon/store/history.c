@@ -297,6 +297,42 @@ int read_history(struct store *s, const struct history_query *hq, message_row_fn
 	return r;
 }
 
+int read_reach(struct store *s, int64_t account, const char *conversation, int64_t from, int64_t *ret_id, bool *ret_gap)
+{
+	struct query q = { .s = s, .account = account };
+	struct position at = position_end;
+	int64_t wall = INT64_MIN;
+	int r;
+
+	r = find_conv(s, account, conversation, &q.conv);
+	if (r == 0 && q.conv == 0)
+		return READ_E_NO_CONVERSATION;
+	if (r == 0)
+		r = from ? find_message(&q, from, &at) : find_end(&q, true, &at);
+	if (r == 0)
+		r = walls_read(s, account, &q.walls);
+	if (r == 0)
+		r = held_lift(s, q.conv, &q.walls);
+	if (r != 0) {
+		walls_deinit(&q.walls);
+		return r;
+	}
+	*ret_gap = walls_below(&q.walls, at.key, &wall) || !q.walls.start;
+	walls_deinit(&q.walls);
+	{
+		_cleanup_(stmt_done) struct stmt st = db_use(s, SQL_CONV_NEWER);
+
+		put_i(&st, q.conv);
+		put_i(&st, wall);
+		put_i(&st, INT64_MIN);
+		put_i(&st, 1);
+		at = (struct position){ 0 };
+		r = first_row(&st, &at);
+	}
+	*ret_id = at.id;
+	return r < 0 ? err_trace(r) : 0;
+}
+
 int read_messages(struct store *s, int64_t account, const int64_t *ids, size_t n, message_row_fn fn, void *userdata)
 {
 	int r;

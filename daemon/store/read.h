@@ -112,6 +112,11 @@ struct history_query {
 int read_history(struct store *s, const struct history_query *q, message_row_fn fn, void *userdata,
 		 uint32_t *ret_edges, uint64_t *ret_seq);
 /* Rows in the order of ${ids}; ids that do not exist are left out. */
+/*
+ * How far a history page of ${conversation} could reach from message ${from} (0 = the newest) towards older ones: *ret_id, the
+ * oldest message before the next gap, and *ret_gap, whether there is one. READ_E_NO_CONVERSATION, READ_E_NO_MESSAGE.
+ */
+int read_reach(struct store *s, int64_t account, const char *conversation, int64_t from, int64_t *ret_id, bool *ret_gap);
 int read_messages(struct store *s, int64_t account, const int64_t *ids, size_t n, message_row_fn fn, void *userdata);
 
 /* The message that ${kind} ("stanza-id", "origin-id", "id") names in a conversation: READ_E_NO_MESSAGE or 0. */

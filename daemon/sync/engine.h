@@ -25,6 +25,7 @@
 #include "core/verify.h"
 #include "link/vocab.h"
 #include "store/account.h"
+#include "sync/errand.h"
 #include "sync/hub.h"
 
 struct engine;
@@ -122,15 +123,6 @@ const struct verify *engine_verifying(const struct engine *e);
  * Fetch pages of one conversation before all else, whatever coverage says; they lie across gaps, and beyond the horizon if
  * that is asked for. Survives the stream; what is asked while paused waits.
  */
-struct errand_wish {
-	const char *with;      /* bare JID */
-	const char *before_id; /* archive id; "" = see before_us */
-	int64_t before_us;     /* messages up to this stamp; 0 and no id = from the newest on */
-	int64_t before_msg;    /* row of that message, 0 = none */
-	int64_t since_us;      /* down to here; 0 = to the beginning */
-	unsigned int pages;    /* at most; 0 = until then */
-};
-enum errand_state { ERRAND_NONE, ERRAND_RUNNING, ERRAND_DONE, ERRAND_FAILED };
 uint32_t engine_errand(struct engine *e, const struct errand_wish *wish);
 /* *ret_us (may be NULL): it has come down to this stamp; *ret_why: of FAILED, a view. */
 enum errand_state engine_errand_state(const struct engine *e, uint32_t errand, int64_t *ret_us, const char **ret_why);

@@ -301,3 +301,33 @@ const struct verify *hub_verifying(const struct hub *h, int64_t id)
 
 	return seat ? engine_verifying(seat->engine) : NULL;
 }
+
+uint32_t hub_errand(struct hub *h, int64_t id, const struct errand_wish *wish)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	return seat ? engine_errand(seat->engine, wish) : 0;
+}
+
+enum errand_state hub_errand_state(const struct hub *h, int64_t id, uint32_t errand, int64_t *ret_us, const char **ret_why)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	return seat ? engine_errand_state(seat->engine, errand, ret_us, ret_why) : ERRAND_NONE;
+}
+
+void hub_errand_end(struct hub *h, int64_t id, uint32_t errand)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	if (seat)
+		engine_errand_end(seat->engine, errand);
+}
+
+void hub_deepen(struct hub *h, int64_t id, int64_t us)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	if (seat)
+		engine_deepen(seat->engine, us);
+}

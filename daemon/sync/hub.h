@@ -25,6 +25,7 @@
 #include "core/verify.h"
 #include "store/account.h"
 #include "store/store.h"
+#include "sync/errand.h"
 
 struct hub;
 
@@ -114,6 +115,12 @@ int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t sinc
 void hub_verify_end(struct hub *h, int64_t id);
 /* How far it is, or its report; NULL: none was asked for. A view, until control returns to the loop. */
 const struct verify *hub_verifying(const struct hub *h, int64_t id);
+
+/* engine_errand(), engine_errand_state(), engine_errand_end(), engine_deepen(). 0: there is no such account. */
+uint32_t hub_errand(struct hub *h, int64_t id, const struct errand_wish *wish);
+enum errand_state hub_errand_state(const struct hub *h, int64_t id, uint32_t errand, int64_t *ret_us, const char **ret_why);
+void hub_errand_end(struct hub *h, int64_t id, uint32_t errand);
+void hub_deepen(struct hub *h, int64_t id, int64_t us);
 
 size_t hub_account_count(const struct hub *h);
 /* Account ids in the order they were added. */

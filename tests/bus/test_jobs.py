@@ -270,6 +270,27 @@ class Jobs(unittest.TestCase):
         self.assertEqual(self.end(self.fetch(all=B(True)), "failed")["Error"][0], ERROR + "Unsupported")
         self.end(self.fetch())
 
+    def test_one_conversation_is_fetched_across_gaps(self):
+        self.d.cmd("online")
+        who = "contact01@example.net"
+        newest = call(self.conn, ACCOUNT, "Archive", "GetHistory", V("(sstuua{sv})", who, "newest", 0, 1, 0, {}))[0][0][0]
+        for options, asked in (({"before": T(newest)}, "errand before"), ({"since": X(1)}, "errand"), ({"all": B(True)}, "errand")):
+            job = self.fetch(who, **options)
+            self.assertEqual(self.props(job)["State"], "running")
+            self.assertEqual(self.d.cmd("last"), asked)
+            self.d.cmd("errand done")
+            self.end(job)
+        job = self.fetch(who, all=B(True))
+        self.d.cmd("errand failed")
+        self.assertEqual(self.end(job, "failed")["Error"][0], ERROR + "Unsupported")
+        other = call(self.conn, ACCOUNT, "Archive", "GetHistory", V("(sstuua{sv})", "contact02@example.net", "newest", 0, 1, 0, {}))
+        self.assertEqual(self.refused(self.fetch, who, before=T(other[0][0][0])), "NotFound")
+        self.d.cmd("state offline")
+        self.assertEqual(self.refused(self.fetch, who, all=B(True)), "Offline")
+        self.d.cmd("online")
+        self.fetch(all=B(True))
+        self.assertEqual(self.d.cmd("last"), "deepen")
+
     # ---- verify
 
     def verify(self, conversation="", **options):

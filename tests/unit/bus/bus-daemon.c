@@ -17,6 +17,7 @@
  *   answer NAME       the server answers all requests: ok, remote, offline
  *   asking JID, answered JID   JID asks to see our presence, or not any more
  *   typing JID STATE, presence JID SHOW STATUS   news of somebody; SHOW "here" is none
+ *   errand done|failed           what the fetch of one conversation has come to
  *   verified N|done|failed        what a verify has come to
  *   online, fill, caught-up 0|1   the archive is ready and the account online; the gaps are closed; what the engine says
  *   quit
@@ -324,6 +325,8 @@ static void command(struct world *w, char *line)
 		hub_double_status(w->hub, w->account)->caught_up = n != 0;
 	if (strcmp(word, "fill") == 0)
 		fill(w);
+	if (strcmp(word, "errand") == 0)
+		hub_double_errand(w->hub, w->account, strcmp(line, "done") == 0 ? ERRAND_DONE : ERRAND_FAILED);
 	if (strcmp(word, "verified") == 0)
 		verified(w, line, (uint64_t)n);
 	if (strcmp(word, "sync") == 0) {

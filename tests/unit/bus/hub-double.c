@@ -13,6 +13,7 @@ struct seat {
 	struct account_status status;
 	struct cover cover;
 	struct verify verify;
+	enum errand_state errand;
 	int64_t archive, start_us, end_us;
 	size_t fetching;
 };
@@ -343,6 +344,39 @@ void hub_verify_end(struct hub *h, int64_t id)
 const struct verify *hub_verifying(const struct hub *h, int64_t id)
 {
 	return seat_of(h, id) && seat_of(h, id)->verify.with ? &seat_of(h, id)->verify : NULL;
+}
+
+uint32_t hub_errand(struct hub *h, int64_t id, const struct errand_wish *wish)
+{
+	struct seat *s = seat_of(h, id);
+
+	h->last_call = wish->pages ? "errand before" : "errand";
+	s->errand = ERRAND_RUNNING;
+	return 7;
+}
+
+enum errand_state hub_errand_state(const struct hub *h, int64_t id, _unused_ uint32_t errand, _unused_ int64_t *ret_us,
+				   const char **ret_why)
+{
+	struct seat *s = seat_of(h, id);
+
+	*ret_why = "the server's answers lead nowhere";
+	return s ? s->errand : ERRAND_NONE;
+}
+
+void hub_errand_end(_unused_ struct hub *h, _unused_ int64_t id, _unused_ uint32_t errand)
+{
+}
+
+void hub_deepen(struct hub *h, _unused_ int64_t id, _unused_ int64_t us)
+{
+	h->last_call = "deepen";
+}
+
+void hub_double_errand(struct hub *h, int64_t account, enum errand_state state)
+{
+	seat_of(h, account)->errand = state;
+	hub_double_tell(h, HUB_SYNC, account);
 }
 
 struct verify *hub_double_verify(struct hub *h, int64_t account)

@@ -15,6 +15,8 @@ struct account_status *hub_double_status(struct hub *h, int64_t account);
 struct cover *hub_double_cover(struct hub *h, int64_t account);
 void hub_double_set_fetching(struct hub *h, int64_t account, size_t span);
 void hub_double_set_ends(struct hub *h, int64_t account, int64_t start_us, int64_t end_us);
+/* What a Fetch of one conversation has come to. */
+void hub_double_errand(struct hub *h, int64_t account, enum errand_state state);
 /* What Verify began; change it, then hub_double_tell(). */
 struct verify *hub_double_verify(struct hub *h, int64_t account);
 /* As the hub does: from the event loop, later, merged. */
