@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "core/lanes.h"
 
+#define METERED_DAYS INT64_C(7) /* what somebody who pays by the megabyte will look at; the rest waits for a free link */
+
 static bool number(const char *s, const char *unit, int64_t min, int64_t max, int64_t *ret)
 {
 	char *end;
@@ -27,18 +29,28 @@ static bool number(const char *s, const char *unit, int64_t min, int64_t max, in
 	return true;
 }
 
-static bool set_history(struct config *c, const char *value)
+static bool all_or_days(const char *value, int64_t *ret_us)
 {
 	int64_t days;
 
 	if (strcmp(value, "all") == 0) {
-		c->history_us = 0;
+		*ret_us = 0;
 		return true;
 	}
 	if (!strstr(value, "day") || (!number(value, "days", 1, 36500, &days) && !number(value, "day", 1, 36500, &days)))
 		return false;
-	c->history_us = days * 86400 * USEC_PER_SEC;
+	*ret_us = days * 86400 * USEC_PER_SEC;
 	return true;
+}
+
+static bool set_history(struct config *c, const char *value)
+{
+	return all_or_days(value, &c->history_us);
+}
+
+static bool set_metered(struct config *c, const char *value)
+{
+	return all_or_days(value, &c->metered_us);
 }
 
 static bool set_page(struct config *c, const char *value)
@@ -113,6 +125,7 @@ static const struct config_key {
 	bool (*set)(struct config *c, const char *value);
 } keys[] = {
 	{ "sync", "history", "all, or a number of days such as \"365 days\"", set_history },
+	{ "sync", "metered", "all, or a number of days such as \"7 days\"", set_metered },
 	{ "sync", "page", "a number from 10 to 250", set_page },
 	{ "sync", "lanes", "a number from 1 to 16", set_lanes },
 	{ "messages", "receipts", "yes or no", set_receipts },
@@ -124,6 +137,7 @@ static const struct config_key {
 void config_init(struct config *c)
 {
 	*c = (struct config){
+		.metered_us = METERED_DAYS * 86400 * USEC_PER_SEC,
 		.page = 250, .lanes = LANES_MAX, .deadline_us = 15 * USEC_PER_SEC, .receipts = true, .markers = true,
 	};
 }

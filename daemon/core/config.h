@@ -10,6 +10,7 @@
 
 struct config {
 	int64_t history_us;   /* [sync] history: how far back is kept in sync; 0 = all */
+	int64_t metered_us;   /* [sync] metered: the same while the link is metered; 0 = as history */
 	uint32_t page;	      /* [sync] page: messages to ask for at once */
 	unsigned int lanes;   /* [sync] lanes: pages to ask for at a time, at most */
 	int64_t deadline_us;  /* [network] deadline: for each step of a connect */

@@ -17,6 +17,8 @@ static bool wanted_gap(const struct cover *c, const struct plan_policy *policy, 
 {
 	if (!cover_gap(c, i, ret) || ret->state == GAP_LOST)
 		return false;
+	if (policy->metered_us && ret->before_us && ret->before_us <= policy->metered_us)
+		return false;
 	return i > 0 || !policy->horizon_us || !ret->before_us || ret->before_us > policy->horizon_us;
 }
 
@@ -62,6 +64,8 @@ static int64_t gap_floor(const struct gap *g, const struct plan_policy *policy)
 		return 0;
 	if (g->span == 0 && policy->horizon_us > floor)
 		floor = policy->horizon_us;
+	if (policy->metered_us > floor)
+		floor = policy->metered_us;
 	if (policy->floor_id && strcmp(policy->floor_id, g->after_id) == 0 && policy->floor_us > floor)
 		floor = policy->floor_us;
 	return floor;

@@ -36,6 +36,7 @@ struct plan_busy {
 struct plan_policy {
 	bool metadata_known;	 /* this stream's answer is in */
 	int64_t horizon_us;	 /* do not go into the past below this stamp; 0 = all */
+	int64_t metered_us;	 /* a metered link: nothing below this stamp for now, gaps included; 0 = it is free */
 	const char *by_time_id;	 /* this boundary id was refused (item-not-found): bound by its stamp instead (B5);
 				  * NULL = none */
 	const struct plan_busy *busy;

@@ -39,7 +39,7 @@ static void verify_go(struct engine *e)
 	struct verify_ask ask;
 	struct query *q;
 
-	if (!is_verifying(e) || is_asked(e, FOR_VERIFY) || e->paused || !catchup_done(e) || !flight_idle(&e->flight))
+	if (!is_verifying(e) || is_asked(e, FOR_VERIFY) || e->paused || !catchup_idle(e) || !flight_idle(&e->flight))
 		return;
 	if (e->session.archive == ARCHIVE_NONE) {
 		e->verify->state = VERIFY_FAILED;

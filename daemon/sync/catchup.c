@@ -107,6 +107,8 @@ static struct plan_policy policy_of(const struct engine *e, struct plan_busy bus
 
 	if (e->policy.horizon_us)
 		p.horizon_us = e->io->real_us(e->userdata) - e->policy.horizon_us;
+	if (e->metered && e->policy.metered_us)
+		p.metered_us = e->io->real_us(e->userdata) - e->policy.metered_us;
 	if (e->deeper_us && e->deeper_us < p.horizon_us)
 		p.horizon_us = e->deeper_us;
 	for (const struct query *q = e->asked; q && p.n_busy < LANES_MAX; q = q->next)
@@ -215,13 +217,34 @@ static void ask_all(struct engine *e)
 		lanes_idle(&e->lanes);
 }
 
-bool catchup_done(const struct engine *e)
+static bool nothing_wanted(const struct engine *e, bool at_all)
 {
 	struct plan_busy busy[LANES_MAX];
 	struct plan_policy policy = policy_of(e, busy);
 
+	if (at_all)
+		policy.metered_us = 0;
 	return e->ready && !e->asked && !e->whole && !e->sync_error &&
 	       (e->session.archive == ARCHIVE_NONE || plan_is_done(&e->cover, &policy));
+}
+
+bool catchup_done(const struct engine *e)
+{
+	return nothing_wanted(e, true);
+}
+
+bool catchup_idle(const struct engine *e)
+{
+	return nothing_wanted(e, false);
+}
+
+void engine_set_metered(struct engine *e, bool metered)
+{
+	if (e->metered == metered)
+		return;
+	e->metered = metered;
+	catchup_go(e);
+	e->io->event(e->userdata, HUB_SYNC);
 }
 
 bool catchup_fetching(const struct engine *e, const struct span *s)
@@ -285,7 +308,7 @@ void catchup_go(struct engine *e)
 		sending_kick(e);
 		return;
 	}
-	if (e->unproven >= PROVE_EVERY && catchup_done(e)) {
+	if (e->unproven >= PROVE_EVERY && catchup_idle(e)) {
 		catchup_prove(e);
 		return;
 	}

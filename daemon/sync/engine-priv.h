@@ -164,6 +164,7 @@ struct engine {
 	bool sync_error;
 	bool stream_caught_up; /* this stream was in sync once */
 	bool paused;
+	bool metered;
 };
 
 /* engine.c */
@@ -269,6 +270,8 @@ void catchup_failed(struct engine *e, const struct link_query_failed *f);
 void catchup_timeout(struct engine *e);
 /* Nothing is missing, asked for or waiting to be stored. */
 bool catchup_done(const struct engine *e);
+/* The same, but for what waits for a link that is not metered. */
+bool catchup_idle(const struct engine *e);
 /* The gap before this span is being fetched. */
 bool catchup_fetching(const struct engine *e, const struct span *s);
 /* Drop every question and every page that is not stored: their stanzas have no effect. */

@@ -152,6 +152,7 @@ void engine_status(struct engine *e, struct account_status *ret)
 	/* A past beyond the horizon is nobody's gap. */
 	if (catchup_done(e))
 		ret->gaps = 0;
+	ret->metered = e->ready && e->metered && catchup_idle(e) && !catchup_done(e);
 	sync_status(e, ret);
 	progress(e, ret);
 }

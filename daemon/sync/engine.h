@@ -79,6 +79,7 @@ struct engine_io {
 
 struct engine_policy {
 	int64_t horizon_us; /* how far back in time history is kept in sync, as a length; 0 = all */
+	int64_t metered_us; /* the same, while the link is metered; 0 = no less then */
 	uint32_t page_max;  /* messages to ask for in a page */
 	unsigned int lanes;  /* pages to ask for at a time, at most; 0 = LANES_MAX */
 	uint32_t slice;	     /* messages to store at a time, at most; 0 = as many as SLICE_US allows */
@@ -142,6 +143,8 @@ void engine_answered(struct engine *e, const char *jid);
 /* Somebody looks at a screen, or nobody does. Told again on each new stream. */
 void engine_set_active(struct engine *e, bool active);
 
+/* Whether the link is paid for by what goes over it: older history waits then (policy.metered_us). */
+void engine_set_metered(struct engine *e, bool metered);
 /* Whether a route leads out of this machine, as it is now; no trigger. */
 void engine_set_route(struct engine *e, bool route);
 /* The network is another one, or a sleep is over. ${route}: one leads out of this machine. */

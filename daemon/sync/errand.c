@@ -79,20 +79,29 @@ static void finish(struct engine *e, struct errand *x, enum errand_state state, 
 
 /* ---- first screens ---- */
 
+/* No further back than is kept, and paid for. */
+static int64_t screens_since(const struct engine *e)
+{
+	int64_t length = e->policy.horizon_us;
+
+	if (e->metered && e->policy.metered_us && (length == 0 || e->policy.metered_us < length))
+		length = e->policy.metered_us;
+	return length ? e->io->real_us(e->userdata) - length : 0;
+}
+
 static void add_screen(void *userdata, const char *jid)
 {
 	struct engine *e = userdata;
 	struct errand *x = add(e, jid);
 
 	x->screen = true;
-	if (e->policy.horizon_us)
-		x->since_us = e->io->real_us(e->userdata) - e->policy.horizon_us;
+	x->since_us = screens_since(e);
 }
 
 /* The newest gap that is to be filled, if it seems long. */
 static bool long_gap(const struct engine *e, struct gap *ret)
 {
-	int64_t horizon = e->policy.horizon_us ? e->io->real_us(e->userdata) - e->policy.horizon_us : 0;
+	int64_t horizon = screens_since(e);
 
 	for (size_t i = e->cover.n; i-- > 0;) {
 		int64_t low;

@@ -7,6 +7,7 @@
 #include "sync/engine.h"
 #include "sync/hub-send.h"
 #include "sync/hub.h"
+#include "sync/meterwatch.h"
 #include "sync/netwatch.h"
 #include "sync/peer.h"
 #include "sync/sleepwatch.h"
@@ -49,6 +50,7 @@ struct hub {
 	size_t n_removed;
 	sd_event_source *defer;
 	struct netwatch *network; /* NULL: nothing is known of it */
+	struct meterwatch *metered; /* NULL: nobody says */
 	struct sleepwatch *sleep;
 	struct ping_book pings;	  /* of each network, as long as the daemon runs */
 	sd_event_source *upkeep_timer, *upkeep; /* idle: hub-upkeep.c */

@@ -64,9 +64,21 @@ static void on_sleep(void *userdata, enum sleep_event what)
 	}
 }
 
+static void on_metered(void *userdata, bool metered)
+{
+	struct hub *h = userdata;
+
+	for (size_t i = 0; i < h->n_seats; i++)
+		engine_set_metered(h->seats[i]->engine, metered);
+}
+
 void hub_trigger_init(struct hub *h)
 {
 	int r;
+
+	r = meterwatch_new(h->event, on_metered, h, &h->metered);
+	if (r < 0)
+		log_debug("network: nobody says whether it is metered: %s", strerror(-r));
 
 	r = netwatch_new(h->event, on_network, h, &h->network);
 	if (r < 0)
@@ -80,4 +92,5 @@ void hub_trigger_free(struct hub *h)
 {
 	h->network = netwatch_free(h->network);
 	h->sleep = sleepwatch_free(h->sleep);
+	h->metered = meterwatch_free(h->metered);
 }

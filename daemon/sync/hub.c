@@ -250,6 +250,7 @@ static int make_engine(struct seat *seat, const struct account *a, struct engine
 	struct hub *h = seat->hub;
 	struct engine_policy policy = {
 		.horizon_us = h->config.history_us,
+		.metered_us = h->config.metered_us,
 		.page_max = h->config.page,
 		.lanes = h->config.lanes,
 		.deadline_us = h->config.deadline_us,
@@ -261,6 +262,7 @@ static int make_engine(struct seat *seat, const struct account *a, struct engine
 	if (r < 0)
 		return err_trace(r);
 	engine_set_active(*ret, !h->inactive);
+	engine_set_metered(*ret, h->metered && meterwatch_is_metered(h->metered));
 	engine_set_route(*ret, !h->network || netwatch_has_route(h->network));
 	return 0;
 }

@@ -151,6 +151,7 @@ struct account_status {
 	uint32_t gaps, lost;	  /* open (being fetched included), lost */
 	uint64_t messages;
 	int64_t oldest_us, caught_up_us;
+	bool metered;		  /* what is missing waits for a link that is not metered */
 	bool caught_up;		  /* online, live end confirmed, no open gap, nothing in flight */
 };
 /* done/total: seconds of archive time covered and to cover, from the server's metadata: never a server-side count. */

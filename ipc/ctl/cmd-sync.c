@@ -42,6 +42,8 @@ static int look_at(struct ctl *c, struct waiting *w, const struct value *a, int 
 				     *reason ? reason : "the server refused the password");
 	else if (strcmp(value_str(sync, "state"), "paused") == 0)
 		*ret_code = ctl_fail(c, EXIT_FAIL, "varvectl sync resume", "%s: the sync is paused", jid);
+	else if (value_true(sync, "metered"))
+		*ret_code = ctl_fail(c, EXIT_FAIL, "varvectl status", "%s: older history waits for a link that is not metered", jid);
 	else if (strcmp(value_str(sync, "state"), "error") == 0)
 		*ret_code = ctl_fail(c, EXIT_FAIL, "varvectl doctor", "%s: the archive cannot be synchronised%s%s",
 				     jid, *reason ? ": " : "", reason);

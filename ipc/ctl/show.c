@@ -162,7 +162,9 @@ static void put_sync(FILE *f, const struct value *account, const struct rate *r)
 			 caught ? ", complete until " : ", not complete yet",
 			 caught ? time_relative(caught, now_real(), ago) : "");
 	}
-	if (gaps)
+	if (gaps && value_true(sync, "metered"))
+		put_line(f, "missing", "older history waits: this link is metered (varve.conf, [sync] metered)");
+	else if (gaps)
 		put_line(f, "missing", "%lld gap%s to close (varvectl sync coverage)", (long long)gaps,
 			 gaps == 1 ? "" : "s");
 	if (lost)

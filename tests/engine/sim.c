@@ -371,6 +371,7 @@ static void announce(struct sim *s)
 		return;
 	s->engine->policy.slice = s->slice;
 	s->engine->policy.horizon_us = s->horizon_us;
+	s->engine->policy.metered_us = s->metered_us;
 	s->engine->policy.screens_gap = s->screens_gap;
 	if (s->force_lanes) {
 		s->engine->lanes.n = (unsigned int)s->force_lanes;

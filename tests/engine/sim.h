@@ -87,6 +87,7 @@ struct sim {
 	int force_lanes;       /* so many from the first page on, whatever was measured; 0 = not */
 	uint32_t slice;	       /* policy: messages stored at a time; 0 = a page */
 	uint32_t screens_gap;  /* policy: first screens go before a gap of so many messages; 0 = as the engine wants */
+	int64_t metered_us;    /* policy: the same while the link is metered */
 	int64_t horizon_us;    /* policy: no history before so long ago; 0 = all */
 	int64_t delay_us;      /* from a question to the first stanza of its answer */
 	int64_t skew_us;       /* the phone's clock against the server's */

@@ -210,6 +210,42 @@ static void A14_an_errand_that_leads_nowhere_fails(_unused_ void **state)
 	sim_deinit(s);
 }
 
+/* Gaps too: what is older than so long waits, is not forgotten, and is not said to be here. */
+static void on_a_metered_link_older_history_waits(_unused_ void **state)
+{
+	struct sim *s = &sim;
+	struct account_status st;
+	int asked;
+
+	sim_init(s, 1);
+	sim_fill(s, 300, 5, 600 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 1000 * 600 * SIM_SEC;
+	sim_fill(s, 700, 5, 600 * SIM_SEC);
+	s->metered_us = 100 * 600 * SIM_SEC;
+	engine_set_metered(s->engine, true);
+	engine_connect(s->engine);
+	sim_run(s, 120 * SIM_SEC);
+	engine_status(s->engine, &st);
+	assert_true(st.metered);
+	assert_false(st.caught_up);
+	assert_int_equal(st.gaps, 1);
+	assert_in_range(st.messages, 400, 700);
+	sim_expect_honest(s);
+	asked = s->queries;
+	sim_run(s, 600 * SIM_SEC);
+	assert_int_equal(s->queries, asked);
+	engine_set_metered(s->engine, false);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	engine_status(s->engine, &st);
+	assert_false(st.metered);
+	sim_expect_all(s, 0);
+	sim_deinit(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +253,7 @@ int main(void)
 		cmocka_unit_test(a_screen_ends_at_no_gap_of_others),
 		cmocka_unit_test(an_errand_reaches_beyond_the_horizon),
 		cmocka_unit_test(an_errand_survives_the_link),
+		cmocka_unit_test(on_a_metered_link_older_history_waits),
 		cmocka_unit_test(A14_an_errand_that_leads_nowhere_fails),
 	};
 
