@@ -45,20 +45,6 @@ int archive_id(struct store *s, int64_t account, const char *jid, int64_t *ret)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int archive_count(struct store *s, int64_t account, uint64_t *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ARCHIVE_COUNT);
-	int64_t n;
-	int r;
-
-	put_i(&q, account);
-	r = db_int(&q, 0, &n);
-	if (r < 0)
-		return err_trace(r);
-	*ret = (uint64_t)n;
-	return 0;
-}
-
 /* Does the payload make, or find, a row of its own? */
 static bool has_row(const struct message *m)
 {

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "store/conv.h"
 #include "store/conversation.h"
+#include "store/count.h"
 #include "store/feed.h"
 #include "store/identity.h"
 #include "store/outbox-priv.h"
@@ -149,6 +150,8 @@ int gone_delete(struct put *p, int64_t msg)
 		r = run3(p, SQL_GONE_ACCOUNT, p->account, msg, d.key);
 	if (r == 0)
 		r = delete_row(p, msg);
+	if (r == 0)
+		r = count_removed(p, msg);
 	snprintf(key, sizeof(key), "%lld", (long long)msg);
 	if (r == 0)
 		r = feed_removed(p->s, p->account, "message", key);

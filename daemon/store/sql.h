@@ -80,6 +80,7 @@
 	S(PURGE_ARCHIVE, "DELETE FROM archive WHERE account=?1")                                                   \
 	S(PURGE_CONV, "DELETE FROM conv WHERE account=?1")                                                         \
 	S(PURGE_FEED, "DELETE FROM feed WHERE account=?1")                                                         \
+	S(PURGE_COUNT, "DELETE FROM meta WHERE name IN ('counted.'||?1, 'count.'||?1)")                            \
 	S(PURGE_ACCOUNT, "DELETE FROM account WHERE id=?1")                                                        \
 	/* session.c */                                                                                            \
 	S(SESSION_GET, "SELECT sm_id, sm_location, sm_max, h_in, ahead, h_out, sent, full_jid, features, archive," \
@@ -129,7 +130,17 @@
 	/* archive.c, cover.c */                                                                                   \
 	S(ARCHIVE_GET, "SELECT id FROM archive WHERE account=?1 AND jid=?2")                                       \
 	S(ARCHIVE_ADD, "INSERT INTO archive(account, jid) VALUES(?1,?2)")                                          \
-	S(ARCHIVE_COUNT, "SELECT count(*) FROM msg WHERE account=?1")                                              \
+	/* count.c; ids are not of the account alone, and no index has them */                                     \
+	S(COUNT_GET, "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name='counted.'||?1), 0),"    \
+		     " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name='count.'||?1), 0)")            \
+	S(COUNT_ALL, "SELECT count(*) FROM msg WHERE account=?1 AND +id>?2 AND +id<=?3")                           \
+	S(COUNT_ROWS, "SELECT count(*) FROM msg NOT INDEXED WHERE account=?1 AND id>?2 AND id<=?3")                \
+	S(COUNT_PUT, "INSERT INTO meta VALUES('counted.'||?1, CAST(?2 AS TEXT)), ('count.'||?1, CAST(?3 AS TEXT))" \
+		     " ON CONFLICT DO UPDATE SET value=excluded.value")                                            \
+	S(COUNT_LESS, "UPDATE meta SET value=CAST(CAST(value AS INTEGER)-1 AS TEXT) WHERE name='count.'||?1"       \
+		      " AND ?2<=(SELECT CAST(value AS INTEGER) FROM meta WHERE name='counted.'||?1)")              \
+	S(COUNT_BEHIND, "SELECT a.id FROM account a WHERE a.removed=0 AND (SELECT max(id) FROM msg)-?1>"           \
+			"coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name='counted.'||a.id), 0) LIMIT 1") \
 	S(SPAN_LIST, "SELECT first_id, first_us, last_id, last_us, flags FROM span WHERE archive=?1 ORDER BY seq") \
 	S(SPAN_PUT, "INSERT INTO span VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO UPDATE SET"                      \
 		    " first_id=excluded.first_id, first_us=excluded.first_us, last_id=excluded.last_id,"           \

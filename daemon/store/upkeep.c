@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
+#include "store/count.h"
 #include "store/db.h"
 #include "store/gone.h"
 #include "store/index.h"
@@ -91,6 +92,8 @@ int store_upkeep(struct store *s, int64_t budget_us)
 		r = forget(s);
 	if (r == 0)
 		r = index_step(s, budget_us);
+	if (r == 0)
+		r = count_step(s);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : 1;
 	if (!log_due(s))
@@ -101,5 +104,6 @@ int store_upkeep(struct store *s, int64_t budget_us)
 
 bool store_upkeep_due(struct store *s)
 {
-	return !s->frozen && (purge_due(s) || gone_due(s) || outbox_expire_due(s, clock_real_us()) || index_due(s) || log_due(s));
+	return !s->frozen && (purge_due(s) || gone_due(s) || outbox_expire_due(s, clock_real_us()) || index_due(s) ||
+	       count_due(s) || log_due(s));
 }

@@ -300,6 +300,8 @@ static void forget_sends(const char *dir)
 	check(store_begin(l.s), "begin");
 	check(db_exec(l.s, "DELETE FROM outbox"), "outbox");
 	check(store_commit(l.s), "commit");
+	while (store_upkeep(l.s, UPKEEP_US) > 0)
+		;
 	printf("file %.0f MB\n", (double)store_size(l.s) / 1e6);
 	load_close(&l);
 	load_deinit(&l);

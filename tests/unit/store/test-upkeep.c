@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/conversation.h"
 #include "store/copy.h"
 #include "store/index.h"
 #include "vault/wal-cache.h"
@@ -197,9 +198,58 @@ TEST(nothing_is_done_while_a_successor_waits)
 	assert_true(store_upkeep_due(fx->s));
 }
 
+/* Whatever comes, goes, is counted so far or undone: the number is right, and it is not counted from the beginning. */
+TEST(messages_are_counted_once)
+{
+	struct fx *fx = *state;
+	uint32_t x = 7;
+	uint64_t n;
+	int next = 0;
+
+	fx->s->limits.count_rows = 20;
+	for (int i = 0; i < 300; i++) {
+		int64_t doomed;
+
+		x = x * 1664525 + 1013904223;
+		switch (x >> 29) {
+		case 0:
+			assert_in_range(store_upkeep(fx->s, 1000), 0, 1);
+			break;
+		case 1:
+			fx_reopen(fx);
+			fx->s->limits.count_rows = 20;
+			break;
+		case 2:
+		case 3:
+			assert_int_equal(db_number(fx->s->db, "SELECT id FROM msg ORDER BY random() LIMIT 1", &doomed), 0);
+			assert_int_equal(store_begin(fx->s), 0);
+			assert_in_range(conversation_delete_messages(fx->s, fx->account, &doomed, 1, fx->now), 0, 100);
+			if (x & 1 << 20)
+				store_rollback(fx->s);
+			else
+				assert_int_equal(store_commit(fx->s), 0);
+			break;
+		default:
+			fill(fx, next, 3);
+			next += 3;
+			break;
+		}
+		assert_int_equal(archive_count(fx->s, fx->account, &n), 0);
+		assert_int_equal(n, rows(fx, "msg"));
+	}
+	run_upkeep(fx, 1000);
+	assert_int_equal(rows(fx, "meta WHERE name LIKE 'count%'"), 2);
+	assert_false(store_upkeep_due(fx->s));
+	/* A million would be read for it. */
+	assert_int_equal(db_exec(fx->s, "UPDATE meta SET value=1000000 WHERE name LIKE 'count.%'"), 0);
+	assert_int_equal(archive_count(fx->s, fx->account, &n), 0);
+	assert_in_range(n, 1000000, 1000000 + 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		RUN(messages_are_counted_once),
 		RUN(an_idle_store_sets_no_timer),
 		RUN(everything_due_gets_done),
 		RUN(a_short_log_is_left_alone_and_a_long_one_is_not),
