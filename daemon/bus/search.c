@@ -18,6 +18,7 @@ struct job {
 	struct later *later;
 	struct search_query q; /* strings are the call's */
 	struct search *x;      /* NULL: to begin anew */
+	bool found;	       /* all of it: the answer is made in a turn of its own */
 	struct job *next;
 };
 
@@ -165,9 +166,11 @@ static bool slice(struct job *j)
 		finish(j, refuse(&error, r, &j->q), &error);
 		return false;
 	}
-	r = search_step(j->x, SEARCH_SLICE_US);
-	if (r > 0)
+	r = j->found ? 0 : search_step(j->x, SEARCH_SLICE_US);
+	if (r > 0 || (r == 0 && !j->found)) {
+		j->found = r == 0;
 		return true;
+	}
 	finish(j, r < 0 ? error_from_store(&error, r) : 0, &error);
 	return false;
 }

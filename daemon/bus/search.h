@@ -14,7 +14,7 @@ struct searches;
 
 #define SEARCHES_MAX 4			    /* at work in all: each reads the disk */
 #define SEARCHES_CONN_MAX 1		    /* of one connection: the next page needs the cursor of this one */
-#define SEARCH_SLICE_US (INT64_C(5) * 1000) /* how long another call may wait for a slice: facts/ipc.md section 2.1 no. 5 */
+#define SEARCH_SLICE_US (INT64_C(1) * 1000) /* how long another call may wait for a slice: facts/ipc.md section 2.1 no. 5 */
 
 int searches_new(sd_event *event, struct hub *hub, struct searches **ret);
 /* After all connections. */

@@ -10,6 +10,7 @@
 #include "store/feed.h"
 #include "store/ids.h"
 #include "store/leftover.h"
+#include "store/search.h"
 
 static void swap_files(struct store *a, struct store *b)
 {
@@ -33,6 +34,7 @@ int store_adopt(struct store *s, const char *path, const struct page_keys *keys)
 	const char *what = "";
 	int r;
 
+	search_let_go(s);
 	r = s->in_tx ? -EBUSY : db_open(&next, false, &what);
 	if (r == 0 && sqlite3_db_config(next.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL) != SQLITE_OK)
 		r = -EIO;

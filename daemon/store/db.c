@@ -10,6 +10,7 @@
 #include "store/feed.h"
 #include "store/ids.h"
 #include "store/index.h"
+#include "store/search.h"
 
 #define SQL_TEXT(name, text) text,
 static const char *const sql_text[] = { STORE_SQL(SQL_TEXT) };
@@ -286,6 +287,7 @@ static int begin(struct store *s)
 	}
 	if (s->frozen)
 		return err_origin(-EBUSY);
+	search_let_go(s);
 	r = index_forget_words(s);
 	if (r < 0)
 		return err_trace(r);
@@ -311,6 +313,7 @@ int store_begin_relaxed(struct store *s)
 {
 	int r;
 
+	search_let_go(s);
 	s->relaxed = true;
 	r = db_exec(s, "PRAGMA synchronous=NORMAL");
 	if (r == 0)

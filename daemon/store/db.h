@@ -78,6 +78,7 @@ struct store {
 	int tx_error; /* first failure inside the transaction: it can then only be rolled back */
 	struct tokenizer *tokenizer; /* for search outside of the index */
 	struct index_pace index;
+	struct search *searching;    /* holds a statement open from slice to slice: search_let_go() */
 	uint32_t key_shifts;	     /* how often sort keys of many rows moved up: a search begins anew */
 	int log_seen; /* pages written to the log when it was last checkpointed at idle */
 	struct store_limits limits;

@@ -447,6 +447,7 @@ int index_forget_words(struct store *s)
 
 	if (!s->index.stale)
 		return 0;
+	search_let_go(s);
 	code = sqlite3_exec(s->db, "BEGIN IMMEDIATE; INSERT INTO fts(rowid, body) VALUES(-1, 'x')", NULL, NULL, NULL);
 	/* What counts is that it began and that we roll it back; not that FTS5 could take the word (it may be damaged). */
 	if (!sqlite3_get_autocommit(s->db))

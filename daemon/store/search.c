@@ -34,6 +34,7 @@ enum {
 	WINDOW_MAX = 1 << 24,
 	TAIL_IDS = 1024,      /* ids of the tail in one statement */
 	GUARD_OPS = 250,      /* of SQLite's machine between two looks at the clock */
+	GUARD_US = 3000,      /* beyond the budget: what is ended then is lost, and begins anew in a smaller window */
 };
 
 struct position {
@@ -56,6 +57,9 @@ struct search {
 	int64_t walked;
 	int64_t next;		/* SCAN: ids above are done */
 	int64_t window;
+	/* The window's statement, held while nobody writes: what FTS5 does before the first row takes 2 ms for "ba*". */
+	struct stmt held;
+	int64_t held_last;
 	bool bare;		/* without the guard: the smallest window was too long */
 	uint32_t shifts;	/* of the store when it last looked */
 
@@ -152,10 +156,21 @@ int search_new(struct store *s, const struct search_query *q, struct search **re
 	return 0;
 }
 
+void search_let_go(struct store *s)
+{
+	struct search *x = s->searching;
+
+	s->searching = NULL;
+	if (x)
+		stmt_done(&x->held);
+}
+
 struct search *search_free(struct search *x)
 {
 	if (!x)
 		return NULL;
+	if (x->s->searching == x)
+		search_let_go(x->s);
 	query_deinit(&x->terms);
 	plan_deinit(&x->plan);
 	free(x->sender);
@@ -401,13 +416,43 @@ static int scan_dirty(struct search *x, int64_t last)
 	return r < 0 ? err_trace(r) : r;
 }
 
+/* The rows that ${q} has left, down to ${last}; it is kept for the next slice if there are more. */
+static int scan_window(struct search *x, struct stmt *q, int64_t last)
+{
+	int r = scan_rows(x, q, last, true);
+
+	if (r != ROW_HERE)
+		return r;
+	x->held = *q;
+	x->held_last = last;
+	x->s->searching = x;
+	/* The caller's is released with its cleanup: no more. */
+	*q = (struct stmt){ 0 };
+	return r;
+}
+
+static int scan_held(struct search *x)
+{
+	_cleanup_(stmt_done) struct stmt q = x->held;
+	int r;
+
+	x->held = (struct stmt){ 0 };
+	x->s->searching = NULL;
+	r = scan_window(x, &q, x->held_last);
+	if (r < 0 && x->s->index.damaged)
+		return 0;
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int scan_index(struct search *x)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(x->s, SQL_SEARCH_INDEX);
+	_cleanup_(stmt_done) struct stmt q = { 0 };
 	int64_t last = x->next > x->window ? x->next - x->window + 1 : 1;
 	int64_t began = clock_boot_us(), budget = x->slice_end - began;
 	int r;
 
+	search_let_go(x->s);
+	q = db_use(x->s, SQL_SEARCH_INDEX);
 	put_t(&q, buf_str(&x->plan.match));
 	put_i(&q, last);
 	put_i(&q, x->next);
@@ -415,7 +460,7 @@ static int scan_index(struct search *x)
 	if (r == ROW_NONE && x->plan.nothing)
 		x->next = last - 1;
 	else if (r == ROW_NONE)
-		r = scan_rows(x, &q, last, true);
+		r = scan_window(x, &q, last);
 	/* Once more, without it. */
 	if (r < 0 && x->s->index.damaged)
 		return 0;
@@ -423,18 +468,18 @@ static int scan_index(struct search *x)
 		x->bare = true;
 	else if (r == ROW_TOO_LONG)
 		x->window /= 2;
-	else if (r == ROW_NONE && x->window < WINDOW_MAX && clock_boot_us() - began < budget / 4)
+	/* One that is held goes on in the next slice: what it costs to begin is better paid for more. */
+	else if (x->window < WINDOW_MAX && (r == ROW_HERE || (r == ROW_NONE && clock_boot_us() - began < budget / 4)))
 		x->window *= 2;
 	return r < 0 ? err_trace(r) : 0;
 }
 
 /* A window; each decides anew what is indexed. */
-static int scan(struct search *x)
+static int scan_anew(struct search *x)
 {
 	int64_t upto;
 	int r;
 
-	x->s->index.unread = false;
 	r = index_forget_words(x->s);
 	if (r == 0)
 		r = plan_step(&x->plan, x->s, x->slice_end);
@@ -452,9 +497,19 @@ static int scan(struct search *x)
 		r = scan_tail(x, upto);
 	else
 		r = scan_index(x);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int scan(struct search *x)
+{
+	int r;
+
+	x->s->index.unread = false;
+	/* Nothing was written since it was left: it goes on. */
+	r = x->s->searching == x ? scan_held(x) : scan_anew(x);
 	if (r < 0)
 		return err_trace(r);
-	if (x->next < 1)
+	if (x->next < 1 && x->s->searching != x)
 		x->phase = PHASE_DONE;
 	return 0;
 }
@@ -469,7 +524,7 @@ int search_step(struct search *x, int64_t budget_us)
 	if (r > 0)
 		r = begin(x);
 	x->slice_end = now + budget_us;
-	x->guard_end = now + 2 * budget_us;
+	x->guard_end = now + budget_us + GUARD_US;
 	while (r == 0 && x->phase != PHASE_DONE) {
 		if (x->phase == PHASE_SCAN)
 			r = scan(x);

@@ -65,6 +65,8 @@ int search_step(struct search *x, int64_t budget_us);
  */
 int search_hits(struct search *x, search_hit_fn fn, void *userdata, char **ret_cursor);
 struct search *search_free(struct search *x);
+/* Whoever writes, or moves the log, first makes the search give back the statement that it holds between two steps. */
+void search_let_go(struct store *s);
 /* How many messages are above the index's watermark, at most (ids, of which some may be gone): cheap, for status. */
 int search_behind(struct store *s, uint64_t *ret);
 DEFINE_CLEANUP(struct search *, search_free);

@@ -13,6 +13,7 @@
 #include "store/ids.h"
 #include "store/leftover.h"
 #include "store/schema.h"
+#include "store/search.h"
 #include "store/takeover.h"
 #include "store/why.h"
 #include "vault/page.h"
@@ -217,8 +218,10 @@ struct store *store_free(struct store *s)
 
 int store_checkpoint(struct store *s)
 {
-	int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	int code;
 
+	search_let_go(s);
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	if (code != SQLITE_OK)
 		return err_origin(db_errno(code));
 	step("store.checkpoint");

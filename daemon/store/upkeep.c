@@ -12,6 +12,7 @@
 #include "store/index.h"
 #include "store/outbox-priv.h"
 #include "store/purge.h"
+#include "store/search.h"
 #include "vault/vfs.h"
 
 /* Rows in the first transaction of a purge, before anything was measured; and at least, so that it ends. */
@@ -36,8 +37,10 @@ static bool log_due(struct store *s)
 /* All of the log at once: SQLite has no smaller step. It is short because this is done often. */
 static int checkpoint(struct store *s)
 {
-	int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int code;
 
+	search_let_go(s);
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (code != SQLITE_OK)
 		return err_origin(db_errno(code));
 	s->log_seen += log_frames(s);

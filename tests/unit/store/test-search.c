@@ -647,6 +647,62 @@ TEST(writes_between_slices_and_pages_lose_nothing)
 }
 
 /* Row by row, with all keys moved up in the middle: it goes on where it was. */
+static size_t count_hits(struct search *x)
+{
+	_cleanup_(freep) char *cursor = NULL;
+	struct page p = { 0 };
+
+	assert_int_equal(search_hits(x, on_hit, &p, &cursor), 0);
+	buf_deinit(&p.text);
+	return p.n;
+}
+
+/* Each holds its statement until the other one, a writer, a checkpoint or the end of a search takes it away. */
+TEST(searches_in_turn_find_what_each_finds_alone)
+{
+	struct fx *fx = *state;
+	const char *asked[] = { "te*", "tea", "coffee" };
+	struct search *x[3];
+	bool done[3] = { 0 };
+	int held = 0;
+
+	for (int i = 0; i < 120; i++)
+		put_text(fx, i % 3 ? "tea" : "coffee");
+	index_all(fx);
+	fx->s->index.walk_rows = 0;
+	for (int i = 0; i < 3; i++) {
+		struct search_query q = { .account = fx->account, .text = asked[i], .limit = 500 };
+
+		assert_int_equal(search_new(fx->s, &q, &x[i]), 0);
+	}
+	for (int n = 0; !done[0] || !done[1]; n++) {
+		for (int i = 0; i < 3; i++) {
+			/* Nearly always stopped after one row, and the same one may go on. */
+			for (int k = 0; k < 2 && !done[i]; k++)
+				done[i] = search_step(x[i], 0) == 0;
+			if (i == 2 && n == 5)
+				x[2] = search_free(x[2]);
+			if (!x[2])
+				done[2] = true;
+		}
+		held += fx->s->searching != NULL;
+		if (n % 7 == 0) {
+			assert_int_equal(store_checkpoint(fx->s), 0);
+			assert_null(fx->s->searching);
+		}
+		if (n % 5 == 0) {
+			put_text(fx, "water");
+			assert_null(fx->s->searching);
+		}
+		assert_true(n < 100000);
+	}
+	assert_true(held > 20);
+	assert_int_equal(count_hits(x[0]), 80);
+	assert_int_equal(count_hits(x[1]), 80);
+	for (int i = 0; i < 2; i++)
+		search_free(x[i]);
+}
+
 TEST(keys_that_move_up_under_a_walk_lose_nothing)
 {
 	struct fx *fx = *state;
@@ -725,6 +781,7 @@ int main(void)
 		RUN(words_that_are_indexed_during_a_search_are_found),
 		RUN(words_that_a_correction_brought_are_found_while_it_is_indexed),
 		RUN(random_archives_match_the_oracle),
+		RUN(searches_in_turn_find_what_each_finds_alone),
 		RUN(keys_that_move_up_under_a_walk_lose_nothing),
 		RUN(writes_between_slices_and_pages_lose_nothing),
 	};
