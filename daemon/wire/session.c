@@ -196,8 +196,8 @@ void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
 	blank.online.sm_location = s->start.sm_location;
 	emit_online(s, &blank.online);
 	stream_enter(s, STREAM_SETTLE);
-	/* Never settled before it broke: the session is a new one in all but its number. */
-	if (!*s->start.features) {
+	/* Not settled before it broke, or not all of it got there: the session is a new one in all but its number. */
+	if (!*s->start.features || h < settle_stanzas(&s->start)) {
 		settle_begin(s->settle);
 		begin_active(s);
 		return;

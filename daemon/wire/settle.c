@@ -179,6 +179,19 @@ void settle_begin(struct settle *s)
 	s->ops.send(s->ops.userdata, presence);
 }
 
+uint32_t settle_stanzas(const struct link_start *start)
+{
+	struct buf features = { 0 };
+	uint32_t n = 5; /* settle_begin() */
+
+	/* ask_more(), before READY lets anything else follow. */
+	buf_adds(&features, start->features);
+	n += has_line(&features, NS_BLOCKING);
+	n += has_line(&features, NS_PUBLISH_OPTIONS);
+	buf_deinit(&features);
+	return n;
+}
+
 void settle_resumed(struct settle *s, const struct link_start *start)
 {
 	int64_t deadline = s->ops.now(s->ops.userdata) + IQ_TIMEOUT_US;

@@ -28,6 +28,8 @@ void settle_begin(struct settle *s);
  * repeated by the server; those with a fixed id are expected.
  */
 void settle_resumed(struct settle *s, const struct link_start *start);
+/* With how many stanzas the session in ${start} began to settle, numbers 1 and on: fewer, and the server has not all. */
+uint32_t settle_stanzas(const struct link_start *start);
 /* The stream's features have CSI (XEP-0352): kept as a feature of the server, as a resume may show none. */
 void settle_csi(struct settle *s);
 /* Server or account have ${feature}. */
