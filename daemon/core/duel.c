@@ -116,6 +116,11 @@ bool duel_first_ended(struct duel *d, int64_t now_us)
 	return takes_over;
 }
 
+void duel_rest(struct duel *d, int64_t until_us)
+{
+	d->rest_until_us = later(d->rest_until_us, until_us);
+}
+
 bool duel_end(struct duel *d)
 {
 	bool second = d->second;

@@ -58,5 +58,7 @@ void duel_failed(struct duel *d, int64_t now_us);
 bool duel_answered(struct duel *d, int64_t now_us);
 /* The first has ended. True: the second takes over; else one that runs has to go. */
 bool duel_first_ended(struct duel *d, int64_t now_us);
+/* No second before ${until_us}. */
+void duel_rest(struct duel *d, int64_t until_us);
 /* Nobody wants to know any more, and it says nothing of the network. True: a second runs, and has to go. */
 bool duel_end(struct duel *d);

@@ -84,7 +84,7 @@ struct engine {
 	bool tried_offer, tried_token, tried_address; /* START had one */
 	bool again;	    /* the next try is at once: what was guessed is forgotten */
 	struct duel duel;   /* with it a second wire runs or not: engine-second.c */
-	uint32_t probe;	    /* the number of the last PROBE */
+	uint32_t probe;	    /* the number of the last PROBE to this wire; 0 = none */
 	uint32_t second_phase; /* enum link_phase_id: how far the second has come */
 
 	/* session and durability: commit.c */
@@ -186,6 +186,8 @@ void engine_fill_start(struct engine *e, bool hold, struct link_start *ret);
 /* engine-second.c */
 /* The stream is to show within ${answer_ms} that it is alive; ${ask}: it has to be asked. Meanwhile a second gets ready. */
 void second_trigger(struct engine *e, uint32_t answer_ms, bool ask);
+/* PROBE with the next number: each has one, or ALIVE would say nothing. As io->send(). */
+int second_probe(struct engine *e, uint32_t answer_ms);
 /* The stream has answered PROBE number ${probe}. */
 void second_answered(struct engine *e, uint32_t probe);
 /* TIMER_DUEL */

@@ -57,14 +57,14 @@ void second_look(struct engine *e)
 	engine_arm(e, TIMER_DUEL, next ? next - now : -1);
 }
 
-static void probe(struct engine *e, uint32_t answer_ms)
+int second_probe(struct engine *e, uint32_t answer_ms)
 {
 	struct link_record rec;
 
 	link_record_init(&rec, LINK_PROBE);
 	rec.probe.answer_ms = answer_ms;
 	rec.probe.probe = ++e->probe;
-	e->io->send(e->userdata, &rec);
+	return e->io->send(e->userdata, &rec);
 }
 
 void second_trigger(struct engine *e, uint32_t answer_ms, bool ask)
@@ -72,14 +72,16 @@ void second_trigger(struct engine *e, uint32_t answer_ms, bool ask)
 	if (!e->wire || e->stopping)
 		return;
 	if (ask)
-		probe(e, answer_ms);
+		second_probe(e, answer_ms);
 	/* Before there is a session the wire only looks whether it still has an address. */
 	if (e->state != ENGINE_ONLINE)
 		return;
 	/* A server that owes something does so also on another network: what runs goes on. */
 	if (!ask && e->duel.asked_us)
 		return;
-	if (duel_ask(&e->duel, e->io->boot_us(e->userdata), (int64_t)answer_ms * 1000, resumable(e)))
+	/* One that falls silent soon after each resume would be resumed for ever: it has to wait its back-off out. */
+	if (duel_ask(&e->duel, e->io->boot_us(e->userdata), (int64_t)answer_ms * 1000,
+		     resumable(e) && (ask || engine_was_stable(e))))
 		kill_second(e);
 	second_look(e);
 }
@@ -125,8 +127,11 @@ bool second_takes_over(struct engine *e)
 	}
 	if (engine_was_stable(e))
 		backoff_reset(&e->backoff);
+	else
+		duel_rest(&e->duel, now + backoff_next(&e->backoff, e->io->random(e->userdata)));
 	e->io->second_promote(e->userdata);
 	e->wire = true;
+	e->probe = 0;
 	e->phase = e->second_phase;
 	e->resumed = e->unreachable = e->yielded = e->slow = e->again = false;
 	engine_set_reason(e, "", "");

@@ -49,14 +49,10 @@ void engine_network(struct engine *e, bool route)
 
 void engine_before_sleep(struct engine *e)
 {
-	struct link_record rec;
-
 	if (e->state != ENGINE_ONLINE || e->stopping)
 		return;
 	/* Waking up is a trigger of its own. */
 	second_drop(e);
 	commit_now(e);
-	link_record_init(&rec, LINK_PROBE);
-	rec.probe.probe = ++e->probe;
-	e->io->send(e->userdata, &rec);
+	second_probe(e, 0);
 }

@@ -246,6 +246,7 @@ static void dial(struct engine *e)
 		return;
 	}
 	e->wire = true;
+	e->probe = 0;
 	e->phase = PHASE_RESOLVE;
 	engine_enter(e, ENGINE_DIAL);
 	engine_arm(e, TIMER_DEADLINE, e->policy.deadline_us);

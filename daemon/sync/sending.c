@@ -140,17 +140,12 @@ static void look_for_calm(struct engine *e)
  */
 static void wait_held(struct engine *e, int64_t hold_us)
 {
-	struct link_record rec;
-
 	if (hold_us > HOLD_ANSWER_US) {
 		engine_arm(e, TIMER_SEND, hold_us - HOLD_ANSWER_US);
 		return;
 	}
-	if (!e->probed) {
-		link_record_init(&rec, LINK_PROBE);
-		rec.probe.answer_ms = (uint32_t)(HOLD_ANSWER_US / 1000) - 1000;
-		e->probed = e->io->send(e->userdata, &rec) >= 0;
-	}
+	if (!e->probed)
+		e->probed = second_probe(e, (uint32_t)(HOLD_ANSWER_US / 1000) - 1000) >= 0;
 	engine_arm(e, TIMER_SEND, hold_us);
 }
 

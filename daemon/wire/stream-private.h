@@ -106,6 +106,7 @@ struct stream {
 	bool ping_tell;
 	int64_t alive_us; /* the answer to the keeper's probe is due, 0 without one: nothing else counts as a sign of life */
 	uint32_t probe;	  /* the number of the keeper's last */
+	bool asked_before; /* the open question is older than it */
 	int64_t silent_us; /* since then the keeper knows that an answer is owed; 0: it is not, or was given */
 	int64_t asked_us; /* when we last asked for the server's count */
 	int64_t item_us; /* since when an item waits for it, or it last moved; 0: none does */

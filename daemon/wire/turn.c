@@ -218,6 +218,8 @@ void stream_probe(struct stream *s, const struct link_probe *p)
 	/* Bytes that lay in our own buffers prove nothing: only the answer does. Asked twice, it has no more time. */
 	if (!s->alive_us || s->alive_us > now_us + (int64_t)p->answer_ms * 1000)
 		s->alive_us = now_us + (int64_t)p->answer_ms * 1000;
+	/* An answer that is under way may lie in our socket since before: it is followed by a question of its own. */
+	s->asked_before = s->sm.asking;
 	if (!s->sm.asking)
 		ask(s, now_us);
 }
@@ -265,7 +267,10 @@ static void turn_silence(struct stream *s, int64_t now_us)
 
 static void turn_liveness(struct stream *s, int64_t now_us)
 {
-	if (!s->sm.asking && s->alive_us) {
+	if (!s->sm.asking && s->alive_us && s->asked_before) {
+		ask(s, now_us);
+		s->asked_before = !s->sm.asking;
+	} else if (!s->sm.asking && s->alive_us) {
 		s->alive_us = s->probed_us = 0;
 		say_alive(s);
 	}

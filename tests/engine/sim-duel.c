@@ -53,6 +53,7 @@ void sim_second_promote(void *userdata)
 	s->wires++;
 	s->announced = s->dead = s->no_address = s->hangs = false;
 	s->no_word = true;
+	s->probe = 0;
 	s->start = s->second_start;
 	snprintf(s->start_sm_id, sizeof(s->start_sm_id), "%s", s->second_sm_id);
 }

@@ -36,6 +36,7 @@ static int io_spawn(void *userdata)
 	s->wire = true;
 	s->wires++;
 	s->announced = s->dead = s->no_address = s->hangs = s->no_word = false;
+	s->probe = 0;
 	return 0;
 }
 

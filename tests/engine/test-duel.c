@@ -248,6 +248,96 @@ static void an_answer_that_is_owed_starts_a_second(void **state)
 	assert_int_equal(s->seconds, 1);
 }
 
+static void alive(struct sim *s, uint32_t probe)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_ALIVE);
+	r.alive.probe = probe;
+	engine_record(s->engine, &r);
+}
+
+/* Questions are numbered for each wire, and the wire's answer to what it owed has the number of the last, or none. */
+static void an_answer_that_comes_late_is_heard_on_each_wire(void **state)
+{
+	struct sim *s = *state;
+
+	for (int round = 0; round < 3; round++) {
+		if (round == 0)
+			given_long_online(s);
+		/* Asked, answered; then a stream that was never asked. */
+		engine_network(s->engine, true);
+		sim_run(s, HOUR);
+		sim_cut(s);
+		sim_run(s, HOUR);
+		assert_int_equal(s->resumes, round + 1);
+		silent(s);
+		assert_true(s->second);
+		alive(s, 0);
+		assert_false(s->second);
+		/* And one that took over. */
+		sim_run(s, HOUR);
+		s->seconds = 0;
+		s->dead = true;
+		engine_network(s->engine, true);
+		sim_run(s, HOUR);
+		assert_int_equal(s->seconds, 1);
+		s->resumes = round + 1;
+		silent(s);
+		assert_true(s->second);
+		alive(s, 0);
+		assert_false(s->second);
+		sim_run(s, HOUR);
+		assert_int_equal(s->resumes, round + 1);
+	}
+}
+
+/* It resumes well and never answers what it owes: each stream lasts nine seconds, and they become rare. */
+static void a_server_that_falls_silent_after_each_resume_is_left_alone(void **state)
+{
+	struct sim *s = *state;
+	struct link_record r;
+	unsigned int wires;
+
+	given_long_online(s);
+	s->wires = 0;
+	for (int64_t until = s->boot_us + HOUR; s->boot_us < until;) {
+		sim_run(s, 3 * SIM_SEC);
+		if (!s->attached)
+			continue;
+		wires = s->wires;
+		silent(s);
+		sim_run(s, 6 * SIM_SEC);
+		if (!s->attached || s->wires != wires)
+			continue;
+		link_record_init(&r, LINK_FAILED);
+		r.failed.failure = FAILURE_LOST;
+		engine_record(s->engine, &r);
+	}
+	/* As any server that ends each stream: 1, 2, 4 ... 300 s. */
+	assert_in_range(s->wires, 8, 30);
+}
+
+/* Twice within ten seconds: the second time counts as a try, and the next second has to wait for its back-off. */
+static void takeovers_in_a_row_rest(void **state)
+{
+	struct sim *s = *state;
+
+	given_long_online(s);
+	for (int i = 1; i <= 3; i++) {
+		s->dead = true;
+		engine_network(s->engine, true);
+		assert_int_equal(s->second, i < 3);
+		if (i < 3)
+			sim_run(s, 600 * MS);
+		assert_int_equal(s->resumes, i < 3 ? i : 2);
+	}
+	assert_int_equal(s->engine->backoff.tries, 1);
+	sim_run(s, HOUR);
+	assert_int_equal(s->resumes, 3);
+	assert_int_equal(s->binds, 1);
+}
+
 /* Another client has taken our place just then: it keeps it. */
 static void who_was_replaced_does_not_come_back(void **state)
 {
@@ -370,21 +460,17 @@ static void a_second_that_is_stuck_is_not_waited_for(void **state)
 static void an_answer_to_an_earlier_question_is_none(void **state)
 {
 	struct sim *s = *state;
-	struct link_record r;
 
 	given_long_online(s);
-	s->dead = true;
 	engine_network(s->engine, true);
-	sim_run(s, 6 * SIM_SEC);
+	sim_run(s, HOUR);
 	s->dead = true;
 	engine_network(s->engine, true);
 	assert_true(s->second);
-	link_record_init(&r, LINK_ALIVE);
-	r.alive.probe = s->probe - 1;
-	engine_record(s->engine, &r);
+	alive(s, s->probe - 1);
 	assert_true(s->second);
 	sim_run(s, SIM_SEC);
-	assert_int_equal(s->resumes, 2);
+	assert_int_equal(s->resumes, 1);
 }
 
 /* A session that cannot be resumed is not handed over; the stream is asked all the same. */
@@ -555,6 +641,9 @@ int main(void)
 		STORY(what_the_first_has_brought_is_kept),
 		STORY(what_the_first_has_sent_is_told_by_h),
 		STORY(an_answer_that_is_owed_starts_a_second),
+		STORY(an_answer_that_comes_late_is_heard_on_each_wire),
+		STORY(a_server_that_falls_silent_after_each_resume_is_left_alone),
+		STORY(takeovers_in_a_row_rest),
 		STORY(who_was_replaced_does_not_come_back),
 		STORY(a_session_that_is_gone_is_gone_for_the_second_too),
 		STORY(while_it_flaps_few_seconds_are_started),
