@@ -5,7 +5,9 @@ import time
 import pytest
 
 from varvetest import netns
+from varvetest.daemon import assert_same
 from varvetest.login1 import Login1
+from varvetest.peer import Peer
 from varvetest.proxy import Proxy
 from varvetest.wait import holds, wait_for
 
@@ -87,6 +89,27 @@ def test_no_network_costs_nothing(roaming, network, server):
     assert time.monotonic() - began < 4
 
 
+def test_a_route_on_which_the_old_stream_is_dead(network, server, user, new_varved):
+    """The old address stays, and nothing comes through: a second wire is ready long before three seconds are over."""
+    with Proxy(server.tls_port) as proxy:
+        varved = new_varved()
+        varved.wrap = network.wrap
+        network.plug(2)
+        varved.start()
+        varved.add_account(server, user, port=network.forward(proxy.port), host=network.near)
+        varved.wait_sync()
+        before = resumes(varved)
+        proxy.bury()
+        began = time.monotonic()
+        network.inside("addr", "add", f"{network.net}.9/24", "dev", network.device)
+        varved.wait_resumed(before + 1, timeout=10)
+        took = time.monotonic() - began
+        assert took < 2.5, f"{took:.1f} s from the change of the route to resumed"
+        # Nobody but the resume ended the old one: no strike, no wait, nothing for people.
+        assert "next try" not in varved.tail(1 << 20) and "conflict" not in varved.tail(1 << 20)
+        assert not varved.account()["state_reason"]
+
+
 @pytest.fixture
 def login1(tmp_path):
     made = Login1(tmp_path)
@@ -95,12 +118,15 @@ def login1(tmp_path):
 
 
 @pytest.fixture
-def sleeper(server, user, new_varved, login1):
+def sleeper(network, server, user, new_varved, login1):
+    """In a network of its own: the cables of other tests, which come and go, are triggers too."""
     varved = new_varved()
     varved.extra_env["DBUS_SYSTEM_BUS_ADDRESS"] = login1.address
+    varved.wrap = network.wrap
+    network.plug(2)
     proxy = Proxy(server.tls_port)
     varved.start()
-    varved.add_account(server, user, port=proxy.port)
+    varved.add_account(server, user, port=network.forward(proxy.port), host=network.near)
     varved.wait_sync()
     wait_for(lambda: login1.inhibitors() == 1, 10)
     yield varved, proxy
@@ -134,3 +160,76 @@ def test_a_link_that_died_in_sleep(sleeper, login1):
     proxy.blackhole = False
     varved.wait_resumed(before + 1, timeout=15)
     assert found < 4, f"{found:.1f} s until the dead link was found"
+
+
+def test_two_wires_and_the_old_one_stays(sleeper, login1):
+    """The link is alive: the second connection goes as it came, and the session notices nothing."""
+    varved, proxy = sleeper
+    proxy.delay = 0.3
+    before, connections = varved.account()["session"], proxy.connections
+    login1.sleep()
+    login1.wake()
+    wait_for(lambda: proxy.connections == connections + 1, 10)
+    wait_for(lambda: proxy.open == 1, 10)
+    holds(lambda: varved.account()["state"] == "online", 1)
+    after = varved.account()["session"]
+    assert (after["binds"], after["resumes"]) == (before["binds"], before["resumes"])
+
+
+@pytest.mark.parametrize("tls", ["direct", "starttls"])
+def test_two_wires_and_the_second_takes_over(network, server, fresh, new_varved, login1, tls):
+    """A link that died in sleep, with messages both ways on it: handed over within a second, each message once."""
+    alice, bob = fresh("alice"), fresh("bob")
+    for name in (alice, bob):
+        server.add_user(name)
+    varved = new_varved()
+    varved.extra_env["DBUS_SYSTEM_BUS_ADDRESS"] = login1.address
+    varved.wrap = network.wrap
+    network.plug(2)
+    varved.start()
+    with Proxy(server.tls_port if tls == "direct" else server.port) as proxy, Peer(server, bob) as peer:
+        varved.add_account(server, alice, port=network.forward(proxy.port), host=network.near, tls=tls)
+        varved.wait_sync()
+        wait_for(lambda: login1.inhibitors() == 1, 10)
+        for number in range(3):
+            before, text = resumes(varved), f"round {number}"
+            login1.sleep()
+            proxy.bury()
+            peer.send(f"{alice}@{server.domain}", f"in {text}")
+            peer.ping()
+            varved.ctl("send", f"{bob}@{server.domain}", f"out {text}")
+            began = time.monotonic()
+            login1.wake()
+            varved.wait_resumed(before + 1, timeout=15)
+            took = time.monotonic() - began
+            peer.wait_body(f"out {text}")
+            assert took < 3, f"{took:.1f} s from waking up to resumed"
+            wait_for(lambda: login1.inhibitors() == 1, 10)
+        session = varved.account()["session"]
+        assert session["binds"] == 1, session
+        assert [peer.bodies.count(f"out round {n}") for n in range(3)] == [1, 1, 1]
+        assert_same(varved, server, alice)
+        assert [row["body"] for row in varved.export()].count("in round 1") == 1
+
+
+def test_a_dead_link_is_found_by_a_send(network, server, fresh, new_varved):
+    """J4: nobody says that the link is dead; the answer that a message is owed does, in seconds."""
+    alice, bob = fresh("alice"), fresh("bob")
+    for name in (alice, bob):
+        server.add_user(name)
+    with Proxy(server.tls_port) as proxy, Peer(server, bob) as peer:
+        varved = new_varved()
+        varved.wrap = network.wrap
+        network.plug(2)
+        varved.start()
+        varved.add_account(server, alice, port=network.forward(proxy.port), host=network.near)
+        varved.wait_sync()
+        proxy.bury()
+        began = time.monotonic()
+        varved.ctl("send", f"{bob}@{server.domain}", "is anybody there?")
+        varved.wait_resumed(1, timeout=15)
+        took = time.monotonic() - began
+        assert took < 6, f"{took:.1f} s from a send to resumed"
+        peer.wait_body("is anybody there?")
+        assert_same(varved, server, alice)
+        assert peer.bodies.count("is anybody there?") == 1

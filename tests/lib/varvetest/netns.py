@@ -43,6 +43,11 @@ class Network:
         ip("link", "set", self._outer, "up")
         self.inside("link", "set", "lo", "up")
 
+    @property
+    def device(self):
+        """The daemon's end of the cable."""
+        return self._inner
+
     def inside(self, *argv):
         ip("-n", self.name, *argv)
 

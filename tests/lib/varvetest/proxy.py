@@ -25,6 +25,7 @@ class Proxy:
         self.cuts = 0                   # of those
         self.strip_starttls = False
         self.connections = 0            # accepted since the start
+        self._buried = 0                # of those
         self.to_client = 0              # bytes
         self.to_server = 0
         self.flights = 0                # of the newest connection: how often its client spoke after having heard something
@@ -47,6 +48,10 @@ class Proxy:
             loop.run(close())
             self._server = None
 
+    def bury(self):
+        """What is open now is dead, and does not say so; new connections are whole."""
+        self._buried = self.connections
+
     def cut(self):
         """Reset every connection (RST both ways)."""
         loop.call(self._cut)
@@ -67,6 +72,7 @@ class Proxy:
     async def _accept(self, reader, writer):
         self.connections += 1
         self.flights, self._last_client = 0, False
+        number = self.connections
         self._tasks.add(asyncio.current_task())
         if self.blackhole and self._pairs is not None:
             self._pairs.add(writer)
@@ -79,7 +85,7 @@ class Proxy:
         pair = {writer, up_writer}
         self._pairs |= pair
         try:
-            await asyncio.gather(self._pump(reader, up_writer, False), self._pump(up_reader, writer, True))
+            await asyncio.gather(self._pump(reader, up_writer, False, number), self._pump(up_reader, writer, True, number))
         except OSError:
             pass
         finally:
@@ -88,10 +94,10 @@ class Proxy:
                 w.transport.abort()
             self._tasks.discard(asyncio.current_task())
 
-    async def _pump(self, reader, writer, to_client):
+    async def _pump(self, reader, writer, to_client, number):
         """A long link, not a narrow one: what is on its way does not wait for what went before."""
         way = asyncio.Queue(256)        # (when it arrives, bytes)
-        arrivals = asyncio.ensure_future(self._deliver(way, writer, to_client))
+        arrivals = asyncio.ensure_future(self._deliver(way, writer, to_client, number))
         try:
             while not arrivals.done():
                 data = await reader.read(65536)
@@ -105,16 +111,18 @@ class Proxy:
         finally:
             arrivals.cancel()
 
-    async def _deliver(self, way, writer, to_client):
+    async def _deliver(self, way, writer, to_client, number):
         passed = 0
         while True:
             due, data = await way.get()
             wait = due - asyncio.get_running_loop().time()
             if wait > 0:
                 await asyncio.sleep(wait)
+            if not data and number <= self._buried:
+                return
             if not data:
                 break
-            if self.blackhole:
+            if self.blackhole or number <= self._buried:
                 continue
             if to_client:
                 if self.strip_starttls:
