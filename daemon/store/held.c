@@ -67,22 +67,57 @@ int held_note(struct put *p, int64_t conv, int64_t from_msg, int64_t to_msg)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* Does the row have its final place? One that a part of the archive brought stands where its stamp says. */
+static int is_placed(struct store *s, int64_t msg, bool *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_AID_ROW_KEY);
+	int64_t key;
+	int r;
+
+	put_i(&q, msg);
+	r = db_int(&q, INT64_MIN, &key);
+	*ret = key != INT64_MIN;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/*
+ * The walls in ${h} go. A hole that one of them is the upper end of may go on below what is held: then its wall stands
+ * there now, below the oldest row that is held.
+ */
+static void lift(struct walls *w, const struct held *h, bool placed)
+{
+	bool goes_on = false;
+	size_t n = 0;
+
+	/* A wall stands directly below its key. */
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->keys[i] > h->from_key && w->keys[i] <= h->to_key) {
+			if (!h->to_start && !goes_on && (!placed || w->lows[i] < h->from_key)) {
+				goes_on = true;
+				w->keys[n] = h->from_key;
+				w->lows[n++] = w->lows[i];
+			}
+			continue;
+		}
+		w->keys[n] = w->keys[i];
+		w->lows[n++] = w->lows[i];
+	}
+	w->n = n;
+	w->start = w->start || h->to_start;
+}
+
 int held_lift(struct store *s, int64_t conv, struct walls *w)
 {
-	struct held h;
-	size_t n = 0;
+	struct held h = { 0 };
+	bool placed = false;
 	int r;
 
 	r = w->n ? held_get(s, conv, &h) : 0;
+	if (r == 0 && h.known && !h.to_start)
+		r = is_placed(s, h.from, &placed);
 	if (r < 0)
 		return err_trace(r);
-	if (w->n == 0 || !h.known)
-		return 0;
-	/* A wall stands directly below its key. */
-	for (size_t i = 0; i < w->n; i++)
-		if (w->keys[i] <= h.from_key || w->keys[i] > h.to_key)
-			w->keys[n++] = w->keys[i];
-	w->n = n;
-	w->start = w->start || h.to_start;
+	if (h.known)
+		lift(w, &h, placed);
 	return 0;
 }

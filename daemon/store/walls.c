@@ -26,31 +26,50 @@ static int edge_key(struct store *s, int64_t archive, const struct edge *e, int6
 	return db_int(&q, e->us, ret);
 }
 
-static void insert_sorted(struct walls *w, int64_t key)
+static void insert_sorted(struct walls *w, int64_t key, int64_t low)
 {
 	size_t i = w->n++;
 
-	for (; i > 0 && w->keys[i - 1] > key; i--)
+	for (; i > 0 && w->keys[i - 1] > key; i--) {
 		w->keys[i] = w->keys[i - 1];
+		w->lows[i] = w->lows[i - 1];
+	}
 	w->keys[i] = key;
+	w->lows[i] = low;
+}
+
+/* Where the hole below span ${i} ends. */
+static int low_key(struct store *s, int64_t archive, const struct cover *c, size_t i, int64_t *ret)
+{
+	int r = 0;
+
+	*ret = 0;
+	if (i > 0 && !(c->spans[i - 1].flags & SPAN_EMPTY))
+		r = edge_key(s, archive, &c->spans[i - 1].last, ret);
+	if (*ret == 0)
+		*ret = INT64_MIN;
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int build(struct store *s, int64_t archive, const struct cover *c, struct walls *w)
 {
 	struct gap gap;
-	int64_t key;
+	int64_t key, low;
 	int r;
 
 	w->keys = xnewn(int64_t, c->n + 1);
+	w->lows = xnewn(int64_t, c->n + 1);
 	w->start = c->n && c->spans[0].flags & SPAN_START;
 	for (size_t i = 0; i < c->n; i++) {
 		if (!cover_gap(c, i, &gap))
 			continue;
 		r = edge_key(s, archive, &c->spans[i].first, &key);
+		if (r == 0)
+			r = low_key(s, archive, c, i, &low);
 		if (r < 0)
 			return err_trace(r);
 		if (key)
-			insert_sorted(w, key);
+			insert_sorted(w, key, low);
 	}
 	return 0;
 }
@@ -81,6 +100,7 @@ int walls_read(struct store *s, int64_t account, struct walls *ret)
 void walls_deinit(struct walls *w)
 {
 	free(w->keys);
+	free(w->lows);
 	*w = (struct walls){ 0 };
 }
 

@@ -8,6 +8,7 @@
 
 struct walls {
 	int64_t *keys; /* owned, ascending */
+	int64_t *lows; /* owned: of the newest message that is older than that hole; INT64_MIN = none, or not known */
 	size_t n;
 	bool start;    /* the server has nothing older than the oldest span */
 };

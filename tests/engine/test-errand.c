@@ -123,8 +123,101 @@ static void a_screen_ends_at_no_gap_of_others(_unused_ void **state)
 	p = history(s, "q3@sim.test", 0, 50);
 	assert_int_equal(p.n, 50);
 	assert_string_equal(p.newest_body, "newest of q3");
-	assert_false(p.edges & EDGE_GAP_OLDER);
+	/* Its own beginning is not here yet. */
+	assert_true(p.edges & EDGE_GAP_OLDER);
 	/* The talker's own screen is not whole. */
+	sim_deinit(s);
+}
+
+struct numbers {
+	int n, first, last;
+	bool hole;
+};
+
+static int see_number(void *userdata, const struct message_row *row)
+{
+	struct numbers *p = userdata;
+	int i = 0;
+
+	assert_int_equal(sscanf(row->body, "bob %d", &i), 1);
+	p->first = p->n++ ? p->first : i;
+	p->hole = p->hole || (p->n > 1 && i != p->last + 1);
+	p->last = i;
+	return 0;
+}
+
+static struct numbers bob(struct sim *s, uint32_t *ret_edges)
+{
+	const struct history_query q = {
+		.account = s->account.id, .conversation = "bob@sim.test", .anchor = ANCHOR_NEWEST, .before = 500,
+	};
+	struct numbers p = { 0 };
+	uint64_t seq;
+
+	assert_int_equal(read_history(s->store, &q, see_number, &p, ret_edges, &seq), 0);
+	return p;
+}
+
+/* One of bob's in ten, the others of a talker. */
+static void archive_more(struct sim *s, int n, int *number)
+{
+	char body[32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(body, sizeof(body), i % 10 ? "talk" : "bob %d", *number);
+		*number += i % 10 == 0;
+		sim_archive(s, i % 10 ? "talker@sim.test" : "bob@sim.test", false, body, (int64_t)(n - i) * 60 * SIM_SEC);
+	}
+}
+
+/*
+ * What is older than the screen is still missing, down to what was held before: history stops below the screen, and where an
+ * errand has reached what was held it stops nowhere.
+ */
+static void below_a_screen_the_gap_goes_on(_unused_ void **state)
+{
+	struct errand_wish w = { .with = "bob@sim.test", .before_id = "", .pages = 0 };
+	struct sim *s = &sim;
+	int number = 0, old;
+	struct numbers p;
+	uint32_t edges, id;
+	const char *why;
+
+	sim_init(s, 1);
+	archive_more(s, 500, &number);
+	old = number;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	p = bob(s, &edges);
+	assert_true(p.n == old && !p.hole && edges & EDGE_START);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 4000 * 60 * SIM_SEC;
+	archive_more(s, 3000, &number);
+	s->delay_us = 10 * SIM_SEC;
+	/* The newest page and the screens are here, and no more. */
+	for (int i = 0; i < 200 && bob(s, &edges).last != number - 1; i++)
+		sim_run(s, SIM_SEC / 4);
+	for (int i = 0; i < 200 && bob(s, &edges).n < 40; i++)
+		sim_run(s, SIM_SEC / 4);
+	p = bob(s, &edges);
+	assert_int_equal(p.last, number - 1);
+	assert_false(p.hole);
+	assert_in_range(p.n, 40, 200);
+	assert_true(edges & EDGE_GAP_OLDER);
+	sim_expect_honest(s);
+	/* Down to what was held before, and beyond. */
+	s->delay_us = 0;
+	id = engine_errand(s->engine, &w);
+	for (int i = 0; i < 600 && engine_errand_state(s->engine, id, NULL, &why) == ERRAND_RUNNING; i++)
+		sim_run(s, SIM_SEC / 10);
+	engine_errand_end(s->engine, id);
+	p = bob(s, &edges);
+	assert_int_equal(p.n, number);
+	assert_false(p.hole);
+	assert_true(edges & EDGE_START);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
 	sim_deinit(s);
 }
 
@@ -152,6 +245,7 @@ static void an_errand_reaches_beyond_the_horizon(_unused_ void **state)
 	engine_errand_end(s->engine, id);
 	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_NONE);
 	assert_true(history(s, "c1@sim.test", 0, 500).n >= p.n + 49);
+	assert_true(history(s, "c1@sim.test", 0, 500).edges & EDGE_GAP_OLDER);
 	/* All of it, to the beginning. */
 	w.pages = 0;
 	id = engine_errand(s->engine, &w);
@@ -251,6 +345,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_screens_come_before_the_rest),
 		cmocka_unit_test(a_screen_ends_at_no_gap_of_others),
+		cmocka_unit_test(below_a_screen_the_gap_goes_on),
 		cmocka_unit_test(an_errand_reaches_beyond_the_horizon),
 		cmocka_unit_test(an_errand_survives_the_link),
 		cmocka_unit_test(on_a_metered_link_older_history_waits),
