@@ -372,16 +372,19 @@ static int put_page_item(struct put *p, const struct message *m, const struct pl
 
 static int note_held(struct put *p, const struct archive_page *page, const struct put_outcome *out)
 {
-	int64_t conv = 0, from = page->to_start ? HELD_TO_START : 0;
+	int64_t conv = 0, from = page->to_start ? HELD_TO_START : 0, to = page->held_to;
 	bool room;
 	int r;
+
+	for (size_t i = page->n; i-- > 0 && to == 0;)
+		to = out[i].msg;
 
 	/* The oldest that has a row; what has none cannot be missed in between. */
 	for (size_t i = 0; i < page->n && from == 0; i++)
 		from = out[i].msg;
-	r = from ? conv_look_up(p, page->with, &conv, &room) : 0;
+	r = from && to ? conv_look_up(p, page->with, &conv, &room) : 0;
 	if (r == 0 && conv)
-		r = held_note(p, conv, from, page->held_to);
+		r = held_note(p, conv, from, to);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -402,7 +405,7 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 		r = place_page(&p, places, page->n, page->below_id, page->above_id, page->touches_below);
 	for (size_t i = 0; i < page->n && r == 0; i++)
 		r = put_page_item(&p, page->items[i], &places[i], &ret[i]);
-	if (r == 0 && page->held_to)
+	if (r == 0 && page->with)
 		r = note_held(&p, page, ret);
 	r = put_end(&p, r);
 	return r < 0 ? err_trace(r) : 0;

@@ -79,7 +79,7 @@ struct archive_page {
 	const char *below_id, *above_id;
 	bool touches_below, part, compare;
 	/*
-	 * part: nothing of this conversation is missing from the page up to the row held_to (0 = not said); ${to_start}: nor
+	 * part: nothing of this conversation is missing from the page up to the row held_to (0 = only within it); ${to_start}: nor
 	 * below it, for the server has nothing older. Then history pages of it do not stop at the account's gaps there.
 	 */
 	const char *with;

@@ -312,9 +312,11 @@ void catchup_go(struct engine *e)
 		catchup_prove(e);
 		return;
 	}
-	aside_go(e);
-	if (!errand_first(e))
+	errand_look(e);
+	/* Where the archive ends goes before them, the rest after. */
+	if (!errand_first(e) || !cover_is_live(&e->cover))
 		ask_all(e);
+	aside_go(e);
 	arm_deadline(e);
 	note_done(e);
 	doubt_look(e);

@@ -44,7 +44,7 @@
 #define SLICE_LEAST 25			      /* messages; less makes the fsync the whole cost */
 #define FLUSH_SLICES_MAX 8		      /* of pages that are whole, when the stream ends: tens of ms */
 #define ASIDE_PAGE 50			      /* messages: stored at once, in some 10 ms */
-#define ERRANDS_AT_ONCE 12		      /* pages of ASIDE_PAGE: with those of LANES_MESSAGES_MAX below the wire's 2000 */
+#define ERRANDS_AT_ONCE LANES_MAX		      /* pages of ASIDE_PAGE: with those of LANES_MESSAGES_MAX below the wire's 2000 */
 #define SCREENS_MAX 100			      /* conversations that get their first screen before all else, in a session */
 #define SCREENS_GAP 300			      /* messages that a gap seems to hold, so that its pages would be waited for */
 #define PAGE_LEAST 10			      /* messages; 10 of the largest fit into PAGE_BYTES_MAX ten times */
@@ -139,7 +139,9 @@ struct engine {
 	uint32_t next_errand;
 	int64_t deeper_us;	/* wanted below the horizon, down to here; 0 = not */
 	int64_t screens_us;	/* boot clock: until then first screens go before the plan */
-	bool screens_looked;	/* in this session it was looked which conversations have less than a screen */
+	bool screens_began, screens_looked; /* in this session it was looked which conversations have less than a screen */
+	char *screened[SCREENS_MAX]; /* which had; owned */
+	size_t n_screened;
 	struct verify *verify;	/* what was asked for last, also when it has ended; NULL = nothing */
 	size_t page_bytes;	/* in all three */
 	uint32_t next_query;
@@ -298,6 +300,8 @@ void aside_deinit(struct engine *e);
 
 /* errand.c: pages of one conversation that somebody waits for, or will look at first */
 void errand_go(struct engine *e);
+/* Which conversations have less than a screen, if it is time to look. */
+void errand_look(struct engine *e);
 /* First screens are on their way: the plan's pages would share the link with them. */
 bool errand_first(const struct engine *e);
 void errand_answer(struct engine *e, struct query *q);

@@ -92,8 +92,15 @@ static int64_t screens_since(const struct engine *e)
 static void add_screen(void *userdata, const char *jid)
 {
 	struct engine *e = userdata;
-	struct errand *x = add(e, jid);
+	struct errand *x;
 
+	for (size_t i = 0; i < e->n_screened; i++)
+		if (strcmp(e->screened[i], jid) == 0)
+			return;
+	if (e->n_screened == SCREENS_MAX)
+		return;
+	e->screened[e->n_screened++] = xstrdup(jid);
+	x = add(e, jid);
 	x->screen = true;
 	x->since_us = screens_since(e);
 }
@@ -119,16 +126,23 @@ static bool long_gap(const struct engine *e, struct gap *ret)
 	return false;
 }
 
-/* Once in a session, when its newest page is here. */
-static void look_at_screens(struct engine *e)
+/*
+ * When a session's newest page is here; and on a first login already with the question for it: that misses all, and has the
+ * roster to go by.
+ */
+void errand_look(struct engine *e)
 {
-	struct gap gap;
+	bool first = e->cover.n == 0;
+	struct gap gap = { .before_id = "" };
 
-	if (e->screens_looked || !cover_is_live(&e->cover) || e->whole)
+	if (e->paused || e->screens_looked || (first ? e->screens_began : !cover_is_live(&e->cover) || e->whole))
 		return;
-	e->screens_looked = true;
+	if (first && commit_now(e) < 0)
+		return;
+	e->screens_began = true;
+	e->screens_looked = !first;
 	e->screens_us = e->io->boot_us(e->userdata) + SCREENS_FIRST_US;
-	if (long_gap(e, &gap))
+	if (first || long_gap(e, &gap))
 		archive_short_screens(e->store, e->account.id, e->archive, gap.before_id, SCREENS_MAX, add_screen, e);
 }
 
@@ -147,7 +161,9 @@ void errand_session(struct engine *e)
 		if (x->screen)
 			drop(e, x->id);
 	}
-	e->screens_looked = false;
+	e->screens_looked = e->screens_began = false;
+	while (e->n_screened)
+		free(e->screened[--e->n_screened]);
 }
 
 /* ---- asking ---- */
@@ -176,7 +192,6 @@ void errand_go(struct engine *e)
 {
 	if (e->paused)
 		return;
-	look_at_screens(e);
 	for (struct errand *x = e->errands; x && query_count(e->aside) < ERRANDS_AT_ONCE; x = x->next)
 		if (x->state == ERRAND_RUNNING && !is_asked(e, x->id))
 			ask(e, x);
@@ -307,6 +322,7 @@ void engine_deepen(struct engine *e, int64_t us)
 
 void errand_deinit(struct engine *e)
 {
+	errand_session(e);
 	while (e->errands)
 		drop(e, e->errands->id);
 }

@@ -100,8 +100,8 @@ static void first_screens_come_before_the_rest(_unused_ void **state)
 	engine_connect(s->engine);
 	while (readable(s) < 30 && s->boot_us - began < 60 * SIM_SEC)
 		sim_run(s, RTT / 4);
-	/* Newest page, and thirty pages of which twelve are on their way at a time. */
-	assert_true(s->boot_us - began < 6 * RTT);
+	/* Newest page, and thirty pages of which sixteen are on their way at a time, all from the first question on. */
+	assert_true(s->boot_us - began < 4 * RTT);
 	assert_true(s->engine != NULL && sim_count(s, "text 3000") == 0);
 	sim_expect_honest(s);
 	assert_true(sim_settle(s, 600 * SIM_SEC));

@@ -1,4 +1,4 @@
-"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS] [--long]     (VARVE_BUILD=DIR)
+"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS] [--long] [--screens]     (VARVE_BUILD=DIR)
 
     messages/s of a first sync from ejabberd, beside a bare page reader that discards what it reads
     RSS of keeper and wire after 20,000 messages
@@ -20,7 +20,9 @@ import time
 import uuid
 from xml.sax.saxutils import escape
 
-from . import daemon, loop, proxy, seed, servers, xmpp
+import dbus
+
+from . import app, daemon, loop, proxy, seed, servers, xmpp
 
 COUNT = 20000
 
@@ -85,6 +87,39 @@ def long_links():
             one, many = long_link(server, directory, 1), long_link(server, directory, 16)
             print(f"{cls.__name__}, 100 ms one way, pages of 50, {COUNT} messages: one lane {one:.1f} s, "
                   f"up to sixteen {many:.1f} s, {one / many:.1f} x")
+
+
+def first_screens():
+    """The bar: the newest 50 of each of 30 conversations readable within 12 RTT + 1 s of the first login over a long link."""
+    bad, bar = 0, 12 * 2 * LINK_DELAY + 1
+    for cls in servers.BY_NAME.values():
+        with cls() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
+            messages = seed.history(COUNT, domain=server.domain)
+            people = seed.people(messages)
+            server.add_user("alice")
+            server.add_roster("alice", people)
+            server.seed_archive("alice", messages)
+            with proxy.Proxy(server.tls_port) as link, daemon.Varved(os.path.join(directory, "one")) as varved:
+                link.delay = LINK_DELAY
+                begin, at, online = time.monotonic(), {}, None
+                varved.add_account(server, "alice", port=link.port)
+                with app.App(varved, f"alice@{server.domain}") as reader:
+                    while len(at) < len(people) and time.monotonic() < begin + 60:
+                        for jid in set(people) - set(at):
+                            try:
+                                rows = reader.call("Archive", "GetHistory", "sstuua{sv}", jid, "newest", 0, 50, 0, {})[0]
+                            except dbus.DBusException:
+                                continue
+                            if len(rows) == 50:
+                                at[jid] = time.monotonic() - begin
+                        time.sleep(0.01)
+                stored = varved.account()["sync"]["messages"]
+            took = max(at.values()) if len(at) == len(people) else float("inf")
+            bad += took > bar
+            print(f"{cls.__name__}, 100 ms one way, {COUNT} messages: newest 50 of {len(at)} of {len(people)} conversations after "
+                  f"{took:.2f} s, the first after {min(at.values(), default=0):.2f} s ({stored} stored); bar {bar:.1f} s; "
+                  f"{'ok' if took <= bar else 'MISSED'}", flush=True)
+    return bad
 
 
 class Wire:
@@ -183,6 +218,8 @@ def logins():
 def main(argv):
     if "--login" in argv:
         return logins()
+    if "--screens" in argv:
+        return first_screens()
     if "--long" in argv:
         return long_links()
     idle = float(argv[argv.index("--idle") + 1]) if "--idle" in argv else 120
