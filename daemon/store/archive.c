@@ -373,8 +373,13 @@ static int put_page_item(struct put *p, const struct message *m, const struct pl
 static int note_held(struct put *p, const struct archive_page *page, const struct put_outcome *out)
 {
 	int64_t conv = 0, from = page->to_start ? HELD_TO_START : 0, to = page->held_to;
-	bool room;
+	bool room, inside = false;
 	int r;
+
+	for (size_t i = 0; i < page->n; i++)
+		inside = inside || (to && out[i].msg == to);
+	if (page->held_inside && !inside)
+		return 0;
 
 	for (size_t i = page->n; i-- > 0 && to == 0;)
 		to = out[i].msg;

@@ -84,6 +84,7 @@ struct archive_page {
 	 */
 	const char *with;
 	int64_t held_to;
+	bool held_inside; /* it was asked for by a stamp, which proves nothing: only if that row is one of the page's */
 	bool to_start;
 };
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,

@@ -8,6 +8,7 @@
 #include "sync/engine-priv.h"
 
 #define TRIES_MAX 2
+#define BARREN_MAX 200 /* pages in a row that bring nothing new: 10,000 messages of one conversation are read again, no more */
 #define SCREENS_FIRST_US (INT64_C(10) * 1000000) /* a server that is slow with them must not keep the rest waiting */
 
 struct errand {
@@ -20,7 +21,7 @@ struct errand {
 	int64_t end_us;
 	int64_t held_to;  /* row that the next page lies below; 0 = not known */
 	int64_t since_us;
-	unsigned int pages, tries;
+	unsigned int pages, tries, barren;
 	enum errand_state state;
 	char *why;
 };
@@ -178,7 +179,8 @@ static bool is_asked(const struct engine *e, uint32_t id)
 
 static void ask(struct engine *e, struct errand *x)
 {
-	struct query *q = query_new_aside(++e->next_query, FOR_ERRAND, x->with, x->cursor, x->since_us, *x->cursor ? 0 : x->end_us);
+	int64_t end_us = *x->cursor || !x->end_us ? 0 : x->end_us + COVER_MARGIN_US;
+	struct query *q = query_new_aside(++e->next_query, FOR_ERRAND, x->with, x->cursor, x->since_us, end_us);
 
 	q->errand = x->id;
 	/* From the newest on: nothing of it is missing above what is the newest of all now. */
@@ -218,7 +220,7 @@ static bool store(struct engine *e, struct errand *x, const struct query *q)
 	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
 	const struct archive_page stored = {
 		.items = (const struct message *const *)q->items, .n = q->n, .below_id = "", .above_id = "", .part = true,
-		.with = x->with, .held_to = x->held_to, .to_start = q->complete && !q->start_us,
+		.with = x->with, .held_to = x->held_to, .held_inside = q->end_us, .to_start = q->complete && !q->start_us,
 	};
 	int64_t row;
 
@@ -226,6 +228,10 @@ static bool store(struct engine *e, struct errand *x, const struct query *q)
 		return false;
 	row = oldest_row(out, q->n);
 	x->held_to = row ? row : x->held_to;
+	x->barren++;
+	for (size_t i = 0; i < q->n; i++)
+		if (out[i].aid_is_new)
+			x->barren = 0;
 	return true;
 }
 
@@ -253,8 +259,11 @@ void errand_answer(struct engine *e, struct query *q)
 		str_set(&x->cursor, page.items[0].id);
 		x->cursor_us = page.items[0].us ? page.items[0].us : x->cursor_us;
 	}
-	if (q->complete || (x->pages && --x->pages == 0))
+	if (q->complete || (x->pages && --x->pages == 0) ||
+	    (x->since_us && x->cursor_us && x->cursor_us < x->since_us - COVER_MARGIN_US))
 		finish(e, x, ERRAND_DONE, "");
+	else if (x->barren > BARREN_MAX)
+		finish(e, x, ERRAND_FAILED, "the server's answers bring nothing new");
 	else
 		e->io->event(e->userdata, HUB_SYNC);
 	e->page_bytes -= q->bytes;

@@ -263,6 +263,30 @@ static void an_errand_reaches_beyond_the_horizon(_unused_ void **state)
 	sim_deinit(s);
 }
 
+/* A message whose time is our clock's, which was behind: what lies between is not in the page that is asked for by it. */
+static void a_wrong_clock_claims_nothing(_unused_ void **state)
+{
+	struct sim *s = &sim;
+	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 1 };
+	struct page before, after;
+
+	sim_init(s, 1);
+	sim_fill(s, 1000, 5, 600 * SIM_SEC);
+	s->horizon_us = 100 * 600 * SIM_SEC;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	before = history(s, "c1@sim.test", 0, 500);
+	w.before_msg = before.oldest;
+	w.before_us = s->archive[600].us;
+	engine_errand(s->engine, &w);
+	sim_run(s, 20 * SIM_SEC);
+	assert_int_equal(sim_count(s, s->archive[596].body), 1);
+	after = history(s, "c1@sim.test", 0, 500);
+	assert_int_equal(after.n, before.n);
+	assert_true(after.edges & EDGE_GAP_OLDER);
+	sim_deinit(s);
+}
+
 static void an_errand_survives_the_link(_unused_ void **state)
 {
 	struct sim *s = &sim;
@@ -347,6 +371,7 @@ int main(void)
 		cmocka_unit_test(a_screen_ends_at_no_gap_of_others),
 		cmocka_unit_test(below_a_screen_the_gap_goes_on),
 		cmocka_unit_test(an_errand_reaches_beyond_the_horizon),
+		cmocka_unit_test(a_wrong_clock_claims_nothing),
 		cmocka_unit_test(an_errand_survives_the_link),
 		cmocka_unit_test(on_a_metered_link_older_history_waits),
 		cmocka_unit_test(A14_an_errand_that_leads_nowhere_fails),
