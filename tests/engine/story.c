@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -11,9 +12,42 @@
 
 #define NEVER_US (60 * SIM_SEC)
 
+static struct shared {
+	bool used;
+	struct sim sim;
+} *shared;
+
+struct sim *story_memory(void)
+{
+	if (!shared || shared->used)
+		return xnew(struct sim);
+	shared->used = true;
+	return &shared->sim;
+}
+
+void story_forget(struct sim *s)
+{
+	if (!shared || s != &shared->sim) {
+		free(s);
+		return;
+	}
+	shared->used = false;
+	*s->dir = '\0';
+}
+
+struct sim *story_share(void)
+{
+	if (!shared) {
+		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		assert_true(shared != MAP_FAILED);
+	}
+	shared->used = false;
+	return &shared->sim;
+}
+
 int story_begin(void **state)
 {
-	struct sim *s = xnew(struct sim);
+	struct sim *s = story_memory();
 
 	sim_init(s, 1);
 	*state = s;
@@ -23,7 +57,7 @@ int story_begin(void **state)
 int story_end(void **state)
 {
 	sim_deinit(*state);
-	free(*state);
+	story_forget(*state);
 	return 0;
 }
 

@@ -5,6 +5,18 @@
 
 #include "sim.h"
 
+/* Steps of story_begin(): the archive is made. */
+#define STORY_STEPS 14
+
+/*
+ * Memory for a server and its world. After story_share() it is shared with the processes that are forked from here on, and
+ * there is one: a second one, while the first is in use, is private.
+ */
+struct sim *story_memory(void);
+void story_forget(struct sim *s);
+/* That memory; not in use. */
+struct sim *story_share(void);
+
 /* cmocka's setup and teardown: ${state} is a struct sim, offline, with an empty archive. */
 int story_begin(void **state);
 int story_end(void **state);

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "story.h"
+#include "torture.h"
 #include "link/link.h"
 #include "store/archive.h"
 #include "store/read.h"
@@ -55,7 +56,7 @@ static int64_t sync_time(struct sim *s, int n, int lanes)
 /* The same archive with one lane and with as many as help: the same rows in the same order (sim_expect_all). */
 static void lanes_fill_a_long_link(void **state)
 {
-	struct sim *s = *state, *one = xnew(struct sim);
+	struct sim *s = *state, *one = story_memory();
 	int64_t took, took_one;
 
 	sim_init(one, 1);
@@ -68,7 +69,7 @@ static void lanes_fill_a_long_link(void **state)
 	/* Cuts and seams cost little: a message more for each cut, a page for each seam. */
 	assert_true(s->queries < one->queries * 3 / 2);
 	sim_deinit(one);
-	free(one);
+	story_forget(one);
 }
 
 /* A page is stored in slices, with what it proves; killed between two, the rest is fetched again. */
@@ -110,6 +111,61 @@ static void an_empty_account_is_in_sync_at_once(void **state)
 	assert_true(sim_settle(s, 10 * SIM_SEC));
 	sim_expect_all(s, 0);
 	assert_int_equal(s->queries, 1);
+}
+
+/* Empty at the first login, nothing ever came live, and the first message comes while we are away: it is fetched. */
+static void A17_the_first_message_comes_while_we_are_away(void **state)
+{
+	struct sim *s = *state;
+	int64_t archive;
+
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 10 * SIM_SEC));
+	sim_kill(s);
+	sim_forget_session(s);
+	s->boot_us += HOUR;
+	sim_archive(s, "bob@sim.test", false, "first ever", 0);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 10 * SIM_SEC));
+	sim_expect_all(s, 0);
+	assert_int_equal(engine_cover(s->engine, &archive)->n, 1);
+	assert_int_equal(cover_count_gaps(engine_cover(s->engine, &archive), true), 0);
+}
+
+/*
+ * A long archive over a long link: what is newest can be read after a few round trips, whatever follows; the rest comes
+ * newest first, and after a kill from where it was.
+ */
+static void J1_the_newest_at_once_and_the_rest_goes_on_after_a_kill(void **state)
+{
+	struct sim *s = *state;
+	int64_t began;
+	char newest[32];
+	size_t held;
+	int asked;
+
+	s->delay_us = 200000;
+	s->stanza_us = 20;
+	sim_fill(s, 4000, 60, 60 * SIM_SEC);
+	snprintf(newest, sizeof(newest), "text %d", s->n - 1);
+	began = s->boot_us;
+	engine_connect(s->engine);
+	while (s->engine->messages == 0) {
+		sim_run(s, SIM_SEC / 100);
+		assert_true(s->boot_us - began < SIM_SEC); /* two questions: where it ends, and its newest page */
+	}
+	assert_int_equal(sim_count(s, newest), 1);
+	while (s->engine->messages < 2000)
+		sim_run(s, SIM_SEC / 100);
+	sim_expect_honest(s);
+	sim_kill(s);
+	held = s->engine->messages;
+	asked = s->queries;
+	assert_true(held >= 2000);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+	assert_true(s->queries - asked < (4000 - (int)held) / 50 + 20);
 }
 
 /* 900 missed, page 50; a live message after page 3; killed after page 5. */
@@ -900,6 +956,8 @@ int main(void)
 		T(lanes_fill_a_long_link),
 		T(a_page_is_stored_in_slices),
 		T(an_empty_account_is_in_sync_at_once),
+		T(A17_the_first_message_comes_while_we_are_away),
+		T(J1_the_newest_at_once_and_the_rest_goes_on_after_a_kill),
 		T(A1_kill_during_catch_up_with_live_traffic),
 		T(A2_a_server_that_caps_pages),
 		T(A3_A4_the_hole_is_on_disk_with_the_page),
@@ -937,6 +995,5 @@ int main(void)
 		T(wire_numbers_out_of_range_end_the_stream),
 	};
 
-	log_set_level(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return torture_main(tests, ARRAY_SIZE(tests));
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "link/link.h"
 #include "story.h"
+#include "torture.h"
 #include "sync/engine-priv.h"
 
 static void say_login(struct sim *s, const char *offer, uint32_t pin, const char *address)
@@ -235,6 +236,5 @@ int main(void)
 		T(an_answer_to_a_refusal_resets_the_pin),
 	};
 
-	log_set_level(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return torture_main(tests, ARRAY_SIZE(tests));
 }

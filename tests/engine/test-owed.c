@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "link/link.h"
 #include "story.h"
+#include "torture.h"
 #include "store/outbox.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
@@ -146,7 +147,7 @@ static void strangers_are_not_told_that_we_are_here(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct sim *s = xnew(struct sim);
+		struct sim *s = story_memory();
 		int m, n = 0;
 
 		sim_init(s, 1);
@@ -167,7 +168,7 @@ static void strangers_are_not_told_that_we_are_here(void **state)
 		if (n != rows[i].want || receipts(s, m) != rows[i].want)
 			fail_msg("%s: %d receipts", rows[i].why, n);
 		sim_deinit(s);
-		free(s);
+		story_forget(s);
 	}
 }
 
@@ -393,9 +394,5 @@ int main(void)
 		STORY(the_block_list_is_stored_whole),
 	};
 
-	if (!getenv("VARVE_LOG"))
-		log_set_level(LOG_LEVEL_ERROR);
-	else
-		log_init("sim");
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return torture_main(tests, ARRAY_SIZE(tests));
 }

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "link/link.h"
 #include "story.h"
+#include "torture.h"
 #include "store/outbox.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
@@ -140,7 +141,7 @@ static const struct fate_story {
 
 static void run_fate(const struct fate_story *f)
 {
-	struct sim *s = xnew(struct sim);
+	struct sim *s = story_memory();
 	int64_t delay = 0;
 	char id[16];
 
@@ -180,7 +181,7 @@ static void run_fate(const struct fate_story *f)
 	if (f->want == 1)
 		expect_sent(s, 9);
 	sim_deinit(s);
-	free(s);
+	story_forget(s);
 }
 
 static void what_the_server_says_of_the_old_session_decides(_unused_ void **state)
@@ -432,7 +433,7 @@ static void D10_the_archive_is_asked_before_anything_is_sent_again(void **state)
 /* One message makes the server end the stream. It fails; all others arrive once. */
 static void poison(bool session_goes, bool mute)
 {
-	struct sim *s = xnew(struct sim);
+	struct sim *s = story_memory();
 	int64_t msg = 0;
 
 	sim_init(s, 1);
@@ -457,7 +458,7 @@ static void poison(bool session_goes, bool mute)
 	expect_sent(s, 20);
 	assert_int_equal(s->gos, 1);
 	sim_deinit(s);
-	free(s);
+	story_forget(s);
 }
 
 static void a_poison_message_fails_alone(_unused_ void **state)
@@ -626,7 +627,7 @@ static void killed_between_numbered_and_go(void **state)
 static void counts_go_on_across_2_to_the_32(_unused_ void **state)
 {
 	for (int fate = RESUMED; fate <= REFUSED_WITH_H; fate++) {
-		struct sim *s = xnew(struct sim);
+		struct sim *s = story_memory();
 
 		sim_init(s, 1);
 		s->first_n = UINT32_MAX - 20;
@@ -651,7 +652,7 @@ static void counts_go_on_across_2_to_the_32(_unused_ void **state)
 		assert_true(sim_settle(s, 60 * SIM_SEC));
 		expect_sent(s, 26);
 		sim_deinit(s);
-		free(s);
+		story_forget(s);
 	}
 }
 
@@ -704,9 +705,5 @@ int main(void)
 		STORY(own_messages_get_their_archive_ids),
 	};
 
-	if (!getenv("VARVE_LOG"))
-		log_set_level(LOG_LEVEL_ERROR);
-	else
-		log_init("sim");
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return torture_main(tests, ARRAY_SIZE(tests));
 }
