@@ -22,7 +22,7 @@ static int met(struct put *p, const char *client_id)
 	r = outbox_by_client(p, client_id, &e);
 	if (r <= 0 || e.state == OUT_DONE)
 		return r < 0 ? err_trace(r) : 0;
-	/* One copy for each time that it came back is of then, not of the new try. */
+	/* So many copies are of tries that came back, not of the new one. */
 	if (e.bounced) {
 		r = e.state == OUT_DOUBT ? count_copies(p, e.msg, &copies) : 0;
 		if (r < 0)
@@ -100,6 +100,16 @@ int outbox_bounced(struct put *p, const char *client_id)
 	}
 	e.msg = 0; /* the row says already why */
 	return outbox_enter(p, &e, OUT_FAILED, e.again, "", "");
+}
+
+int outbox_bounces_known(struct store *s, int64_t account)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_BOUNCES_KNOWN);
+	int r;
+
+	put_i(&q, account);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 int outbox_superseded(struct put *p, const char *client_id)

@@ -135,6 +135,12 @@ int outbox_strike(struct store *s, int64_t account, const char *condition, const
  */
 int outbox_oldest_doubt(struct store *s, int64_t account, char **ret_anchor, int64_t *ret_written_us);
 /*
+ * The archive is held to its end, for which it was asked after the last error that came back: what failed or waits to be
+ * sent again, and came back, has as many copies of earlier tries as are known. Before, one for each try has to be reckoned
+ * with, though a server may archive nothing of what it bounces.
+ */
+int outbox_bounces_known(struct store *s, int64_t account);
+/*
  * The archive from that anchor to now is held: whatever is in DOUBT, was written before this session, and was not met
  * there never got there: QUEUED again (OUT_AGAIN). *ret: how many.
  */

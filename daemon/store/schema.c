@@ -213,7 +213,8 @@ static const char schema_v3[] =
 	 * is about, 0 = none. hash: of the whole request: the same client_id with another is a conflict. to_jid: where
 	 * that is not the conversation itself. body ... reply_jid: what SEND carries; gone once it is done. n, anchor:
 	 * outbox_numbered(). again: 1 it was sent before and the server said that it has it not; 2 nobody said so.
-	 * bounced: how often it was sent and came back as an error. done_us: when it was first seen to be finished,
+	 * bounced: so many copies in the archive are of tries that came back as an error, at most: one for each, until
+	 * outbox_bounces_known(). done_us: when it was first seen to be finished,
 	 * 0 = not yet: acks come without a clock.
 	 */
 	"CREATE TABLE outbox("

@@ -272,6 +272,8 @@
 			" WHERE id=?1")                                                                            \
 	S(OUTBOX_DELETE, "DELETE FROM outbox WHERE id=?1")                                                         \
 	S(OUTBOX_STRIKE, "UPDATE outbox SET strikes=strikes+1 WHERE id=?1")                                        \
+	S(OUTBOX_BOUNCES_KNOWN, "UPDATE outbox SET bounced=(SELECT count(*) FROM aid WHERE msg=outbox.msg)"        \
+				" WHERE account=?1 AND bounced>0 AND state IN (0, 4)")                                     \
 	S(OUTBOX_BOUNCED, "UPDATE outbox SET bounced=bounced+1 WHERE id=?1")                                       \
 	S(OUTBOX_SUPERSEDED, "SELECT 1 FROM outbox o JOIN outbox l ON l.msg=o.msg AND l.kind=o.kind AND l.seq>o.seq" \
 			     " WHERE o.account=?1 AND o.client_id=?2 AND o.msg<>0 AND l.account=o.account"         \

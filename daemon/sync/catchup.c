@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/step.h"
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
@@ -187,6 +188,9 @@ static bool ask(struct engine *e, const struct cover *cover)
 		return false;
 	if (p.by_time && e->time_cursor)
 		p.cursor = e->time_cursor;
+	/* Where the archive ends: an answer holds what was there by now. */
+	if ((p.step == PLAN_META || p.step == PLAN_NEWEST) && !cover_is_live(&e->cover))
+		e->bounces_asked = e->bounces;
 	q = query_new(++e->next_query, &p, cover);
 	query_push(&e->asked, q);
 	catchup_send(e, q, messages_to_ask(e, &p));
@@ -269,6 +273,26 @@ static void note_done(struct engine *e)
 		 cover_count_gaps(&e->cover, true));
 }
 
+/* The archive is held to its end, and was asked for it after the last error: so many copies did the failed ones leave. */
+static void note_bounces(struct engine *e)
+{
+	int r;
+
+	if (e->bounces_asked != e->bounces || e->bounces_known == e->bounces || !catchup_done(e))
+		return;
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = outbox_bounces_known(e->store, e->account.id);
+	if (r >= 0)
+		r = commit_finish(e, &e->line, NULL);
+	if (r < 0) {
+		commit_failed(e, r);
+		return;
+	}
+	step("outbox.bounces");
+	e->bounces_known = e->bounces;
+}
+
 /* A pause ends where somebody's message cannot leave without the archive's word; nothing else is asked then. */
 static bool is_held(const struct engine *e)
 {
@@ -319,6 +343,7 @@ void catchup_go(struct engine *e)
 	aside_go(e);
 	arm_deadline(e);
 	note_done(e);
+	note_bounces(e);
 	doubt_look(e);
 	sending_kick(e);
 	e->io->event(e->userdata, HUB_SYNC);

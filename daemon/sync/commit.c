@@ -108,6 +108,7 @@ void commit_soon(struct engine *e)
 void commit_message(struct engine *e, const struct message *m)
 {
 	e->pending_bytes += message_size(m);
+	e->bounces += m->payload == PAYLOAD_ERROR;
 	if (e->n_pending >= PENDING_MAX || e->pending_bytes > PENDING_BYTES_MAX) {
 		/* The store has refused for long and the wire did not stop: give up the stream, the server keeps it. */
 		engine_drop_wire(e);

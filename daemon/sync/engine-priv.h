@@ -149,6 +149,8 @@ struct engine {
 	size_t slice;		/* messages to store at a time */
 	bool metadata_known;
 	unsigned int unproven;	/* live messages claimed since the archive was last asked */
+	unsigned int bounces, bounces_asked, bounces_known; /* errors that came back, when the archive was asked for its end,
+							     * and when all of it was held: outbox_bounces_known() */
 	int64_t meta_start_us, meta_end_us;
 	char *end_seen;		/* the archive's newest id when there was no run; owned, NULL = none (cover_places_run()) */
 	char *by_time_id;	/* the boundary that the archive does not know: first id of the span above; NULL = none */

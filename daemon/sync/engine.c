@@ -68,6 +68,7 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	e->userdata = userdata;
 	e->policy = *policy;
 	e->doubt = e->look = e->active = true;
+	e->bounces = 1; /* what came before our time is not known either */
 	account_copy(&e->account, a);
 	str_set(&e->reason_name, "");
 	str_set(&e->reason_text, "");

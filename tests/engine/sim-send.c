@@ -77,7 +77,7 @@ static void arrive(struct sim *s, const struct sim_held *x)
 	snprintf(z->id, sizeof(z->id), "%s", x->id);
 	snprintf(z->target, sizeof(z->target), "%s", x->target);
 	snprintf(z->body, sizeof(z->body), "%s", x->body);
-	if (x->kind == OUT_TEXT && !s->no_archive) {
+	if (x->kind == OUT_TEXT && !s->no_archive && !s->no_copies) {
 		struct sim_message *m = &s->archive[sim_archive(s, x->to, true, x->body, 0)];
 
 		m->own = true;

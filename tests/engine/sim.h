@@ -93,6 +93,7 @@ struct sim {
 	int64_t skew_us;       /* the phone's clock against the server's */
 
 	bool no_archive;       /* the server has none */
+	bool no_copies;	       /* what we send is not archived */
 	uint32_t asks;	       /* enum message_asks: of messages from here on */
 	bool keeps_h;	       /* a refused resume comes with h */
 	bool forgets_poison;   /* a stream error ends the session too */

@@ -430,6 +430,62 @@ static void D10_the_archive_is_asked_before_anything_is_sent_again(void **state)
 	sim_expect_all(s, 0);
 }
 
+/*
+ * A message comes back as an error, is tried again, and is then in doubt. Whether the archive has a copy of the first try is
+ * not known from the error: a server may keep it or not. It is known once the archive was read after it.
+ */
+static void bounced_and_then_in_doubt(struct sim *s, bool first_archived, bool second_arrives)
+{
+	struct link_record r;
+	int64_t msg;
+
+	given_in_sync(s, 20);
+	s->no_copies = !first_archived;
+	msg = sim_send(s, BOB, "m0", "sent 0");
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	link_record_init(&r, LINK_MSG);
+	message_init(&r.msg);
+	r.msg.via = VIA_LIVE;
+	r.msg.type = "error";
+	r.msg.payload = PAYLOAD_ERROR;
+	r.msg.id = "m0";
+	r.msg.from = BOB;
+	r.msg.to = "me@sim.test";
+	r.msg.error = "remote-server-timeout";
+	engine_record(s->engine, &r);
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(sim_state(s, msg), STATE_FAILED);
+
+	s->no_copies = false;
+	link_swallows(s, second_arrives ? 10 : 0);
+	assert_int_equal(store_begin(s->store), 0);
+	assert_int_equal(outbox_retry(s->store, s->account.id, msg, s->engine->io->real_us(s)), 0);
+	assert_int_equal(store_commit(s->store), 0);
+	engine_send(s->engine);
+	run_until_gone(s, 1);
+	s->session_lost = true;
+	sim_cut(s);
+	link_is_whole(s);
+	/* So that the newest page is asked for, with the first copy in it. */
+	sim_archive(s, "c0@sim.test", false, "meanwhile", 0);
+	assert_true(sim_settle(s, 6 * HOUR));
+	assert_int_equal(sim_received(s, "m0", NULL), 2);
+	assert_int_equal(sim_state(s, msg), STATE_SENT);
+	assert_int_equal(sim_count(s, "sent 0"), 1);
+}
+
+static void bounced_tried_again_and_in_doubt(_unused_ void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		struct sim *s = story_memory();
+
+		sim_init(s, 1);
+		bounced_and_then_in_doubt(s, i & 1, i & 2);
+		sim_deinit(s);
+		story_forget(s);
+	}
+}
+
 /* One message makes the server end the stream. It fails; all others arrive once. */
 static void poison(bool session_goes, bool mute)
 {
@@ -688,6 +744,7 @@ int main(void)
 		STORY(D10_the_archive_is_asked_before_anything_is_sent_again),
 		STORY(D21_what_was_acknowledged_is_never_sent_again),
 		STORY(an_old_session_that_still_works_doubles_nothing),
+		cmocka_unit_test(bounced_tried_again_and_in_doubt),
 		STORY(E5_doubt_holds_back_its_own_conversation_alone),
 		STORY(doubt_ends_when_the_archive_never_answers),
 		STORY(doubt_ends_on_short_streams_too),
