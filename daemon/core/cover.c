@@ -122,12 +122,19 @@ static void join_older(struct cover *c, size_t i, const struct cover_page *page)
 	remove_at(c, i - 1);
 }
 
-/* A page may reach below several spans at once: they all join. Returns the new index. */
+/*
+ * A page may reach below several spans at once: they all join. But one that was bounded by a stamp says nothing below the
+ * end that it met, for its messages there are not stored from it. Returns the new index.
+ */
 static size_t join_met(struct cover *c, size_t i, const struct cover_page *page, bool complete)
 {
+	bool all = page->start_us == 0;
+
 	while (i > 0 && meets_older(page, &c->spans[i - 1], complete)) {
 		join_older(c, i, page);
 		i--;
+		if (!all)
+			break;
 	}
 	return i;
 }

@@ -341,7 +341,7 @@ static void run_short(unsigned int seed, struct store *store)
 /* Each of these found a defect once. */
 static void histories_that_failed_once_converge(_unused_ void **state)
 {
-	static const unsigned int seeds[] = { 286, 305, 698, 1084, 5296 }, sending[] = { 9063 };
+	static const unsigned int seeds[] = { 286, 305, 698, 1084, 5296 }, sending[] = { 9063, 25873 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++)
 		run(seeds[i], false);

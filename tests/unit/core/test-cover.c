@@ -375,6 +375,28 @@ static void a_page_bounded_by_time_claims_nothing_below_the_end_it_met(_unused_ 
 	cover_deinit(&c);
 }
 
+/*
+ * The server's clock stepped back: "5", the end of the span that the page met, is stamped before the end of the one below
+ * it. The gap between these two is not closed by that (property seed 25873: messages were never fetched).
+ */
+static void a_page_bounded_by_time_joins_no_further_span(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "5", T0 - 10 * SEC }, { "6", T0 + SEC } };
+	const struct cover_page p = { items, 2, T0 - 10 * SEC - COVER_MARGIN_US };
+	struct cover c = { 0 };
+	bool met;
+
+	cover_load(&c, "1", T0 - 2 * MARGIN, "2", T0 + 5 * SEC, SPAN_START);
+	cover_load(&c, "4", T0, "5", T0 - 10 * SEC, 0);
+	cover_load(&c, "7", T0 + 2 * SEC, "8", T0 + 2 * SEC, SPAN_LIVE);
+	assert_int_equal(cover_before(&c, 2, &p, true, false, &met), 1);
+	assert_true(met);
+	assert_int_equal(c.n, 2);
+	assert_string_equal(c.spans[1].first.id, "4");
+	assert_int_equal(cover_count_gaps(&c, false), 1);
+	cover_deinit(&c);
+}
+
 /* A newest page that reaches below several spans joins them all and keeps the lowest beginning. */
 static void a_page_may_swallow_whole_spans(_unused_ void **state)
 {
@@ -553,6 +575,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page_bounded_by_time_claims_nothing_below_the_end_it_met),
+		cmocka_unit_test(a_page_bounded_by_time_joins_no_further_span),
 		cmocka_unit_test(a_cut_stands_in_its_gap),
 		cmocka_unit_test(a_single_stamp_below_an_end_is_no_meeting),
 		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
