@@ -94,6 +94,7 @@ struct sim {
 
 	bool no_archive;       /* the server has none */
 	bool no_copies;	       /* what we send is not archived */
+	int bounced;	       /* messages that a story has sent back: these may arrive once more */
 	uint32_t asks;	       /* enum message_asks: of messages from here on */
 	bool keeps_h;	       /* a refused resume comes with h */
 	bool forgets_poison;   /* a stream error ends the session too */

@@ -17,6 +17,7 @@
 #include "link/link.h"
 #include "store/outbox.h"
 #include "story.h"
+#include "torture.h"
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
@@ -656,9 +657,6 @@ int main(void)
 		cmocka_unit_test(anything_in_any_order),
 	};
 
-	if (getenv("VARVE_LOG"))
-		log_init("sim");
-	else
-		log_set_level(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* The last one is many stories. */
+	return torture_main(tests, ARRAY_SIZE(tests) - (getenv("VARVE_TORTURE") ? 1 : 0));
 }

@@ -452,6 +452,7 @@ static void bounced_and_then_in_doubt(struct sim *s, bool first_archived, bool s
 	r.msg.from = BOB;
 	r.msg.to = "me@sim.test";
 	r.msg.error = "remote-server-timeout";
+	s->bounced++;
 	engine_record(s->engine, &r);
 	sim_run(s, 60 * SIM_SEC);
 	assert_int_equal(sim_state(s, msg), STATE_FAILED);
