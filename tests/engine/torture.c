@@ -26,7 +26,8 @@
 static void faults_end(struct sim *s)
 {
 	s->never_complete = s->empty_fins = s->session_lost = s->mute = false;
-	s->no_acks = s->no_numbers = s->forgets_poison = false;
+	s->no_acks = s->no_numbers = s->forgets_poison = s->falls_silent = false;
+	s->dead = s->no_address = s->hangs = s->second_breaks = false;
 	s->h_too_high = 0;
 	s->delay_us = 0;
 	s->stanza_us = 1000;
@@ -86,9 +87,12 @@ static void read_rows(struct sim *s, struct rows *x)
 	} while (x->n > before && !(edges & EDGE_NEWEST));
 }
 
-/* What the archive says at index ${i} is to be seen as a message. */
+/* What the archive says at index ${i} is to be seen as a message: no receipt, and the first copy of our own (C1). */
 static bool is_row(const struct sim *s, int i)
 {
+	for (int j = 0; s->archive[i].own && j < i; j++)
+		if (s->archive[j].own && strcmp(s->archive[j].xid, s->archive[i].xid) == 0)
+			return false;
 	return !s->archive[i].receipt;
 }
 
