@@ -241,7 +241,7 @@ def test_an_item_before_the_session_ends_the_stream(scripted_server):
     server = scripted_server(Script())
     server.script.silent_at = "bind"
     with Wire(server, server.user) as wire:
-        wire.wait("PHASE", phase=5)
+        wire.wait("PHASE", phase=6)
         wire.send(w.TEXT, BOB, "early", body="x")
         assert "before there is a session" in wire.wait("FAILED")["text"]
 
@@ -268,6 +268,101 @@ def test_inactive_is_said_again_on_a_resumed_stream(at, scripted_server):
         wait_for(lambda: "inactive" in server.names(1), 5, lambda: server.names(1))
         names = [x for x in server.names(1) if x not in ("a", "r")]
         assert names == ["stream", "auth", "stream", "resume", "inactive"], names
+
+
+# Two wires at once (docs/decisions/0013)
+
+
+HELD = 3                # enum link_phase_id
+
+
+def session_of(wire):
+    """What a keeper would give the next wire."""
+    online, ready = wire.wait("ONLINE"), wire.wait("READY")
+    n = max(r["n"] for r in wire.records if r.name == "IDLE" or r.name == "BLOCKED")
+    return n, dict(sm_id=online["sm_id"], sm_in=0, sm_out=0, features=ready["features"], archive=ready["archive"],
+                   stanza_ids=ready["stanza_ids"])
+
+
+@pytest.mark.parametrize("tls", ["direct", "starttls"])
+def test_a_second_wire_waits_for_its_word(at, scripted_server, tls):
+    """Secured, and not a byte of XMPP over it; the resume has the numbers of RESUME."""
+    server, wire = at()
+    n, start = session_of(wire)
+    port = server.tls_port if tls == "direct" else server.port
+    with Wire(server, server.user, hold=1, tls=tls, port=port, **start) as second:
+        second.wait("PHASE", phase=HELD)
+        before = server.names(1)
+        holds(lambda: server.names(1) == before and not second.all("FAILED"), 0.5)
+        # STARTTLS has a header in clear.
+        assert before == ([] if tls == "direct" else ["stream"]), before
+        wire.stop()
+        second.tell("RESUME", sm_in=n, sm_out=2, grant=1000)
+        assert second.wait("ONLINE")["resumed"] == 1
+        second.wait("READY")
+        resume = next(e for number, name, e in list(server.seen) if name == "resume")
+        assert int(resume.get("h")) == n
+        # A second word is none.
+        second.tell("RESUME", sm_in=n + 7, sm_out=2, grant=1000)
+        server.send("<message from='b@chat.test' id='live'><body>x</body></message>")
+        assert second.wait("MSG", id="live")["n"] == n + 1
+
+
+def test_a_second_wire_that_has_its_word_before_does_not_wait(at):
+    server, wire = at()
+    n, start = session_of(wire)
+    wire.stop()
+    with Wire(server, server.user, hold=1, **start) as second:
+        second.tell("RESUME", sm_in=n, sm_out=0, grant=1000)
+        assert second.wait("ONLINE")["resumed"] == 1
+
+
+def test_a_probe_is_answered_by_number(at):
+    """ALIVE has the number of the last PROBE; an open question is followed by one of its own."""
+    server, wire = at()
+    wire.tell("PROBE", answer_ms=3000, probe=7)
+    wire.wait("ALIVE", probe=7)
+    server.script.acks = False
+    before = server.names().count("r")
+    wire.tell("PROBE", answer_ms=5000, probe=8)
+    wait_for(lambda: server.names().count("r") == before + 1, 5)
+    wire.tell("PROBE", answer_ms=5000, probe=9)
+    wire.tell("ACTIVE", active=False)
+    wait_for(lambda: "inactive" in server.names(), 5)
+    server.script.acks = True
+    # The answer to the first, as it would have lain in the socket since before the second.
+    server.send_raw(f"<a xmlns='urn:xmpp:sm:3' h='{server.current.session.received}'/>")
+    wire.wait("ALIVE", probe=9)
+    assert server.names().count("r") == before + 2
+    assert not wire.all("ALIVE", probe=8)
+
+
+def test_an_answer_that_is_owed_is_told(at):
+    """SILENT some three seconds after an item, ALIVE when anything is heard."""
+    server, wire = at()
+    server.script.acks = False
+    wire.send(w.TEXT, BOB, "m1", body="x")
+    wire.wait("SILENT")
+    assert not wire.all("ALIVE")
+    server.send_raw(" ")
+    wire.wait("ALIVE", probe=0)
+    assert not wire.all("FAILED")
+
+
+def test_first_requests_that_got_lost_are_made_again(at):
+    """The session was cut behind the disco questions: with the roster and our presence they are asked once more."""
+    server, wire = at()
+    n, start = session_of(wire)
+    start["sm_in"] = n
+    wire.stop()
+    session = next(iter(server.sessions.values()))
+    assert session.received >= 5
+    session.received = 3
+    with Wire(server, server.user, **start) as again:
+        assert again.wait("ONLINE")["resumed"] == 1
+        again.wait("READY")
+        assert server.names(1).count("presence") == 1, server.names(1)
+        assert server.names(1).count("iq") >= 4
 
 
 # Whose word it is

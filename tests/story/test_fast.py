@@ -62,7 +62,12 @@ def live_message_arrives(varved, server, text):
 
 
 def test_first_login_and_resume_by_token(fast_server, varved):
-    """One request logs in, binds and enables; the next one logs in by token and resumes: two flights after TCP."""
+    """
+    One request logs in, binds and enables; the next one logs in by token and resumes: two flights after TCP.
+
+    D16: features with <sm/> follow <bound/>, and nothing is enabled a second time; none at all follow <resumed/>, and nobody
+    waits for them.
+    """
     server = fast_server()
     with Proxy(server.tls_port) as proxy:
         server.proxy = proxy
@@ -80,6 +85,7 @@ def test_first_login_and_resume_by_token(fast_server, varved):
         assert server.elements("stream", 0)[0].get("from") == server.jid
         assert server.names(0).count("stream") == 1, "no restart"
         assert varved.account()["resource"] == "varve~x"
+        assert server.script.sm and "enable" not in server.names(0)
         assert again(varved, server)[0][:2] == ["stream", "authenticate"]
         second = server.elements("authenticate", 1)[0]
         assert second.get("mechanism") == "HT-SHA-256-NONE"

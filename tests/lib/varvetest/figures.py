@@ -203,7 +203,7 @@ def logins():
             with proxy.Proxy(port) as link:
                 link.delay = LINK_DELAY
                 again = Wire(server, link.port, tls, "alice", user_agent=agent, avoid=4, **first.remembered())
-            up = again.records["PHASE2" if tls == "direct" else "PHASE3"][0]
+            up = again.records["PHASE2" if tls == "direct" else "PHASE4"][0]
             took = (again.records["ONLINE"][0] - up) * 1000
             flights = int(again.field("ONLINE", "flights")) - 1
             floor = flights * 2000 * LINK_DELAY
