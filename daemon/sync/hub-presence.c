@@ -2,7 +2,9 @@
  * What passes and is not kept: who is online, who types, and what we say of ourselves.
  *
  * A resumed session goes on where it was, so presence is forgotten with the session, not with the stream (XEP-0198
- * section 5): servers tell it once, after a bind. While there is no stream it is not shown.
+ * section 5): servers tell it once, after a bind. While there is no stream it is not shown. Whoever restarts varved and resumes
+ * knows nobody until they move. The only way to be told again is to go and come back (RFC 6121 sections 4.2.2 and 4.5.2),
+ * which all contacts would see; and to keep it on the disk would be a write for each phone in a pocket, all day.
  */
 #include <errno.h>
 #include <string.h>

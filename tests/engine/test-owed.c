@@ -307,6 +307,12 @@ static void the_block_list_is_stored_whole(void **state)
 	sim_run(s, SIM_SEC);
 	assert_false(blocked(s, "mal@sim.test"));
 	assert_true(blocked(s, "dan@sim.test"));
+	/* A resumed session does not tell it again. */
+	sim_kill(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->resumes, 1);
+	assert_true(blocked(s, "dan@sim.test"));
 }
 
 /* ---- who asks to see our presence ---- */
