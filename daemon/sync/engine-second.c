@@ -79,9 +79,7 @@ void second_trigger(struct engine *e, uint32_t answer_ms, bool ask)
 	/* A server that owes something does so also on another network: what runs goes on. */
 	if (!ask && e->duel.asked_us)
 		return;
-	/* One that falls silent soon after each resume would be resumed for ever: it has to wait its back-off out. */
-	if (duel_ask(&e->duel, e->io->boot_us(e->userdata), (int64_t)answer_ms * 1000,
-		     resumable(e) && (ask || engine_was_stable(e))))
+	if (duel_ask(&e->duel, e->io->boot_us(e->userdata), (int64_t)answer_ms * 1000, resumable(e)))
 		kill_second(e);
 	second_look(e);
 }
@@ -125,6 +123,7 @@ bool second_takes_over(struct engine *e)
 			kill_second(e);
 		return false;
 	}
+	/* One that falls silent soon after each resume would be resumed for ever: it counts as a try, and the next ones wait. */
 	if (engine_was_stable(e))
 		backoff_reset(&e->backoff);
 	else
