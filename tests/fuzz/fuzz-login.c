@@ -25,6 +25,7 @@
 #include "fuzz.h"
 #include "link/link.h"
 #include "login-server.h"
+#include "records.h"
 #include "wire/choice.h"
 #include "wire/stream.h"
 #include "wire/tls.h"
@@ -234,20 +235,6 @@ void transport_write(_unused_ struct transport *t, const char *data, size_t len)
 }
 
 /* The keeper's end. */
-#define CHECK_STR(name, max)                                                                                         \
-	must(v->name && strlen(v->name) <= (max), #name " too long");                                                \
-	must(text_is_utf8(v->name) && text_is_clean(v->name), #name " not clean");
-#define CHECK_U32(name, max)
-#define CHECK_U64(name, max)
-#define CHECK_I64(name, max)
-#define CHECK_BOOL(name, max)
-#define CHECK(type, name, max) CHECK_##type(name, max)
-#define CHECK_CASE(NAME, name, tag, fields, dir)                                                                     \
-	case LINK_##NAME: {                                                                                          \
-		const struct tag *v _unused_ = &r->name;                                                             \
-		fields(CHECK) break;                                                                                 \
-	}
-
 int __wrap_link_send(struct link *l, const struct link_record *r);
 size_t __wrap_link_queued(struct link *l);
 int __wrap_link_flush(struct link *l, int64_t timeout_us);
@@ -255,11 +242,7 @@ int __wrap_link_flush(struct link *l, int64_t timeout_us);
 int __wrap_link_send(_unused_ struct link *l, const struct link_record *r)
 {
 	must(!run.failed, "a record behind FAILED");
-	switch (r->kind) {
-		LINK_VOCABULARY(CHECK_CASE)
-	case LINK_KINDS:
-		break;
-	}
+	must_fit(r);
 	run.failed = r->kind == LINK_FAILED;
 	if (r->kind == LINK_ONLINE) {
 		must(run.proved && !run.online, "online without a proof");

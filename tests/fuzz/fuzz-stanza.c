@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "fuzz.h"
 #include "link/link.h"
+#include "records.h"
 #include "wire/element.h"
 #include "wire/iq.h"
 #include "wire/mam.h"
@@ -31,28 +32,10 @@ struct run {
 	size_t records;
 };
 
-#define CHECK_STR(name, max)                                                                                         \
-	must(v->name &&strlen(v->name) <= (max), #name " too long");                                                 \
-	must(text_is_utf8(v->name) && text_is_clean(v->name), #name " not clean");
-#define CHECK_U32(name, max)
-#define CHECK_U64(name, max)
-#define CHECK_I64(name, max)
-#define CHECK_BOOL(name, max)
-#define CHECK(type, name, max) CHECK_##type(name, max)
-#define CHECK_CASE(NAME, name, tag, fields, dir)                                                                     \
-	case LINK_##NAME: {                                                                                          \
-		const struct tag *v _unused_ = &r->name;                                                             \
-		fields(CHECK) break;                                                                                 \
-	}
-
 static void on_emit(void *userdata, const struct link_record *r)
 {
 	((struct run *)userdata)->records++;
-	switch (r->kind) {
-		LINK_VOCABULARY(CHECK_CASE)
-	case LINK_KINDS:
-		break;
-	}
+	must_fit(r);
 }
 
 static void on_send(_unused_ void *userdata, const char *xml)
