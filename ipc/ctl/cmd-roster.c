@@ -216,6 +216,8 @@ int cmd_roster_set(struct ctl *c)
 	size_t n = 0;
 	int r = contact_arg(c, &jid);
 
+	if (r == EXIT_OK)
+		r = ctl_check_address(c, jid);
 	if (r != EXIT_OK)
 		return r;
 	for (char *save = NULL, *g = list ? strtok_r(list, ",", &save) : NULL; g; g = strtok_r(NULL, ",", &save)) {
@@ -255,6 +257,8 @@ int cmd_roster_authorize(struct ctl *c)
 	if (!what)
 		return ctl_fail(c, EXIT_USAGE, "approve, deny, revoke, request or unsubscribe", "\"%s\" is no action", action);
 	r = contact_arg(c, &jid);
+	if (r == EXIT_OK)
+		r = ctl_check_address(c, jid);
 	return r == EXIT_OK ? end(c, varve_authorize(c->account, jid, action), jid, what) : r;
 }
 
@@ -263,6 +267,8 @@ static int block(struct ctl *c, bool blocked)
 	_cleanup_(freep) char *jid = NULL;
 	int r = contact_arg(c, &jid);
 
+	if (r == EXIT_OK && blocked)
+		r = ctl_check_address(c, jid);
 	return r == EXIT_OK ? end(c, varve_set_blocked(c->account, jid, blocked), jid,
 				  blocked ? "blocked: nothing from there arrives any more" : "not blocked any more")
 			    : r;

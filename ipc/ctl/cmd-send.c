@@ -46,17 +46,6 @@ static void tell(struct ctl *c, const char *conversation, const char *client_id,
 	json_object_end(j);
 }
 
-/* "bob" is an address too, of a server: the network says much later that there is none. */
-static int check_address(struct ctl *c, const char *conversation)
-{
-	const char *own = strchr(c->account_jid, '@');
-
-	if (strpbrk(conversation, "@.:") || !own)
-		return EXIT_OK;
-	return ctl_fail(c, EXIT_USAGE, "an address has an @: varvectl ls shows those you have written with",
-			"\"%s\" is no contact's address: did you mean %s%s?", conversation, conversation, own);
-}
-
 int cmd_send(struct ctl *c)
 {
 	_cleanup_(freep) char *conversation = str_fold(c->opts.args[0]), *client_id = NULL, *text = NULL, *epoch = NULL;
@@ -76,7 +65,7 @@ int cmd_send(struct ctl *c)
 	if (r == EXIT_OK)
 		r = ctl_account(c, NULL);
 	if (r == EXIT_OK)
-		r = check_address(c, conversation);
+		r = ctl_check_address(c, conversation);
 	if (r == EXIT_OK) /* last: somebody may type it */
 		r = outgoing_text(c, c->opts.args[1], &text);
 	if (r != EXIT_OK)

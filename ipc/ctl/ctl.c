@@ -367,6 +367,16 @@ int ctl_account(struct ctl *c, const char *jid)
 	return EXIT_OK;
 }
 
+int ctl_check_address(struct ctl *c, const char *jid)
+{
+	const char *own = strchr(c->account_jid, '@');
+
+	if (strpbrk(jid, "@.:") || !own)
+		return EXIT_OK;
+	return ctl_fail(c, EXIT_USAGE, "an address has an @: varvectl ls shows those you have written with",
+			"\"%s\" is no contact's address: did you mean %s%s?", jid, jid, own);
+}
+
 int ctl_ready(struct ctl *c)
 {
 	_cleanup_(value_freep) struct value *status = NULL;

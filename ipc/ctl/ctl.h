@@ -59,6 +59,11 @@ int ctl_connect(struct ctl *c);
  * not. NULL: no preference.
  */
 int ctl_account(struct ctl *c, const char *jid);
+/*
+ * "bob" is an address too, of a server: EXIT_USAGE with "did you mean bob@...?" rather than a message into nowhere, or a
+ * blocked domain. For what the user wants to reach; what is there by such a name can be taken away. After ctl_account().
+ */
+int ctl_check_address(struct ctl *c, const char *jid);
 /* Drop the connection; the account is found anew with the next one. */
 void ctl_disconnect(struct ctl *c);
 

@@ -242,6 +242,9 @@ def test_contacts_are_changed(fake, ctl):
     ctl("roster", "remove", BOB, code=4)
     ctl("roster", "authorize", BOB, "maybe", code=2)
     ctl("roster", "set", "bob@example.org/phone", code=2)
+    for verb in ("set", "block", "authorize"):
+        ctl("roster", verb, "bob", code=2)
+        assert "did you mean bob@example.org?" in ctl.err
     fake.refuse["Set"] = Refused("Remote", "not-allowed: full")
     assert ctl.error("roster", "set", BOB, code=8)["message"] == "not-allowed: full"
     fake.refuse["Set"] = Refused("Offline", "offline")
