@@ -102,6 +102,23 @@ int conv_read_to(struct put *p, int64_t conv, int64_t msg)
 	return 0;
 }
 
+int conv_read_present(struct put *p, int64_t conv, int64_t key)
+{
+	int64_t msg = 0;
+	int r;
+
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_UNREAD_LAST);
+
+		put_i(&q, conv);
+		put_i(&q, key);
+		r = db_int(&q, 0, &msg);
+	}
+	if (r == 0 && msg)
+		r = conv_read_to(p, conv, msg);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 int conv_read_to_key(struct put *p, int64_t conv, int64_t key)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_READ_KEY);

@@ -221,8 +221,9 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 		r = aid_add(p, it->m->archive_id, it->key, placed, msg);
 	if (r == 0)
 		r = welcome(p, it, msg);
+	/* Who answers has read. What comes in while it waits, and is archived before it, he has not. */
 	if (r == 0 && it->out)
-		r = conv_read_to(p, it->conv, msg);
+		r = it->queued ? conv_read_present(p, it->conv, it->key) : conv_read_to(p, it->conv, msg);
 	if (r < 0)
 		return err_trace(r);
 	conv_dirty(p, it->conv);
@@ -343,9 +344,9 @@ int row_rekey(struct put *p, int64_t msg)
 		if (r < 0)
 			return err_trace(r);
 	}
+	/* Where all is read up to this row, that goes with it (conv.read_msg). Nothing is read for its new place. */
 	conv_dirty(p, conv);
-	r = out ? conv_read_to(p, conv, msg) : 0;
-	return r < 0 ? err_trace(r) : 0;
+	return 0;
 }
 
 int row_key(struct put *p, int64_t msg, int64_t *ret_key, bool *ret_placed)

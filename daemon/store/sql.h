@@ -378,6 +378,7 @@
 	S(CONV_TOUCH, "UPDATE conv SET mod=?1 WHERE id=?2")                                                        \
 	S(UNREAD_ANY, "SELECT 1 FROM msg WHERE conv=?1 AND state=0 LIMIT 1")                                       \
 	S(UNREAD_BELOW, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key<=?2 ORDER BY key DESC LIMIT ?3")     \
+	S(UNREAD_LAST, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key<?2 ORDER BY key DESC LIMIT 1")        \
 	S(UNREAD_COUNT, "SELECT count(*) FROM (SELECT 1 FROM msg WHERE conv=?1 AND state=0 AND key>?2 LIMIT ?3)")  \
 	S(UNREAD_FIRST, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key>?2 ORDER BY key, id LIMIT 1")        \
 	S(CONV_LIST, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND (c.pinned, c.activity_us, c.id) < (?2, ?3, ?4)" \

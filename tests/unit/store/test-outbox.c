@@ -241,6 +241,27 @@ TEST(what_send_accepted_is_there_at_once_and_after_a_restart)
 	assert_string_equal(counts(fx), "1 0 0 0");
 }
 
+/* Written in a tunnel: what came meanwhile is archived before it, and nobody has seen that. */
+TEST(what_waited_reads_only_what_was_there)
+{
+	struct fx *fx = *state;
+
+	put_live(fx, text_in("b1", "hello"), false);
+	send_text(fx, "c1", "hi");
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+	number(fx, 1, 1, "");
+	PAGE(fx, "", "", archived(text_in("b1", "hello"), "a1", 1), archived(text_in("b2", "where"), "a2", 2),
+	     archived(text_in("b3", "urgent"), "a3", 3));
+	assert_int_equal(conv_of(fx, BOB).unread, 2);
+	PAGE(fx, "a3", "", archived(copy_of("c1", "hi"), "a4", 4));
+	assert_string_equal(bodies(fx, BOB), "hello where urgent hi");
+	assert_int_equal(conv_of(fx, BOB).unread, 2);
+	assert_int_equal(conv_of(fx, BOB).first_unread, row_of(fx, "where").id);
+	/* Another device of ours that wrote after them has seen them. */
+	PAGE(fx, "a4", "", archived(text_out("d1", "there"), "a5", 5));
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+}
+
 TEST(E1_the_same_send_again_is_the_same_message)
 {
 	struct fx *fx = *state;
@@ -1258,6 +1279,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(what_send_accepted_is_there_at_once_and_after_a_restart),
+		RUN(what_waited_reads_only_what_was_there),
 		RUN(E1_the_same_send_again_is_the_same_message),
 		RUN(E1_a_client_id_is_known_by_its_message_when_the_outbox_forgot_it),
 		RUN(a_wrong_clock_forgets_nothing),
