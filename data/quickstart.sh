@@ -161,7 +161,7 @@ kill -9 "$varved"
 wait "$varved" 2>/dev/null
 varved=
 demo say "$DEMO" "Did it just die?" "I will write anyway." "Let us see." || die "$FRIEND could not write"
-echo "  three messages were sent while nobody was there"
+echo "  $FRIEND wrote three messages while nobody was there"
 
 step "varved starts again"
 start_varved
@@ -189,11 +189,11 @@ if [ -n "$keep" ]; then
 	cat <<TRY
   export XDG_DATA_HOME=$XDG_DATA_HOME
   export XDG_CONFIG_HOME=$XDG_CONFIG_HOME XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR
-  PATH=$TOP/build-quickstart/ipc:\$PATH
+  PATH=$TOP/build-quickstart/ipc:$TOP/build-quickstart/daemon:\$PATH
 
   varvectl status                         varvectl doctor
   varvectl ls                             varvectl monitor
-  varvectl history $FRIEND@$DOMAIN        varvectl sync gaps
+  varvectl history $FRIEND@$DOMAIN         varvectl sync gaps
   varvectl search train                   varvectl keys
   varvectl send $FRIEND@$DOMAIN "hello"
   busctl --address=unix:path=$XDG_RUNTIME_DIR/varve/bus tree org.varve.Varve1
@@ -205,7 +205,7 @@ if [ -n "$keep" ]; then
   PYTHONPATH=$TOP/tests/lib $PY -m varvetest.demo say $DEMO "hello"
 
   Should varved not run any more (lock and unlock need no restart), start it again, in the same environment:
-  PATH=$TOP/build-quickstart/daemon:\$PATH varved
+  varved
   Should Prosody not run any more:
   prosody -F --config $DEMO/server/prosody.cfg.lua
 

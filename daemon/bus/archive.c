@@ -134,7 +134,7 @@ static int get_history(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	r = read_history(hub_store(conn_hub(c)), &q, add_row, &p, &edges, &seq);
 	if (r == READ_E_NO_CONVERSATION)
 		return error_set(error, VARVE_ERROR_NO_SUCH_CONVERSATION,
-				 "no message with '%s' is stored; a conversation is named by a bare JID", q.conversation);
+				 "no message with '%s' is stored; a conversation is named by an address, as name@server", q.conversation);
 	if (r == READ_E_NO_MESSAGE)
 		return error_set(error, VARVE_ERROR_NOT_FOUND, "there is no message %llu in this conversation",
 				 (unsigned long long)value);

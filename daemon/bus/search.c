@@ -79,7 +79,7 @@ static int refuse(sd_bus_error *error, int r, const struct search_query *q)
 		return error_invalid(error, "this is not a cursor of this search: give next_cursor of the call before, or \"\"");
 	case SEARCH_E_NO_CONVERSATION:
 		return error_set(error, VARVE_ERROR_NO_SUCH_CONVERSATION,
-				 "no message with '%s' is stored; a conversation is named by a bare JID", q->conversation);
+				 "no message with '%s' is stored; a conversation is named by an address, as name@server", q->conversation);
 	default:
 		return error_from_store(error, r < 0 ? r : -EIO);
 	}

@@ -28,7 +28,7 @@ static int check_account(const struct account *a, char **ret_why)
 	const char *begin = strstr(a->ca_pem, "-----BEGIN ");
 
 	if (!jid_is_bare_user(a->jid)) {
-		*ret_why = xasprintf("\"%.200s\" is not a bare JID: give it as name@server, without a resource", a->jid);
+		*ret_why = xasprintf("\"%.200s\" is not an address as name@server, without a resource", a->jid);
 		return HUB_E_INVALID;
 	}
 	if (!*a->password || strlen(a->password) > SECRET_BYTES_MAX || !text_is_utf8(a->password)) {

@@ -67,7 +67,7 @@ static int check_body(const struct outgoing *o, char **ret_why)
 int hub_check_conversation(const char *jid, char **ret, char **ret_why)
 {
 	if (!jid_is_valid(jid) || *jid_resource(jid) || strchr(jid, '/')) {
-		*ret_why = xasprintf("\"%.200s\" is not a bare JID: give it as name@server, without a resource", jid);
+		*ret_why = xasprintf("\"%.200s\" is not an address as name@server, without a resource", jid);
 		return HUB_E_INVALID;
 	}
 	*ret = jid_bare(jid);

@@ -121,7 +121,7 @@ complete -c varvectl -n '__varvectl_in roster set' -l groups -x -d 'All groups o
 complete -c varvectl -n '__varvectl_in roster set' -a '(__varvectl_contacts)'
 complete -c varvectl -n 'test "$(__varvectl_verb)" = roster' -a remove -d 'Remove a contact'
 complete -c varvectl -n '__varvectl_in roster remove' -a '(__varvectl_contacts)'
-complete -c varvectl -n 'test "$(__varvectl_verb)" = roster' -a authorize -d 'Who may see when whom is there'
+complete -c varvectl -n 'test "$(__varvectl_verb)" = roster' -a authorize -d 'Answer or ask who sees whose presence'
 complete -c varvectl -n '__varvectl_in roster authorize' -a '(__varvectl_contacts)'
 complete -c varvectl -n 'test "$(__varvectl_verb)" = roster' -a block -d 'Block a contact or a domain'
 complete -c varvectl -n '__varvectl_in roster block' -a '(__varvectl_contacts)'

@@ -371,8 +371,8 @@ int ctl_check_address(struct ctl *c, const char *jid)
 {
 	const char *own = strchr(c->account_jid, '@');
 
-	if (strpbrk(jid, "@.:") || !own)
-		return EXIT_OK;
+	if (strpbrk(jid, "@.: /") || !own)
+		return EXIT_OK; /* the daemon says what is no address at all */
 	return ctl_fail(c, EXIT_USAGE, "an address has an @: varvectl ls shows those you have written with",
 			"\"%s\" is no contact's address: did you mean %s%s?", jid, jid, own);
 }

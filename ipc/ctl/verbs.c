@@ -186,7 +186,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "roster remove", "JID", "Remove a contact",
 	  "Neither sees any more when the other is there. The messages stay.\n", 0, 1, 1, WORDS_CONTACT,
 	  cmd_roster_remove },
-	{ "roster authorize", "JID [ACTION]", "Who may see when whom is there",
+	{ "roster authorize", "JID [ACTION]", "Answer or ask who sees whose presence",
 	  "Actions:\n"
 	  "    approve       they may see when you are there, the usual one\n"
 	  "    deny          they may not: the answer to their question\n"

@@ -118,7 +118,7 @@ class Stock:
     def test_gets_errors_by_name(self):
         self.need("error")
         told = self.error()
-        self.assertIn("a conversation is named by a bare JID", told)
+        self.assertIn("a conversation is named by an address", told)
         if type(self) is not Busctl:        # prints the sentence alone
             self.assertIn(IFACE + "Error.NoSuchConversation", told)
 

@@ -75,9 +75,9 @@ static void what_cannot_be_sent_is_refused_with_words(void **state)
 	const struct {
 		const char *to, *id, *body, *says, *why;
 	} rows[] = {
-		{ BOB "/phone", "a", "x", "bare JID", "a resource" },
-		{ "", "a", "x", "bare JID", "nobody" },
-		{ "bob @unit.test", "a", "x", "bare JID", "no JID" },
+		{ BOB "/phone", "a", "x", "not an address as name@server", "a resource" },
+		{ "", "a", "x", "not an address as name@server", "nobody" },
+		{ "bob @unit.test", "a", "x", "not an address as name@server", "no JID" },
 		{ BOB, "", "x", "client id is empty", "no id" },
 		{ BOB, "a\nb", "x", "control character", "an id of two lines" },
 		{ BOB, long_id, "x", "at most 128", "an id that is too long" },
