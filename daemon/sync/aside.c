@@ -26,11 +26,14 @@ static void note_verified(struct engine *e)
 {
 	const struct verify_tally *t = &e->verify->tally;
 
-	if (e->verify->state == VERIFY_FAILED)
-		log_warning("%s: verifying stopped: %s", LOG_JID(e->account.jid), e->verify->why);
-	else if (e->verify->state == VERIFY_DONE)
+	/* Why is for who asked: the server's words may name somebody. */
+	if (e->verify->state == VERIFY_FAILED) {
+		log_warning("%s: verifying stopped", LOG_JID(e->account.jid));
+		log_debug("%s: it says: %s", e->account.jid, e->verify->why);
+	} else if (e->verify->state == VERIFY_DONE) {
 		log_info("%s: verified %llu archived messages: %llu were missing, %llu in a wrong place", LOG_JID(e->account.jid),
 			 (unsigned long long)t->messages, (unsigned long long)t->missing, (unsigned long long)t->moved);
+	}
 	e->io->event(e->userdata, HUB_SYNC);
 }
 

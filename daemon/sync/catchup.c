@@ -364,8 +364,9 @@ static void give_up_for_now(struct engine *e, const char *why)
 	e->stalls = 0;
 	if (!e->barren_us)
 		e->barren_us = e->io->boot_us(e->userdata);
-	log_warning("%s: the server's archive does not answer (%s); next try in %lld s", LOG_JID(e->account.jid), why,
+	log_warning("%s: the server's archive does not answer; next try in %lld s", LOG_JID(e->account.jid),
 		    (long long)(e->sync_wait_us / 1000000));
+	log_debug("%s: it says: %s", e->account.jid, why); /* it may name somebody */
 	engine_set_reason(e, "Remote", why);
 	engine_arm(e, TIMER_SYNC, e->sync_wait_us);
 	doubt_look(e);
