@@ -6,6 +6,7 @@
  *   - no mechanism weaker than the pin, none that needs a binding which the channel does not have, no token by another
  *     mechanism than its own
  *   - nobody is believed, for a session, a token, or what is to be remembered, who has not proved that he knows the secret
+ *   - a wire that is held back says nothing of a login before it is told to
  *   - a login is three tries of two messages at most, and its bytes are bounded
  *   - records keep the limits of the link, FAILED is the last one
  *
@@ -66,6 +67,8 @@ static struct run {
 	size_t written;
 	bool proved; /* the server could say what only one who knows the secret can; or the client wanted no proof */
 	bool online, failed;
+	bool held; /* it may only secure the connection: the session is another wire's */
+	struct stream *stream;
 } run;
 
 static const char channel[] = "what both ends of this channel have in common";
@@ -224,6 +227,7 @@ void transport_write(_unused_ struct transport *t, const char *data, size_t len)
 	must(!has(data, len, LOGIN_PASSWORD) && !has(data, len, LOGIN_TOKEN), "a secret in clear");
 	must(run.transport.secure || !has(data, len, LOGIN_USER), "a name in clear");
 	must(run.proved || !has(data, len, "<bind xmlns='urn:ietf"), "a bind without a login");
+	must(!run.held || !(has(data, len, "<auth") || has(data, len, "<resume ")), "a login while another wire has the session");
 	run.written += len;
 	must(run.online || run.written <= LOGIN_BYTES_MAX, "a login without an end");
 	if (strncmp(xml, "<auth", 5) == 0)
@@ -287,6 +291,7 @@ static void begin(uint8_t a, uint8_t b)
 	run.start.grant = 1000;
 	run.start.allow_plain = a & 8;
 	run.start.user_agent = a & 16 ? "0d3e52c8-5a8b-4d54-9d0b-5b5c5f2a8f11" : "";
+	run.start.hold = run.held = a & 128;
 	run.start.features = a & 32 ? "urn:xmpp:mam:2" : "";
 	run.start.offer = guesses[(b >> 5) & 7];
 	run.start.pin = ((b >> 2) & 7) % (STRENGTH_SHA2_PLUS + 1);
@@ -296,6 +301,19 @@ static void add_text(struct buf *out, char *text)
 {
 	buf_adds(out, text);
 	free(text);
+}
+
+/* The other wire is dead. */
+static void give_session(void)
+{
+	struct link_record r;
+
+	if (!run.held)
+		return;
+	run.held = false;
+	link_record_init(&r, LINK_RESUME);
+	r.resume.grant = 1000;
+	stream_record(run.stream, &r);
 }
 
 /* What one byte of input stands for. */
@@ -324,6 +342,9 @@ static void piece(struct buf *out, uint8_t byte)
 	case 4:
 		buf_adds(out, HEADER);
 		return;
+	case 6:
+		give_session();
+		return;
 	case 5:
 		for (int i = 0; i < 4000; i++)
 			buf_adds(out, "<x/>");
@@ -344,6 +365,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 		return;
 	begin(data[0], data[1]);
 	must(sd_event_new(&event) >= 0 && stream_new(event, NULL, &run.start, &s) == 0, "no stream");
+	run.stream = s;
 	e.direct = data[0] & 64;
 	e.address.ss_family = AF_INET;
 	e.len = sizeof(struct sockaddr_in);
@@ -357,7 +379,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 			run.transport.secure = true;
 			t->ops->secured(t->userdata);
 		}
-		while (i < size && data[i] != '\0')
+		while (i < size && !run.failed && data[i] != '\0')
 			piece(&in, data[i++]);
 		if (in.len && !run.failed)
 			t->ops->received(t->userdata, in.data, in.len);
