@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-MUST = ("A1 A2 A3 A4 A6 A7 A8 A9 A14 A17 B1 B2 B5 B7 C1 C3 C4 C7 C8 C9 C10 C11 C12 C13 C14 C15 F1 F2 F3 F5 F6 F8 "
+MUST = ("A1 A2 A3 A4 A6 A7 A8 A9 A11 A14 A17 B1 B2 B5 B6 B7 C1 C3 C4 C7 C8 C9 C10 C11 C12 C13 C14 C15 F1 F2 F3 F5 F6 F8 "
         "H1 H2 H4 H5 H6 H7 J1 J2").split()
 NAMED = re.compile(r"`([\w/.-]+\.(?:c|py)) (\w+)`")
 
