@@ -1,4 +1,4 @@
-"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS] [--long] [--screens]     (VARVE_BUILD=DIR)
+"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS] [--long | --screens | --pages ...]     (VARVE_BUILD=DIR)
 
     messages/s of a first sync from ejabberd, beside a bare page reader that discards what it reads
     RSS of keeper and wire after 20,000 messages
@@ -6,12 +6,16 @@
     context switches of both processes in two idle minutes
     --login: instead of these, how long a resume takes after TCP over a link with 100 ms one way, against round trips, and
              how long libstrophe's own client and slixmpp take over the same link to the same server
+    --pages: instead of these, a first sync from each server in pages of 50 and of 250 beside bare readers, and how long an
+            app waits for GetHistory(50) meanwhile
+    --screens: instead of these, when the newest 50 of each of 30 conversations are readable over a link with 100 ms one way
     --long: instead of these, a first sync over a link with 100 ms one way, in pages of 50: one lane and up to sixteen
 """
 
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,16 +34,23 @@ COUNT = 20000
 class Discarding(xmpp.AsyncClient):
     """Reads the archive without parsing results: what the server and a socket can give at most."""
 
-    async def discard(self, page=250):
+    async def discard(self, page=250, quick=False, back=False):
+        """`quick`: acknowledges at once, so that a server with Nagle's algorithm does not wait 40 ms for it. `back`: newest
+        page first, as varve has to."""
+        socket_ = self.writer.get_extra_info("socket")
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         stream, cursor, count = self.reader.stream, "", 0
         while True:
             after = f"<after>{escape(cursor)}</after>" if cursor else ""
+            if back:
+                after = f"<before>{escape(cursor)}</before>"
             self.send(f"<iq type='set' id='{uuid.uuid4().hex}'><query xmlns='{xmpp.NS_MAM}'><set xmlns='{xmpp.NS_RSM}'>"
                       f"<max>{page}</max>{after}</set></query></iq>")
             data = b""
             while b"</fin>" not in data[-400:]:
+                if quick:
+                    socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 more = await stream.read(1 << 16)
                 if not more:
                     raise xmpp.XmppError("the stream ended")
@@ -47,7 +58,10 @@ class Discarding(xmpp.AsyncClient):
                 data = data[-400:] + more
             if b"complete='true'" in data or b'complete="true"' in data:
                 return count
-            cursor = data.rsplit(b"<last>", 1)[1].split(b"</last>")[0].decode()
+            if back:
+                cursor = re.findall(rb"<first[^>]*>([^<]*)</first>", data)[-1].decode()
+            else:
+                cursor = data.rsplit(b"<last>", 1)[1].split(b"</last>")[0].decode()
 
 
 def wires(varved):
@@ -120,6 +134,71 @@ def first_screens():
                   f"{took:.2f} s, the first after {min(at.values(), default=0):.2f} s ({stored} stored); bar {bar:.1f} s; "
                   f"{'ok' if took <= bar else 'MISSED'}", flush=True)
     return bad
+def bare(server, page, quick, back=True):
+    """Messages a second of a reader that discards."""
+    client = Discarding(f"alice@{server.domain}", "pw", server.tls_port, server.ca)
+    loop.run(client.connect())
+    begin = time.monotonic()
+    count = loop.run(client.discard(page, quick, back), 170)
+    rate = count / (time.monotonic() - begin)
+    loop.run(client.close())
+    return rate
+
+
+def synced(server, directory, page, watch=None):
+    """Messages a second of a first sync; `watch(varved)` is called again and again meanwhile."""
+    varved = daemon.Varved(directory)
+    os.makedirs(os.path.join(varved.config, "varve"), mode=0o700)
+    with open(os.path.join(varved.config, "varve", "varve.conf"), "w") as f:
+        f.write(f"[sync]\npage = {page}\n")
+    with varved:
+        over = threading.Event()
+        begin = time.monotonic()
+        varved.add_account(server, "alice")
+        thread = threading.Thread(target=watch, args=(varved, over)) if watch else None
+        if thread:
+            thread.start()
+        account = varved.wait_sync(timeout=300)
+        took = time.monotonic() - begin
+        over.set()
+        if thread:
+            thread.join()
+        return account["sync"]["messages"] / took
+
+
+def pages():
+    bad = 0
+    for cls in servers.BY_NAME.values():
+        with cls() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
+            server.add_user("alice")
+            history = seed.history(COUNT, domain=server.domain)
+            server.seed_archive("alice", history)
+            contact, waits = history[-1].contact, []
+
+            def watch(varved, over):
+                with app.App(varved) as client:
+                    while not over.is_set():
+                        begin = time.monotonic()
+                        client.history(contact, 50)
+                        waits.append((time.monotonic() - begin) * 1000)
+                        time.sleep(0.005)
+            bare(server, 250, True)             # warms the server's cache
+            for page in (50, 250):
+                floor = bare(server, page, True)
+                rate = synced(server, os.path.join(directory, str(page)), page)
+                bad += rate < 0.85 * floor
+                print(f"{cls.__name__}, pages of {page}: {rate:.0f} messages/s, bare reader {floor:.0f}/s, ratio {rate / floor:.2f} "
+                      f"(bar 0.85); a reader from the oldest on {bare(server, page, True, False):.0f}/s", flush=True)
+                if page == 50 and cls is servers.Prosody:
+                    slow = bare(server, page, False)
+                    bad += rate < 4 * slow
+                    print(f"    a reader without TCP_QUICKACK {slow:.0f}/s: {rate / slow:.1f} x (bar 4)", flush=True)
+            synced(server, os.path.join(directory, "watched"), 250, watch)
+            p99 = sorted(waits)[int(len(waits) * 0.99)]
+            bad += p99 > 20
+            print(f"    GetHistory(50) meanwhile: p50 {sorted(waits)[len(waits) // 2]:.1f} ms, p99 {p99:.1f} ms of {len(waits)} (bar 20)",
+                  flush=True)
+    return bad > 0
 
 
 class Wire:
@@ -220,6 +299,8 @@ def main(argv):
         return logins()
     if "--screens" in argv:
         return first_screens()
+    if "--pages" in argv:
+        return pages()
     if "--long" in argv:
         return long_links()
     idle = float(argv[argv.index("--idle") + 1]) if "--idle" in argv else 120
