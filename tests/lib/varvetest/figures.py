@@ -267,7 +267,9 @@ def references(server, port, tls, user):
 
 def logins():
     """The bars: resumed within flights x RTT + 80 ms after TCP."""
+    bound = {"sasl2": 1, "bindings": '"tls-exporter"; "tls-server-end-point"'}
     cases = (("Prosody, SASL2 and a token, direct TLS", servers.Prosody, {"sasl2": 1}, "direct", 2),
+             ("Prosody, SASL2 and a token that is bound to the channel, direct TLS", servers.Prosody, bound, "direct", 2),
              ("Prosody, SASL1, direct TLS", servers.Prosody, {}, "direct", 4),
              ("Prosody, SASL1, STARTTLS", servers.Prosody, {}, "starttls", 5),
              ("ejabberd, SASL1, direct TLS", servers.Ejabberd, {}, "direct", 4),
@@ -278,17 +280,18 @@ def logins():
             server.add_user("alice")
             port = server.tls_port if tls == "direct" else server.port
             agent = uuid.uuid4()
-            first = Wire(server, port, tls, "alice", user_agent=agent, avoid=4)     # not HT-SHA-256-EXPR, see 0009
+            avoid = 0 if "bindings" in settings else 4      # of HT-SHA-256-EXPR, see 0009
+            first = Wire(server, port, tls, "alice", user_agent=agent, avoid=avoid)
             with proxy.Proxy(port) as link:
                 link.delay = LINK_DELAY
-                again = Wire(server, link.port, tls, "alice", user_agent=agent, avoid=4, **first.remembered())
-            up = again.records["PHASE2" if tls == "direct" else "PHASE4"][0]
+                again = Wire(server, link.port, tls, "alice", user_agent=agent, avoid=avoid, **first.remembered())
+            up = again.records["PHASE2" if tls == "direct" else "PHASE4"][0]      # PHASE_TLS, PHASE_FEATURES
             took = (again.records["ONLINE"][0] - up) * 1000
             flights = int(again.field("ONLINE", "flights")) - 1
             floor = flights * 2000 * LINK_DELAY
             good = again.field("ONLINE", "resumed") == "1" and flights <= bar and took <= floor + 80
             bad += not good
-            print(f"{name}: {flights} flights after TCP, {took:.0f} ms to resumed, {took / floor:.2f} of {flights} round trips; "
+            print(f"{name} ({again.field('ONLINE', 'mechanism')}): {flights} flights after TCP, {took:.0f} ms to resumed, {took / floor:.2f} of {flights} round trips; "
                   f"{'ok' if good else 'MISSED'}", flush=True)
             print(f"    beside it: {references(server, port, tls, 'carol')}", flush=True)
     return bad
