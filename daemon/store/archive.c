@@ -407,7 +407,7 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 	if (r == 0)
 		r = look_up(&p, page->items, page->n, places);
 	if (r == 0)
-		r = place_page(&p, places, page->n, page->below_id, page->above_id, page->touches_below);
+		r = place_page(&p, places, page);
 	for (size_t i = 0; i < page->n && r == 0; i++)
 		r = put_page_item(&p, page->items[i], &places[i], &ret[i]);
 	if (r == 0 && page->with)

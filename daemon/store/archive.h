@@ -78,6 +78,7 @@ struct archive_page {
 	size_t n;
 	const char *below_id, *above_id;
 	bool touches_below, part, compare;
+	bool by_stamp; /* asked for by a stamp alone: it may lie around above_id, or above it */
 	/*
 	 * part: nothing of this conversation is missing from the page up to the row held_to (0 = only within it); ${to_start}: nor
 	 * below it, for the server has nothing older. Then history pages of it do not stop at the account's gaps there.

@@ -1,6 +1,7 @@
 #include "store/place.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -63,6 +64,32 @@ static int key_of(struct put *p, const char *id, int64_t none, int64_t *ret)
 	return 0;
 }
 
+static bool is_in(const struct place *places, size_t n, const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(places[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A message that came live before another one of a page that was stored earlier may have its place in the archive on the
+ * other side of that page's end: then it is no anchor, or all that belongs below the end would be placed above it.
+ */
+static int find_anchors(struct put *p, struct place *places, size_t n, const struct archive_page *page)
+{
+	int64_t lo = INT64_MIN, hi = INT64_MAX;
+	int r = 0;
+
+	if (!p->part && !is_in(places, n, page->below_id))
+		r = key_of(p, page->below_id, INT64_MIN, &lo);
+	if (r == 0 && !p->part && !page->by_stamp && !is_in(places, n, page->above_id))
+		r = key_of(p, page->above_id, INT64_MAX, &hi);
+	if (r == 0)
+		choose_anchors(places, 0, n, false, lo, hi);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 /* The open interval that the page lies in. */
 struct bounds {
 	int64_t lo, hi;
@@ -73,8 +100,8 @@ struct bounds {
  * With anchors, the placed neighbours of the outermost ones are the tightest bounds, and right ones: a placed message
  * that is not in this page lies outside of it, for a page has no holes. Without, what the caller knows.
  */
-static int find_bounds(struct put *p, const struct place *places, size_t n, const char *below_id,
-		       const char *above_id, bool touches_below, struct bounds *ret)
+static int find_bounds(struct put *p, const struct place *places, size_t n, const struct archive_page *page,
+		       struct bounds *ret)
 {
 	int64_t below, above;
 	size_t first = n, last = n;
@@ -86,9 +113,9 @@ static int find_bounds(struct put *p, const struct place *places, size_t n, cons
 		first = first == n ? i : first;
 		last = i;
 	}
-	r = key_of(p, below_id, INT64_MIN, &below);
+	r = key_of(p, page->below_id, INT64_MIN, &below);
 	if (r == 0)
-		r = key_of(p, above_id, INT64_MAX, &above);
+		r = key_of(p, page->above_id, INT64_MAX, &above);
 	if (r < 0)
 		return err_trace(r);
 	*ret = (struct bounds){ .lo = below, .hi = above };
@@ -105,7 +132,7 @@ static int find_bounds(struct put *p, const struct place *places, size_t n, cons
 	 * The newest page: nothing lies above. Whatever is placed and not in it lies below, live messages of a session
 	 * whose run is forgotten too, even if the phone's clock was ahead when they came.
 	 */
-	else if (r == 0 && !*above_id)
+	else if (r == 0 && !*page->above_id)
 		r = neighbour(p, SQL_AID_BELOW, INT64_MAX, INT64_MIN, &ret->lo);
 	/* The boundary has no place. What is placed from the page's last stamp on up is above it, equal stamps too. */
 	else if (r == 0 && above == INT64_MAX)
@@ -113,7 +140,7 @@ static int find_bounds(struct put *p, const struct place *places, size_t n, cons
 			      INT64_MAX, &ret->hi);
 	if (r < 0)
 		return err_trace(r);
-	ret->touches_lo = touches_below && below != INT64_MIN && ret->lo == below;
+	ret->touches_lo = page->touches_below && below != INT64_MIN && ret->lo == below;
 	return 0;
 }
 
@@ -201,11 +228,11 @@ static void keep_loose(struct place *places, size_t n, const struct bounds *b)
 	}
 }
 
-int place_page(struct put *p, struct place *places, size_t n, const char *below_id, const char *above_id,
-	       bool touches_below)
+int place_page(struct put *p, struct place *places, const struct archive_page *page)
 {
 	struct bounds b;
 	int64_t lo, hi, moved_by;
+	size_t n = page->n;
 	bool touches;
 	int r;
 
@@ -213,8 +240,9 @@ int place_page(struct put *p, struct place *places, size_t n, const char *below_
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		places[i].moved = true;
-	choose_anchors(places, 0, n, false, INT64_MIN, INT64_MAX);
-	r = find_bounds(p, places, n, below_id, above_id, touches_below, &b);
+	r = find_anchors(p, places, n, page);
+	if (r == 0)
+		r = find_bounds(p, places, n, page, &b);
 	if (r < 0)
 		return err_trace(r);
 	keep_loose(places, n, &b);

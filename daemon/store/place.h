@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "store/archive.h"
 #include "store/put.h"
 
 /* A message of the page; all but the last is filled by the caller. */
@@ -17,6 +18,5 @@ struct place {
 	bool moved;  /* out: key is new */
 };
 
-/* Fill ${places}, oldest first. Parameters as archive_put_page(). May move keys of stored rows up. */
-int place_page(struct put *p, struct place *places, size_t n, const char *below_id, const char *above_id,
-	       bool touches_below);
+/* Fill ${places}, one for each message of ${page}. May move keys of stored rows up. */
+int place_page(struct put *p, struct place *places, const struct archive_page *page);

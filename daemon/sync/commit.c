@@ -410,16 +410,22 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 		struct cover *cover, size_t *ret_new_ids)
 {
 	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n - from + 1);
+	struct archive_page page = {
+		.items = (const struct message *const *)q->items + from,
+		.n = q->n - from,
+		.below_id = below_id,
+		.above_id = above_id,
+		.by_stamp = q->by_time && !*q->cursor,
+	};
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
-	size_t n = q->n - from;
+	size_t n = page.n;
 	int r;
 
 	r = store_begin(e->store);
 	if (r >= 0)
-		r = archive_put_page(e->store, e->account.id, e->archive, e->account.jid,
-				     (const struct message *const *)q->items + from, n, below_id, above_id, false,
-				     e->io->real_us(e->userdata), out);
+		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, &page, e->io->real_us(e->userdata),
+				out);
 	*ret_new_ids = 0;
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		*ret_new_ids += out[i].aid_is_new;

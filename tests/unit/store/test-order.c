@@ -179,6 +179,49 @@ TEST(the_archive_decides_where_it_differs_from_the_stream)
 	assert_string_equal(bodies(fx, BOB), "one two three four");
 }
 
+/* What the stream turned round lies on either side of a page's end: no page has both. */
+TEST(the_archive_decides_across_the_end_of_a_page)
+{
+	struct fx *fx = *state;
+
+	put_live(fx, with_aid(text_in("3", "three"), "a3"), true);
+	put_live(fx, with_aid(text_in("4", "four"), "a4"), true);
+	put_live(fx, with_aid(text_in("1", "one"), "a1"), true);
+	put_live(fx, with_aid(text_in("2", "two"), "a2"), true);
+	PAGE(fx, "", "", archived(text_in("3", "three"), "a3", 3), archived(text_in("4", "four"), "a4", 4));
+	PAGE(fx, "", "a3", archived(text_in("1", "one"), "a1", 1), archived(text_in("2", "two"), "a2", 2));
+
+	assert_string_equal(bodies(fx, BOB), "one two three four");
+}
+
+/* The same upwards, from an end that is held. */
+TEST(the_archive_decides_above_what_is_held)
+{
+	struct fx *fx = *state;
+
+	put_live(fx, with_aid(text_in("2", "two"), "a2"), true);
+	put_live(fx, with_aid(text_in("1", "one"), "a1"), true);
+	PAGE(fx, "", "", archived(text_in("1", "one"), "a1", 1));
+	PAGE(fx, "a1", "", archived(text_in("2", "two"), "a2", 2), archived(text_in("3", "three"), "a3", 3));
+
+	assert_string_equal(bodies(fx, BOB), "one two three");
+}
+
+/* And with years below: the one that came first was below all of them. */
+TEST(years_are_not_placed_above_a_live_message)
+{
+	struct fx *fx = *state;
+
+	put_live(fx, with_aid(text_in("9", "nine"), "a9"), true);
+	put_live(fx, with_aid(text_in("8", "eight"), "a8"), true);
+	PAGE(fx, "", "", archived(text_in("9", "nine"), "a9", 9));
+	PAGE(fx, "", "a9", archived(text_in("6", "six"), "a6", -DAY / SEC * 700), archived(text_in("7", "seven"), "a7", -DAY / SEC * 600),
+	     archived(text_in("8", "eight"), "a8", 8));
+	PAGE(fx, "", "a6", archived(text_in("5", "five"), "a5", -DAY / SEC * 800));
+
+	assert_string_equal(bodies(fx, BOB), "five six seven eight nine");
+}
+
 TEST(stamps_that_cannot_be_do_not_stay_on_top)
 {
 	struct fx *fx = *state;
@@ -450,6 +493,9 @@ int main(void)
 		RUN(F8_newest_first_needs_no_renumbering),
 		RUN(an_unplaced_message_takes_its_place_and_says_so),
 		RUN(the_archive_decides_where_it_differs_from_the_stream),
+		RUN(the_archive_decides_across_the_end_of_a_page),
+		RUN(the_archive_decides_above_what_is_held),
+		RUN(years_are_not_placed_above_a_live_message),
 		RUN(stamps_that_cannot_be_do_not_stay_on_top),
 		cmocka_unit_test(random_archives_end_in_archive_order),
 	};
