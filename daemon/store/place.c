@@ -268,5 +268,9 @@ int place_page(struct put *p, struct place *places, const struct archive_page *p
 			b.hi += moved_by;
 		lo = places[end - 1].key;
 	}
+	/* A part of an archive does not know what lies between its messages: what has its place keeps it. */
+	for (size_t i = 0; p->part && i < n; i++)
+		if (places[i].placed)
+			places[i].moved = false;
 	return 0;
 }

@@ -157,6 +157,16 @@ int sim_live(struct sim *s, const char *peer, const char *body)
 	return i;
 }
 
+void sim_live_turned(struct sim *s, const char *peer, const char *one, const char *two)
+{
+	int first = sim_archive(s, peer, false, one, 0), second = sim_archive(s, peer, false, two, 0);
+
+	if (!*s->session)
+		return;
+	push(s, SIM_LIVE)->message = second;
+	push(s, SIM_LIVE)->message = first;
+}
+
 static int index_of(const struct sim *s, const char *id)
 {
 	int i = atoi(id + 1);

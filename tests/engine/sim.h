@@ -198,6 +198,8 @@ void sim_survive(struct sim *s);
 int sim_archive(struct sim *s, const char *peer, bool out, const char *body, int64_t ago_us);
 /* A message arrives now: archived, and sent on the stream if one is attached (or kept for a resume). */
 int sim_live(struct sim *s, const char *peer, const char *body);
+/* Two of them, delivered the other way round than they are archived, as ejabberd does now and then. */
+void sim_live_turned(struct sim *s, const char *peer, const char *one, const char *two);
 /* Fill the archive with ${n} messages of ${contacts} contacts, ${step_us} apart, ending now. */
 void sim_fill(struct sim *s, int n, int contacts, int64_t step_us);
 

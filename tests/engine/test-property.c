@@ -197,6 +197,13 @@ static void fault(struct sim *s, const struct shape *p, unsigned int *seed, int 
 		n = 1 + pick(seed, p->burst);
 		for (int i = 0; i < n; i++) {
 			snprintf(body, sizeof(body), "m%d", (*serial)++);
+			if (pick(seed, 8) == 0) {
+				char other[sizeof(body)];
+
+				snprintf(other, sizeof(other), "m%d", (*serial)++);
+				sim_live_turned(s, peer, body, other);
+				continue;
+			}
 			sim_live(s, peer, body);
 		}
 		break;

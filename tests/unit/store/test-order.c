@@ -207,6 +207,26 @@ TEST(the_archive_decides_above_what_is_held)
 	assert_string_equal(bodies(fx, BOB), "one two three");
 }
 
+/* A page of one conversation does not know what lies between: it moves nothing that has its place. */
+TEST(a_part_of_the_archive_moves_nothing)
+{
+	struct fx *fx = *state;
+	struct message one = archived(text_in("1", "one"), "a1", -DAY / SEC), two = archived(text_in("2", "two"), "a2", 2);
+	const struct message *items[] = { &one, &two };
+	const struct archive_page page = { .items = items, .n = 2, .below_id = "", .above_id = "", .part = true };
+	struct put_outcome out[2];
+
+	put_live(fx, with_aid(text_in("0", "zero"), "a0"), true);
+	put_live(fx, with_aid(text_in("2", "two"), "a2"), true);
+	put_live(fx, with_aid(text_in("1", "one"), "a1"), true);
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(archive_put(fx->s, fx->account, fx->archive, OWN, &page, fx->now, out), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	assert_string_equal(bodies(fx, BOB), "zero two one");
+	PAGE(fx, "", "", archived(text_in("0", "zero"), "a0", 0), one, two);
+	assert_string_equal(bodies(fx, BOB), "zero one two");
+}
+
 /* And with years below: the one that came first was below all of them. */
 TEST(years_are_not_placed_above_a_live_message)
 {
@@ -495,6 +515,7 @@ int main(void)
 		RUN(the_archive_decides_where_it_differs_from_the_stream),
 		RUN(the_archive_decides_across_the_end_of_a_page),
 		RUN(the_archive_decides_above_what_is_held),
+		RUN(a_part_of_the_archive_moves_nothing),
 		RUN(years_are_not_placed_above_a_live_message),
 		RUN(stamps_that_cannot_be_do_not_stay_on_top),
 		cmocka_unit_test(random_archives_end_in_archive_order),
