@@ -8,7 +8,9 @@ import re
 import sys
 
 MUST = ("A1 A2 A3 A4 A6 A7 A8 A9 A11 A14 A17 B1 B2 B5 B6 B7 C1 C3 C4 C7 C8 C9 C10 C11 C12 C13 C14 C15 F1 F2 F3 F5 F6 F8 "
-        "H1 H2 H4 H5 H6 H7 J1 J2").split()
+        "H1 H2 H4 H5 H6 H7 J1 J2 "
+        "D1 D2 D3 D4 D6 D7 D8 D9 D10 D11 D13 D14 D15 D16 D18 D19 D20 D21 D22 D23 D24 J3 J4 J5 P5 P6 P7 P8 P9 T1 T2 "
+        "T3 T4 T5 T6 T7").split()
 NAMED = re.compile(r"`([\w/.-]+\.(?:c|py)) (\w+)`")
 
 
