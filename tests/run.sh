@@ -5,7 +5,7 @@
 #   --all         also the stories marked slow
 #   --sanitize    also with a newer SQLite than Debian's, the fuzz targets for some seconds each, and a build with ASan
 #                 and UBSan: unit and engine suites and one full story (what .ci/run does)
-#   --fast        no stories
+#   --fast        the suites of seconds only: units, engine, varvectl; no bus, no torture, no servers
 #   --no-install  install nothing
 HERE=$(cd "$(dirname "$0")" && pwd)
 TOP=$(dirname "$HERE")
@@ -127,13 +127,13 @@ fuzz() {
 	logs="$logs $WORK/fuzz.json"
 }
 
-# stories DIR NAME ARGS...: pytest, five at a time: they wait more than they work
+# stories DIR NAME ARGS...: pytest, six at a time: they wait more than they work
 stories() {
 	dir=$1 name=$2
 	shift 2
 	say "stories: $name ($dir)"
 	PY=$(python_with pytest slixmpp dbus) || { broken=$((broken + 1)); return; }
-	VARVE_BUILD="$TOP/$dir" "$PY" -m pytest -n 5 --dist load -p no:cacheprovider --rootdir "$HERE" -q --tb=short --disable-warnings \
+	VARVE_BUILD="$TOP/$dir" "$PY" -m pytest -n 6 --dist load -p no:cacheprovider --rootdir "$HERE" -q --tb=short --disable-warnings \
 		--durations=8 -rs --junitxml "$WORK/$name.xml" "$@"
 	status=$?
 	if [ -s "$WORK/$name.xml" ]; then
@@ -152,9 +152,9 @@ if [ -n "$install" ]; then
 fi
 
 if build build -Dtests=true; then
-	suites build all
+	if [ -n "$stories" ]; then suites build all; else suites build fast --suite unit --suite check --suite engine --suite ctl; fi
 	[ -z "$sanitize" ] || newer_sqlite build
-	[ -z "$sanitize" ] || fuzz 6
+	[ -z "$sanitize" ] || fuzz 4
 	# The stories wait more than they work: the sanitizer build goes on beside them. It is looked at below.
 	if [ -n "$sanitize" ]; then
 		{ [ -f build-sanitize/build.ninja ] || meson setup build-sanitize $SANITIZE; nice ninja -j1 -C build-sanitize $(sanitize_targets); } \
@@ -168,6 +168,7 @@ only=sanitize_targets
 if [ -n "$sanitize" ] && build build-sanitize $SANITIZE; then
 	# UBSan goes on after a finding unless told otherwise
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	export VARVE_SEQUENCES=60 VARVE_SHORTS=500
 	suites build-sanitize sanitize --suite unit --suite engine --timeout-multiplier 6
 	stories build-sanitize sanitize-story "$HERE/story/test_sync.py" --server=prosody \
 		-k "test_killed_30_times or test_sent_by_another_device or test_cut_and_resumed"
