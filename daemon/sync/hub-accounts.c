@@ -267,6 +267,7 @@ int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why)
 int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t since_us, char **ret_why)
 {
 	_cleanup_(freep) char *folded = NULL;
+	struct account_status now;
 	struct seat *seat;
 	int r;
 
@@ -275,8 +276,9 @@ int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t sinc
 		r = hub_check_conversation(conversation, &folded, ret_why);
 	if (r != 0)
 		return r;
-	if (!engine_account(seat->engine)->enabled) {
-		*ret_why = xstrdup("the account is disabled: varvectl account enable");
+	engine_status(seat->engine, &now);
+	if (strcmp(now.state, "online") != 0) {
+		*ret_why = xstrdup("the account is not connected: the archive cannot be asked (see varvectl status)");
 		return HUB_E_OFFLINE;
 	}
 	r = engine_verify(seat->engine, folded ? folded : "", since_us);

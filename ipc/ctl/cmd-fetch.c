@@ -127,7 +127,7 @@ static void show_report(struct ctl *c, const char *what, const struct report *x)
 	}
 	if (c->quiet)
 		return;
-	printf("%s: %llu archived messages compared with the server%s\n", *what ? what : c->account_jid,
+	printf("%s: %llu archived messages, receipts and the like compared with the server%s\n", *what ? what : c->account_jid,
 	       (unsigned long long)x->messages, x->missing + x->different + x->moved ? ":" : "; nothing is missing");
 	line(x->missing, "was missing, and is here now", "were missing, and are here now");
 	line(x->moved, "stood in a wrong place, and is in the server's order now",

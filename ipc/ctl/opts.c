@@ -170,6 +170,37 @@ static int word(struct parse *p, const char *w)
 	return o->cmd ? 0 : no_such_verb(p, w, NULL);
 }
 
+/* How many of the words are addresses at least. */
+static size_t addresses(const struct opts *o)
+{
+	switch (o->cmd->words) {
+	case WORDS_CONVERSATION:
+		return o->n_args;
+	case WORDS_ACCOUNT:
+	case WORDS_CONVERSATION_ONE:
+	case WORDS_CONTACT:
+		return o->n_args > 0;
+	case WORDS_NONE:
+	case WORDS_SETTING:
+	case WORDS_KEY:
+	case WORDS_FILE:
+		break;
+	}
+	return 0;
+}
+
+/* Nobody's address is empty, but a variable may be: the daemon would take it for all conversations. */
+static int check_addresses(struct parse *p)
+{
+	const struct opts *o = p->out;
+
+	for (size_t i = 0; o->cmd && i < addresses(o); i++)
+		if (!*o->args[i])
+			return complain(p, xasprintf("%s: an address is empty", o->cmd->name),
+					xstrdup("is a variable of the script not set?"));
+	return 0;
+}
+
 static int check_count(struct parse *p)
 {
 	const struct opts *o = p->out;
@@ -215,5 +246,7 @@ int opts_parse(int argc, char **argv, struct opts *ret, char **ret_why, char **r
 			return first;
 		}
 	}
+	if (r == 0)
+		r = check_addresses(&p);
 	return r < 0 ? r : check_count(&p);
 }

@@ -312,7 +312,7 @@ def test_verify(fake, ctl):
     out = ctl("sync", "verify", BOB, "--since=2024-01-01", code=10)
     assert calls(fake, "Verify")[-1] == (BOB, {"since": 1704067200000000})
     assert [x.strip() for x in out.splitlines()] == [
-        BOB + ": 200 archived messages compared with the server:", "1 was missing, and is here now",
+        BOB + ": 200 archived messages, receipts and the like compared with the server:", "1 was missing, and is here now",
         "3 stood in a wrong place, and are in the server's order now", "2 are not on the server any more, and are kept here"]
     assert json.loads(ctl("sync", "verify", "--all", "-j", code=10)) == {
         "conversation": None, "pages": 4, "messages": 200, "missing": 1, "different": 0, "gone": 2, "moved": 3}

@@ -44,6 +44,7 @@ def test_older_history_waits_for_another_link(server, fresh, new_varved, system)
         assert [r["body"] for r in varved.export(who)] == [m.body for m in messages if m.contact == who]
         assert sync(varved)["messages"] < 1500
         manager.set(networkmanager.NO)
+        wait_for(lambda: "metered" not in sync(varved), 20, lambda: sync(varved))      # it hears of it by a signal
         varved.wait_sync()
         assert "metered" not in sync(varved)
         daemon.assert_same(varved, server, user)
@@ -62,5 +63,6 @@ def test_a_manager_that_goes_meters_nothing(server, fresh, new_varved, system):
     varved.add_account(server, user)
     wait_for(lambda: sync(varved).get("metered"), 30, lambda: sync(varved))
     manager.close()
+    wait_for(lambda: "metered" not in sync(varved), 20, lambda: sync(varved))
     varved.wait_sync()
     daemon.assert_same(varved, server, user)

@@ -26,7 +26,8 @@ class Bus:
 
 
 class Latency:
-    """Calls GetStatus without pause in a thread while the body of the `with` runs; .p99 in milliseconds after it."""
+    """Calls GetStatus without pause in a thread while the body of the `with` runs; after it, in milliseconds, how long that took
+    (.took), the median and the longest of the calls: .p50, .longest."""
 
     def __init__(self, varved, pause=0.002):
         self.bus = Bus(varved)
@@ -47,16 +48,25 @@ class Latency:
             self.error = e
 
     def __enter__(self):
+        self._begin = time.monotonic()
         self._thread.start()
         return self
 
     def __exit__(self, *exc):
+        self.took = (time.monotonic() - self._begin) * 1000
         self._end.set()
         self._thread.join(30)
         self.bus.close()
 
-    @property
-    def p99(self):
+    def _at(self, part):
         assert self.error is None, self.error
         assert len(self.samples) >= 50, f"only {len(self.samples)} calls"
-        return sorted(self.samples)[int(len(self.samples) * 0.99)]
+        return sorted(self.samples)[min(int(len(self.samples) * part), len(self.samples) - 1)]
+
+    @property
+    def p50(self):
+        return self._at(0.5)
+
+    @property
+    def longest(self):
+        return self._at(1)
