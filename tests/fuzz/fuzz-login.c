@@ -169,6 +169,17 @@ static uint32_t binding_named(const char *name)
 								      0;
 }
 
+/* "p=tls-exporter,,n=...": what stands behind the comma is a nonce, in which any letters may follow each other. */
+static uint32_t binding_of_gs2(const char *initial)
+{
+	char name[32];
+
+	if (strncmp(initial, "p=", 2) != 0)
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(initial, ","), initial);
+	return binding_named(name);
+}
+
 static void judge_try(const char *xml)
 {
 	struct login_server *s = &run.server;
@@ -186,7 +197,7 @@ static void judge_try(const char *xml)
 		initial = strchr(initial + 1, '>');
 	s->initial = login_decode(initial + 1, &s->initial_len);
 	must(s->initial != NULL, "an initial response that is no base64");
-	needs = binding_named(strncmp(s->mechanism, "HT-", 3) == 0 ? s->mechanism : s->initial);
+	needs = strncmp(s->mechanism, "HT-", 3) == 0 ? binding_named(s->mechanism) : binding_of_gs2(s->initial);
 	must(!(needs & ~run.transport.bindings), "a binding that this channel does not have");
 	if (strncmp(s->mechanism, "HT-", 3) == 0) {
 		must(strcmp(s->mechanism, run.start.token_mechanism) == 0, "a token by another mechanism");
