@@ -135,6 +135,10 @@ int outbox_strike(struct store *s, int64_t account, const char *condition, const
  */
 int outbox_oldest_doubt(struct store *s, int64_t account, char **ret_anchor, int64_t *ret_written_us);
 /*
+ * The newest message that the server took has no archive id yet: 1, *ret is its item. 0: it has, or there is none.
+ */
+int outbox_unproven(struct store *s, int64_t account, int64_t *ret);
+/*
  * The archive is held to its end, for which it was asked after the last error that came back: what failed or waits to be
  * sent again, and came back, has as many copies of earlier tries as are known. Before, one for each try has to be reckoned
  * with, though a server may archive nothing of what it bounces.

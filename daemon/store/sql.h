@@ -263,6 +263,8 @@
 			       " ON v.account=o.account AND v.jid='' LEFT JOIN aid a ON a.archive=v.id AND a.id=o.anchor" \
 			       " WHERE o.account=?1 AND o.state=2"                                                 \
 			       " ORDER BY coalesce(a.key, -9223372036854775807), o.written_us LIMIT 1")            \
+	S(OUTBOX_UNPROVEN, "SELECT id FROM (SELECT id, msg FROM outbox WHERE account=?1 AND state=3 AND kind=0"    \
+			   " ORDER BY seq DESC LIMIT 1) o WHERE NOT EXISTS(SELECT 1 FROM aid WHERE aid.msg=o.msg)")  \
 	S(OUTBOX_NUMBER, "UPDATE outbox SET n=?2, anchor=?3 WHERE id=?1")                                          \
 	S(OUTBOX_ENTER, "UPDATE outbox SET state=?2, again=max(again, ?3), error=?4, error_text=?5,"               \
 			" n=CASE ?2 WHEN 1 THEN n END, anchor=CASE ?2 WHEN 2 THEN anchor END, done_us=0 WHERE id=?1") \

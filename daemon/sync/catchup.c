@@ -315,6 +315,7 @@ void catchup_prove(struct engine *e)
 	catchup_drop_all(e);
 	e->end_unknown_us = e->io->boot_us(e->userdata);
 	e->unproven = 0;
+	e->proven_item = e->unproven_item;
 	e->metadata_known = false;
 	cover_copy(&cover, &e->cover);
 	cover_session_lost(&cover);

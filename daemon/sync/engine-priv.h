@@ -149,6 +149,7 @@ struct engine {
 	size_t slice;		/* messages to store at a time */
 	bool metadata_known;
 	unsigned int unproven;	/* live messages claimed since the archive was last asked */
+	int64_t unproven_item, proven_item; /* outbox_unproven() at READY, and for which of them the archive was asked */
 	unsigned int bounces, bounces_asked, bounces_known; /* errors that came back, when the archive was asked for its end,
 							     * and when all of it was held: outbox_bounces_known() */
 	int64_t meta_start_us, meta_end_us;
@@ -319,6 +320,8 @@ void sending_stream_ends(struct engine *e);
 void sending_go(struct engine *e);
 /* It may be that now something can be offered that could not be before. */
 void sending_kick(struct engine *e);
+/* The stream's session may be used: offers, and asks for the ids of what was sent on an earlier stream of it. */
+void sending_ready(struct engine *e);
 /* TIMER_PROVE: nothing was sent for a while: ask for the archive ids of what was. */
 void sending_prove(struct engine *e);
 void sending_numbered(struct engine *e, const struct link_numbered *m);

@@ -157,7 +157,7 @@ static void on_ready(struct engine *e, const struct link_ready *y)
 	if (!e->active)
 		send_active(e);
 	catchup_go(e);
-	sending_kick(e);
+	sending_ready(e);
 	e->io->event(e->userdata, HUB_ACCOUNT_STATE);
 	e->io->event(e->userdata, HUB_SYNC);
 	tell_stream(e, STREAM_READY);

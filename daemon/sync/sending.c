@@ -232,6 +232,17 @@ void sending_acked(struct engine *e, uint32_t n)
 	sending_kick(e);
 }
 
+void sending_ready(struct engine *e)
+{
+	/* A new session asks the archive anyway. For one that never gets an id (nobody archives it) it is asked once. */
+	if (e->resumed && outbox_unproven(e->store, e->account.id, &e->unproven_item) > 0 &&
+	    e->unproven_item != e->proven_item) {
+		e->unproven++;
+		engine_arm(e, TIMER_PROVE, PROVE_IDLE_US);
+	}
+	sending_kick(e);
+}
+
 void sending_prove(struct engine *e)
 {
 	if (!e->wire || !e->ready || e->unproven == 0 || e->session.archive == ARCHIVE_NONE)

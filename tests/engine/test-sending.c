@@ -732,6 +732,43 @@ static void own_messages_get_their_archive_ids(void **state)
 	assert_in_range(s->queries, 1, 2);
 }
 
+/* The same where the stream ended before they were asked for, and where only the next one says that the server has them. */
+static void also_those_that_were_sent_before_a_cut(_unused_ void **state)
+{
+	enum { ACKED, BY_H, KILLED, CASES };
+
+	for (int how = 0; how < CASES; how++) {
+		struct sim *s = story_memory();
+
+		sim_init(s, 1);
+		given_in_sync(s, 20);
+		if (how == BY_H)
+			given_gone(s, 3, 3);
+		for (int i = 0; how != BY_H && i < 3; i++)
+			send_n(s, BOB, i);
+		if (how != BY_H)
+			assert_true(sim_settle(s, 10 * SIM_SEC));
+		s->queries = 0;
+		if (how == KILLED) {
+			sim_kill(s);
+			engine_connect(s->engine);
+		} else {
+			sim_cut(s);
+		}
+		link_is_whole(s);
+		assert_true(sim_settle(s, 15 * SIM_SEC));
+		assert_int_equal(s->queries, 0);
+		sim_run(s, 60 * SIM_SEC);
+		assert_in_range(s->queries, 1, 2);
+		sim_expect_all(s, 0);
+		sim_cut(s);
+		sim_run(s, HOUR);
+		assert_in_range(s->queries, 1, 2);
+		sim_deinit(s);
+		story_forget(s);
+	}
+}
+
 int main(void)
 {
 #define STORY(f) cmocka_unit_test_setup_teardown(f, story_begin, story_end)
@@ -761,6 +798,7 @@ int main(void)
 		STORY(killed_between_numbered_and_go),
 		cmocka_unit_test(counts_go_on_across_2_to_the_32),
 		STORY(own_messages_get_their_archive_ids),
+		cmocka_unit_test(also_those_that_were_sent_before_a_cut),
 	};
 
 	return torture_main(tests, ARRAY_SIZE(tests));

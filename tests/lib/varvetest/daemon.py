@@ -219,7 +219,12 @@ def differences(export, archive):
 def assert_same(varved, server, user, password="pw", timeout=20):
     """`varvectl export` equals the server's archive. Live copies without an archive id get it from the archive, so
     one round of sync is asked for; the comparison must then come out equal, and stay so."""
-    varved.run("sync", "now")
+    def asked():
+        nonlocal refused
+        refused = varved.run("sync", "now")
+        return refused.code == EXIT_OK      # a link that was just cut has to come back first
+    refused = None
+    wait_for(asked, max(timeout, 20), lambda: f"sync now; it says {refused.err}; log: {varved.tail(2000)}")
     varved.wait_sync(timeout=max(timeout, 20))
     end = time.monotonic() + timeout
     while True:
