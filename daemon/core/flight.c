@@ -21,11 +21,33 @@ static bool on_trial(const struct flight *f)
 	return f->soon >= FLIGHT_SOON_MAX;
 }
 
+static size_t find_vain(const struct flight *f, int64_t id)
+{
+	size_t i = 0;
+
+	while (i < f->n_vain && f->vain[i].id != id)
+		i++;
+	return i;
+}
+
 int64_t flight_hold(const struct flight *f, int64_t id, int64_t now_us)
 {
-	int64_t until = f->stands_us + FLIGHT_STEADY_US;
+	size_t i = find_vain(f, id);
+	int64_t rest = i < f->n_vain ? f->vain[i].rest_us : 0;
 
-	return on_trial(f) && id == f->suspect && now_us < until ? until - now_us : 0;
+	if (on_trial(f) && id == f->suspect && rest < FLIGHT_STEADY_US)
+		rest = FLIGHT_STEADY_US;
+	rest -= now_us - f->stands_us;
+	return rest > 0 ? rest : 0;
+}
+
+size_t flight_late(const struct flight *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_vain; i++)
+		n += f->vain[i].streams >= FLIGHT_SOON_MAX;
+	return n;
 }
 
 bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strikes)
@@ -41,6 +63,16 @@ void flight_offer(struct flight *f, int64_t id, size_t bytes, bool again, uint32
 {
 	f->items[f->n++] = (struct flight_item){ .id = id, .bytes = bytes, .alone = goes_alone(f, again, strikes) };
 	f->bytes += bytes;
+}
+
+static void forget_vain(struct flight *f, int64_t id)
+{
+	size_t i = find_vain(f, id);
+
+	if (i == f->n_vain)
+		return;
+	memmove(&f->vain[i], &f->vain[i + 1], (f->n_vain - i - 1) * sizeof(*f->vain));
+	f->n_vain--;
 }
 
 static void take_out(struct flight *f, size_t i)
@@ -114,6 +146,7 @@ size_t flight_acked(struct flight *f, uint32_t n)
 		/* It got there after all. */
 		if (f->items[0].id == f->suspect)
 			f->soon = 0;
+		forget_vain(f, f->items[0].id);
 		take_out(f, 0);
 		done++;
 	}
@@ -139,11 +172,16 @@ size_t flight_gone(const struct flight *f)
 	return n;
 }
 
-/* The other end closed right after this one had gone alone, whether that counts or not. */
+/* There is one on its way that went alone. */
+static bool has_lone(const struct flight *f)
+{
+	return f->n == 1 && f->items[0].state == FLIGHT_GONE && f->items[0].alone;
+}
+
+/* The other end closed right after it, whether that counts or not. */
 static bool closed_soon(const struct flight *f, bool closed, int64_t now_us)
 {
-	return closed && f->n == 1 && f->items[0].state == FLIGHT_GONE && f->items[0].alone &&
-	       now_us - f->went_us <= FLIGHT_SOON_US;
+	return closed && has_lone(f) && now_us - f->went_us <= FLIGHT_SOON_US;
 }
 
 /* A stream that had a session is over. True: the experiment was made, and speaks against the suspect. */
@@ -165,14 +203,51 @@ static bool weigh_close(struct flight *f, bool closed, int64_t now_us)
 	return tried;
 }
 
+static int64_t rest_after(unsigned int streams)
+{
+	int64_t rest = FLIGHT_REST_US;
+
+	if (streams < FLIGHT_SOON_MAX)
+		return 0;
+	for (; streams > FLIGHT_SOON_MAX && rest < FLIGHT_REST_CAP_US; streams--)
+		rest *= 2;
+	return rest < FLIGHT_REST_CAP_US ? rest : FLIGHT_REST_CAP_US;
+}
+
+/* A stream ended over ${id}, which was alone. */
+static void note_vain(struct flight *f, int64_t id)
+{
+	size_t i = find_vain(f, id);
+
+	if (i == f->n_vain) {
+		if (f->n_vain == FLIGHT_VAIN_MAX)
+			forget_vain(f, f->vain[0].id);
+		i = f->n_vain++;
+		f->vain[i] = (struct flight_vain){ .id = id };
+	}
+	f->vain[i].rest_us = rest_after(++f->vain[i].streams);
+}
+
+/* A stream has stood for so long: whoever is late has rested meanwhile. */
+static void rest_for(struct flight *f, int64_t us)
+{
+	for (size_t i = 0; i < f->n_vain; i++)
+		f->vain[i].rest_us = f->vain[i].rest_us > us ? f->vain[i].rest_us - us : 0;
+}
+
 bool flight_over(struct flight *f, const char *condition, bool closed, int64_t now_us)
 {
 	bool gone = flight_gone(f) > 0, blamed = gone && flight_blames_us(condition);
 
 	if (gone)
 		f->fruitless++;
-	if (f->stands_us)
+	if (f->stands_us) {
+		rest_for(f, now_us - f->stands_us);
+		/* What a stream error or a close at once says has its own count. */
+		if (!blamed && has_lone(f) && !closed_soon(f, closed, now_us))
+			note_vain(f, f->items[0].id);
 		blamed |= weigh_close(f, closed, now_us);
+	}
 	if (blamed || f->fruitless >= FLIGHT_FRUITLESS_MAX)
 		f->careful = true;
 	f->n = 0;
@@ -185,6 +260,7 @@ bool flight_over(struct flight *f, const char *condition, bool closed, int64_t n
 void flight_calm(struct flight *f)
 {
 	f->careful = false;
+	f->n_vain = 0;
 }
 
 /* What RFC 6120 section 4.9.3 says of the sender's bytes. Not those about addresses, load, limits of time or the link. */

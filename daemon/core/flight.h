@@ -20,6 +20,11 @@
  * the next stream has to stand for FLIGHT_STEADY_US without it (other conversations go on) and to answer a question; only then it
  * goes, and only if the other end closes that one too, at once, it is a strike. A stream that does not stand so long speaks
  * for the message: it is the link, and all begins anew.
+ *
+ * A server that falls silent, or closes later, says even less, and never fails a message. But when FLIGHT_SOON_MAX streams
+ * ended over a message that went alone, it is *late*: the others go first. It rests while streams stand, for twice as long
+ * each time, so that whatever it does to the stream costs the others less and less; a message that was merely unlucky
+ * goes half a minute later.
  */
 #pragma once
 
@@ -37,6 +42,10 @@
 #define FLIGHT_SOON_MAX 3			    /* such closes in a row before the experiment */
 #define FLIGHT_STEADY_US (INT64_C(30) * 1000000)    /* a stream that works: six times as long as the other has to break */
 
+#define FLIGHT_REST_US (INT64_C(30) * 1000000)	    /* the first rest of what is late: as long as the experiment's */
+#define FLIGHT_REST_CAP_US (INT64_C(600) * 1000000) /* a server that was mended is tried so soon */
+#define FLIGHT_VAIN_MAX 32 /* messages of which it is known; with more, those known the longest begin anew */
+
 enum flight_state { FLIGHT_OFFERED, FLIGHT_NUMBERED, FLIGHT_GONE };
 
 struct flight_item {
@@ -46,6 +55,13 @@ struct flight_item {
 	size_t bytes;
 	bool alone; /* nothing else is offered as long as it is here */
 	bool withdrawn; /* NUMBERED: it was cancelled meanwhile; with GO it is gone from here */
+};
+
+/* A message that went alone, without an answer. */
+struct flight_vain {
+	int64_t id;
+	unsigned int streams; /* that ended over it */
+	int64_t rest_us;      /* how long it is still kept back, on streams that stand */
 };
 
 struct flight {
@@ -60,12 +76,16 @@ struct flight {
 	unsigned int soon;	/* streams in a row that ended so */
 	int64_t stands_us;	/* since when the stream has a session, 0 = it has none */
 	int64_t went_us;	/* of the last GO */
+	struct flight_vain vain[FLIGHT_VAIN_MAX]; /* the one known the longest first */
+	size_t n_vain;
 };
 
 /* A stream has its session: what was with the wire before is forgotten. */
 void flight_begin(struct flight *f, int64_t now_us);
 /* How long this item is kept back on this stream, 0 = not. */
 int64_t flight_hold(const struct flight *f, int64_t id, int64_t now_us);
+/* How many are late: the others go first. */
+size_t flight_late(const struct flight *f);
 
 /* May this item be offered now? ${again}: it may have left before; ${strikes}: streams ended over it alone. */
 bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strikes);
@@ -92,7 +112,7 @@ size_t flight_gone(const struct flight *f);
  * connection, and we know that. Returns whether that is held against what had gone. Forgets all items.
  */
 bool flight_over(struct flight *f, const char *condition, bool closed, int64_t now_us);
-/* Nothing waits any more: whoever was suspected has passed. */
+/* Nothing waits any more: whoever was suspected has passed, or is gone. */
 void flight_calm(struct flight *f);
 
 /* The stream error says that what we sent was bad. */

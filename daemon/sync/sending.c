@@ -69,21 +69,35 @@ static void note_unsendable(struct engine *e, int64_t item, const char *conditio
 	*u = (struct unsendable){ item, xstrdup(condition), xstrdup(text) };
 }
 
+#define HELD_MAX (FLIGHT_VAIN_MAX + 1) /* conversations: of what is late, and of the suspect of an experiment */
+
 struct offer {
 	struct engine *e;
 	int64_t now_us;
-	bool full; /* what comes now waits: order is kept */
-	bool any;
-	int64_t hold_us; /* for the one that is kept back */
-	char *held;	 /* its conversation, which waits with it */
+	size_t seen;	  /* rows of this reading */
+	int64_t last_seq; /* of the last of them, */
+	bool last_owed;	  /* which is a receipt or the like */
+	bool full;	  /* what comes now waits: order is kept */
+	bool any, offered;
+	int64_t hold_us;  /* for the first that is kept back; 0 = none is */
+	char *held[HELD_MAX]; /* their conversations, which wait with them */
+	size_t n_held;
 };
 
 static bool is_held(struct offer *o, const struct out_item *item)
 {
-	o->hold_us = flight_hold(&o->e->flight, item->id, o->e->io->boot_us(o->e->userdata));
-	if (!o->hold_us)
+	int64_t hold_us;
+
+	/* Receipts and the like are in no order with what is written. */
+	for (size_t i = 0; i < o->n_held && item->kind <= OUT_REACTION; i++)
+		if (strcmp(o->held[i], item->to) == 0)
+			return true;
+	hold_us = flight_hold(&o->e->flight, item->id, o->e->io->boot_us(o->e->userdata));
+	if (!hold_us || o->n_held == HELD_MAX)
 		return false;
-	o->held = xstrdup(item->to);
+	if (!o->hold_us || hold_us < o->hold_us)
+		o->hold_us = hold_us;
+	o->held[o->n_held++] = xstrdup(item->to);
 	return true;
 }
 
@@ -96,7 +110,10 @@ static int offer(void *userdata, const struct out_item *item)
 	int r;
 
 	o->any = true;
-	if (o->held ? strcmp(o->held, item->to) == 0 : is_held(o, item))
+	o->seen++;
+	o->last_seq = item->seq;
+	o->last_owed = item->kind > OUT_REACTION;
+	if (is_held(o, item))
 		return 0;
 	o->full = o->full || !flight_may(&e->flight, bytes, item->again, item->strikes);
 	if (o->full)
@@ -124,7 +141,24 @@ static int offer(void *userdata, const struct out_item *item)
 	if (r < 0)
 		return r;
 	flight_offer(&e->flight, item->id, bytes, item->again, item->strikes);
+	o->offered = true;
 	return 0;
+}
+
+/* What waits, as far as there is room; what waits behind a whole window of a conversation that is kept back goes too. */
+static int offer_all(struct offer *o, size_t room)
+{
+	int64_t after_seq = INT64_MIN;
+	int r;
+
+	do {
+		o->seen = 0;
+		r = outbox_next(o->e->store, o->e->account.id, after_seq, room, offer, o);
+		after_seq = o->last_seq;
+	} while (r >= 0 && o->seen == room && !o->offered && !o->full && !o->last_owed);
+	for (size_t i = 0; i < o->n_held; i++)
+		free(o->held[i]);
+	return r;
 }
 
 /* Nothing waits, nothing is in doubt: whoever was suspected of ending a stream has passed. */
@@ -162,8 +196,9 @@ void sending_go(struct engine *e)
 		return;
 	}
 	e->look = false;
-	r = outbox_next(e->store, e->account.id, INT64_MIN, room, offer, &o);
-	free(o.held);
+	r = offer_all(&o, room);
+	if (o.offered)
+		e->probed = false;
 	if (o.hold_us)
 		wait_held(e, o.hold_us);
 	if (r < 0) {
@@ -346,10 +381,21 @@ void sending_stream_begins(struct engine *e)
 	doubt_stream_begins(e);
 }
 
+static bool stream_is_over(struct engine *e, const char *condition, bool closed)
+{
+	size_t late = flight_late(&e->flight);
+	bool blamed = flight_over(&e->flight, condition, closed, e->io->boot_us(e->userdata));
+
+	if (flight_late(&e->flight) > late)
+		log_info("%s: %d streams ended over one message: other conversations go first",
+			 LOG_JID(e->account.jid), FLIGHT_SOON_MAX);
+	return blamed;
+}
+
 /* What was offered and is not durable has not left, and stays where it is: queued. */
 void sending_stream_ends(struct engine *e)
 {
-	flight_over(&e->flight, "", false, e->io->boot_us(e->userdata));
+	stream_is_over(e, "", false);
 	engine_arm(e, TIMER_SEND, -1);
 	engine_arm(e, TIMER_PROVE, -1);
 	engine_arm(e, TIMER_DOUBT, -1);
@@ -388,8 +434,7 @@ void sending_blame(struct engine *e, const struct link_failed *f)
 	/* What is acknowledged is no suspect. */
 	bool stored = commit_now(e) >= 0, closed = f->failure == FAILURE_LOST && strcmp(f->condition, "closed") == 0;
 
-	if (!flight_over(&e->flight, f->failure == FAILURE_STREAM ? f->condition : "", closed,
-			 e->io->boot_us(e->userdata)))
+	if (!stream_is_over(e, f->failure == FAILURE_STREAM ? f->condition : "", closed))
 		return;
 	log_warning("%s: the server ended the stream over what was sent (%s): one message at a time from here on",
 		    LOG_JID(e->account.jid), f->condition);

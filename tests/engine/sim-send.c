@@ -99,6 +99,11 @@ static void news(struct sim *s, uint64_t item, uint32_t n)
 	s->news_n[s->n_news++] = n;
 }
 
+static bool is_poison(const struct sim *s, const struct sim_held *x)
+{
+	return !s->takes_poison && strcmp(x->body, "poison") == 0;
+}
+
 static void poisoned(struct sim *s)
 {
 	struct link_record r;
@@ -122,7 +127,7 @@ void sim_send_cut(struct sim *s)
 	int reach = s->reach >= 0 || !s->n_held ? s->reach : rand_r(&s->dice) % 8;
 
 	if (s->wire && s->attached)
-		for (; reach > 0 && s->n_held && s->held[0].gone && strcmp(s->held[0].body, "poison") != 0; reach--) {
+		for (; reach > 0 && s->n_held && s->held[0].gone && !is_poison(s, &s->held[0]); reach--) {
 			arrive(s, &s->held[0]);
 			take_first(s);
 		}
@@ -268,7 +273,7 @@ bool sim_send_step(struct sim *s)
 		return true;
 	if (!s->attached || !s->n_held || !s->held[0].gone || s->net_ready_us > s->boot_us)
 		return false;
-	if (strcmp(s->held[0].body, "poison") == 0 && !s->held[0].withdrawn) {
+	if (is_poison(s, &s->held[0]) && !s->held[0].withdrawn) {
 		poisoned(s);
 		return true;
 	}

@@ -99,6 +99,7 @@ struct sim {
 	bool keeps_h;	       /* a refused resume comes with h */
 	bool forgets_poison;   /* a stream error ends the session too */
 	bool mute_poison;      /* the server closes, and says nothing */
+	bool takes_poison;     /* it is mended */
 	bool falls_silent;     /* it does not even close: the wire gave up */
 	uint32_t h_too_high;   /* the next resume says so much too much */
 	uint32_t first_n;      /* sessions begin to count here */

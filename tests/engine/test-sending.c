@@ -574,6 +574,64 @@ static void a_server_that_falls_silent_over_a_message_gives_no_strike(void **sta
 }
 
 /*
+ * Two such messages, and what else there is to say, more than a window of it behind one of them: the others arrive soon, in
+ * order, and the streams that end over the two are fewer and fewer. When the server is mended, all arrives.
+ */
+static void the_others_go_before_what_ends_streams_without_a_word(void **state)
+{
+	struct sim *s = *state;
+	int64_t bad;
+	int streams;
+
+	given_in_sync(s, 20);
+	s->mute_poison = s->falls_silent = true;
+	bad = sim_send(s, "eve@sim.test", "p1", "poison");
+	for (int i = 0; i < FLIGHT_ITEMS_MAX + 20; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "behind %d", i);
+		sim_send(s, "eve@sim.test", id, "behind it");
+	}
+	sim_send(s, "mallory@sim.test", "p2", "poison");
+	sim_send(s, "mallory@sim.test", "behind p2", "behind it");
+	for (int i = 0; i < 20; i++)
+		send_n(s, i % 2 ? BOB : "dan@sim.test", i);
+	for (int i = 0; i < 3000 && !sim_received(s, "m19", NULL); i++)
+		sim_run(s, SIM_SEC);
+	assert_true(s->boot_us < HOUR);
+	for (int i = 0; i < 20; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "m%d", i);
+		assert_int_equal(sim_received(s, id, NULL), 1);
+	}
+	/* Those who come now wait for none of it. */
+	for (int i = 0; i < 3; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "n%d", i);
+		streams = s->resumes;
+		sim_send(s, BOB, id, "news");
+		sim_run(s, 20 * 60 * SIM_SEC);
+		assert_int_equal(sim_received(s, id, NULL), 1);
+		assert_in_range(s->resumes - streams, 1, 14);
+	}
+	streams = s->resumes;
+	sim_run(s, HOUR);
+	/* Two messages, every ten minutes. */
+	assert_in_range(s->resumes - streams, 8, 14);
+	assert_int_equal(sim_received(s, "behind 0", NULL), 0);
+	assert_int_equal(sim_received(s, "behind p2", NULL), 0);
+	assert_int_not_equal(sim_state(s, bad), STATE_FAILED);
+	s->takes_poison = true;
+	assert_true(sim_settle(s, HOUR));
+	assert_int_equal(sim_received(s, "p1", NULL), 1);
+	assert_int_equal(sim_received(s, "p2", NULL), 1);
+	assert_int_equal(s->n_sent, 3 + FLIGHT_ITEMS_MAX + 20 + 20 + 3);
+	assert_false(s->engine->flight.careful);
+}
+
+/*
  * Whatever a bad link does: closed from the other end, within seconds, before or after anything has arrived; or, for long,
  * closed as soon as a message goes. No message is failed for it, and none is lost or doubled.
  */
@@ -792,6 +850,7 @@ int main(void)
 		cmocka_unit_test(a_poison_message_fails_alone_without_a_word_of_the_server),
 		STORY(others_do_not_wait_for_a_suspect),
 		STORY(a_server_that_falls_silent_over_a_message_gives_no_strike),
+		STORY(the_others_go_before_what_ends_streams_without_a_word),
 		cmocka_unit_test(a_link_that_closes_all_the_time_fails_nothing),
 		STORY(cancelled_between_send_and_go),
 		STORY(the_disk_is_full_between_numbered_and_go),

@@ -270,6 +270,106 @@ static void a_stream_that_breaks_without_it_acquits(_unused_ void **state)
 	}
 }
 
+/* It falls silent over item 1, or closes late, or says something that blames nobody: no strike, and the others go first. */
+static void who_is_late_goes_after_the_others(_unused_ void **state)
+{
+	struct flight f = { 0 };
+	int64_t at = SEC, rest = FLIGHT_REST_US;
+
+	for (int i = 0; i < FLIGHT_SOON_MAX; i++) {
+		flight_begin(&f, at);
+		assert_int_equal(flight_late(&f), 0);
+		assert_int_equal(flight_hold(&f, 1, at), 0);
+		assert_false(tried(&f, &at, SEC, FLIGHT_SOON_US + 1, i == 1));
+	}
+	/* Twice as long each time, and it is not struck out however often. */
+	for (int i = 0; i < 9; i++) {
+		flight_begin(&f, at);
+		assert_int_equal(flight_late(&f), 1);
+		assert_int_equal(flight_hold(&f, 1, at), rest);
+		assert_int_equal(flight_hold(&f, 2, at), 0);
+		/* Only what a stream stands counts: not the time between two. */
+		assert_false(flight_over(&f, "", i % 2, at + 10 * SEC));
+		at += 1000 * SEC;
+		flight_begin(&f, at);
+		assert_int_equal(flight_hold(&f, 1, at), rest - 10 * SEC);
+		assert_int_equal(flight_hold(&f, 1, at + 5 * SEC), rest - 15 * SEC);
+		assert_int_equal(flight_hold(&f, 1, at + rest - 10 * SEC), 0);
+		assert_false(tried(&f, &at, rest, SEC, false));
+		rest = 2 * rest < FLIGHT_REST_CAP_US ? 2 * rest : FLIGHT_REST_CAP_US;
+	}
+	assert_int_equal(rest, FLIGHT_REST_CAP_US);
+	/* And when it has got there, that is all forgotten. */
+	flight_begin(&f, at);
+	flight_offer(&f, 1, 10, true, 0);
+	flight_numbered(&f, 1, 1);
+	flight_go(&f, at);
+	assert_int_equal(flight_acked(&f, 1), 1);
+	assert_int_equal(flight_late(&f), 0);
+	assert_int_equal(flight_hold(&f, 1, at), 0);
+}
+
+static void what_makes_nobody_late(_unused_ void **state)
+{
+	static const struct {
+		const char *why, *condition;
+		int64_t then_us;
+		int n; /* in the burst */
+		bool careful, closed, acked;
+	} rows[] = {
+		{ "two are on their way: it may be either", "", SEC, 2, false, false, false },
+		{ "nothing was alone", "", SEC, 1, false, false, false },
+		{ "a stream error has strikes of its own", "policy-violation", SEC, 1, true, false, false },
+		{ "a close at once has its experiment", "", SEC, 1, true, true, false },
+		{ "it got there", "", SEC, 1, true, false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct flight f = { 0 };
+		int64_t at = SEC;
+
+		for (int k = 0; k < 5; k++) {
+			flight_begin(&f, at);
+			f.careful = rows[i].careful;
+			for (int n = 0; n < rows[i].n; n++)
+				flight_offer(&f, n + 1, 10, true, 0);
+			for (int n = 0; n < rows[i].n; n++)
+				assert_true(flight_numbered(&f, n + 1, (uint32_t)n + 1));
+			flight_go(&f, at);
+			if (rows[i].acked)
+				flight_acked(&f, 1);
+			at += rows[i].then_us;
+			flight_over(&f, rows[i].condition, rows[i].closed, at);
+			if (flight_late(&f))
+				fail_msg("%s: it is late", rows[i].why);
+		}
+	}
+}
+
+static void those_known_the_longest_are_forgotten(_unused_ void **state)
+{
+	struct flight f = { .careful = true };
+	int64_t at = SEC;
+
+	for (int id = 1; id <= FLIGHT_VAIN_MAX + 1; id++)
+		for (int i = 0; i < FLIGHT_SOON_MAX; i++) {
+			flight_begin(&f, at);
+			flight_offer(&f, id, 10, true, 0);
+			flight_numbered(&f, id, 1);
+			flight_go(&f, at);
+			flight_over(&f, "", false, at);
+		}
+	assert_int_equal(flight_late(&f), FLIGHT_VAIN_MAX);
+	flight_begin(&f, at);
+	assert_int_equal(flight_hold(&f, 1, at), 0);
+	assert_int_equal(flight_hold(&f, 2, at), FLIGHT_REST_US);
+	assert_int_equal(flight_hold(&f, FLIGHT_VAIN_MAX + 1, at), FLIGHT_REST_US);
+	/* Nothing waits any more. */
+	flight_calm(&f);
+	assert_int_equal(flight_late(&f), 0);
+	assert_int_equal(flight_hold(&f, 2, at), 0);
+}
+
 static void E3_only_what_may_have_left_before_has_a_delay_stamp(_unused_ void **state)
 {
 	assert_int_equal(flight_delay(false, 1000, 99000), 0);
@@ -339,6 +439,9 @@ int main(void)
 		cmocka_unit_test(a_close_counts_only_as_the_end_of_an_experiment),
 		cmocka_unit_test(whatever_else_a_link_does_is_its_own_fault),
 		cmocka_unit_test(a_stream_that_breaks_without_it_acquits),
+		cmocka_unit_test(who_is_late_goes_after_the_others),
+		cmocka_unit_test(what_makes_nobody_late),
+		cmocka_unit_test(those_known_the_longest_are_forgotten),
 		cmocka_unit_test(E3_only_what_may_have_left_before_has_a_delay_stamp),
 		cmocka_unit_test(when_doubt_is_over),
 		cmocka_unit_test(the_anchor_is_what_no_lost_session_forgets),
