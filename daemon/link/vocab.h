@@ -193,7 +193,7 @@
 /* A TLS session that this connection could be followed by (RFC 8446 section 4.6.1), for one START. Never with early data. */
 #define LINK_TICKET_FIELDS(F) F(STR, ticket, TICKET_MAX)
 
-/* <failed/>: the old session is gone, the wire goes on to bind. */
+/* <failed/>: the old session is gone, the wire goes on to bind; or <resumed/> that cannot be right, and the wire fails. */
 #define LINK_RESUME_REFUSED_FIELDS(F) F(STR, condition, 64) F(BOOL, has_h, 0) F(U32, h, 0)
 
 /* Disco of server and account is known; archive: enum link_archive_kind. Queries may be asked from here on. */

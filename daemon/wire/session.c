@@ -166,9 +166,22 @@ static void reject_count(struct stream *s, uint32_t h)
 }
 
 /* A word that is taken for 0 would have everything sent again. */
-static void reject_no_count(struct stream *s)
+#define NO_COUNT "the server does not say how many stanzas it has"
+
+/*
+ * What says that the session is resumed cannot be right, and would be said again at each try: the session is given up. But for
+ * one that was asked for by guess: without that the server may answer better.
+ */
+static void reject_resumed(struct stream *s, const char *condition, const char *text)
 {
-	stream_reject(s, FAILURE_PROTOCOL, "bad-format", "", "the server does not say how many stanzas it has");
+	struct link_record r;
+
+	if (!s->login.guessed) {
+		link_record_init(&r, LINK_RESUME_REFUSED);
+		r.resume_refused.condition = condition;
+		stream_emit(s, &r);
+	}
+	stream_reject(s, FAILURE_PROTOCOL, condition, "", text);
 }
 
 void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
@@ -177,11 +190,11 @@ void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
 	uint32_t h = 0;
 
 	if (strcmp(element_attr(resumed, "previd"), s->start.sm_id) != 0) {
-		stream_reject(s, FAILURE_PROTOCOL, "undefined-condition", "", "the server resumed another session");
+		reject_resumed(s, "undefined-condition", "the server resumed another session");
 		return;
 	}
 	if (!element_u32(resumed, "h", &h)) {
-		reject_no_count(s);
+		reject_resumed(s, "bad-format", NO_COUNT);
 		return;
 	}
 	know_self(s);
@@ -375,7 +388,7 @@ void session_element(struct stream *s, xmpp_stanza_t *el, const char *dropped)
 		if (element_u32(el, "h", &h))
 			stream_on_count(s, h, true);
 		else
-			reject_no_count(s);
+			stream_reject(s, FAILURE_PROTOCOL, "bad-format", "", NO_COUNT);
 		return;
 	}
 	/* Behind <success/> of SASL2. */

@@ -185,6 +185,31 @@ def test_resumed_with_a_huge_h(scripted_server, varved):
     wait_bodies(varved, ["live 0"])
 
 
+@pytest.mark.parametrize("wrong", ("h", "previd"))
+def test_resumed_by_a_word_that_cannot_be_right(scripted_server, varved, wrong):
+    """Without a count, or with the name of another session, for ever: that session is given up, the next try binds."""
+    class Vague(Live):
+        async def resume(self, connection, previd, h):
+            said = {"h": f"previd='{previd}'", "previd": "previd='another' h='4'"}[wrong]
+            await connection.raw(f"<resumed xmlns='{NS_SM}' {said}/>")
+
+    server = scripted_server(Vague())
+    online(varved, server)
+    server.cut()
+
+    def bound_again():
+        account = varved.account()
+        # Back-off is not what is tested.
+        if account["state"] not in ("online", "connecting"):
+            varved.run("account", "connect", server.jid)
+        return account["session"]["binds"] == 2 and account["state"] == "online"
+    wait_for(bound_again, 60, lambda: f"{varved.account()} {varved.tail(3000)}", interval=0.2)
+    assert server.names().count("resume") <= 2 and len(server.sessions) == 2
+    wait_for(lambda: server.current, 10)
+    server.script.message(server, 1)
+    wait_bodies(varved, ["live 1"])
+
+
 def test_ack_of_a_huge_h(scripted_server, varved):
     """D8 on a running stream: a stream error with handled-count-too-high, and nothing is lost."""
     server = scripted_server(Live())
