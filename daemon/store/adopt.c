@@ -42,6 +42,7 @@ int store_adopt(struct store *s, const char *path, const struct page_keys *keys)
 		swap_files(s, &next);
 	feed_forget(s);
 	ids_forget(s);
+	store_forget(s);
 	/* The one that is not used any more: after success the old file, whose log nobody needs in it. */
 	if (next.db || r != 0)
 		db_close(&next, true);

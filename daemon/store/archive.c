@@ -26,23 +26,33 @@ static int find_archive(struct store *s, int64_t account, const char *jid, int64
 	return db_int(&q, 0, ret);
 }
 
+static int add_archive(struct store *s, int64_t account, const char *jid, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ARCHIVE_ADD);
+
+	put_i(&q, account);
+	put_t(&q, jid);
+	return db_insert(&q, ret);
+}
+
 int archive_id(struct store *s, int64_t account, const char *jid, int64_t *ret)
 {
 	int r;
 
+	if (!*jid && s->own_account == account) {
+		*ret = s->own_archive;
+		return 0;
+	}
 	r = find_archive(s, account, jid, ret);
+	if (r == 0 && !*ret)
+		r = add_archive(s, account, jid, ret);
 	if (r < 0)
 		return err_trace(r);
-	if (*ret)
-		return 0;
-	{
-		_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_ARCHIVE_ADD);
-
-		put_i(&q, account);
-		put_t(&q, jid);
-		r = db_insert(&q, ret);
+	if (!*jid) {
+		s->own_account = account;
+		s->own_archive = *ret;
 	}
-	return r < 0 ? err_trace(r) : 0;
+	return 0;
 }
 
 /* Does the payload make, or find, a row of its own? */

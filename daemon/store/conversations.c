@@ -23,7 +23,8 @@ static bool parse_cursor(const char *cursor, struct position *ret)
 	       cursor[used] == '\0';
 }
 
-static void put_filter(struct stmt *q, const struct conversation_query *cq, char *query)
+/* What conversations a query wants; strings are the caller's. */
+static void put_filter(struct stmt *q, const struct conversation_query *cq, const char *part)
 {
 	put_i(q, cq->unread);
 	if (cq->archived == ARCHIVED_ANY)
@@ -31,10 +32,14 @@ static void put_filter(struct stmt *q, const struct conversation_query *cq, char
 	else
 		put_i(q, cq->archived == ARCHIVED_ONLY);
 	put_n(q, str_or_empty(cq->kind));
-	for (char *c = query; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	put_n(q, query);
+	put_n(q, part);
+}
+
+static void to_lower(char *s)
+{
+	for (; *s; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			*s = (char)(*s - 'A' + 'a');
 }
 
 struct page {
@@ -51,43 +56,94 @@ static int count_and_pass(void *userdata, const struct conversation_row *row)
 	return page->fn(page->userdata, row);
 }
 
+struct listing {
+	struct store *s;
+	const struct conversation_query *cq;
+	char *part;	    /* owned: cq->query in small letters */
+	uint32_t limit, n;  /* rows at most, and so far */
+	struct position at; /* of the last row that was looked at */
+	struct page page;
+	bool more; /* the page is full, and ${at} is before a row that belongs to the next one */
+};
+
+/* The conversation at ${at}, if it is wanted: 1 if the page had no room for it. */
+static int list_one(struct listing *l, struct position at)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(l->s, SQL_CONV_LISTED);
+	int r;
+
+	put_i(&q, at.id);
+	put_filter(&q, l->cq, l->part);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	l->more = r > 0 && (l->n == l->limit || l->page.bytes >= READ_BYTES_MAX);
+	if (l->more)
+		return 1;
+	l->at = at;
+	if (r == 0)
+		return 0;
+	l->n++;
+	r = conv_emit(l->s, l->cq->account, &q, count_and_pass, &l->page);
+	return r < 0 ? r : 0;
+}
+
+/* The next ${max} conversations in order, the unwanted among them (< 0 = all). *ret: how many there were; 1: enough. */
+static int list_some(struct listing *l, int64_t max, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(l->s, SQL_CONV_ORDER);
+	int r;
+
+	*ret = 0;
+	put_i(&q, l->cq->account);
+	put_i(&q, l->at.pinned);
+	put_i(&q, l->at.us);
+	put_i(&q, l->at.id);
+	put_i(&q, max);
+	while ((r = db_row(&q)) > 0) {
+		++*ret;
+		r = list_one(l, (struct position){ col_i(&q, 1), col_i(&q, 2), col_i(&q, 0) });
+		if (r != 0)
+			return r;
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Who wants few of all looks at all in one go: their order costs as much for a page as for the whole. */
+static int list(struct listing *l)
+{
+	const struct conversation_query *cq = l->cq;
+	bool picky = cq->unread || cq->archived != ARCHIVED_ANY || *str_or_empty(cq->kind) || *l->part;
+	int64_t max = picky ? -1 : (int64_t)l->limit + 1, n;
+	int r;
+
+	do {
+		r = list_some(l, max, &n);
+	} while (r == 0 && n == max);
+	return r < 0 ? r : 0;
+}
+
 int read_conversations(struct store *s, const struct conversation_query *cq, conversation_row_fn fn, void *userdata,
 		       char **ret_next, uint64_t *ret_seq)
 {
-	_cleanup_(freep) char *next = xstrdup(""), *query = xstrdup(str_or_empty(cq->query));
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_CONV_LIST);
-	uint32_t limit = cq->limit == 0 || cq->limit > READ_ROWS_MAX ? READ_ROWS_MAX : cq->limit, n = 0;
-	struct page page = { fn, userdata, 0 };
-	struct position at;
+	_cleanup_(freep) char *part = xstrdup(str_or_empty(cq->query));
+	struct listing l = {
+		.s = s, .cq = cq, .part = part, .page = { fn, userdata, 0 },
+		.limit = cq->limit == 0 || cq->limit > READ_ROWS_MAX ? READ_ROWS_MAX : cq->limit,
+	};
 	uint64_t oldest;
 	int r;
 
-	if (!parse_cursor(str_or_empty(cq->cursor), &at))
+	to_lower(part);
+	if (!parse_cursor(str_or_empty(cq->cursor), &l.at))
 		return READ_E_CURSOR;
 	r = read_seq(s, cq->account, ret_seq, &oldest);
 	if (r < 0)
 		return err_trace(r);
-	put_i(&q, cq->account);
-	put_i(&q, at.pinned);
-	put_i(&q, at.us);
-	put_i(&q, at.id);
-	put_filter(&q, cq, query);
-	put_i(&q, (int64_t)limit + 1);
-	while ((r = db_row(&q)) > 0) {
-		if (n == limit || page.bytes >= READ_BYTES_MAX) {
-			free(next);
-			next = xasprintf("%" PRId64 ":%" PRId64 ":%" PRId64, at.pinned, at.us, at.id);
-			break;
-		}
-		at = (struct position){ col_i(&q, 10), col_i(&q, 4), col_i(&q, 9) };
-		r = conv_emit(s, cq->account, &q, count_and_pass, &page);
-		if (r < 0)
-			return r;
-		n++;
-	}
+	r = list(&l);
 	if (r < 0)
-		return err_trace(r);
-	*ret_next = TAKE_PTR(next);
+		return r;
+	*ret_next = l.more ? xasprintf("%" PRId64 ":%" PRId64 ":%" PRId64, l.at.pinned, l.at.us, l.at.id) : xstrdup("");
 	return 0;
 }
 

@@ -338,6 +338,12 @@ int store_commit(struct store *s)
 	return 0;
 }
 
+void store_forget(struct store *s)
+{
+	memset(s->queue_lows, 0, sizeof(s->queue_lows));
+	s->own_account = 0;
+}
+
 void store_rollback(struct store *s)
 {
 	s->index.stale = s->index.stale || s->tx_error < 0 || sqlite3_get_autocommit(s->db);
@@ -350,5 +356,6 @@ void store_rollback(struct store *s)
 		feed_forget(s);
 		ids_forget(s);
 	}
+	store_forget(s);
 	(void)index_forget_words(s);
 }

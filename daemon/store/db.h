@@ -58,6 +58,11 @@ struct ids_taken { /* store/ids.h: taken in advance; next == end: none is */
 	int64_t next, end;
 };
 
+struct queue_low { /* outbox_low(): nothing of the account waits in a row below ${id} */
+	int64_t account, id;
+};
+enum { QUEUE_LOWS = 32 }; /* as many as there are accounts: what is forgotten is found again */
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmts[SQL_N]; /* prepared on first use, kept */
@@ -69,6 +74,9 @@ struct store {
 	int64_t last_mod; /* the last feed position that was taken, of any account */
 	bool ahead; /* this transaction wrote how far ids or positions are taken in advance */
 	struct ids_taken ids[IDS_OF_N];
+	struct queue_low queue_lows[QUEUE_LOWS];
+	size_t queue_lows_at; /* the next one to take */
+	int64_t own_account, own_archive; /* archive_id() of the account's own archive, the last one asked for; 0 = none */
 	/* Positions of the feed of feed_account (0: of none) that are used, and up to where the file has them as used. */
 	int64_t feed_account, feed_mod, feed_end;
 	int64_t done_noted_us; /* when the outbox was last looked through for what is done */
@@ -103,6 +111,8 @@ int db_pragma(struct store *s, const char *name, int64_t *ret);
 int db_text(struct store *s, const char *sql, char *buf, size_t size);
 /* A failure of the connection as -errno, remembered so that a half-done transaction can never be committed. */
 int db_fail(struct store *s, int code);
+/* What was read from the file and kept in memory is of a transaction that is undone, or of another file. */
+void store_forget(struct store *s);
 /* Run SQL that has no parameters and no rows: schema and migrations. */
 int db_exec(struct store *s, const char *sql);
 /* SQLite's (extended) result code as -errno: FULL -ENOSPC, IOERR -EIO, READONLY -EROFS, CORRUPT, NOTADB and IOERR_DATA

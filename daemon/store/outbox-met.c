@@ -105,9 +105,14 @@ int outbox_bounced(struct put *p, const char *client_id)
 int outbox_bounces_known(struct store *s, int64_t account)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_BOUNCES_KNOWN);
+	int64_t low;
 	int r;
 
+	r = outbox_low(s, account, &low);
+	if (r < 0)
+		return err_trace(r);
 	put_i(&q, account);
+	put_i(&q, low);
 	r = db_run(&q);
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -99,9 +99,17 @@ int outbox_owe_receipt(struct store *s, int64_t account, int64_t msg, int64_t no
 
 static int drop_waiting(struct put *p, enum out_kind kind, int64_t conv)
 {
-	int r = run_for(p, SQL_OWED_DROP, conv, kind);
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OWED_DROP);
+	int64_t low;
+	int r;
 
-	return r < 0 ? err_trace(r) : 0;
+	r = outbox_low(p->s, p->account, &low);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, conv);
+	put_i(&q, kind);
+	put_i(&q, low);
+	return db_run(&q);
 }
 
 /* The newest message up to ${msg} that ${id} finds, above what was told before: told now. */

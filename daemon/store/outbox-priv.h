@@ -69,6 +69,14 @@ int outbox_in_state(struct put *p, enum out_state state, struct out_entry **ret,
 int outbox_of_msg(struct put *p, int64_t msg, struct out_entry **ret, size_t *ret_n);
 /* The next place in the order of sending. */
 int outbox_next_seq(struct put *p, int64_t *ret);
+/*
+ * What waits is not in the index of states, so that a Send has one page less to write; it is looked for by row id, from
+ * here on. Found in the file and kept in memory: outbox_enter() and outbox_add() take it down again, a rollback and
+ * another file forget it.
+ */
+int outbox_low(struct store *s, int64_t account, int64_t *ret);
+/* Item ${id} waits, or is about to. */
+void outbox_waits(struct store *s, int64_t account, int64_t id);
 /* 1 if ${max} items wait. */
 int outbox_full(struct put *p, int64_t max);
 

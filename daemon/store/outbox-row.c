@@ -124,13 +124,66 @@ int outbox_next_seq(struct put *p, int64_t *ret)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* What is known of the account; a new one begins at the first row. */
+static struct queue_low *find_low(struct store *s, int64_t account)
+{
+	struct queue_low *low;
+
+	for (size_t i = 0; i < QUEUE_LOWS; i++)
+		if (s->queue_lows[i].account == account)
+			return &s->queue_lows[i];
+	low = &s->queue_lows[s->queue_lows_at++ % QUEUE_LOWS];
+	*low = (struct queue_low){ .account = account };
+	return low;
+}
+
+int outbox_low(struct store *s, int64_t account, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_LOW);
+	struct queue_low *low = find_low(s, account);
+	int r;
+
+	put_i(&q, account);
+	put_i(&q, low->id);
+	r = db_int(&q, 0, ret);
+	if (r < 0)
+		return err_trace(r);
+	low->id = *ret;
+	return 0;
+}
+
+void outbox_waits(struct store *s, int64_t account, int64_t id)
+{
+	struct queue_low *low = find_low(s, account);
+
+	if (low->id > id)
+		low->id = id;
+}
+
+static int last_id(struct store *s, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_LAST);
+
+	return db_int(&q, 0, ret);
+}
+
 int outbox_full(struct put *p, int64_t max)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_WAITING);
+	int64_t low, last;
 	int r;
 
+	r = outbox_low(p->s, p->account, &low);
+	if (r == 0)
+		r = last_id(p->s, &last);
+	if (r < 0)
+		return err_trace(r);
+	/* Mostly there are not even so many rows. */
+	if (last - low + 1 < max)
+		return 0;
 	put_i(&q, p->account);
 	put_i(&q, max - 1);
+	put_i(&q, low);
 	r = db_row(&q);
 	return r < 0 ? err_trace(r) : r;
 }
@@ -167,6 +220,7 @@ int outbox_add(struct put *p, const struct out_new *n)
 	r = db_run(&q);
 	if (r < 0)
 		return err_trace(r);
+	outbox_waits(p->s, p->account, id);
 	p->outbox = true;
 	return 0;
 }
@@ -174,10 +228,15 @@ int outbox_add(struct put *p, const struct out_new *n)
 int outbox_count(struct store *s, int64_t account, struct outbox_counts *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_COUNT);
+	int64_t low;
 	int r;
 
 	*ret = (struct outbox_counts){ 0 };
+	r = outbox_low(s, account, &low);
+	if (r < 0)
+		return err_trace(r);
 	put_i(&q, account);
+	put_i(&q, low);
 	while ((r = db_row(&q)) > 0) {
 		uint32_t n = (uint32_t)col_i(&q, 1);
 

@@ -116,6 +116,8 @@ int outbox_enter(struct put *p, const struct out_entry *e, enum out_state to, en
 	log_debug("outbox: item %lld from %s to %s", (long long)e->id, state_names[e->state], state_names[to]);
 	if (!outbox_is_content(e->kind) && (to == OUT_DONE || to == OUT_FAILED))
 		return outbox_delete(p, e->id);
+	if (to == OUT_QUEUED)
+		outbox_waits(p->s, p->account, e->id);
 	r = write_state(p, e->id, to, again, error, error_text);
 	if (r == 0)
 		r = tell_row(p, e, to, error, error_text);
@@ -154,10 +156,16 @@ static int each_next(struct stmt *q, out_item_fn fn, void *userdata)
 int outbox_next(struct store *s, int64_t account, int64_t after_seq, size_t max, out_item_fn fn, void *userdata)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_NEXT);
+	int64_t low;
+	int r;
 
+	r = outbox_low(s, account, &low);
+	if (r < 0)
+		return err_trace(r);
 	put_i(&q, account);
 	put_i(&q, after_seq);
 	put_i(&q, (int64_t)max);
+	put_i(&q, low);
 	return each_next(&q, fn, userdata);
 }
 

@@ -73,6 +73,7 @@ int purge_step(struct store *s, uint32_t rows)
 	r = store_begin(s);
 	if (r < 0)
 		return err_trace(r);
+	store_forget(s);
 	r = purge_account(s, account, rows, &done);
 	if (r < 0) {
 		store_rollback(s);

@@ -305,6 +305,17 @@ static const char schema_v5[] =
 	"ALTER TABLE conv ADD COLUMN held_to INTEGER;";
 
 /*
+ * A Send writes as few pages as it can. What waits to be sent is found by its row id (store/outbox-row.c), because it stands
+ * at the end of its table; a conversation's place in the list and in the feed are one index, which holds all that both need.
+ */
+static const char schema_v6[] =
+	"DROP INDEX outbox_state;"
+	"CREATE INDEX outbox_state ON outbox(account, state, seq) WHERE state <> 0;"
+	"DROP INDEX conv_order;"
+	"DROP INDEX conv_mod;"
+	"CREATE INDEX conv_now ON conv(account, mod, pinned, activity_us);";
+
+/*
  * Migrations: migrations[i] makes version i + 1 of version i. Each runs in a transaction of its own together with
  * its user_version. A line is added here, schema_v1 is never changed, and a test opens a file of the version before.
  */
@@ -314,6 +325,7 @@ static const char *const migrations[] = {
 	schema_v3,
 	schema_v4,
 	schema_v5,
+	schema_v6,
 };
 
 static int run_version(struct store *s, const char *sql, int version)

@@ -249,19 +249,22 @@
 	S(OUTBOX_OF_MSG, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?2 AND kind=0 AND msg=?1"         \
 			 " AND client_id=(SELECT coalesce(origin_id, xmpp_id) FROM msg WHERE id=?1) UNION ALL"     \
 			 " SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE msg=?1 AND kind>0 AND account=?2")      \
-	S(OUTBOX_IN_STATE, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=?2 ORDER BY seq") \
-	S(OUTBOX_UPTO, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=1"                    \
+	S(OUTBOX_IN_STATE, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=?2 AND state<>0 ORDER BY seq") \
+	S(OUTBOX_UPTO, "SELECT " SQL_OUTBOX_COLUMNS " FROM outbox WHERE account=?1 AND state=1 AND state<>0"       \
 		       " AND ((?2-n) & 4294967295)<2147483648 ORDER BY seq")                                       \
-	/* the inner one sorts numbers alone, whatever the texts weigh */                                        \
+	/* what waits is found by row id, from outbox_low() on; the inner one sorts numbers alone, whatever the texts weigh */ \
+	S(OUTBOX_LOW, "SELECT coalesce((SELECT id FROM outbox NOT INDEXED WHERE id>=?2 AND account=?1 AND state=0" \
+		      " ORDER BY id LIMIT 1), (SELECT max(id) FROM outbox)+1, 1)")                                 \
+	S(OUTBOX_LAST, "SELECT max(id) FROM outbox")                                                               \
 	S(OUTBOX_NEXT, "SELECT o.id, o.kind, o.seq, o.msg, o.strikes, o.again, o.written_us,"                      \
 		       " coalesce(o.to_jid, c.jid), o.client_id, o.body, o.target_id, o.text, o.reply_id, o.reply_jid" \
-		       " FROM (SELECT w.id FROM outbox w WHERE w.account=?1 AND w.state=0 AND w.seq>?2"            \
+		       " FROM (SELECT w.id FROM outbox w NOT INDEXED WHERE w.id>=?4 AND w.account=?1 AND w.state=0 AND w.seq>?2" \
 		       " AND (w.kind>3 OR NOT EXISTS(SELECT 1 FROM outbox d WHERE d.conv=w.conv AND d.state=2"     \
 		       " AND d.seq<w.seq)) ORDER BY w.kind>3, w.seq LIMIT ?3) x"                                   \
 		       " JOIN outbox o ON o.id=x.id JOIN conv c ON c.id=o.conv ORDER BY o.kind>3, o.seq")          \
 	S(OUTBOX_OLDEST_DOUBT, "SELECT o.anchor, o.written_us FROM outbox o LEFT JOIN archive v"                   \
 			       " ON v.account=o.account AND v.jid='' LEFT JOIN aid a ON a.archive=v.id AND a.id=o.anchor" \
-			       " WHERE o.account=?1 AND o.state=2"                                                 \
+			       " WHERE o.account=?1 AND o.state=2 AND o.state<>0"                                  \
 			       " ORDER BY coalesce(a.key, -9223372036854775807), o.written_us LIMIT 1")            \
 	S(OUTBOX_UNPROVEN, "SELECT id FROM (SELECT id, msg FROM outbox WHERE account=?1 AND state=3 AND kind=0"    \
 			   " ORDER BY seq DESC LIMIT 1) o WHERE NOT EXISTS(SELECT 1 FROM aid WHERE aid.msg=o.msg)")  \
@@ -275,17 +278,22 @@
 	S(OUTBOX_DELETE, "DELETE FROM outbox WHERE id=?1")                                                         \
 	S(OUTBOX_STRIKE, "UPDATE outbox SET strikes=strikes+1 WHERE id=?1")                                        \
 	S(OUTBOX_BOUNCES_KNOWN, "UPDATE outbox SET bounced=(SELECT count(*) FROM aid WHERE msg=outbox.msg)"        \
-				" WHERE account=?1 AND bounced>0 AND state IN (0, 4)")                                     \
+				" WHERE id IN (SELECT id FROM outbox WHERE account=?1 AND state=4 AND state<>0 AND bounced>0" \
+				" UNION ALL SELECT id FROM outbox NOT INDEXED WHERE id>=?2 AND account=?1 AND state=0"     \
+				" AND bounced>0)")                                                                         \
 	S(OUTBOX_BOUNCED, "UPDATE outbox SET bounced=bounced+1 WHERE id=?1")                                       \
 	S(OUTBOX_SUPERSEDED, "SELECT 1 FROM outbox o JOIN outbox l ON l.msg=o.msg AND l.kind=o.kind AND l.seq>o.seq" \
 			     " WHERE o.account=?1 AND o.client_id=?2 AND o.msg<>0 AND l.account=o.account"         \
 			     " AND l.state NOT IN (4, 5) AND l.kind>0 LIMIT 1")                                                 \
 	S(OUTBOX_TARGET, "SELECT m.conv, c.jid, c.kind, m.direction, m.state, m.kind, m.xmpp_id, m.origin_id,"     \
 			 " m.sender, m.encryption FROM msg m JOIN conv c ON c.id=m.conv WHERE m.id=?1 AND m.account=?2") \
-	S(OUTBOX_WAITING, "SELECT 1 FROM outbox WHERE account=?1 AND state=0 ORDER BY seq LIMIT 1 OFFSET ?2")      \
-	S(OUTBOX_COUNT, "SELECT state, count(*) FROM outbox o WHERE account=?1 AND state IN (0, 1, 2, 4)"          \
-			" AND kind<=3 AND (state<>4 OR EXISTS(SELECT 1 FROM msg m WHERE m.id=o.msg)) GROUP BY state") \
-	S(OUTBOX_FAILED, "SELECT o.msg FROM outbox o JOIN msg m ON m.id=o.msg WHERE o.account=?1 AND o.state=4"    \
+	S(OUTBOX_WAITING, "SELECT 1 FROM outbox NOT INDEXED WHERE id>=?3 AND account=?1 AND state=0 ORDER BY id"   \
+			  " LIMIT 1 OFFSET ?2")                                                                    \
+	S(OUTBOX_COUNT, "SELECT state, count(*) FROM outbox o WHERE account=?1 AND state IN (1, 2, 4) AND state<>0" \
+			" AND kind<=3 AND (state<>4 OR EXISTS(SELECT 1 FROM msg m WHERE m.id=o.msg)) GROUP BY state" \
+			" UNION ALL SELECT 0, count(*) FROM outbox NOT INDEXED WHERE id>=?2 AND account=?1 AND state=0" \
+			" AND kind<=3")                                                                            \
+	S(OUTBOX_FAILED, "SELECT o.msg FROM outbox o JOIN msg m ON m.id=o.msg WHERE o.account=?1 AND o.state=4 AND o.state<>0" \
 			 " AND o.kind<=3 GROUP BY o.msg ORDER BY min(o.seq) LIMIT ?2")                             \
 	S(OUTBOX_SEEN_DONE, "UPDATE outbox SET done_us=?1 WHERE id IN (SELECT id FROM outbox WHERE state>=3"       \
 			    " AND done_us=0 LIMIT ?2)")                                                            \
@@ -312,8 +320,7 @@
 		     " coalesce((SELECT t.key FROM conv c JOIN msg t ON t.id=c.told WHERE c.id=?1), -9223372036854775807)" \
 		     " ORDER BY key DESC LIMIT ?3) n WHERE direction=0 AND stanza IS NOT NULL"                     \
 		     " ORDER BY key DESC LIMIT 1")                                                                 \
-	S(OWED_DROP, "DELETE FROM outbox WHERE conv=?1 AND kind=?2 AND state=0"                                    \
-		     " AND account=(SELECT account FROM conv WHERE id=?1)")                                        \
+	S(OWED_DROP, "DELETE FROM outbox NOT INDEXED WHERE id>=?3 AND conv=?1 AND kind=?2 AND state=0")            \
 	S(CONV_MARKED, "UPDATE conv SET marked=?2 WHERE id=?1")                                                    \
 	S(CONV_TOLD, "UPDATE conv SET told=?2 WHERE id=?1")                                                        \
 	S(AID_OF_ROW, "SELECT count(*) FROM aid WHERE msg=?1")                                                     \
@@ -383,11 +390,13 @@
 	S(UNREAD_LAST, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key<?2 ORDER BY key DESC LIMIT 1")        \
 	S(UNREAD_COUNT, "SELECT count(*) FROM (SELECT 1 FROM msg WHERE conv=?1 AND state=0 AND key>?2 LIMIT ?3)")  \
 	S(UNREAD_FIRST, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key>?2 ORDER BY key, id LIMIT 1")        \
-	S(CONV_LIST, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND (c.pinned, c.activity_us, c.id) < (?2, ?3, ?4)" \
-		     " AND " SQL_CONV_VISIBLE " AND c.unread>=?5 AND (?6 IS NULL OR c.archived=?6)"                \
-		     " AND (?7 IS NULL OR c.kind=?7)"                                                              \
-		     " AND (?8 IS NULL OR instr(c.jid, ?8) OR instr(lower(coalesce(r.name, '')), ?8))"             \
-		     " ORDER BY c.pinned DESC, c.activity_us DESC, c.id DESC LIMIT ?9")                            \
+	/* read from conv_now alone, which holds all of it */                                                      \
+	S(CONV_ORDER, "SELECT id, pinned, activity_us FROM conv INDEXED BY conv_now WHERE account=?1"              \
+		      " AND (pinned, activity_us, id) < (?2, ?3, ?4)"                                              \
+		      " ORDER BY pinned DESC, activity_us DESC, id DESC LIMIT ?5")                                 \
+	S(CONV_LISTED, "SELECT " SQL_CONV_COLUMNS " WHERE c.id=?1 AND " SQL_CONV_VISIBLE " AND c.unread>=?2"       \
+		       " AND (?3 IS NULL OR c.archived=?3) AND (?4 IS NULL OR c.kind=?4)"                          \
+		       " AND (?5 IS NULL OR instr(c.jid, ?5) OR instr(lower(coalesce(r.name, '')), ?5))")          \
 	S(CONV_ONE, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.jid=?2 AND " SQL_CONV_VISIBLE)           \
 	S(CONV_CHANGED, "SELECT " SQL_CONV_COLUMNS " WHERE c.account=?1 AND c.mod>?2 AND " SQL_CONV_VISIBLE        \
 			" ORDER BY c.mod LIMIT ?3")                                                                \

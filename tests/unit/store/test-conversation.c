@@ -194,6 +194,21 @@ TEST(what_the_user_set_stays_and_is_in_the_feed)
 	assert_int_equal(sql(fx, "SELECT count(*) FROM conv WHERE draft IS NULL AND pinned=1"), 1);
 }
 
+/* One of which only receipts came is no conversation yet, wherever it would stand. */
+TEST(a_page_is_full_though_some_are_not_shown)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *all = NULL;
+
+	put_live(fx, text_in("1", "one"), false);
+	open_conv(fx, CAROL);
+	assert_int_equal(IN_TX(fx, db_exec(fx->s, "INSERT INTO conv(account, jid, kind, mod, pinned)"
+					   " SELECT account, 'hidden'||id||'@x.y', 'direct', 1000+id, 1 FROM conv")), 0);
+	all = xstrdup(list(fx, (struct conversation_query){ 0 }));
+	assert_non_null(strstr(all, BOB));
+	assert_string_equal(list(fx, (struct conversation_query){ .limit = 1 }), all);
+}
+
 TEST(a_cursor_that_is_none_is_refused)
 {
 	struct fx *fx = *state;
@@ -732,6 +747,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RUN(an_opened_conversation_is_there_without_messages),
 		RUN(what_the_user_set_stays_and_is_in_the_feed),
+		RUN(a_page_is_full_though_some_are_not_shown),
 		RUN(a_cursor_that_is_none_is_refused),
 		RUN(reading_goes_forward_only),
 		RUN(H6_a_reading_state_by_archive_id_before_and_after_its_message),

@@ -5,6 +5,7 @@
 #include "fixture.h"
 #include "store/conversation.h"
 #include "store/outbox.h"
+#include "store/schema.h"
 
 #define BEGIN(fx) assert_int_equal(store_begin((fx)->s), 0)
 #define COMMIT(fx) assert_int_equal(store_commit((fx)->s), 0)
@@ -948,6 +949,61 @@ TEST(a_full_outbox_refuses_and_what_was_accepted_stays)
 	assert_int_equal(retry(fx, id), OUTBOX_E_FULL);
 }
 
+/* What waits is looked for from a row on that is kept in memory (outbox_low()). */
+TEST(what_waits_again_is_found_wherever_it_stands)
+{
+	struct fx *fx = *state;
+	struct outbox_counts n;
+	int64_t first = send_text(fx, "c1", "one");
+
+	send_text(fx, "c2", "two");
+	number(fx, 2, 1, "");
+	assert_string_equal(next(fx), "");
+	send_text(fx, "c3", "three");
+	assert_string_equal(next(fx), "text:c3=three");
+	lose(fx, true, 1);
+	assert_string_equal(next(fx), "text:c2=two! text:c3=three");
+	/* Undone. */
+	BEGIN(fx);
+	assert_int_equal(outbox_numbered(fx->s, fx->account, items(fx).id[0], 2, ""), 1);
+	assert_int_equal(outbox_count(fx->s, fx->account, &n), 0);
+	assert_int_equal(n.queued, 1);
+	store_rollback(fx->s);
+	assert_string_equal(next(fx), "text:c2=two! text:c3=three");
+	assert_int_equal(outbox_count(fx->s, fx->account, &n), 0);
+	assert_int_equal(n.queued, 2);
+	/* An older row than all that wait. */
+	put_live(fx, error_of("c1"), false);
+	assert_int_equal(retry(fx, first), 0);
+	assert_string_equal(next(fx), "text:c2=two! text:c3=three text:c1=one");
+}
+
+/* As it was before: an index of states with all items, and two of conversations. */
+TEST(a_file_of_version_5_is_taken_over_with_what_waits)
+{
+	struct fx *fx = *state;
+
+	send_to(fx, BOB, "c1", "one");
+	send_to(fx, CAROL, "c2", "two");
+	send_to(fx, BOB, "c3", "three");
+	number(fx, 1, 7, "");
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "DROP INDEX outbox_state; CREATE INDEX outbox_state ON outbox(account, state, seq);"
+				 "DROP INDEX conv_now; CREATE INDEX conv_order ON conv(account, pinned, activity_us);"
+				 "CREATE INDEX conv_mod ON conv(account, mod); PRAGMA user_version=5"), 0);
+	COMMIT(fx);
+	fx_reopen(fx);
+	assert_int_equal(sql(fx, "PRAGMA user_version"), SCHEMA_VERSION);
+	assert_string_equal(next(fx), "text:c2=two text:c3=three");
+	assert_int_equal(ack(fx, 7), 1);
+	number(fx, 2, 8, "");
+	assert_string_equal(next(fx), "");
+	lose(fx, false, 0);
+	assert_int_equal(doubt_over(fx), 2);
+	assert_string_equal(next(fx), "text:c2=two! text:c3=three!");
+	assert_int_equal(store_check(fx->s, &(char *){ NULL }), 0);
+}
+
 TEST(what_never_left_and_is_taken_back_never_leaves)
 {
 	struct fx *fx = *state;
@@ -1303,6 +1359,8 @@ int main(int argc, char **argv)
 		RUN(replies_name_what_they_answer_as_their_copies_do),
 		RUN(every_refusal),
 		RUN(a_full_outbox_refuses_and_what_was_accepted_stays),
+		RUN(what_waits_again_is_found_wherever_it_stands),
+		RUN(a_file_of_version_5_is_taken_over_with_what_waits),
 		RUN(what_never_left_and_is_taken_back_never_leaves),
 		RUN(receipts_leave_room_for_the_user),
 		RUN(what_a_user_writes_does_not_wait_for_receipts),
