@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
+#include "link/link.h"
 
 #define AHEAD_MAX ACKLINE_WINDOW
 
@@ -240,9 +241,20 @@ static int save_session(struct engine *e, const struct ackline *line)
 	struct session row = e->session;
 
 	row.h_in = line->h;
+	/* Reserved before it is used: after a crash the server's h may be anything up to here (D8). */
+	row.grant = e->grant_due ? e->grant_next : row.grant;
 	row.ahead = ahead;
 	row.n_ahead = ackline_save(line, ahead, AHEAD_MAX);
 	return session_save(e->store, e->account.id, &row);
+}
+
+void commit_tell_grant(struct engine *e)
+{
+	struct link_record rec;
+
+	link_record_init(&rec, LINK_GRANT);
+	rec.grant.n = e->session.grant;
+	e->io->send(e->userdata, &rec);
 }
 
 int commit_finish(struct engine *e, const struct ackline *line, struct cover *cover)
@@ -277,6 +289,13 @@ int commit_finish(struct engine *e, const struct ackline *line, struct cover *co
 	if (e->wire && e->counted && old_h != line->h) {
 		rec.committed.n = line->h;
 		e->io->send(e->userdata, &rec);
+	}
+	/* Whichever commit it is: the one that was made for it may have failed. */
+	if (e->grant_due) {
+		e->session.grant = e->grant_next;
+		e->grant_due = false;
+		if (e->wire)
+			commit_tell_grant(e);
 	}
 	return 0;
 }

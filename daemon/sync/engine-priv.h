@@ -99,6 +99,8 @@ struct engine {
 	size_t n_roster, cap_roster;
 	bool roster_open;	/* a full roster is being received: it is stored whole, or not at all */
 	bool dirty;		/* the session row has to be written */
+	bool grant_due;		/* the wire has asked for numbers, */
+	uint32_t grant_next;	/* up to here: with the row that says so it is told */
 	unsigned int skipped;	/* numbers without effect since the last commit */
 	int commit_armed;	/* 0 no, 1 lazily, 2 soon */
 	bool store_failing;
@@ -248,6 +250,8 @@ int commit_aside(struct engine *e, const struct query *q, size_t from, const str
  * then the news to the wire. On success ${line} and ${cover} are the engine's.
  */
 int commit_finish(struct engine *e, const struct ackline *line, struct cover *cover);
+/* GRANT, up to where the row says. */
+void commit_tell_grant(struct engine *e);
 /* A transaction failed: say so once, keep everything, try again later. Nothing was acknowledged. Returns r, traced. */
 int commit_failed(struct engine *e, int r);
 void commit_succeeded(struct engine *e);

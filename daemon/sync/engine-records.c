@@ -36,15 +36,6 @@ static void on_phase(struct engine *e, const struct link_phase *p)
 		engine_arm(e, TIMER_DEADLINE, e->policy.deadline_us);
 }
 
-static void send_grant(struct engine *e)
-{
-	struct link_record rec;
-
-	link_record_init(&rec, LINK_GRANT);
-	rec.grant.n = e->session.grant;
-	e->io->send(e->userdata, &rec);
-}
-
 static void tell_stream(struct engine *e, enum engine_stream what)
 {
 	if (e->io->stream)
@@ -74,7 +65,7 @@ static void on_online(struct engine *e, const struct link_online *o)
 		return;
 	}
 	if (e->counted)
-		send_grant(e);
+		commit_tell_grant(e);
 	if (!o->resumed) {
 		errand_session(e);
 		tell_stream(e, STREAM_NEW_SESSION);
@@ -167,11 +158,9 @@ static void on_sent(struct engine *e, uint32_t n)
 {
 	if ((int32_t)(e->session.grant - n) >= GRANT_STEP / 2)
 		return;
-	/* Reserved before it is used: after a crash the server's h may be anything up to here (D8). */
-	e->session.grant = n + GRANT_STEP;
-	e->dirty = true;
-	if (commit_now(e) >= 0)
-		send_grant(e);
+	e->grant_next = n + GRANT_STEP;
+	e->grant_due = e->dirty = true;
+	commit_now(e);
 }
 
 /* What a failure means: the bus's error name, and what to do. */

@@ -92,7 +92,7 @@ void engine_stream_over(struct engine *e)
 	sending_stream_ends(e);
 	catchup_stream_ends(e);
 	commit_forget(e);
-	e->counted = false;
+	e->counted = e->grant_due = false;
 	engine_arm(e, TIMER_DEADLINE, -1);
 	if (was && e->io->stream)
 		e->io->stream(e->userdata, STREAM_OVER);

@@ -17,6 +17,9 @@
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
+#define SENT_LOW 32 /* numbers left of the grant when the wire tells the keeper, as in wire/limits.h */
+#define NEWS_SENT UINT64_MAX /* of sim.news_item: SENT */
+
 /* ---- the user ---- */
 
 int64_t sim_send(struct sim *s, const char *to, const char *id, const char *body)
@@ -150,12 +153,14 @@ void sim_send_linger(struct sim *s, int n)
 
 void sim_send_bound(struct sim *s)
 {
-	s->h = s->told_h = s->out_n = s->first_n;
+	s->h = s->told_h = s->out_n = s->sent_told = s->first_n;
+	s->grant = s->first_n + LINK_FIRST_GRANT;
 }
 
 void sim_send_resumed(struct sim *s)
 {
-	s->out_n = s->told_h = s->h;
+	s->out_n = s->told_h = s->sent_told = s->h;
+	s->grant = s->start.start.grant;
 }
 
 /* ---- the wire ---- */
@@ -165,8 +170,27 @@ static struct sim_held *hold(struct sim *s, uint64_t item)
 	struct sim_held *x = &s->held[s->n_held++];
 
 	assert_true(s->n_held < SIM_HELD_MAX);
-	*x = (struct sim_held){ .item = item, .n = ++s->out_n };
+	*x = (struct sim_held){ .item = item };
 	return x;
+}
+
+/* As far as numbers are granted; what is left over waits. */
+static void number(struct sim *s)
+{
+	for (int i = 0; i < s->n_held && (int32_t)(s->grant - s->out_n) > 0; i++) {
+		struct sim_held *x = &s->held[i];
+
+		if (x->numbered)
+			continue;
+		x->numbered = true;
+		x->n = ++s->out_n;
+		if (x->item)
+			news(s, x->item, x->n);
+	}
+	if (s->out_n == s->sent_told || (int32_t)(s->grant - s->out_n) > SENT_LOW)
+		return;
+	s->sent_told = s->out_n;
+	news(s, NEWS_SENT, s->out_n);
 }
 
 static void on_send(struct sim *s, const struct link_send *m)
@@ -184,7 +208,7 @@ static void on_send(struct sim *s, const struct link_send *m)
 	snprintf(x->id, sizeof(x->id), "%s", m->id);
 	snprintf(x->target, sizeof(x->target), "%s", m->target_id);
 	snprintf(x->body, sizeof(x->body), "%s", m->body);
-	news(s, m->item, x->n);
+	number(s);
 }
 
 static void on_go(struct sim *s, uint32_t n)
@@ -193,7 +217,7 @@ static void on_go(struct sim *s, uint32_t n)
 	assert_false(s->store->in_tx);
 	s->gos++;
 	for (int i = 0; i < s->n_held; i++) {
-		if (s->held[i].item && (int32_t)(n - s->held[i].n) < 0)
+		if (!s->held[i].numbered || (s->held[i].item && (int32_t)(n - s->held[i].n) < 0))
 			break;
 		if (!s->held[i].gone && i == 0)
 			s->net_ready_us = s->boot_us + s->net_us;
@@ -204,13 +228,28 @@ static void on_go(struct sim *s, uint32_t n)
 static void on_withdraw(struct sim *s, uint32_t n)
 {
 	for (int i = 0; i < s->n_held; i++) {
-		if (s->held[i].n != n)
+		if (!s->held[i].numbered || s->held[i].n != n)
 			continue;
 		assert_false(s->held[i].gone);
 		s->held[i].withdrawn = true;
 		return;
 	}
 	fail_msg("seed %u: number %u is withdrawn, which nothing has", s->seed, n);
+}
+
+/* Numbers are used when the row says that they may have been: after a crash it is compared with the server's h (D8). */
+static void on_grant(struct sim *s, uint32_t n)
+{
+	struct session row = { 0 };
+
+	assert_false(s->store->in_tx);
+	assert_int_equal(session_load(s->store, s->account.id, &row), 0);
+	assert_int_equal(n, row.grant);
+	session_deinit(&row);
+	s->grants++;
+	if ((int32_t)(n - s->grant) > 0)
+		s->grant = n;
+	number(s);
 }
 
 bool sim_send_record(struct sim *s, const struct link_record *r)
@@ -224,6 +263,9 @@ bool sim_send_record(struct sim *s, const struct link_record *r)
 		return true;
 	case LINK_WITHDRAW:
 		on_withdraw(s, r->withdraw.n);
+		return true;
+	case LINK_GRANT:
+		on_grant(s, r->grant.n);
 		return true;
 	default:
 		return false;
@@ -241,8 +283,10 @@ static bool tell_news(struct sim *s)
 	s->n_news--;
 	memmove(&s->news_item[0], &s->news_item[1], (size_t)s->n_news * sizeof(*s->news_item));
 	memmove(&s->news_n[0], &s->news_n[1], (size_t)s->n_news * sizeof(*s->news_n));
-	link_record_init(&r, item ? LINK_NUMBERED : LINK_ACKED);
-	if (item) {
+	link_record_init(&r, item == NEWS_SENT ? LINK_SENT : item ? LINK_NUMBERED : LINK_ACKED);
+	if (item == NEWS_SENT) {
+		r.sent.n = n;
+	} else if (item) {
 		r.numbered.item = item;
 		r.numbered.n = n;
 	} else {

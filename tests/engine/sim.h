@@ -38,6 +38,7 @@ struct sim_message {
 struct sim_held {
 	uint64_t item; /* 0: one of the wire's own */
 	uint32_t n;
+	bool numbered;
 	bool gone;     /* written to the network */
 	bool withdrawn;
 	uint32_t kind;
@@ -138,6 +139,9 @@ struct sim {
 	int n_lingering;
 	int64_t net_ready_us;  /* the first of them that has gone arrives */
 	uint32_t out_n;	       /* the last number given */
+	uint32_t grant;	       /* no number beyond it */
+	uint32_t sent_told;    /* SENT was said at this number */
+	int grants;	       /* how many GRANTs */
 	uint64_t news_item[SIM_NEWS_MAX]; /* NUMBERED (item), ACKED (0), on their way to the engine */
 	uint32_t news_n[SIM_NEWS_MAX];
 	int n_news;

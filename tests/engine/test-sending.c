@@ -720,6 +720,63 @@ static void the_disk_is_full_between_numbered_and_go(void **state)
 	expect_sent(s, 3);
 }
 
+/* The wire asks for more numbers while there is no space for the row that reserves them. Returns how many were sent until then. */
+static int given_no_space_for_more_numbers(struct sim *s)
+{
+	int n = 0;
+
+	given_in_sync(s, 20);
+	while (s->grant - s->out_n > 100) {
+		for (int i = 0; i < 50; i++)
+			send_n(s, BOB, n++);
+		assert_true(sim_settle(s, 60 * SIM_SEC));
+	}
+	s->no_numbers = true;
+	for (int i = 0; i < FLIGHT_ITEMS_MAX; i++)
+		send_n(s, BOB, n++);
+	sim_run(s, SIM_SEC);
+	sim_disk_full(s, true);
+	s->no_numbers = false;
+	s->grants = 0;
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(s->out_n, s->grant);
+	assert_int_equal(s->grants, 0);
+	return n;
+}
+
+/* With space again it gets them. */
+static void the_disk_is_full_when_the_numbers_run_out(void **state)
+{
+	struct sim *s = *state;
+	int n = given_no_space_for_more_numbers(s);
+
+	sim_disk_full(s, false);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, n);
+	assert_int_equal(s->grants, 1);
+	assert_true(s->grant - s->out_n > 100);
+	/* And what was reserved holds for whoever comes after a crash. */
+	sim_kill(s);
+	engine_connect(s->engine);
+	send_n(s, BOB, n++);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_sent(s, n);
+}
+
+/* What the old session's wire asked for is none of the new one's. */
+static void the_session_goes_when_the_numbers_run_out(void **state)
+{
+	struct sim *s = *state;
+	int n = given_no_space_for_more_numbers(s);
+
+	sim_cut(s);
+	sim_forget_session(s);
+	sim_disk_full(s, false);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	expect_sent(s, n);
+	assert_int_equal(s->grant, s->first_n + LINK_FIRST_GRANT);
+}
+
 /* Killed while the burst is numbered and not stored: nothing had left. */
 static void killed_between_numbered_and_go(void **state)
 {
@@ -854,6 +911,8 @@ int main(void)
 		cmocka_unit_test(a_link_that_closes_all_the_time_fails_nothing),
 		STORY(cancelled_between_send_and_go),
 		STORY(the_disk_is_full_between_numbered_and_go),
+		STORY(the_disk_is_full_when_the_numbers_run_out),
+		STORY(the_session_goes_when_the_numbers_run_out),
 		STORY(killed_between_numbered_and_go),
 		cmocka_unit_test(counts_go_on_across_2_to_the_32),
 		STORY(own_messages_get_their_archive_ids),
