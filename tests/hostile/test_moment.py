@@ -1,6 +1,7 @@
 """varve-wire alone at a scripted server that does not acknowledge, acknowledges too much, floods, or lets strangers push:
 what it sends of the outbox stays right, what it tells its keeper is bounded and true."""
 
+import ctypes
 import os
 import socket
 import threading
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from varvetest import scripted
+from varvetest import netns, scripted
 from varvetest import wire as w
 from varvetest.scripted import NS_SM
 from varvetest.wait import holds, wait_for
@@ -47,10 +48,17 @@ def at(scripted_server):
         one.close()
 
 
-def wire_rss_kb(wire):
+PIDFD_GETFD = 438
+syscall = ctypes.CDLL(None, use_errno=True).syscall
+
+
+def wire_pid(wire):
     with open(f"/proc/{wire.child.pid}/task/{wire.child.pid}/children") as f:
-        child = int(f.read().split()[0])
-    with open(f"/proc/{child}/status") as f:
+        return int(f.read().split()[0])
+
+
+def wire_rss_kb(wire):
+    with open(f"/proc/{wire_pid(wire)}/status") as f:
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
 
 
@@ -99,6 +107,54 @@ def test_a_server_that_talks_and_does_not_acknowledge_is_not_dead(at):
     server.send_raw(f"<a xmlns='{NS_SM}' h='{server.current.session.received}'/>")
     n = wire.wait("NUMBERED")["n"]
     wait_for(lambda: any(r["n"] >= n for r in wire.all("ACKED")), 5)
+
+
+@pytest.fixture
+def far(scripted_server):
+    """far(): a network and a wire in it that is READY."""
+    missing = netns.usable()
+    if missing:
+        pytest.skip(missing)
+    network = netns.Network()
+    network.plug(2)
+    server = scripted_server(Script())
+    with Wire(server, server.user, host=network.near, port=network.forward(server.tls_port), wrap=network.wrap) as wire:
+        wire.wait("READY")
+        wait_for(lambda: server.current, 10)
+        yield network, wire
+        print("\n".join(map(repr, wire.records[-60:])))
+    network.close()
+
+
+@pytest.mark.slow
+def test_a_dead_link_is_found_by_tcp(far):
+    """What is sent waits for no answer: no question is open, and the next ping is minutes away. TCP_USER_TIMEOUT finds it."""
+    network, wire = far
+    wire.tell("PING", after_s=1800, tell=0)
+    network.silence()
+    wire.tell("CHAT_STATE", to=BOB, state=w.COMPOSING)
+    began = time.monotonic()
+    failed = wire.wait("FAILED", timeout=60)
+    assert failed["failure"] == 9 and time.monotonic() - began > 25, failed
+    assert not wire.all("SILENT") and not wire.all("PINGED")
+
+
+def test_tcp_gives_up_after_half_a_minute(at):
+    """The same without the wait: the socket of a wire, as the kernel has it."""
+    server, wire = at()
+    pid = wire_pid(wire)
+    timeouts = []
+    with_pid = os.pidfd_open(pid)
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+            continue
+        fd = syscall(PIDFD_GETFD, with_pid, int(name), 0)
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        with socket.socket(fileno=fd) as s:
+            if s.family == socket.AF_INET:
+                timeouts.append(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+    os.close(with_pid)
+    assert timeouts == [30000]
 
 
 class Narrow:

@@ -14,6 +14,8 @@ NAME = "org.varve.Varve1"
 class Bus:
     def __init__(self, varved):
         self.connection = dbus.connection.Connection(f"unix:path={varved.socket}")
+        # libdbus authenticates with the first call, and who has not after 10 s is closed.
+        self.status()
 
     def call(self, interface, method, signature="", args=(), path=PATH, timeout=20):
         return self.connection.call_blocking(NAME, path, interface, method, signature, args, timeout=timeout)

@@ -36,7 +36,7 @@ class Network:
         self.wrap = ["ip", "netns", "exec", self.name]
         self._outer, self._inner = f"vt{n}a", f"vt{n}b"
         self._servers = []
-        self.address = None
+        self.address = self._buried = None
         ip("netns", "add", self.name)
         ip("link", "add", self._outer, "type", "veth", "peer", "name", self._inner, "netns", self.name)
         ip("addr", "add", f"{self.near}/24", "dev", self._outer)
@@ -67,6 +67,11 @@ class Network:
         self.inside("addr", "flush", "dev", self._inner)
         self.plug(host)
 
+    def silence(self):
+        """Nothing gets to the daemon any more, and nobody says so."""
+        self._buried = f"{self.net}.{self.address}/32"
+        ip("route", "replace", "blackhole", self._buried)
+
     def forward(self, port):
         """The port on this side of the cable that leads to 127.0.0.1:port."""
         async def pump(reader, writer):
@@ -96,5 +101,7 @@ class Network:
             server.close()
         for server in self._servers:
             loop.run(stop(server))
+        if self._buried:
+            ip("route", "delete", "blackhole", self._buried)
         subprocess.run(["ip", "netns", "delete", self.name], capture_output=True)
         subprocess.run(["ip", "link", "delete", self._outer], capture_output=True)

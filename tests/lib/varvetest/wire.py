@@ -37,9 +37,12 @@ class Record(dict):
 
 
 class Wire:
-    """START with `settings` (see struct link_start); go="auto": each item may go as soon as it is numbered."""
+    """
+    START with `settings` (see struct link_start); go="auto": each item may go as soon as it is numbered. `wrap`: what it is
+    started by.
+    """
 
-    def __init__(self, server, user, password="pw", go="auto", commit="auto", **settings):
+    def __init__(self, server, user, password="pw", go="auto", commit="auto", wrap=(), **settings):
         self.dir = tempfile.mkdtemp(prefix="varvetest-w-")
         self.log = os.path.join(self.dir, "records")
         start = {"jid": f"{user}@{server.domain}", "password": password, "host": "127.0.0.1", "port": server.tls_port,
@@ -48,7 +51,7 @@ class Wire:
             start["go"] = go
         if commit:
             start["commit"] = commit
-        argv = [os.path.join(build_dir(), "tests", "unit", "wire", "drive-wire"), program("varve-wire"),
+        argv = [*wrap, os.path.join(build_dir(), "tests", "unit", "wire", "drive-wire"), program("varve-wire"),
                 *(f"{k}={v}" for k, v in start.items())]
         self.child = proc.spawn(argv, log=self.log, stdin=subprocess.PIPE)
         self.item = 0
