@@ -20,6 +20,7 @@
 #include "bus/match.h"
 #include "bus/tree.h"
 #include "bus/turn.h"
+#include "sync/hub-send.h"
 
 struct deferred {
 	sd_bus_message *call;
@@ -240,8 +241,11 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 	if (tree_is_secret(m) && (r = sd_bus_message_sensitive(m)) < 0)
 		return r;
 	needed = role_of_call(m);
-	if (needed <= c->config.role)
+	if (needed <= c->config.role) {
+		if (tree_is_about_messages(m))
+			hub_asked(c->config.hub);
 		return check_state(c, m, error);
+	}
 	if (needed == ROLE_NOBODY)
 		return refuse_unknown(m, error);
 	return error_set(error, VARVE_ERROR_DENIED, "this connection has the role '%s', which may not call %s",

@@ -60,6 +60,13 @@ bool tree_needs_archive(sd_bus_message *call)
 	return strncmp(path, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) == 0;
 }
 
+bool tree_is_about_messages(sd_bus_message *call)
+{
+	const char *interface = str_or_empty(sd_bus_message_get_interface(call));
+
+	return strcmp(interface, VARVE_IFACE_ARCHIVE) == 0 || strcmp(interface, VARVE_IFACE_CONVERSATIONS) == 0;
+}
+
 bool tree_is_secret(sd_bus_message *call)
 {
 	const char *interface = str_or_empty(sd_bus_message_get_interface(call));

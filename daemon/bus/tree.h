@@ -38,6 +38,8 @@ int tree_register(sd_bus *bus, struct conn *c);
 char *tree_path(int64_t account);
 /* The account that ${path} names, existing or not; 0 if it names none. */
 int64_t tree_account(const char *path);
+/* The call reads or writes messages or conversations: somebody waits for it in front of a screen, as a rule. */
+bool tree_is_about_messages(sd_bus_message *call);
 /* The call is for an account's object or interface, which are there only while the archive is open. */
 bool tree_needs_archive(sd_bus_message *call);
 /* The call carries a secret. */

@@ -84,11 +84,12 @@ static int put_place(struct put *p, const struct item *it, bool placed, struct p
 static int put_row(struct put *p, struct item *it, bool placed, struct put_outcome *ret)
 {
 	const char *id = it->m->archive_id;
-	int64_t msg;
-	int r;
+	int64_t msg = 0;
+	int r = 0;
 
-	r = conv_find(p, it);
-	if (r == 0)
+	if (!it->unseen)
+		r = conv_find(p, it);
+	if (r == 0 && !it->unseen)
 		r = identity_find(p, it, &msg);
 	if (r < 0)
 		return err_trace(r);
@@ -168,6 +169,8 @@ int put_begin(struct put *p)
 	if (!p->s->in_tx)
 		return err_origin(-EPERM);
 	r = pending_begin(p);
+	if (r == 0)
+		r = gone_begin(p);
 	if (r == 0)
 		r = outbox_begin(p);
 	return r < 0 ? err_trace(r) : 0;
@@ -307,6 +310,8 @@ static int find_loose(struct put *p, const struct message *m, const struct aid *
 		r = conv_find(p, &it);
 		if (r == 0)
 			r = identity_find(p, &it, &msg);
+		place->conv = it.conv;
+		place->unseen = msg == 0;
 		item_deinit(&it);
 	}
 	if (r == 0 && msg)
@@ -354,24 +359,57 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 	return 0;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Some id of the page belongs to two of its messages. */
+static bool has_repeats(const struct message *const *items, size_t n)
+{
+	_cleanup_(freep) const char **ids = xnewn(const char *, 3 * n + 1);
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct message *m = items[i];
+
+		ids[k++] = m->archive_id;
+		if (*m->id && strcmp(m->id, m->archive_id) != 0)
+			ids[k++] = m->id;
+		if (*m->origin_id && strcmp(m->origin_id, m->id) != 0 && strcmp(m->origin_id, m->archive_id) != 0)
+			ids[k++] = m->origin_id;
+	}
+	qsort(ids, k, sizeof(*ids), by_text);
+	for (size_t i = 1; i < k; i++)
+		if (strcmp(ids[i - 1], ids[i]) == 0)
+			return true;
+	return false;
+}
+
 static int put_page_item(struct put *p, const struct message *m, const struct place *place, struct put_outcome *ret)
 {
+	struct aid aid = { 0 };
 	struct item it;
-	struct aid aid;
-	int r;
+	int r = 0;
 
 	/* Asked again: a server that sends one id twice in a page has made it known meanwhile. */
-	r = aid_get(p, m->archive_id, &aid);
+	if (!p->fresh || !place->unseen)
+		r = aid_get(p, m->archive_id, &aid);
 	if (r < 0)
 		return err_trace(r);
 	item_init(&it, p, m);
 	it.key = place->key;
+	it.conv = place->conv;
+	it.unseen = p->fresh && place->unseen;
 	if (aid.known)
 		r = put_known(p, &it, &aid, place->known && (place->placed ? place->moved : !p->part), ret);
 	else
 		r = put_new(p, &it, *m->archive_id && !p->part, ret);
 	if (r == 0)
 		r = put_after(p, &it, ret);
+	/* What changes a row that was here before may make another copy of a message of what was none. */
+	if (r == 0 && ret->result != PUT_NEW)
+		p->fresh = false;
 	if (r == 0 && aid.known && p->compare) {
 		ret->moved = place->placed && place->moved;
 		r = aid.msg && has_row(m) ? row_differs(p, &it, aid.msg, &ret->different) : 0;
@@ -418,6 +456,7 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 		r = look_up(&p, page->items, page->n, places);
 	if (r == 0)
 		r = place_page(&p, places, page);
+	p.fresh = !has_repeats(page->items, page->n);
 	for (size_t i = 0; i < page->n && r == 0; i++)
 		r = put_page_item(&p, page->items[i], &places[i], &ret[i]);
 	if (r == 0 && page->with)

@@ -300,6 +300,19 @@ static int is_below_floor(struct put *p, const struct item *it)
 	return r < 0 ? err_trace(r) : below != 0;
 }
 
+int gone_begin(struct put *p)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_GONE_ANY);
+	int r;
+
+	put_i(&q, p->account);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	p->gone = r > 0;
+	return 0;
+}
+
 int gone_is(struct put *p, const struct item *it)
 {
 	struct likeness l = { .it = it };
@@ -307,6 +320,8 @@ int gone_is(struct put *p, const struct item *it)
 
 	if (!it->conv)
 		return 0;
+	if (!p->gone)
+		return is_below_floor(p, it);
 	r = each_gone(p, SQL_GONE_BY_ID, it->m->id, &l);
 	if (r == 0)
 		r = each_gone(p, SQL_GONE_BY_ORIGIN, it->m->id, &l);

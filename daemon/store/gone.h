@@ -14,6 +14,9 @@ bool gone_due(struct store *s);
 /* At most ${rows} of them; 1 if that was not all. */
 int gone_purge(struct put *p, int64_t conv, uint32_t rows);
 
+/* Whether anything was deleted at all: mostly not, and then no message is looked for. For put_begin(). */
+int gone_begin(struct put *p);
+
 /* Is ${it} a copy of something that was deleted, or an old message of a conversation that was? 1, 0. */
 int gone_is(struct put *p, const struct item *it);
 /* A message that was deleted bore that id. */

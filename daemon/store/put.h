@@ -23,6 +23,8 @@ struct put {
 	bool part;	/* a page of one conversation: what lies between its messages is not known */
 	bool compare;	/* say in put_outcome how what is known differs */
 	bool new_rows;	/* a message row was made */
+	bool gone;	/* the account has messages that were deleted here, and may come again */
+	bool fresh;	/* what the page's messages were found to be before the first of them was stored still holds */
 	int64_t *dirty; /* conversations to settle; owned */
 	size_t n_dirty;
 };
@@ -40,6 +42,7 @@ struct item {
 	bool queued;	   /* of our outbox: it has not been sent yet */
 	int64_t reply_to;  /* queued: the row that it answers, 0 = none */
 	int64_t conv;	   /* row, 0 = there is none yet */
+	bool unseen;	   /* nothing that is stored is another copy of it */
 	int64_t key;
 	int64_t time_us;
 	enum put_clock clock;

@@ -226,6 +226,7 @@
 	S(REF_PUT, "INSERT INTO msg_ref(msg, kind, sender, id, key, value) VALUES(?1,?2,?3,?4,?5,?6)"              \
 		   " ON CONFLICT DO UPDATE SET key=excluded.key, value=excluded.value")                            \
 	S(REF_DROP, "DELETE FROM msg_ref WHERE msg=?1 AND kind=?2")                                                \
+	S(GONE_ANY, "SELECT 1 FROM gone WHERE account=?1 LIMIT 1")                                                 \
 	S(PENDING_ANY, "SELECT 1 FROM pending_ref WHERE account=?1 LIMIT 1")                                       \
 	S(PENDING_ADD, "INSERT INTO pending_ref(account, conv, target, kind, sender, ref_id, key, time_us, value," \
 		       " encryption, room) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                            \

@@ -40,6 +40,12 @@
  * what arrives live between them. */
 #define LANES_MESSAGES_MAX 1000
 #define SLICE_US (INT64_C(10) * 1000)	      /* a page is stored in slices of so long: a call of an app waits for one */
+/*
+ * While no app has asked for messages for so long a slice is so much longer: what a commit costs hardly depends on how much
+ * is in it. The first call after a pause may wait for one of these.
+ */
+#define SLICE_ALONE 5
+#define SLICE_ALONE_AFTER_US (INT64_C(2) * 1000000)
 #define SLICE_FIRST 50			      /* messages, as long as nothing is measured */
 #define SLICE_LEAST 25			      /* messages; less makes the fsync the whole cost */
 #define FLUSH_SLICES_MAX 8		      /* of pages that are whole, when the stream ends: tens of ms */

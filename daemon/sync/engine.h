@@ -71,6 +71,8 @@ struct engine_io {
 	uint32_t (*random)(void *userdata);
 	/* Something that the bus shows has changed. */
 	void (*event)(void *userdata, enum hub_event event);
+	/* When an app last asked for messages, on the boot clock. NULL: just now. */
+	int64_t (*asked_us)(void *userdata);
 	/* Something that is not kept: PRESENCE, TYPING, RESULT, live MSG. NULL: nobody cares. */
 	void (*passing)(void *userdata, const struct link_record *r);
 	/* The stream has come so far, or is over. NULL: nobody cares. */

@@ -174,6 +174,11 @@ void hub_set_active(struct hub *h, bool active)
 		engine_set_active(h->seats[i]->engine, active);
 }
 
+void hub_asked(struct hub *h)
+{
+	h->asked_us = clock_boot_us();
+}
+
 /* ---- what the engine sees pass ---- */
 
 void hub_passing(struct seat *seat, const struct link_record *r)

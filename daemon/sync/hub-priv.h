@@ -70,6 +70,7 @@ struct hub {
 	const struct hub_ephemeral *ephemeral;
 	void *ephemeral_data;
 	bool inactive;		 /* nobody looks at a screen */
+	int64_t asked_us;	 /* boot clock: an app asked for messages; 0 = never */
 
 	char *problems;		     /* as they were logged last, one a line */
 	struct diagnosis *diagnosis; /* at work, or NULL */

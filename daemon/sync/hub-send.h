@@ -50,6 +50,8 @@ int hub_presence(struct hub *h, int64_t account, const char *bare, presence_fn f
 int hub_set_presence(struct hub *h, int64_t account, const char *show, const char *status, char **ret_why);
 /* Some UI is in front (XEP-0352). */
 void hub_set_active(struct hub *h, bool active);
+/* An app asks for messages: from here on, for some seconds, pages are stored in small slices. */
+void hub_asked(struct hub *h);
 
 /*
  * A request that the server answers (enum link_request_kind): HUB_E_OFFLINE at once, or 0 and later ${done}, once:

@@ -156,6 +156,11 @@ static void io_event(void *userdata, enum hub_event event)
 	hub_note(seat->hub, seat, event);
 }
 
+static int64_t io_asked_us(void *userdata)
+{
+	return ((struct seat *)userdata)->hub->asked_us;
+}
+
 static void io_passing(void *userdata, const struct link_record *r)
 {
 	hub_passing(userdata, r);
@@ -178,6 +183,7 @@ static const struct engine_io hub_io = {
 	.real_us = io_real_us,
 	.random = io_random,
 	.event = io_event,
+	.asked_us = io_asked_us,
 	.passing = io_passing,
 	.stream = io_stream,
 };

@@ -131,9 +131,15 @@ static void measure(struct engine *e, size_t n, int64_t took_us)
 	e->slice = fit < SLICE_LEAST ? SLICE_LEAST : fit > PAGE_ITEMS_MAX ? PAGE_ITEMS_MAX : fit;
 }
 
+/* Nobody waits for the end of a slice. */
+static bool is_alone(const struct engine *e)
+{
+	return e->io->asked_us && e->io->asked_us(e->userdata) + SLICE_ALONE_AFTER_US < e->io->boot_us(e->userdata);
+}
+
 static size_t slice_begin(const struct engine *e, const struct query *q)
 {
-	size_t n = e->policy.slice ? e->policy.slice : e->slice;
+	size_t n = e->policy.slice ? e->policy.slice : is_alone(e) ? e->slice * SLICE_ALONE : e->slice;
 
 	return q->step == PLAN_BEFORE && !q->by_time && !q->run && q->n > n ? q->n - n : 0;
 }

@@ -269,6 +269,10 @@ int hub_set_presence(_unused_ struct hub *h, _unused_ int64_t account, const cha
 	return wanted(ret_why);
 }
 
+void hub_asked(_unused_ struct hub *h)
+{
+}
+
 void hub_set_active(_unused_ struct hub *h, bool active)
 {
 	note("active %d", active);
