@@ -87,6 +87,8 @@
 #define ON_WAY_MAX (16 * 1024)
 /* And how many: a short one has 400 bytes. */
 #define ON_WAY_ITEMS_MAX 64
+/* Items before one more question between them: a server that takes 300 ms for each is then heard before SILENT_AFTER_US. */
+#define ASK_BETWEEN 8
 /*
  * For the server to acknowledge an item: any byte puts it off, and the TCP of the other end while it takes more than
  * SLOW_BYTES ... (the bar is 10 s, the timer may be late by 0.25)

@@ -157,6 +157,8 @@ static void leave(struct outgoing *o, const struct waiting *w)
 		return;
 	o->flying[o->n_flying++] = (struct flying){ .n = w->n, .len = strlen(w->xml) };
 	o->in_flight += strlen(w->xml);
+	if (sm_request_due_between(o->sm))
+		o->ops.ask(o->ops.userdata);
 }
 
 void outgoing_run(struct outgoing *o)

@@ -19,6 +19,8 @@ struct outgoing;
 struct outgoing_ops {
 	/* To the server now. */
 	void (*write)(void *userdata, const char *xml);
+	/* Ask the server for its count now: sm_request_due_between(). */
+	void (*ask)(void *userdata);
 	/* Item ${item} will be number ${n}. */
 	void (*numbered)(void *userdata, uint64_t item, uint32_t n);
 	void *userdata;

@@ -1,12 +1,16 @@
 #include "wire/sm.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "wire/limits.h"
 
 /* Nothing is on its way, the server has up to ${n}. */
 static void start_out(struct sm *sm, uint32_t n)
 {
 	sm->numbered = sm->go = sm->out = sm->acked = sm->asked = n;
-	sm->item_waits = sm->item_asked = sm->asking = false;
+	sm->item_waits = sm->item_asked = false;
+	sm->asking = 0;
 }
 
 void sm_enable(struct sm *sm, uint32_t allowance)
@@ -77,6 +81,11 @@ static bool after(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) > 0;
 }
 
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return after(a, b) ? a : b;
+}
+
 /* What the grant leaves; a grant below the count (never given by a keeper) leaves nothing. */
 static uint32_t left(const struct sm *sm)
 {
@@ -130,8 +139,18 @@ bool sm_grant_low(const struct sm *sm)
 	return sm->counts_out && left(sm) < SENT_LOW;
 }
 
+bool sm_request_due_between(const struct sm *sm)
+{
+	return sm->counts_out && sm->item_waits && !sm->item_asked && sm->asking < SM_ASKING_MAX &&
+	       sm->out - later(sm->asked, sm->acked) >= ASK_BETWEEN;
+}
+
+static_assert(SM_ASKING_MAX > ON_WAY_ITEMS_MAX / ASK_BETWEEN, "a burst may ask all its questions, and one behind it");
+
 bool sm_request_due(const struct sm *sm)
 {
+	if (sm_request_due_between(sm))
+		return true;
 	if (sm->asking)
 		return false;
 	if (sm->item_waits && !sm->item_asked)
@@ -143,12 +162,20 @@ void sm_requested(struct sm *sm)
 {
 	sm->asked = sm->out;
 	sm->item_asked = true;
-	sm->asking = true;
+	/* Whatever asks: one more than there is room for takes the place of the last. */
+	sm->asking += sm->asking < SM_ASKING_MAX;
+	sm->asked_at[sm->asking - 1] = sm->out;
 }
 
 static void take_ack(struct sm *sm, uint32_t n)
 {
-	sm->asking = false;
+	unsigned int done = sm->asking > 0;
+
+	/* A server may answer several questions at once: with what it has then. */
+	while (done < sm->asking && !after(sm->asked_at[done], n))
+		done++;
+	sm->asking -= done;
+	memmove(sm->asked_at, sm->asked_at + done, sm->asking * sizeof(sm->asked_at[0]));
 	sm->acked = n;
 	if (!after(sm->item, n))
 		sm->item_waits = false;

@@ -18,6 +18,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Questions that are open at once: a burst of ON_WAY_ITEMS_MAX gives eight, and one is behind them. */
+#define SM_ASKING_MAX 9
+
 struct sm {
 	bool counts_in;
 	bool counts_out;
@@ -33,7 +36,8 @@ struct sm {
 	uint32_t item; /* the last item written, while ${item_waits} */
 	bool item_waits; /* the server has not acknowledged that one */
 	bool item_asked; /* we have asked since it was written */
-	bool asking; /* a question for the server's count is unanswered */
+	unsigned int asking; /* questions for the server's count that are unanswered */
+	uint32_t asked_at[SM_ASKING_MAX]; /* ${out} at each of them */
 };
 
 /* The peer claims to have handled more than was sent (XEP-0198 section 4: handled-count-too-high). */
@@ -79,10 +83,15 @@ void sm_granted(struct sm *sm, uint32_t n);
 /* The grant runs out soon. */
 bool sm_grant_low(const struct sm *sm);
 /*
- * Time to ask for the server's count: at once behind an item, else after some stanzas; never while a question is
- * open. sm_requested() says that it is asked: by <r/>, or by a ping while nothing counts.
+ * Time to ask for the server's count: at once behind an item, else after some stanzas; while a question is open only
+ * after so many that a slow server would be silent too long. sm_requested() says that it is asked: by <r/>, or by a ping while nothing counts.
  */
 bool sm_request_due(const struct sm *sm);
+/*
+ * The same in the middle of a burst of items: a slow server that is heard of is told from a dead one, and a cut leaves
+ * less in doubt.
+ */
+bool sm_request_due_between(const struct sm *sm);
 void sm_requested(struct sm *sm);
 /* <a h='${h}'/> came. 0 or SM_E_TOO_HIGH. */
 int sm_acked(struct sm *sm, uint32_t h);

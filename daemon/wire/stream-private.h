@@ -143,6 +143,8 @@ void stream_send(struct stream *s, const char *xml);
 /* An item of the outbox: NUMBERED or UNSENDABLE to the keeper. */
 void stream_send_item(struct stream *s, const struct link_send *send);
 void stream_withdraw(struct stream *s, uint32_t n);
+/* What does the server have? Any answer also says that it is alive. */
+void stream_ask(struct stream *s, int64_t now_us);
 /* PROBE: acknowledge; then, unless ${answer_ms} is 0, be answered within it or end the stream. */
 void stream_probe(struct stream *s, const struct link_probe *p);
 /* RESUME: the session's numbers; go on, now or as soon as the connection is secure. */

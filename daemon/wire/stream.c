@@ -392,6 +392,11 @@ static void op_write(void *userdata, const char *xml)
 	stream_write(userdata, xml);
 }
 
+static void op_ask(void *userdata)
+{
+	stream_ask(userdata, clock_boot_us());
+}
+
 static void op_numbered(void *userdata, uint64_t item, uint32_t n)
 {
 	struct link_record r;
@@ -470,7 +475,7 @@ int stream_new(sd_event *event, struct link *link, const struct link_start *star
 {
 	_cleanup_(stream_freep) struct stream *s = xnew(struct stream);
 	const struct mam_ops ops = { .send = op_send, .emit = op_emit, .now = op_now, .userdata = s };
-	const struct outgoing_ops waits = { .write = op_write, .numbered = op_numbered, .userdata = s };
+	const struct outgoing_ops waits = { .write = op_write, .ask = op_ask, .numbered = op_numbered, .userdata = s };
 	int r;
 
 	s->event = sd_event_ref(event);

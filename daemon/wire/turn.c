@@ -84,8 +84,7 @@ static void on_pong(void *userdata, uint32_t n, const struct iq_answer *a)
 		stream_on_count(s, n, false);
 }
 
-/* What does the server have? Any answer also says that it is alive. */
-static void ask(struct stream *s, int64_t now_us)
+void stream_ask(struct stream *s, int64_t now_us)
 {
 	_cleanup_(freep) char *id = NULL, *ping = NULL;
 
@@ -127,9 +126,9 @@ static int64_t patience_us(const struct stream *s)
 static void turn_items(struct stream *s, int64_t now_us)
 {
 	if (sm_request_due(&s->sm))
-		ask(s, now_us);
+		stream_ask(s, now_us);
 	else if (s->sm.item_waits && !s->sm.asking && now_us >= s->asked_us + ACK_AGAIN_US)
-		ask(s, now_us);
+		stream_ask(s, now_us);
 	if (!s->sm.item_waits) {
 		s->item_us = 0;
 		return;
@@ -221,7 +220,7 @@ void stream_probe(struct stream *s, const struct link_probe *p)
 	/* An answer that is under way may lie in our socket since before: it is followed by a question of its own. */
 	s->asked_before = s->sm.asking;
 	if (!s->sm.asking)
-		ask(s, now_us);
+		stream_ask(s, now_us);
 }
 
 static void say_alive(struct stream *s)
@@ -268,7 +267,7 @@ static void turn_silence(struct stream *s, int64_t now_us)
 static void turn_liveness(struct stream *s, int64_t now_us)
 {
 	if (!s->sm.asking && s->alive_us && s->asked_before) {
-		ask(s, now_us);
+		stream_ask(s, now_us);
 		s->asked_before = !s->sm.asking;
 	} else if (!s->sm.asking && s->alive_us) {
 		s->alive_us = s->probed_us = 0;
@@ -280,7 +279,7 @@ static void turn_liveness(struct stream *s, int64_t now_us)
 		stream_fail(s, FAILURE_LOST, "", "the server stopped answering");
 	else if (!s->probed_us && now_us >= ping_due(s->heard_us, s->ping_us)) {
 		s->silence_us = now_us - s->heard_us;
-		ask(s, s->probed_us = now_us);
+		stream_ask(s, s->probed_us = now_us);
 	}
 }
 

@@ -69,6 +69,8 @@ class Script:
     acks = True                     # answers <r/>
     proceed_tail = b""              # bytes in one write with <proceed/>: the injection of CVE-2011-0411
 
+    work = 0            # seconds that a message takes; what comes behind it waits
+
     def __init__(self):
         self.archive = []
 
@@ -117,6 +119,10 @@ class Connection:
         self.counting = False
         self.bound = None
         self.online = False
+
+    def abort(self):
+        if self.writer.transport:       # None: lost in the middle of a TLS handshake
+            self.writer.transport.abort()
 
     async def raw(self, data):
         self.writer.write(data if isinstance(data, bytes) else data.encode())
@@ -274,7 +280,8 @@ class Connection:
             await getattr(self, name)(element)
 
     async def message(self, element):
-        pass
+        if self.script.work:
+            await asyncio.sleep(self.script.work)
 
     async def presence(self, element):
         if element.get("type") is None and element.get("to") is None and not self.online:
@@ -439,14 +446,14 @@ class Scripted:
         return loop.run(self.current.request_ack())
 
     def cut(self):
-        loop.call(lambda: [c.writer.transport.abort() for c in self.connections if c.writer.transport])
+        loop.call(lambda: [c.abort() for c in self.connections])
 
     def close(self):
         async def end():
             for listener in self._listeners:
                 listener.close()
             for connection in self.connections:
-                connection.writer.transport.abort()
+                connection.abort()
         loop.run(end())
         self._listeners = []
 

@@ -21,10 +21,18 @@ static void on_numbered(void *userdata, uint64_t item, uint32_t n)
 	buf_addf(&((struct bench *)userdata)->out, "#%u=%u ", (unsigned int)item, n);
 }
 
+static void on_ask(void *userdata)
+{
+	struct bench *b = userdata;
+
+	sm_requested(&b->sm);
+	buf_addf(&b->out, "? ");
+}
+
 static int setup(void **state)
 {
 	struct bench *b = xnew(struct bench);
-	const struct outgoing_ops ops = { .write = on_write, .numbered = on_numbered, .userdata = b };
+	const struct outgoing_ops ops = { .write = on_write, .ask = on_ask, .numbered = on_numbered, .userdata = b };
 
 	b->o = outgoing_new(&b->sm, &ops);
 	*state = b;
@@ -209,6 +217,18 @@ static void the_flight_is_followed_over_the_wrap(void **state)
 	assert_int_equal(b->sm.out, 1);
 }
 
+static void the_server_is_asked_inside_a_long_burst(void **state)
+{
+	struct bench *b = *state;
+
+	sm_enable(&b->sm, 100);
+	for (int i = 0; i < ASK_BETWEEN + 2; i++)
+		outgoing_item(b->o, 1, "A");
+	buf_reset(&b->out);
+	go(b, ASK_BETWEEN + 2);
+	happened(b, "A A A A A A A A ? A A ");
+}
+
 static void what_waits_is_bounded(void **state)
 {
 	struct bench *b = *state;
@@ -239,6 +259,7 @@ int main(void)
 		STORY(a_long_item_waits_until_what_is_on_its_way_has_arrived),
 		STORY(no_more_are_on_their_way_than_there_is_room_for),
 		STORY(the_flight_is_followed_over_the_wrap),
+		STORY(the_server_is_asked_inside_a_long_burst),
 		STORY(what_waits_is_bounded),
 	};
 

@@ -222,8 +222,6 @@ TEST(an_item_is_asked_for_at_once_and_only_one_question_is_open)
 	assert_true(sm_request_due(&sm));
 	sm_requested(&sm);
 	send_item(&sm);
-	for (int i = 0; i < 2 * REQUEST_EVERY; i++)
-		send_one(&sm);
 	assert_false(sm_request_due(&sm));
 	/* the answer to the first question says nothing of the second item */
 	assert_int_equal(sm_acked(&sm, 2), 0);
@@ -231,6 +229,59 @@ TEST(an_item_is_asked_for_at_once_and_only_one_question_is_open)
 	sm_requested(&sm);
 	assert_int_equal(sm_acked(&sm, 3), 0);
 	assert_false(sm.item_waits);
+	for (int i = 0; i < 2 * REQUEST_EVERY; i++)
+		send_one(&sm);
+	assert_true(sm_request_due(&sm));
+	sm_requested(&sm);
+	for (int i = 0; i < 2 * REQUEST_EVERY; i++)
+		send_one(&sm);
+	assert_false(sm_request_due(&sm));
+}
+
+TEST(items_that_come_one_by_one_are_asked_for_now_and_then)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	for (int i = 0; i <= 3 * ASK_BETWEEN; i++) {
+		send_item(&sm);
+		assert_int_equal(sm_request_due(&sm), i % ASK_BETWEEN == 0);
+		if (i % ASK_BETWEEN == 0)
+			sm_requested(&sm);
+	}
+	assert_int_equal(sm.asking, 4);
+}
+
+TEST(in_a_burst_there_are_questions_between)
+{
+	struct sm sm = { 0 };
+	int asked = 0;
+
+	sm_enable(&sm, 1000);
+	for (int i = 0; i < ON_WAY_ITEMS_MAX; i++) {
+		send_item(&sm);
+		if (!sm_request_due_between(&sm))
+			continue;
+		assert_int_equal((i + 1) % ASK_BETWEEN, 0);
+		sm_requested(&sm);
+		asked++;
+	}
+	assert_int_equal(asked, ON_WAY_ITEMS_MAX / ASK_BETWEEN);
+	/* an answer, one that answers two at once, one that says nothing new */
+	assert_int_equal(sm_acked(&sm, ASK_BETWEEN), 0);
+	assert_int_equal(sm.asking, asked - 1);
+	assert_int_equal(sm_acked(&sm, 3 * ASK_BETWEEN), 0);
+	assert_int_equal(sm.asking, asked - 3);
+	assert_int_equal(sm_acked(&sm, 3 * ASK_BETWEEN), 0);
+	assert_int_equal(sm.asking, asked - 4);
+	assert_int_equal(sm_acked(&sm, sm.out - 1), 0);
+	assert_int_equal(sm.asking, 1);
+	assert_int_equal(sm_acked(&sm, sm.out - 1), 0);
+	assert_int_equal(sm.asking, 0);
+	assert_true(sm.item_waits);
+	/* not asked for, and not to be asked again at once */
+	assert_int_equal(sm_acked(&sm, sm.out - 1), 0);
+	assert_false(sm_request_due(&sm));
 }
 
 TEST(an_answer_that_leaves_an_item_out_does_not_start_a_loop)
@@ -290,6 +341,8 @@ int main(void)
 		RUN(a_request_is_due_after_so_many_unacknowledged),
 		RUN(an_item_may_be_written_once_it_may_go_also_over_the_wrap),
 		RUN(an_item_is_asked_for_at_once_and_only_one_question_is_open),
+		RUN(items_that_come_one_by_one_are_asked_for_now_and_then),
+		RUN(in_a_burst_there_are_questions_between),
 		RUN(an_answer_that_leaves_an_item_out_does_not_start_a_loop),
 		RUN(while_nothing_counts_items_alone_are_numbered_and_a_ping_acknowledges_them),
 		RUN(reading_stops_when_too_much_is_uncommitted),
