@@ -48,46 +48,48 @@ static void tell(struct ctl *c, const char *name, const char *message, const cha
 	json_object_end(j);
 }
 
-int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *fmt, ...)
+/* ${code}, once it was said. */
+static int fail_v(struct ctl *c, enum exit_code code, const char *name, const char *hint, const char *fmt, va_list ap)
 {
-	char *message;
-	va_list ap;
+	_cleanup_(freep) char *message = NULL;
 
-	va_start(ap, fmt);
 	if (vasprintf(&message, fmt, ap) < 0)
 		abort();
-	va_end(ap);
-	tell(c, exit_error_name(code), message, hint);
-	free(message);
+	tell(c, name, message, hint);
 	return code;
+}
+
+int ctl_fail(struct ctl *c, enum exit_code code, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = fail_v(c, code, exit_error_name(code), hint, fmt, ap);
+	va_end(ap);
+	return r;
 }
 
 int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const char *hint, const char *fmt, ...)
 {
-	char *message;
 	va_list ap;
+	int r;
 
 	va_start(ap, fmt);
-	if (vasprintf(&message, fmt, ap) < 0)
-		abort();
+	r = fail_v(c, code, varve_error_name(name), hint, fmt, ap);
 	va_end(ap);
-	tell(c, varve_error_name(name), message, hint);
-	free(message);
-	return code;
+	return r;
 }
 
 int ctl_fail_named(struct ctl *c, enum exit_code code, const char *name, const char *hint, const char *fmt, ...)
 {
-	char *message;
 	va_list ap;
+	int r;
 
 	va_start(ap, fmt);
-	if (vasprintf(&message, fmt, ap) < 0)
-		abort();
+	r = fail_v(c, code, name, hint, fmt, ap);
 	va_end(ap);
-	tell(c, name, message, hint);
-	free(message);
-	return code;
+	return r;
 }
 
 char *ctl_archive_problem(const struct value *status)
