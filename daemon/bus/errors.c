@@ -83,6 +83,7 @@ int error_from_hub(sd_bus_error *error, int r, const char *why)
 		{ HUB_E_WRONG, VARVE_ERROR_WRONG_SECRET, "this secret does not open the archive" },
 		{ HUB_E_BUSY, VARVE_ERROR_BUSY, "something else has to end first" },
 		{ HUB_E_CANCELLED, VARVE_ERROR_CANCELLED, "it was cancelled" },
+		{ HUB_E_PAUSED, VARVE_ERROR_CONFLICT, "the sync is paused: varvectl sync resume" },
 		{ HUB_E_CONFLICT, VARVE_ERROR_CONFLICT, "this id was used for something else" },
 		{ HUB_E_UNSUITABLE, VARVE_ERROR_CONFLICT, "the state of this message does not allow it" },
 		{ HUB_E_REMOTE, VARVE_ERROR_REMOTE, "the server refused" },

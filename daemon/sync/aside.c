@@ -125,7 +125,7 @@ int engine_verify(struct engine *e, const char *with, int64_t since_us)
 	if (is_verifying(e))
 		return HUB_E_BUSY;
 	if (e->paused)
-		return HUB_E_INVALID;
+		return HUB_E_PAUSED;
 	engine_verify_forget(e);
 	e->verify = xnew(struct verify);
 	verify_init(e->verify, with, since_us);

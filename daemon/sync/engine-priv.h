@@ -176,6 +176,7 @@ struct engine {
 	int64_t barren_us;	/* boot time since when the archive gives nothing, also in earlier streams; 0 = it does */
 	bool sync_error;
 	bool stream_caught_up; /* this stream was in sync once */
+	int64_t whole_us;	/* real time when a stream ended that was in sync; session.caught_up_us is when one began to be */
 	bool paused;
 	bool metered;
 };

@@ -143,7 +143,7 @@ void engine_status(struct engine *e, struct account_status *ret)
 		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
 		.messages = e->messages,
 		.oldest_us = e->cover.n && !(e->cover.spans[0].flags & SPAN_EMPTY) ? e->cover.spans[0].first.us : 0,
-		.caught_up_us = s->caught_up_us,
+		.caught_up_us = e->whole_us > s->caught_up_us ? e->whole_us : s->caught_up_us,
 		.caught_up = e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing,
 	};
 	/* What came since the end that we know of; a server without an archive has none. */

@@ -83,10 +83,18 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	return 0;
 }
 
+/* Before anything of the stream is forgotten: was nothing missing until it ended? */
+static void note_whole(struct engine *e)
+{
+	if (e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing)
+		e->whole_us = e->io->real_us(e->userdata);
+}
+
 void engine_stream_over(struct engine *e)
 {
 	bool was = e->wire;
 
+	note_whole(e);
 	e->wire = false;
 	e->ready = false;
 	sending_stream_ends(e);
@@ -296,6 +304,7 @@ static void stop_wire(struct engine *e, bool final)
 
 void engine_disconnect(struct engine *e)
 {
+	note_whole(e);
 	engine_arm(e, TIMER_RETRY, -1);
 	e->retry_real_us = 0;
 	stop_wire(e, true);
@@ -304,7 +313,7 @@ void engine_disconnect(struct engine *e)
 	e->ready = false;
 	sending_stream_ends(e);
 	catchup_stream_ends(e);
-	engine_set_reason(e, "", "");
+	engine_set_reason(e, e->account.enabled ? "Offline" : "", e->account.enabled ? "disconnected by you" : "");
 	engine_enter(e, ENGINE_OFF);
 	/* It has a second to say goodbye; the deadline takes it if it does not go. */
 	if (e->wire)
@@ -346,7 +355,7 @@ int engine_sync_now(struct engine *e)
 		return HUB_E_OFFLINE;
 	/* Proof begins with forgetting what live delivery claims: not before the archive may be asked. */
 	if (e->paused)
-		return HUB_E_INVALID;
+		return HUB_E_PAUSED;
 	e->sync_error = false;
 	engine_arm(e, TIMER_SYNC, -1);
 	catchup_prove(e);

@@ -101,20 +101,20 @@ DEFINE_CLEANUP(struct engine *, engine_free);
 
 /* Connect if the account is enabled and not connected; forgets the back-off. */
 void engine_connect(struct engine *e);
-/* The user disconnects: commit, close the session for good. */
+/* The user disconnects: commit, close the session for good. No trigger takes it back, but engine_connect(). */
 void engine_disconnect(struct engine *e);
 /* The process ends: commit what is pending, ask the wire to leave the session resumable. */
 void engine_suspend(struct engine *e);
 /* New configuration or secret; reconnects if ${reconnect}. */
 void engine_configure(struct engine *e, const struct account *a, bool reconnect);
-/* Look whether anything is missing, now. HUB_E_OFFLINE: there is no stream; HUB_E_INVALID: paused. */
+/* Look whether anything is missing, now. HUB_E_OFFLINE: there is no stream; HUB_E_PAUSED. */
 int engine_sync_now(struct engine *e);
 void engine_sync_pause(struct engine *e, bool pause);
 
 /*
  * Walk what coverage claims of one conversation (bare JID), or with "" of the whole archive, once more, newest first, down to
  * ${since_us} (0 = all), when nothing else is to be asked; survives the stream. What the server has and we have not is stored.
- * HUB_E_BUSY: one is at work; HUB_E_INVALID: paused.
+ * HUB_E_BUSY: one is at work; HUB_E_PAUSED.
  */
 int engine_verify(struct engine *e, const char *with, int64_t since_us);
 /* End it; forget the last one's report. */

@@ -16,6 +16,8 @@
 #define SECRET_BYTES_MAX 1024 /* = SECRET_MAX of link/vocab.h */
 #define CA_BYTES_MAX (1024 * 1024)
 
+static const char not_connected[] = "the account is not connected: the archive cannot be asked";
+
 int hub_storage(int r, char **ret_why)
 {
 	*ret_why = xasprintf("the archive cannot be written: %s; nothing was changed%s", strerror(-r),
@@ -215,7 +217,7 @@ int hub_account_connect(struct hub *h, int64_t id, char **ret_why)
 		return r;
 	if (!engine_account(seat->engine)->enabled) {
 		*ret_why = xstrdup("the account is disabled: varvectl account enable first");
-		return HUB_E_INVALID;
+		return HUB_E_OFFLINE;
 	}
 	engine_connect(seat->engine);
 	return 0;
@@ -241,15 +243,10 @@ int hub_sync_now(struct hub *h, int64_t id, char **ret_why)
 	r = hub_find_seat(h, id, &seat, ret_why);
 	if (r != 0)
 		return r;
-	switch (engine_sync_now(seat->engine)) {
-	case HUB_E_OFFLINE:
-		*ret_why = xstrdup("the account is not connected: the archive cannot be asked (see varvectl status)");
-		return HUB_E_OFFLINE;
-	case HUB_E_INVALID:
-		*ret_why = xstrdup("the sync is paused: varvectl sync resume first");
-		return HUB_E_INVALID;
-	}
-	return 0;
+	r = engine_sync_now(seat->engine);
+	if (r == HUB_E_OFFLINE)
+		*ret_why = xstrdup(not_connected);
+	return r;
 }
 
 int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why)
@@ -278,14 +275,12 @@ int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t sinc
 		return r;
 	engine_status(seat->engine, &now);
 	if (strcmp(now.state, "online") != 0) {
-		*ret_why = xstrdup("the account is not connected: the archive cannot be asked (see varvectl status)");
+		*ret_why = xstrdup(not_connected);
 		return HUB_E_OFFLINE;
 	}
 	r = engine_verify(seat->engine, folded ? folded : "", since_us);
 	if (r == HUB_E_BUSY)
 		*ret_why = xstrdup("this account is being verified already");
-	else if (r == HUB_E_INVALID)
-		*ret_why = xstrdup("the sync is paused: varvectl sync resume");
 	return r;
 }
 

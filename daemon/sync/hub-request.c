@@ -229,7 +229,7 @@ int hub_request(struct hub *h, int64_t account, uint32_t kind, const char *jid, 
 	}
 	r = engine_request(seat->engine, &what, &number);
 	if (r != 0) {
-		*ret_why = xstrdup("the account is not connected: the server cannot be asked (see varvectl status)");
+		*ret_why = xstrdup("the account is not connected: the server cannot be asked");
 		return r;
 	}
 	q = xnew(struct request);

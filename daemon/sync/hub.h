@@ -94,6 +94,7 @@ enum {
 	HUB_E_WRONG,	     /* this secret opens nothing */
 	HUB_E_BUSY,	     /* something else has to end first */
 	HUB_E_CANCELLED,
+	HUB_E_PAUSED,	     /* the sync is, by its user */
 };
 
 /* ${a}: jid, password and options filled by the caller, who keeps its strings; *ret_id is the new account. */
@@ -109,7 +110,7 @@ int hub_sync_pause(struct hub *h, int64_t id, bool pause, char **ret_why);
 
 /*
  * Compare what coverage claims of ${conversation} ("" = of the whole archive) with the server, down to ${since_us}; see
- * engine_verify(). HUB_E_BUSY: one is at work; HUB_E_OFFLINE: the account is disabled; HUB_E_INVALID: paused.
+ * engine_verify(). HUB_E_BUSY: one is at work; HUB_E_OFFLINE: not connected; HUB_E_PAUSED.
  */
 int hub_verify(struct hub *h, int64_t id, const char *conversation, int64_t since_us, char **ret_why);
 void hub_verify_end(struct hub *h, int64_t id);

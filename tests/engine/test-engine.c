@@ -842,12 +842,39 @@ static void disconnect_closes_the_session_and_enable_starts_anew(void **state)
 	engine_status(s->engine, &st);
 	assert_false(st.resumable);
 	assert_string_equal(st.state, "offline");
+	assert_string_equal(st.reason_text, "disconnected by you");
 	sim_run(s, HOUR);
 	assert_false(s->wire);
 	engine_connect(s->engine);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	assert_int_equal(s->binds, 2);
 	sim_expect_all(s, 0);
+}
+
+/* What is told of a day online is that of its end, not of its beginning. */
+static void offline_it_was_in_sync_until_the_stream_ended(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+	int64_t then;
+
+	given_in_sync(s, 30);
+	engine_status(s->engine, &st);
+	then = st.caught_up_us;
+	assert_true(then > 0);
+	sim_run(s, HOUR);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.caught_up_us, then);
+	engine_disconnect(s->engine);
+	engine_status(s->engine, &st);
+	assert_true(st.caught_up_us >= then + HOUR);
+	/* Not so when it ends before it is in sync again. */
+	then = st.caught_up_us;
+	sim_run(s, HOUR);
+	engine_connect(s->engine);
+	engine_disconnect(s->engine);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.caught_up_us, then);
 }
 
 /* D22: a clean stop leaves the session resumable, and the next start resumes it. */
@@ -989,6 +1016,7 @@ int main(void)
 		T(a_full_disk_does_not_fill_memory),
 		T(connect_overtakes_the_goodbye),
 		T(a_poison_stanza_does_not_loop_through_resumes),
+		T(offline_it_was_in_sync_until_the_stream_ended),
 		T(disconnect_closes_the_session_and_enable_starts_anew),
 		T(a_pause_stops_questions_and_resume_goes_on),
 		T(a_full_disk_loses_nothing_and_heals),
