@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "bus/account-job.h"
 #include "bus/check.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
@@ -96,25 +97,9 @@ static bool aim_below(struct fetch *f, int64_t message_us)
 	return false;
 }
 
-/* True if the job has ended for want of a connection, or because somebody stopped it. */
-static bool ends_by_state(struct fetch *f, const struct account_status *s)
-{
-	if (strcmp(str_or_empty(s->sync_state), "paused") == 0) {
-		job_fail(f->job, VARVE_ERROR_CANCELLED, "fetching was paused");
-		return true;
-	}
-	if (strcmp(str_or_empty(s->state), "disabled") == 0 || strcmp(str_or_empty(s->state), "auth-failed") == 0) {
-		job_fail(f->job, VARVE_ERROR_OFFLINE, "the account is not connected: %s",
-			 *str_or_empty(s->reason_text) ? s->reason_text : s->state);
-		return true;
-	}
-	return false;
-}
-
 /* How far the errand is, in seconds of archive time. */
 static void look_errand(struct fetch *f)
 {
-	struct account_status s = { 0 };
 	int64_t us = 0;
 	const char *why = "";
 	uint64_t total = f->from_us && f->errand_from_us > f->from_us ?
@@ -136,8 +121,7 @@ static void look_errand(struct fetch *f)
 	}
 	if (us && us < f->errand_from_us)
 		job_progress(f->job, (uint64_t)(f->errand_from_us - us) / USEC_PER_SEC, total);
-	if (hub_status(f->hub, f->account, &s) == 0)
-		ends_by_state(f, &s);
+	account_job_stopped(f->job, f->hub, f->account);
 }
 
 /* Ends the job if there is nothing to wait for. */
@@ -158,7 +142,7 @@ static void look(struct fetch *f)
 	}
 	f->begun_s = left > f->begun_s ? left : f->begun_s;
 	job_progress(f->job, f->begun_s - left, f->begun_s);
-	if (hub_status(f->hub, f->account, &s) != 0 || ends_by_state(f, &s))
+	if (account_job_stopped(f->job, f->hub, f->account) || hub_status(f->hub, f->account, &s) != 0)
 		return;
 	/* The engine has all that it wants. */
 	if (s.caught_up && f->as_kept) {
@@ -173,17 +157,10 @@ static void look(struct fetch *f)
 
 static void on_look(void *userdata, int64_t account)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct fetch *f = userdata;
 
-	if (hub_state(f->hub) != HUB_READY) {
-		error_from_state(&error, f->hub);
-		job_fail_error(f->job, &error);
-	} else if (!hub_account(f->hub, f->account)) {
-		job_fail(f->job, VARVE_ERROR_NOT_FOUND, "the account was removed meanwhile");
-	} else if (account == f->account) {
+	if (!account_job_over(f->job, f->hub, f->account) && account == f->account)
 		look(f);
-	}
 }
 
 /* ---- the call ---- */
@@ -291,7 +268,7 @@ static int aim_across(struct fetch *f, const struct wish *w, bool *ret_done, sd_
 	if (*ret_done)
 		return 0;
 	if (hub_status(f->hub, f->account, &s) != 0 || strcmp(str_or_empty(s.state), "online") != 0)
-		return error_set(error, VARVE_ERROR_OFFLINE, "the account is not connected: see varvectl status");
+		return error_set(error, VARVE_ERROR_OFFLINE, "the account is not connected: the archive cannot be asked");
 	return begin_errand(f, w, from, error);
 }
 

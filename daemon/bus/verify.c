@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "bus/account-job.h"
 #include "bus/check.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
@@ -37,23 +38,6 @@ static void report(struct job *job, const struct verify_tally *t)
 	job_done(job, results, ARRAY_SIZE(results));
 }
 
-/* It cannot go on, and not for want of a connection that comes and goes: the job ends. */
-static bool ends_by_state(struct verifying *x)
-{
-	struct account_status s = { 0 };
-
-	if (hub_status(x->hub, x->account, &s) != 0)
-		return false;
-	if (strcmp(str_or_empty(s.sync_state), "paused") == 0)
-		job_fail(x->job, VARVE_ERROR_CANCELLED, "the sync was paused");
-	else if (strcmp(str_or_empty(s.state), "disabled") == 0 || strcmp(str_or_empty(s.state), "auth-failed") == 0)
-		job_fail(x->job, VARVE_ERROR_OFFLINE, "the account is not connected: %s",
-			 *str_or_empty(s.reason_text) ? s.reason_text : s.state);
-	else
-		return false;
-	return true;
-}
-
 static void look(struct verifying *x)
 {
 	const struct verify *v = hub_verifying(x->hub, x->account);
@@ -74,24 +58,17 @@ static void look(struct verifying *x)
 		break;
 	case VERIFY_WAITING:
 	case VERIFY_WALKING:
-		ends_by_state(x);
+		account_job_stopped(x->job, x->hub, x->account);
 		break;
 	}
 }
 
 static void on_look(void *userdata, int64_t account)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct verifying *x = userdata;
 
-	if (hub_state(x->hub) != HUB_READY) {
-		error_from_state(&error, x->hub);
-		job_fail_error(x->job, &error);
-	} else if (!hub_account(x->hub, x->account)) {
-		job_fail(x->job, VARVE_ERROR_NOT_FOUND, "the account was removed meanwhile");
-	} else if (account == x->account) {
+	if (!account_job_over(x->job, x->hub, x->account) && account == x->account)
 		look(x);
-	}
 }
 
 static int read_call(sd_bus_message *m, struct conn *c, const char **ret_conversation, int64_t *ret_since, bool *ret_detach,

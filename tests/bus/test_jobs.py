@@ -251,7 +251,7 @@ class Jobs(unittest.TestCase):
 
     def test_what_ends_a_fetch(self):
         for command, state, error in (("pause", "cancelled", "Cancelled"), ("state auth-failed", "failed", "Offline"),
-                                      ("archive locked", "failed", "Locked")):
+                                      ("state disconnected", "failed", "Offline"), ("archive locked", "failed", "Locked")):
             self.d.cmd("online")
             job = self.fetch("contact01@example.net", all=B(True))
             self.assertEqual(self.props(job)["State"], "running", command)
@@ -308,7 +308,8 @@ class Jobs(unittest.TestCase):
 
     def test_what_ends_a_verify(self):
         for command, state, error in (("verified failed", "failed", "Unsupported"), ("pause", "cancelled", "Cancelled"),
-                                      ("state auth-failed", "failed", "Offline"), ("archive locked", "failed", "Locked")):
+                                      ("state auth-failed", "failed", "Offline"),
+                                      ("state disconnected", "failed", "Offline"), ("archive locked", "failed", "Locked")):
             self.d.cmd("online")
             job = self.verify("contact01@example.net", since=X(1))
             if command == "pause":

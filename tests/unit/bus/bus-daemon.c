@@ -212,14 +212,24 @@ static void fill(struct world *w)
 
 static void set_state(struct world *w, const char *name)
 {
-	static const char *const states[] = { "disabled", "offline", "connecting", "online", "auth-failed" };
+	static const struct {
+		const char *word, *state, *reason_name, *reason_text;
+	} states[] = {
+		{ "disabled", "disabled", "", "" },
+		{ "offline", "offline", "", "" },
+		{ "disconnected", "offline", "Offline", "disconnected by you" },
+		{ "connecting", "connecting", "", "" },
+		{ "online", "online", "", "" },
+		{ "auth-failed", "auth-failed", "AuthFailed", "the server refused the password" },
+	};
 	struct account_status *s = hub_double_status(w->hub, w->account);
 
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
-		if (strcmp(states[i], name) == 0)
-			s->state = states[i];
-	s->reason_name = strcmp(name, "auth-failed") == 0 ? "AuthFailed" : "";
-	s->reason_text = *s->reason_name ? "the server refused the password" : "";
+		if (strcmp(states[i].word, name) == 0) {
+			s->state = states[i].state;
+			s->reason_name = states[i].reason_name;
+			s->reason_text = states[i].reason_text;
+		}
 	hub_double_tell(w->hub, HUB_ACCOUNT_STATE, w->account);
 }
 
