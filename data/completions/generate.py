@@ -14,15 +14,19 @@ import sys
 FILES = {"bash": "varvectl", "zsh": "_varvectl", "fish": "varvectl.fish"}
 HEAD = "# Made by data/completions/generate.py from \"varvectl dump-verbs\"; do not edit.\n"
 
-# What a running daemon knows. The key that is looked for is the first of its line (varvectl(1)).
+# What a running daemon knows. The key that is looked for is the first of its line (varvectl(1)); a backslash is two in JSON.
 def known(verb, key, extra=""):
-    return ("varvectl %s%s -j --timeout=1 2>/dev/null | sed -n 's/^{\"%s\":\"\\([^\"]*\\)\".*/\\1/p'" % (extra, verb, key))
+    return ("varvectl %s%s -j --timeout=1 2>/dev/null | sed -n 's/^{\"%s\":\"\\([^\"]*\\)\".*/\\1/p' | tr -s '\\134'" % (
+        extra, verb, key))
 
 
 KNOWN = {"account": ("account list", "jid"), "conversation": ("ls", "conversation"), "contact": ("roster list", "jid")}
 ACTIONS = ["approve", "deny", "revoke", "request", "unsubscribe"]
 KEYS = ["passphrase", "recovery", "key-file", "credential"]
-SETTINGS = ["server=", "tls=", "ca-file=", "nick=", "allow-plain=", "enabled="]
+# What may be written behind "=": words, a file, or what nobody knows.
+SETTINGS = {"server": [], "tls": ["direct", "starttls"], "ca-file": "file", "nick": [], "allow-plain": ["yes", "no"],
+            "enabled": ["yes", "no"]}
+OBJECTS = ["root", "account"]
 
 
 def groups(table):
@@ -60,6 +64,11 @@ def with_value(options):
     return out
 
 
+def settings():
+    """Those of a few words with each of them, the others as far as "="."""
+    return [k + "=" + w for k, words in SETTINGS.items() for w in (words if isinstance(words, list) and words else [""])]
+
+
 def all_options(table):
     seen = {}
     for o in table["options"] + [o for v in table["verbs"] for o in v["options"]]:
@@ -76,8 +85,13 @@ def bash(table):
     for kind, (verb, key) in KNOWN.items():
         out.append("\t%s) %s ;;\n" % (kind, known(verb, key, '"${_varvectl_where[@]}" ')))
     out += ["\tesac\n}\n\n",
+            "_varvectl_files()\n{\n",
+            "\tcompopt -o filenames 2>/dev/null\n",
+            "\tmapfile -t COMPREPLY < <(compgen -f -- \"$1\")\n",
+            "}\n\n",
             "_varvectl()\n{\n",
-            "\tlocal line=${COMP_LINE:0:COMP_POINT} cur prev verb= opt= i args=0 words= cut; local -a w _varvectl_where=()\n",
+            "\tlocal line=${COMP_LINE:0:COMP_POINT} cur prev verb= opt= i args=0 cut word\n",
+            "\tlocal -a w list=() _varvectl_where=()\n",
             "\tCOMPREPLY=()\n",
             "\t# Not COMP_WORDS: bash breaks words at \"@\" and \"=\", of which addresses and options are made.\n",
             "\tread -ra w <<<\"$line\"\n",
@@ -103,51 +117,68 @@ def bash(table):
             "\tcut=${cur%\"${cur##*[:=]}\"} prev=${cur##*[:=]}\n",
             "\t[[ $prev == *@* ]] && cut+=${prev%@*}\n",
             "\tcase $opt in\n",
-            "\t-a|--account) words=$(_varvectl_known account) ;;\n",
-            "\t--in) words=$(_varvectl_known conversation) ;;\n"]
+            "\t-a|--account) mapfile -t list < <(_varvectl_known account) ;;\n",
+            "\t--in|--from) mapfile -t list < <(_varvectl_known conversation) ;;\n"]
     for name, words in sorted(choices([o for o in every if o["name"] != "wait"]).items()):
-        out.append("\t--%s) words='%s' ;;\n" % (name, " ".join(words)))
+        out.append("\t--%s) list=(%s) ;;\n" % (name, " ".join(words)))
     waits = choices([o for v in table["verbs"] if v["name"] == "send" for o in v["options"]])["wait"]
-    out += ["\t--wait) [[ $verb == send ]] && words='%s' ;;\n" % " ".join(waits),
-            "\t%s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n" % "|".join(files),
-            "\t%s) return ;;\n" % "|".join(x for x in with_value(every) if x not in files + ["-a", "--account", "--in", "--wait"]
+    out += ["\t--wait) [[ $verb == send ]] && list=(%s) ;;\n" % " ".join(waits),
+            "\t%s) _varvectl_files \"$cur\"; return ;;\n" % "|".join(files),
+            "\t%s) return ;;\n" % "|".join(x for x in with_value(every) if x not in files + ["-a", "--account", "--in", "--from", "--wait"]
                                            and x.lstrip("-") not in choices(every)),
             "\tesac\n",
-            "\tif [[ -z $words && $cur == -* ]]; then\n",
+            "\tif [[ ${#list[@]} == 0 && $cur == -* ]]; then\n",
             "\t\tcase $verb in\n"]
     for v in table["verbs"]:
         if v["options"]:
-            out.append("\t\t'%s') words='%s' ;;\n" % (v["name"], " ".join(flags(v["options"]))))
+            out.append("\t\t'%s') list=(%s) ;;\n" % (v["name"], " ".join(flags(v["options"]))))
     out += ["\t\tesac\n",
-            "\t\twords+=' %s'\n" % " ".join(flags(table["options"])),
-            "\telif [[ -z $words ]]; then\n",
+            "\t\tlist+=(%s)\n" % " ".join(flags(table["options"])),
+            "\telif [[ ${#list[@]} == 0 ]]; then\n",
             "\t\tcase $verb in\n",
-            "\t\t'') words='%s' ;;\n" % " ".join(split)]
+            "\t\t'') list=(%s) ;;\n" % " ".join(split)]
     for g, seconds in split.items():
         if seconds:
-            out.append("\t\t'%s') words='%s' ;;\n" % (g, " ".join(seconds)))
+            out.append("\t\t'%s') list=(%s) ;;\n" % (g, " ".join(seconds)))
     for v in table["verbs"]:
         kind = v["words"]
         if kind in ("account", "conversation"):
-            out.append("\t\t'%s') words=$(_varvectl_known %s) ;;\n" % (v["name"], kind))
+            out.append("\t\t'%s') mapfile -t list < <(_varvectl_known %s) ;;\n" % (v["name"], kind))
         elif kind == "conversation1":
-            out.append("\t\t'%s') ((args == 0)) && words=$(_varvectl_known conversation) ;;\n" % v["name"])
+            out.append("\t\t'%s') ((args == 0)) && mapfile -t list < <(_varvectl_known conversation) ;;\n" % v["name"])
         elif kind == "contact":
-            second = "words='%s'" % " ".join(ACTIONS) if v["name"] == "roster authorize" else ":"
-            out.append("\t\t'%s') if ((args == 0)); then words=$(_varvectl_known contact); else %s; fi ;;\n" % (v["name"], second))
+            second = "list=(%s)" % " ".join(ACTIONS) if v["name"] == "roster authorize" else ":"
+            out.append("\t\t'%s') if ((args == 0)); then mapfile -t list < <(_varvectl_known contact); else %s; fi ;;\n" % (
+                v["name"], second))
         elif kind == "key":
-            out.append("\t\t'%s') if [[ ${w[${#w[@]}-2]} == key-file ]]; then COMPREPLY=($(compgen -f -- \"$cur\")); return; fi\n" % v["name"])
-            out.append("\t\t\t((args == 0)) && words='%s' ;;\n" % " ".join(KEYS))
+            out.append("\t\t'%s') if [[ ${w[${#w[@]}-2]} == key-file ]]; then _varvectl_files \"$cur\"; return; fi\n" % v["name"])
+            out.append("\t\t\t((args == 0)) && list=(%s) ;;\n" % " ".join(KEYS))
         elif kind == "file":
-            out.append("\t\t'%s') COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n" % v["name"])
+            out.append("\t\t'%s') _varvectl_files \"$cur\"; return ;;\n" % v["name"])
         elif kind == "setting":
-            out.append("\t\t'%s') words='%s'; compopt -o nospace 2>/dev/null ;;\n" % (v["name"], " ".join(SETTINGS)))
-        elif v["name"].startswith("api"):
-            out.append("\t\t'%s') ((args == 0)) && words='root account' ;;\n" % v["name"])
+            out.append("\t\t'%s')\n" % v["name"])
+            for key in (k for k, x in SETTINGS.items() if x == "file"):
+                out.append("\t\t\tif [[ $cur == %s=* ]]; then _varvectl_files \"${cur#*=}\"; return; fi\n" % key)
+            out.append("\t\t\t((args == 0)) && mapfile -t list < <(_varvectl_known account)\n")
+            out.append("\t\t\tif [[ $cur == *=* ]]; then list=(%s); else list+=(%s); fi\n" % (
+                " ".join(settings()), " ".join(k + "=" for k in SETTINGS)))
+            out.append("\t\t\t[[ $cur == *=* ]] || compopt -o nospace 2>/dev/null ;;\n")
+        elif kind == "verb":
+            out.append("\t\t'%s')\n\t\t\tcase $args:${w[${#w[@]}-2]} in\n\t\t\t0:*) list=(%s) ;;\n" % (v["name"], " ".join(split)))
+            for g, seconds in split.items():
+                if seconds:
+                    out.append("\t\t\t1:%s) list=(%s) ;;\n" % (g, " ".join(seconds)))
+            out.append("\t\t\tesac ;;\n")
+        elif kind == "object":
+            out.append("\t\t'%s') ((args == 0)) && list=(%s) ;;\n" % (v["name"], " ".join(OBJECTS)))
     out += ["\t\tesac\n",
             "\tfi\n",
-            "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n",
-            "\tCOMPREPLY=(\"${COMPREPLY[@]#\"$cut\"}\")\n",
+            "\t# Quoted: what comes from outside lands on a command line, and an address may hold $(...). No compgen -W,\n",
+            "\t# which expands its words.\n",
+            "\tfor word in \"${list[@]}\"; do\n",
+            "\t\tprintf -v word %q \"$word\"\n",
+            "\t\t[[ $word != \"$cur\"* ]] || COMPREPLY+=(\"${word#\"$cut\"}\")\n",
+            "\tdone\n",
             "}\n",
             "complete -F _varvectl varvectl\n"]
     return "".join(out)
@@ -167,7 +198,7 @@ def zsh_option(o):
             arg = ":%s:_files" % o["arg"].lower()
         elif o["name"] == "account":
             arg = ":account:_varvectl_accounts"
-        elif o["name"] == "in":
+        elif o["name"] in ("in", "from"):
             arg = ":conversation:_varvectl_conversations"
         else:
             arg = ":%s:" % o["arg"].lower().replace("|", " or ").replace(":", "\\:")
@@ -184,7 +215,12 @@ def zsh(table):
     out = ["#compdef varvectl\n", HEAD,
            *("_varvectl_%ss() { local -a a; a=(${(f)\"$(%s)\"}); compadd -a a }\n" % (
                kind, known(*KNOWN[kind], '${(M)words:#--(account|address)=*} ')) for kind in KNOWN),
-           "_varvectl_settings() { compadd -S '' %s }\n\n" % " ".join(SETTINGS),
+           "_varvectl_settings()\n{\n",
+           "\tcase $PREFIX in\n",
+           *("\t%s=*) compset -P '*='; %s ;;\n" % (k, "_files" if x == "file" else "compadd -- " + " ".join(x))
+             for k, x in SETTINGS.items() if x),
+           "\t*) compadd -S '' -- %s; _varvectl_accounts ;;\n" % " ".join(k + "=" for k in SETTINGS),
+           "\tesac\n}\n\n",
            "_varvectl_verb()\n{\n\tlocal -a verbs\n\tcase $1 in\n"]
     summaries = {v["name"]: v["summary"] for v in table["verbs"]}
     for g, seconds in [("", list(split))] + [(g, s) for g, s in split.items() if s]:
@@ -193,8 +229,11 @@ def zsh(table):
             name = (g + " " + s).strip()
             out.append("\t\t%s\n" % quote("%s:%s" % (s, summaries.get(name, "Verbs of this kind"))))
         out.append("\t) ;;\n")
-    out += ["\tesac\n\t_describe verb verbs\n}\n\n", "_varvectl()\n{\n\tlocal verb= word\n\tlocal -a options\n",
-            "\tfor word in ${words[2,CURRENT-1]}; do\n\t\t[[ $word == -* ]] && continue\n\t\tcase $verb in\n",
+    out += ["\tesac\n\t_describe verb verbs\n}\n\n", "_varvectl()\n{\n\tlocal verb= word skip=0\n\tlocal -a options\n",
+            "\tfor word in ${words[2,CURRENT-1]}; do\n",
+            "\t\tif ((skip)); then skip=0; continue; fi\n",
+            "\t\tcase $word in\n\t\t%s) skip=1; continue ;;\n\t\t-*) continue ;;\n\t\tesac\n" % "|".join(with_value(all_options(table))),
+            "\t\tcase $verb in\n",
             "\t\t'') verb=$word ;;\n", "\t\t%s) verb=\"$verb $word\" ;;\n" % "|".join(g for g, s in split.items() if s),
             "\t\tesac\n\tdone\n", "\toptions=(\n"]
     for o in table["options"]:
@@ -207,7 +246,8 @@ def zsh(table):
              "conversation1": "'@1:conversation:_varvectl_conversations' '*: :()'",
              "contact": "'@1:contact:_varvectl_contacts' '@2:action:(%s)'" % " ".join(ACTIONS),
              "setting": "'*:setting:_varvectl_settings'", "file": "'*:file:_files'",
-             "key": "'@1:kind:(%s)' '@2:file:_files'" % " ".join(KEYS)}
+             "key": "'@1:kind:(%s)' '@2:file:_files'" % " ".join(KEYS), "object": "'@1:object:(%s)' '*: :()'" % " ".join(OBJECTS),
+             "verb": "'@1:verb:{ _varvectl_verb \"\" }' '@2:verb:{ _varvectl_verb \"$words[CURRENT-1]\" }'"}
     for v in table["verbs"]:
         out.append("\t'%s')\n" % v["name"])
         for o in v["options"]:
@@ -230,7 +270,7 @@ def fish_option(o, condition):
         line += " -r -F"
     elif o["name"] == "account":
         line += " -x -a '(__varvectl_accounts)'"
-    elif o["name"] == "in":
+    elif o["name"] in ("in", "from"):
         line += " -x -a '(__varvectl_conversations)'"
     elif o["arg"]:
         line += " -x"
@@ -241,32 +281,55 @@ def fish(table):
     split = groups(table)
     out = [HEAD, *("function __varvectl_%ss; %s; end\n" % (
                kind, known(*KNOWN[kind], "(string match -r -- '^--(?:account|address)=.*' (commandline -opc)) ")) for kind in KNOWN),
-           "function __varvectl_verb\n    set -l words (commandline -opc)[2..]\n",
-           "    string match -v -- '-*' $words | string join ' '\nend\n",
-           "function __varvectl_in; string match -q -- \"$argv\" \"$(__varvectl_verb)\"; ",
-           "or string match -q -- \"$argv *\" \"$(__varvectl_verb)\"; end\n",
+           # The words that are no options and no values of any; looked for once a line, as each condition asks.
+           "function __varvectl_look\n    set -l line (commandline -opc)\n",
+           "    test \"$line\" = \"$__varvectl_line\"; and return\n",
+           "    set -g __varvectl_line \"$line\"\n    set -g __varvectl_words\n    set -l skip\n",
+           "    for word in $line[2..]\n",
+           "        if set -q skip[1]\n            set skip\n            continue\n        end\n",
+           "        switch $word\n            case %s\n                set skip yes\n            case '-*'\n" % " ".join(
+               with_value(all_options(table))),
+           "            case '*'\n                set -a __varvectl_words $word\n        end\n    end\nend\n",
+           "function __varvectl_is; __varvectl_look; test \"$argv\" = \"$__varvectl_words\"; end\n",
+           "function __varvectl_in; __varvectl_look; test \"$argv\" = \"$__varvectl_words[1..$(count $argv)]\"; end\n",
+           # One word after the verb is there already.
+           "function __varvectl_second; __varvectl_in $argv; and test (count $__varvectl_words) = (math (count $argv) + 1); end\n",
            "complete -c varvectl -f\n"]
+
+    def offer(condition, verb, what):
+        out.append("complete -c varvectl -n %s %s\n" % (quote("__varvectl_%s %s" % (condition, verb)), what))
+
     for o in table["options"]:
         out.append(fish_option(o, "true"))
     for g, seconds in split.items():
         text = next((v["summary"] for v in table["verbs"] if v["name"] == g), "Verbs of this kind")
-        out.append("complete -c varvectl -n 'test -z \"$(__varvectl_verb)\"' -a %s -d %s\n" % (g, quote(text)))
+        out.append("complete -c varvectl -n __varvectl_is -a %s -d %s\n" % (g, quote(text)))
     for v in table["verbs"]:
         first, _, second = v["name"].partition(" ")
         if second:
-            out.append("complete -c varvectl -n 'test \"$(__varvectl_verb)\" = %s' -a %s -d %s\n" % (first, second,
-                                                                                          quote(v["summary"])))
-        inside = "__varvectl_in %s" % v["name"]
+            offer("is", first, "-a %s -d %s" % (second, quote(v["summary"])))
         for o in v["options"]:
-            out.append(fish_option(o, inside))
+            out.append(fish_option(o, "__varvectl_in %s" % v["name"]))
         if v["words"] == "setting":
-            out.append("complete -c varvectl -n %s -a %s\n" % (quote(inside), quote(" ".join(SETTINGS))))
+            offer("in", v["name"], "-a %s" % quote(" ".join(settings())))
+            offer("is", v["name"], "-a '(__varvectl_accounts)'")
         elif v["words"] == "key":
-            out.append("complete -c varvectl -n %s -F -a %s\n" % (quote(inside), quote(" ".join(KEYS))))
+            offer("is", v["name"], "-a %s" % quote(" ".join(KEYS)))
+            offer("is", v["name"] + " key-file", "-F")
         elif v["words"] == "file":
-            out.append("complete -c varvectl -n %s -F\n" % quote(inside))
+            offer("in", v["name"], "-F")
+        elif v["words"] == "object":
+            offer("is", v["name"], "-a %s" % quote(" ".join(OBJECTS)))
+        elif v["words"] == "verb":
+            offer("is", v["name"], "-a %s" % quote(" ".join(split)))
+            for g, seconds in split.items():
+                if seconds:
+                    offer("is", v["name"] + " " + g, "-a %s" % quote(" ".join(seconds)))
         elif v["words"]:
-            out.append("complete -c varvectl -n %s -a '(__varvectl_%ss)'\n" % (quote(inside), v["words"].rstrip("1")))
+            one = v["words"] in ("conversation1", "contact")
+            offer("is" if one else "in", v["name"], "-a '(__varvectl_%ss)'" % v["words"].rstrip("1"))
+            if v["name"] == "roster authorize":
+                offer("second", v["name"], "-a %s" % quote(" ".join(ACTIONS)))
     return "".join(out)
 
 

@@ -10,6 +10,7 @@
 #include "ipc/ctl/monitor-text.h"
 #include "ipc/ctl/row.h"
 #include "ipc/ctl/term.h"
+#include "ipc/ctl/time.h"
 
 struct monitor {
 	struct ctl *c;
@@ -209,18 +210,42 @@ static int run(struct monitor *m)
 	unsigned flags = ctl_opt(m->c, EPHEMERAL) ? VARVE_FOLLOW_EPHEMERAL : 0;
 	_cleanup_(freep) char *epoch = xstrdup(m->cursor.epoch);
 	struct varve_follow *follow;
+	int64_t deadline;
 	int r;
 
+	deadline = m->c->timeout_us ? now_mono() + (int64_t)m->c->timeout_us : INT64_MAX;
 	varve_on_connection(m->c->varve, on_connection, m);
 	r = varve_follow(m->c->account, epoch, m->cursor.seq, flags, on_event, m, &follow);
 	if (r < 0)
 		return ctl_fail_call(m->c, r);
 	while (!m->ended) {
-		r = varve_wait(m->c->varve, UINT64_MAX);
+		int64_t left = deadline - now_mono();
+
+		if (left <= 0)
+			return ctl_fail(m->c, EXIT_TIMEOUT, NULL, "the time of --timeout is over");
+		r = varve_wait(m->c->varve, deadline == INT64_MAX ? UINT64_MAX : (uint64_t)left);
 		if (r < 0 && r != -EINTR)
 			return ctl_fail(m->c, EXIT_FAIL, NULL, "cannot wait for changes: %s", strerror(-r));
 	}
 	return m->code;
+}
+
+/* Who is not there yet may come, and a typing error waits for ever: it is said. */
+static int check_known(struct monitor *m)
+{
+	int r = EXIT_OK;
+
+	for (size_t i = 0; r == EXIT_OK && i < m->n_only; i++) {
+		bool known = true;
+
+		r = ctl_knows(m->c, m->only[i], &known);
+		if (r == EXIT_OK && !known)
+			r = ctl_check_address(m->c, m->only[i]);
+		if (r == EXIT_OK && !known)
+			ctl_note(m->c, VARVE_ERROR_NO_SUCH_CONVERSATION, "varvectl ls",
+				 "no message of %s is stored: waiting for the first", m->only[i]);
+	}
+	return r;
 }
 
 int cmd_monitor(struct ctl *c)
@@ -234,6 +259,8 @@ int cmd_monitor(struct ctl *c)
 	for (; m.n_only < c->opts.n_args; m.n_only++)
 		m.only[m.n_only] = str_fold(c->opts.args[m.n_only]);
 	r = ctl_account(c, NULL);
+	if (r == EXIT_OK)
+		r = check_known(&m);
 	if (r == EXIT_OK) {
 		m.cursor.account = xstrdup(c->account_jid);
 		r = position(&m);

@@ -116,6 +116,15 @@ static char *join(const char *const *words)
 	return all;
 }
 
+/* A word finds nothing, and looks as if nothing were there. A server may have such a name, and write. */
+static int check_sender(struct ctl *c, const char *sender)
+{
+	bool known = true;
+	int r = sender && !strchr(sender, '@') ? ctl_knows(c, sender, &known) : EXIT_OK;
+
+	return r == EXIT_OK && !known ? ctl_check_address(c, sender) : r;
+}
+
 int cmd_search(struct ctl *c)
 {
 	_cleanup_(search_deinit) struct search s = { .c = c, .query = join(c->opts.args) };
@@ -135,6 +144,9 @@ int cmd_search(struct ctl *c)
 			     ctl_opt(c, UNTIL));
 	if (r == EXIT_OK)
 		r = ctl_account(c, NULL);
+	if (r != EXIT_OK)
+		return r;
+	r = check_sender(c, s.sender);
 	if (r != EXIT_OK)
 		return r;
 	s.json = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;

@@ -15,8 +15,8 @@
 #define WAIT_TICK_US (1 * (uint64_t)USEC_PER_SEC) /* look again even if nothing rang */
 #define WAIT_PAUSE_US 100000 /* while signals come in a row: ten looks a second are enough */
 /*
- * An account that is offline with no attempt planned was disconnected by hand, unless the daemon or the account is
- * only just starting: then it connects within this time.
+ * An account that is offline with no attempt planned and no reason is only just starting: then it connects within this
+ * time. With a reason it was disconnected by hand.
  */
 #define WAIT_OFFLINE_US (5 * USEC_PER_SEC)
 
@@ -52,7 +52,7 @@ static int look_at(struct ctl *c, struct waiting *w, const struct value *a, int 
 	if (strcmp(state, "offline") == 0 && value_int(a, "next_retry_usec") == 0) {
 		if (w->offline_since == 0)
 			w->offline_since = now_mono();
-		if (now_mono() - w->offline_since > WAIT_OFFLINE_US) {
+		if (*reason || now_mono() - w->offline_since > WAIT_OFFLINE_US) {
 			*ret_code = ctl_fail(c, EXIT_OFFLINE, "varvectl account connect", "%s is offline%s%s", jid,
 					     *reason ? ": " : "", reason);
 			return 0;
@@ -161,24 +161,6 @@ static const char *stamp(int64_t us, char buf[static TIME_HUMAN_SIZE])
 	return us ? time_local(us, "%Y-%m-%d %H:%M", buf) : "?";
 }
 
-/* The daemon has no gap for a name that it never saw, and neither has a typing error. */
-static int find_conversation(struct ctl *c, const char *conversation)
-{
-	_cleanup_(unrefp) sd_bus_message *reply = NULL;
-	int r = ctl_call(c, VARVE_IFACE_CONVERSATIONS, "Get", &reply, "as", 1, conversation);
-
-	if (r != EXIT_OK)
-		return r;
-	r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_CONVERSATION);
-	if (r >= 0)
-		r = sd_bus_message_at_end(reply, false);
-	if (r < 0)
-		return ctl_bad_reply(c, "Get");
-	return r == 0 ? EXIT_OK
-		      : ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NO_SUCH_CONVERSATION, "varvectl ls",
-				    "no message of %s is stored", conversation);
-}
-
 int cmd_sync_gaps(struct ctl *c)
 {
 	static const char *const heads[] = { "ARCHIVE", "AFTER", "BEFORE", "STATE", NULL };
@@ -186,11 +168,15 @@ int cmd_sync_gaps(struct ctl *c)
 	_cleanup_(json_freep) struct json *j = NULL;
 	_cleanup_(gaps_deinit) struct gaps gaps = { 0 };
 	_cleanup_(freep) char *conversation = c->opts.args[0] ? str_fold(c->opts.args[0]) : xstrdup("");
+	bool known = true;
 	int r;
 
 	r = ctl_account(c, NULL);
 	if (r == EXIT_OK && *conversation)
-		r = find_conversation(c, conversation);
+		r = ctl_knows(c, conversation, &known);
+	if (r == EXIT_OK && !known) /* the daemon has no gap for a name that it never saw, and neither has a typing error */
+		r = ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NO_SUCH_CONVERSATION, "varvectl ls",
+				"no message of %s is stored", conversation);
 	if (r == EXIT_OK)
 		r = gaps_get(c, conversation, &gaps);
 	if (r != EXIT_OK)

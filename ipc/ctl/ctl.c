@@ -20,7 +20,7 @@ static void put_line(const char *lead, const char *clean)
 	term_put(stderr, COLOR_OFF, clean, strlen(lead), 4);
 }
 
-static void tell(struct ctl *c, const char *name, const char *message, const char *hint)
+static void tell(struct ctl *c, const char *kind, const char *name, const char *message, const char *hint)
 {
 	_cleanup_(json_freep) struct json *j = NULL;
 	_cleanup_(freep) char *clean = NULL, *clean_hint = NULL;
@@ -39,7 +39,7 @@ static void tell(struct ctl *c, const char *name, const char *message, const cha
 	}
 	j = json_new(stderr, c->json);
 	json_object(j, NULL);
-	json_object(j, "error");
+	json_object(j, kind);
 	json_string(j, "name", name);
 	json_string(j, "message", message);
 	if (hint)
@@ -55,7 +55,7 @@ static int fail_v(struct ctl *c, enum exit_code code, const char *name, const ch
 
 	if (vasprintf(&message, fmt, ap) < 0)
 		abort();
-	tell(c, name, message, hint);
+	tell(c, "error", name, message, hint);
 	return code;
 }
 
@@ -90,6 +90,21 @@ int ctl_fail_named(struct ctl *c, enum exit_code code, const char *name, const c
 	r = fail_v(c, code, name, hint, fmt, ap);
 	va_end(ap);
 	return r;
+}
+
+void ctl_note(struct ctl *c, enum varve_error name, const char *hint, const char *fmt, ...)
+{
+	_cleanup_(freep) char *message = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&message, fmt, ap);
+	va_end(ap);
+	if (r < 0)
+		abort();
+	if (!c->quiet)
+		tell(c, "note", varve_error_name(name), message, hint);
 }
 
 char *ctl_archive_problem(const struct value *status)
@@ -156,7 +171,7 @@ int ctl_fail_taken(struct ctl *c, const struct failure *f)
 	default:
 		break;
 	}
-	tell(c, *f->name ? f->name : exit_error_name(code), *f->text ? f->text : strerror(f->r < 0 ? -f->r : EIO), hint);
+	tell(c, "error", *f->name ? f->name : exit_error_name(code), *f->text ? f->text : strerror(f->r < 0 ? -f->r : EIO), hint);
 	return code;
 }
 
@@ -377,6 +392,22 @@ int ctl_check_address(struct ctl *c, const char *jid)
 		return EXIT_OK; /* the daemon says what is no address at all */
 	return ctl_fail(c, EXIT_USAGE, "an address has an @: varvectl ls shows those you have written with",
 			"\"%s\" is no contact's address: did you mean %s%s?", jid, jid, own);
+}
+
+int ctl_knows(struct ctl *c, const char *id, bool *ret)
+{
+	_cleanup_(unrefp) sd_bus_message *reply = NULL;
+	int r = ctl_call(c, VARVE_IFACE_CONVERSATIONS, "Get", &reply, "as", 1, id);
+
+	if (r != EXIT_OK)
+		return r;
+	r = sd_bus_message_enter_container(reply, 'a', VARVE_SIG_CONVERSATION);
+	if (r >= 0)
+		r = sd_bus_message_at_end(reply, false);
+	if (r < 0)
+		return ctl_bad_reply(c, "Get");
+	*ret = r == 0;
+	return EXIT_OK;
 }
 
 int ctl_ready(struct ctl *c)

@@ -39,6 +39,11 @@ int ctl_fail_as(struct ctl *c, enum exit_code code, enum varve_error name, const
 /* The same with the name as it came. */
 int ctl_fail_named(struct ctl *c, enum exit_code code, const char *name, const char *hint, const char *fmt, ...)
 	_printf_(5, 6);
+/*
+ * Something to know that is no failure, or not yet: as ctl_fail() says it, but nothing with --quiet, and for scripts
+ * {"note":{...}}.
+ */
+void ctl_note(struct ctl *c, enum varve_error name, const char *hint, const char *fmt, ...) _printf_(4, 5);
 /* The same for a call that failed with ${r}: name and sentence of the daemon, which are those of the last call. */
 int ctl_fail_call(struct ctl *c, int r);
 
@@ -64,6 +69,8 @@ int ctl_account(struct ctl *c, const char *jid);
  * blocked domain. For what the user wants to reach; what is there by such a name can be taken away. After ctl_account().
  */
 int ctl_check_address(struct ctl *c, const char *jid);
+/* Is a conversation called ${id} stored? EXIT_OK with *ret, or the exit code after having said why not. After ctl_account(). */
+int ctl_knows(struct ctl *c, const char *id, bool *ret);
 /* Drop the connection; the account is found anew with the next one. */
 void ctl_disconnect(struct ctl *c);
 

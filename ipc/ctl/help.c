@@ -131,6 +131,8 @@ int cmd_dump_verbs(struct ctl *c)
 		[WORDS_FILE] = "file",
 		[WORDS_CONVERSATION_ONE] = "conversation1",
 		[WORDS_CONTACT] = "contact",
+		[WORDS_VERB] = "verb",
+		[WORDS_OBJECT] = "object",
 	};
 	_cleanup_(json_freep) struct json *j = json_new(stdout, c->json == JSON_OFF ? JSON_SHORT : c->json);
 

@@ -134,7 +134,9 @@ static int short_options(struct parse *p, const char *word)
 static int no_such_verb(struct parse *p, const char *word, const char *next)
 {
 	_cleanup_(freep) char *near = verb_guess(word, next);
-	char *hint = near ? xasprintf("did you mean \"varvectl %s\"?", near) : xstrdup("varvectl --help");
+	char *hint = near   ? xasprintf("did you mean \"varvectl %s\"?", near)
+		     : next ? xasprintf("varvectl %s --help", word)
+			    : xstrdup("varvectl --help");
 
 	return complain(
 		p, next ? xasprintf("unknown verb \"%s %s\"", word, next) : xasprintf("unknown verb \"%s\"", word),
@@ -184,6 +186,8 @@ static size_t addresses(const struct opts *o)
 	case WORDS_SETTING:
 	case WORDS_KEY:
 	case WORDS_FILE:
+	case WORDS_VERB:
+	case WORDS_OBJECT:
 		break;
 	}
 	return 0;

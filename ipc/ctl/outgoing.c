@@ -11,7 +11,7 @@
 
 #define CLIENT_ID_MAX 128 /* bytes: org.varve.Varve1.xml, Send */
 #define LOOK_US (1 * (uint64_t)USEC_PER_SEC) /* between looks at the account while nothing is heard */
-#define STUCK_US (5 * USEC_PER_SEC) /* offline for so long with no attempt planned: it stays so */
+#define STUCK_US (5 * USEC_PER_SEC) /* offline for so long with no attempt planned and no reason: it stays so */
 
 int outgoing_id(struct ctl *c, const char *word, uint64_t *ret)
 {
@@ -152,7 +152,7 @@ static int hopeful(struct ctl *c, uint64_t id, int64_t *stuck_since)
 	}
 	if (*stuck_since == 0)
 		*stuck_since = now_mono();
-	if (strcmp(state, "offline") == 0 && now_mono() - *stuck_since < STUCK_US)
+	if (strcmp(state, "offline") == 0 && !*reason && now_mono() - *stuck_since < STUCK_US)
 		return EXIT_OK;
 	return ctl_fail(c, EXIT_OFFLINE, next, "message %llu is queued and goes out when %s is online; it is %s%s%s",
 			(unsigned long long)id, c->account_jid, state, *reason ? ": " : "", reason);

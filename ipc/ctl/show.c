@@ -121,8 +121,7 @@ static void put_session(FILE *f, const struct value *account)
 {
 	const struct value *s = value_get(account, "session");
 	const char *resource = value_str(account, "resource");
-	int64_t when = value_int(s, "last_resume_usec"), flights = value_int(s, "flights");
-	_cleanup_(freep) char *count = flights ? xasprintf(", %lld flights", (long long)flights) : xstrdup("");
+	int64_t when = value_int(s, "last_resume_usec");
 	char ago[TIME_HUMAN_SIZE] = "";
 	bool resumed = value_true(s, "resumed");
 
@@ -133,7 +132,7 @@ static void put_session(FILE *f, const struct value *account)
 	}
 	if (resumed && when)
 		time_relative(when, now_real(), ago);
-	put_line(f, "session", "%s%s%s%s%s%s%s", resumed ? "resumed" : "new", *ago ? " " : "", ago, count,
+	put_line(f, "session", "%s%s%s%s%s%s", resumed ? "resumed" : "new", *ago ? " " : "", ago,
 		 *resource ? ", resource " : "", resource, value_true(s, "resumable") ? "" : ", cannot be resumed");
 }
 
@@ -147,16 +146,18 @@ static void put_sync(FILE *f, const struct value *account, const struct rate *r)
 	bool busy = strcmp(state, "catching-up") == 0 || strcmp(state, "backfilling") == 0;
 	char ago[TIME_HUMAN_SIZE];
 
-	if (busy) {
+	if (strcmp(value_str(account, "state"), "online") != 0) {
+		/* What its sync would be doing says nothing, and that it is up to date would be a lie. */
+		put_line(f, "sync", "%s%s%s, %s messages", strcmp(state, "paused") == 0 ? "paused, " : "",
+			 caught ? "complete until " : "not complete yet", caught ? time_relative(caught, now_real(), ago) : "",
+			 count);
+	} else if (busy) {
 		size_t used = SHOW_INDENT + strlen(state) + 1;
 
 		progress = show_progress(account, r, term_columns() > used ? term_columns() - used : 0);
 		put_line(f, "sync", "%s %s", state, progress);
 	} else if (strcmp(state, "idle") == 0 && gaps == 0 && caught) {
-		put_line(f, "sync", "up to date (%s), %s messages",
-			 strcmp(value_str(account, "state"), "online") == 0 ? "now"
-									    : time_relative(caught, now_real(), ago),
-			 count);
+		put_line(f, "sync", "up to date, %s messages", count);
 	} else {
 		put_line(f, "sync", "%s, %s messages%s%s", *state ? state : "unknown", count,
 			 caught ? ", complete until " : ", not complete yet",
@@ -216,6 +217,8 @@ char *show_problem(const struct value *account)
 	if (strncmp(reason, "the connection broke", strlen("the connection broke")) == 0 &&
 	    value_int(value_get(account, "session"), "binds") == 0 && value_int(sync, "messages") == 0)
 		return xasprintf("%s; if that port wants TLS at once: varvectl account set tls=direct", reason);
+	if (strcmp(state, "offline") == 0 && value_int(account, "next_retry_usec") == 0 && *reason)
+		return xasprintf("%s (varvectl account connect)", reason); /* nothing else connects it */
 	if (strcmp(state, "online") != 0)
 		return *reason ? xstrdup(reason) : xasprintf("not online: %s", state);
 	if (strcmp(value_str(sync, "state"), "error") == 0)

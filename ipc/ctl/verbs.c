@@ -47,7 +47,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	  0, 0, 1, WORDS_ACCOUNT, cmd_account_connect },
 	{ "account disconnect", "[JID]", "Close the session for good",
 	  "Ends the session on the server, so that it cannot be resumed. The account stays\n"
-	  "offline until \"account connect\".\n",
+	  "offline until \"account connect\", or until varved starts again.\n",
 	  0, 0, 1, WORDS_ACCOUNT, cmd_account_disconnect },
 	{ "account password", "[JID]", "Replace the stored password",
 	  "Stores a new password and connects with it. It is asked for on the terminal, or\n"
@@ -75,7 +75,8 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "Confirms the newest message with the server and fetches what is missing.\n", 0, 0, 0, WORDS_NONE,
 	  cmd_sync_now },
 	{ "sync pause", "", "Stop fetching the archive",
-	  "New messages still arrive while old ones are not fetched.\n", 0, 0, 0, WORDS_NONE, cmd_sync_pause },
+	  "New messages still arrive while old ones are not fetched. A restart of varved\n"
+	  "forgets it.\n", 0, 0, 0, WORDS_NONE, cmd_sync_pause },
 	{ "sync resume", "", "Go on fetching the archive", "Undoes \"sync pause\".\n", 0, 0, 0, WORDS_NONE,
 	  cmd_sync_resume },
 	{ "sync coverage", "", "A picture of what is held",
@@ -134,7 +135,8 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "written after the lines were, so a change may come twice but never not at all.\n"
 	  "A line with \"change\":\"reset\" says that this cannot be promised any more (the\n"
 	  "archive was replaced, or the run before is too long ago): read everything again.\n"
-	  "When the daemon restarts, monitor waits for it and goes on.\n",
+	  "When the daemon restarts, monitor waits for it and goes on. After --timeout it\n"
+	  "ends with exit code 7.\n",
 	  OPT_BIT(SINCE_SEQ) | OPT_BIT(CURSOR_FILE) | OPT_BIT(EPHEMERAL) | OPT_BIT(EXIT_ON_DISCONNECT), 0, DEFAULT_ARGS_MAX,
 	  WORDS_CONVERSATION, cmd_monitor },
 	{ "send", "CONV [TEXT|-]", "Send a message",
@@ -273,11 +275,11 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "    varvectl api call account Conversations Open 'sa{sv}' bob@example.org 0\n"
 	  "    varvectl api call account Archive GetHistory 'sstuua{sv}' '' newest 0 5 0 \\\n"
 	  "        1 across-gaps b true\n",
-	  0, 3, DEFAULT_ARGS_MAX, WORDS_NONE, cmd_api_call },
+	  0, 3, DEFAULT_ARGS_MAX, WORDS_OBJECT, cmd_api_call },
 	{ "api introspect", "[OBJECT]", "What an object of the bus has",
-	  "The D-Bus introspection XML of a path, of \"root\" or of \"account\".\n", 0, 0, 1, WORDS_NONE,
+	  "The D-Bus introspection XML of a path, of \"root\" or of \"account\".\n", 0, 0, 1, WORDS_OBJECT,
 	  cmd_api_introspect },
-	{ "help", "[VERB...]", "Show help", "The same as --help.\n", 0, 0, 2, WORDS_NONE, cmd_help },
+	{ "help", "[VERB...]", "Show help", "The same as --help.\n", 0, 0, 2, WORDS_VERB, cmd_help },
 };
 
 const size_t ctl_cmds_n = ARRAY_SIZE(ctl_cmds);

@@ -18,6 +18,8 @@ enum ctl_words {
 	WORDS_FILE,
 	WORDS_CONVERSATION_ONE, /* a conversation, then something else */
 	WORDS_CONTACT,
+	WORDS_VERB,
+	WORDS_OBJECT, /* of the bus */
 };
 
 struct ctl_cmd {

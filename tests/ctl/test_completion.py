@@ -25,6 +25,7 @@ class Shell:
         self.seen = ""
         pid, self.fd = pty.fork()
         if pid == 0:
+            os.chdir(home)
             os.environ.clear()
             os.environ.update(PATH=os.path.dirname(os.path.abspath(PROGRAM)) + ":/usr/bin:/bin", TERM="dumb", HOME=home,
                               LC_ALL="C.UTF-8", INPUTRC="/dev/null", COLUMNS="200")
@@ -63,6 +64,23 @@ def talk(fake):
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_an_address_is_no_command(talk, ctl, tmp_path, name):
+    """RFC 7622 allows $, ( and ` in an address, and anybody may write: neither the key nor the line may run it."""
+    who = "mallory$({touch,owned})`{touch,owned}`@example.org"
+    talk.messages += [message(8, who, T0, "hi"), message(10, "x\\\\20y@example.org".replace("\\\\", "\\"), T0, "hi")]
+    shell = Shell(name, str(tmp_path))
+    shell.type("varvectl --address=%s history mal\t" % talk.path)
+    shell.until(r"mallory\\\$\\\(.*@example\.org ")
+    shell.type("-j\n")
+    shell.until(r"READY> ")
+    assert ("GetHistory", who) in [(member, args[0]) for member, args in talk.calls if member == "GetHistory"]
+    shell.type("varvectl --address=%s history x\t" % talk.path)
+    shell.until(r"history x\\\\20y@example\.org ")
+    shell.close()
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
 def test_the_tab_key_completes_verbs_options_and_who_is_there(talk, ctl, tmp_path, name):
     shell = Shell(name, str(tmp_path))
     start = "varvectl --address=%s " % talk.path
@@ -70,7 +88,10 @@ def test_the_tab_key_completes_verbs_options_and_who_is_there(talk, ctl, tmp_pat
                         ("history bob@ex\t", "history bob@example.org"), ("send ca\t", "send carol@example.org"),
                         ("roster remove do\t", "roster remove dora@example.org"), ("account sh\t", "account show "),
                         ("search --in=ca\t", "search --in=carol@example.org"), ("send bob@example.org --wait=de\t", "--wait=delivered"),
-                        ("account show al\t", "account show alice@example.org"), ("status --che\t", "status --check")]:
+                        ("account show al\t", "account show alice@example.org"), ("status --che\t", "status --check"),
+                        ("-a alice@example.org hist\t", "history "), ("help sy\t", "help sync "), ("help sync fe\t", "help sync fetch "),
+                        ("account set tls=st\t", "tls=starttls "), ("account set en\t", "enabled="), ("account set ali\t", "account set alice@example.org"),
+                        ("search --from=ca\t", "--from=carol@example.org"), ("api call ro\t", "api call root ")]:
         shell.type(start + typed)
         shell.until(re.escape(done))
         shell.type("\x15")  # the line is forgotten
@@ -91,4 +112,9 @@ def test_fish_completes(talk, ctl, tmp_path):
     assert complete(start + "send ca") == {"carol@example.org"}
     assert complete(start + "roster remove d") == {"dora@example.org"}
     assert complete(start + "roster ") >= {"list", "set", "authorize"}
+    assert complete(start + "-a alice@example.org hist") == {"history"}
+    assert complete(start + "help sy") == {"sync"} and complete(start + "help sync fe") == {"fetch"}
+    assert complete(start + "account set tls=") == {"tls=direct", "tls=starttls"}
+    assert complete(start + "send bob@example.org ca") == set()
+    assert complete(start + "roster authorize dora@example.org ap") == {"approve"}
     assert "--reply-to=" in {x.rstrip("=") + "=" for x in complete(start + "send --re")}

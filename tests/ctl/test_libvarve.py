@@ -69,12 +69,13 @@ def test_the_example_of_the_man_page_works(tmp_path, fake):
     subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-I", str(tmp_path), str(tmp_path / "app.c"), LIBRARY, "-o",
                     str(tmp_path / "app")], check=True)
     fake.becomes = [11, 12]
+    os.makedirs(tmp_path / "run" / "varve")
+    os.symlink(fake.path, tmp_path / "run" / "varve" / "bus")
+    env = {"XDG_RUNTIME_DIR": str(tmp_path / "run"), "LD_LIBRARY_PATH": os.path.dirname(os.path.abspath(LIBRARY))}
     p = subprocess.run([str(tmp_path / "app"), "bob@example.org", "hello"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       env={"VARVE_ADDRESS": fake.path, "LD_LIBRARY_PATH": os.path.dirname(os.path.abspath(LIBRARY))}, text=True,
-                       timeout=20)
+                       env=env, text=True, timeout=20)
     assert p.returncode == 0 and p.stdout.split()[-1] == "sent" and fake.messages[0]["body"] == "hello", p
     fake.stop()
-    p = subprocess.run([str(tmp_path / "app"), "a", "b"], env={"VARVE_ADDRESS": fake.path, "LD_LIBRARY_PATH": os.path.dirname(
-        os.path.abspath(LIBRARY))})
+    p = subprocess.run([str(tmp_path / "app"), "a", "b"], env=env)
     assert p.returncode == 1
     fake.start()

@@ -93,6 +93,76 @@ def test_bash_completes():
     assert complete("varvectl backup /etc/pass") >= {"/etc/passwd"} <= complete("varvectl keys add key-file /etc/pass")
 
 
+def offered_in_bash(lines):
+    script = """
+        source %s
+        while IFS= read -r line; do
+            COMP_LINE=$line; COMP_POINT=${#line}
+            _varvectl; printf '%%s ' "${COMPREPLY[@]}"; echo
+        done
+    """ % os.path.join(TOP, "data/completions/varvectl")
+    return subprocess.run(["bash", "-c", script], input="".join(x + "\n" for x in lines), stdout=subprocess.PIPE, text=True,
+                          check=True, env={"PATH": "/usr/bin:/bin"}).stdout.splitlines()
+
+
+def offered_in_fish(lines):
+    script = """
+        source %s
+        while read -l line
+            complete -C $line | string replace -r '\\t.*' '' | string join ' '; or echo
+        end
+    """ % os.path.join(TOP, "data/completions/varvectl.fish")
+    return subprocess.run(["fish", "-N", "-c", script], input="".join(x + "\n" for x in lines), stdout=subprocess.PIPE, text=True,
+                          check=True, env={"PATH": "/usr/bin:/bin", "HOME": "/dev/null"}).stdout.splitlines()
+
+
+def offered_in_zsh(lines):
+    """What the file gives to zsh's own functions, which do the rest."""
+    script = """
+        _arguments() {
+            local spec
+            for spec in "$@"; do
+                [[ $spec == -* ]] && print -rn -- "${${spec%%%%\\[*}%%[=+]*} "
+                [[ $PREFIX == *=* && $spec == ${PREFIX%%%%=*}\\=* ]] && print -rn -- "${(M)spec%%\\(*\\)} "
+                [[ $spec == *verb:\\{* ]] && eval "${${spec#*\\{}%%\\}}"
+            done
+        }
+        _describe() { print -rn -- ${verbs%%%%:*} "" }
+        functions[complete_it]=$(<%s)
+        while IFS= read -r line; do
+            words=(${(s: :)line}); [[ $line == *' ' ]] && words+=('')
+            CURRENT=$#words PREFIX=$words[-1]
+            complete_it; print
+        done
+    """ % os.path.join(TOP, "data/completions/_varvectl")
+    return subprocess.run(["zsh", "-f", "-c", script], input="".join(x + "\n" for x in lines), stdout=subprocess.PIPE, text=True,
+                          check=True, env={"PATH": "/usr/bin:/bin"}).stdout.splitlines()
+
+
+@pytest.mark.parametrize("offered", [offered_in_bash, offered_in_zsh, offered_in_fish])
+def test_a_shell_offers_every_verb_and_option_that_help_tells_of(offered):
+    """Against the text of --help, with options before the verb, and each word that an option may have."""
+    verbs = [v["name"].split() for v in VERBS]
+    cases = []
+    for before in ("", "--timeout 5 ", "-a me@example.org -j "):
+        cases.append(("varvectl " + before, {v[0] for v in verbs}))
+        for group in {v[0] for v in verbs if len(v) == 2}:
+            cases.append(("varvectl %s%s " % (before, group), {v[1] for v in verbs if v[0] == group}))
+    for v in VERBS:
+        text = helped(*v["name"].split(), "--help")
+        cases.append(("varvectl --timeout 5 %s --" % v["name"], set(re.findall(r"^  (?:-\w, |    )(--[a-z-]+)", text, re.M))))
+        for name, words in re.findall(r"^  (?:-\w, |    )(--[a-z-]+)\[?=([a-z|]+\|[a-z|]+)", text if v is VERBS[0] else text[:text.index("Options of every verb")], re.M):
+            cases.append(("varvectl %s %s=" % (v["name"], name), set(words.split("|"))))
+    assert len(cases) > 70
+
+    answers = offered([line for line, _ in cases])
+    assert len(answers) == len(cases)
+    for (line, want), got in zip(cases, answers):
+        # fish gives "--name=word" for "--name=", zsh "(word word)"
+        words = {re.sub("^--[a-z-]+=(.)", r"\1", w.strip("()")).rstrip("=") for w in got.split()}
+        assert want <= words, (line, got)
+
+
 def test_the_man_page_has_every_verb_option_exit_code_and_key():
     page = read("docs/man/varvectl.1.scd").replace("\\", "")
 
@@ -120,6 +190,15 @@ def test_man_pages_are_valid_scdoc():
         with open(p, encoding="utf-8") as f:
             r = subprocess.run(["scdoc"], stdin=f, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert r.returncode == 0, (p, r.stderr)
+
+
+def test_the_examples_of_the_man_pages_fit_a_terminal():
+    """Rendered they begin in column 12, and a tab is 5 columns."""
+    for p in glob.glob(os.path.join(TOP, "docs/man/*.scd")):
+        with open(p, encoding="utf-8") as f:
+            for part in f.read().split("```\n")[1::2]:
+                for line in part.splitlines():
+                    assert len(line.expandtabs(5)) <= 69, (p, line)
 
 
 def test_the_units_are_valid(tmp_path):
