@@ -88,8 +88,8 @@ static int append_gap(sd_bus_message *m, struct store *s, int64_t archive, const
 				       after_us, before_us)) < 0 ||
 	    (r = sd_bus_message_append(m, "s", gap_state(g, fetching))) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
-	    (r = rows_entry_text(m, "after-stanza-id", g->after_id)) < 0 ||
-	    (r = rows_entry_text(m, "before-stanza-id", g->before_id)) < 0 ||
+	    (r = rows_entry_text(m, "after-stanza-id", cover_shown_id(g->after_id))) < 0 ||
+	    (r = rows_entry_text(m, "before-stanza-id", cover_shown_id(g->before_id))) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)
 		return err_trace(r);
@@ -173,8 +173,8 @@ static int append_span(sd_bus_message *m, struct store *s, int64_t archive, cons
 
 	if ((r = sd_bus_message_open_container(m, 'r', VARVE_SIG_SPAN_FIELDS)) < 0 ||
 	    (r = sd_bus_message_append(m, "xx", first_us, last_us)) < 0 ||
-	    (r = rows_text(m, first->id)) < 0 ||
-	    (r = rows_text(m, last->id)) < 0 ||
+	    (r = rows_text(m, cover_shown_id(first->id))) < 0 ||
+	    (r = rows_text(m, cover_shown_id(last->id))) < 0 ||
 	    (r = sd_bus_message_append(m, "ua{sv}", flags, 0)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)
 		return err_trace(r);

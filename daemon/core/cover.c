@@ -317,6 +317,37 @@ void cover_session_lost(struct cover *c)
 	clear_live(c);
 }
 
+static void mark_old(struct edge *e, const char *mark)
+{
+	char *id;
+
+	if (!*e->id || *e->id == COVER_OLD)
+		return;
+	id = xasprintf("%s%s", mark, e->id);
+	free(e->id);
+	e->id = id;
+}
+
+void cover_set_old(struct cover *c, size_t n, const char *mark)
+{
+	struct gap g;
+
+	cover_session_lost(c);
+	while (c->n > n)
+		remove_at(c, c->n - 1);
+	for (size_t i = 0; i < c->n; i++) {
+		if (cover_gap(c, i, &g))
+			c->spans[i].flags |= SPAN_LOST;
+		mark_old(&c->spans[i].first, mark);
+		mark_old(&c->spans[i].last, mark);
+	}
+}
+
+const char *cover_shown_id(const char *id)
+{
+	return *id == COVER_OLD ? "" : id;
+}
+
 bool cover_is_live(const struct cover *c)
 {
 	return c->n && c->spans[c->n - 1].flags & SPAN_LIVE;

@@ -82,6 +82,12 @@ struct cover_page {
 /* ${id} is one of the page's messages. */
 bool cover_page_has(const struct cover_page *p, const char *id);
 
+/*
+ * Ids of an archive that the server does not have any more (it was emptied and began to use its ids again) keep their spans,
+ * but are nobody's: they begin with this, which no XML can carry (XML 1.0 section 2.2), so they are met by no page.
+ */
+#define COVER_OLD '\x1f'
+
 enum gap_state { GAP_OPEN, GAP_FETCHING, GAP_LOST };
 
 /* The hole before span ${span}. After/before are views into the cover, "" and 0 at the archive's beginning. */
@@ -161,6 +167,14 @@ void cover_confirm_empty(struct cover *c, int64_t now_us);
 
 /* The session is gone, or proof is wanted: the run is forgotten, the newest end must be confirmed again. */
 void cover_session_lost(struct cover *c);
+/*
+ * The server's archive is another one now, which may use the same ids for other messages. What was held is still held: the
+ * first ${n} spans stay, their ids get ${mark} (which begins with COVER_OLD) in front, if they have none yet. What lies
+ * between them the server does not have any more: lost. Of which archive those above are is not known: they go.
+ */
+void cover_set_old(struct cover *c, size_t n, const char *mark);
+/* An archive id to show: "" instead of one that is nobody's. */
+const char *cover_shown_id(const char *id);
 /* The newest span is live: nothing newer can be missing. */
 bool cover_is_live(const struct cover *c);
 

@@ -13,6 +13,7 @@
 #include "store/outbox-priv.h"
 #include "store/pending.h"
 #include "store/place.h"
+#include "store/renew.h"
 #include "store/row.h"
 
 #define PART_STEP_US 1000 /* a thousand in a second, and as many places between two */
@@ -178,13 +179,15 @@ int put_begin(struct put *p)
 
 int put_end(struct put *p, int r)
 {
-	if (r == 0)
+	int outcome = r > 0 ? r : 0;
+
+	if (r >= 0)
 		r = conv_settle(p);
 	free(p->dirty);
 	/* What was done by half must not be committed by somebody who overlooks the error. */
 	if (r < 0 && p->s->in_tx && p->s->tx_error == 0)
 		p->s->tx_error = r;
-	return r < 0 ? err_trace(r) : 0;
+	return r < 0 ? err_trace(r) : outcome;
 }
 
 int put_natural_key(struct put *p, int64_t *ret)
@@ -242,14 +245,38 @@ static int put_live(struct put *p, struct item *it, bool extends, struct put_out
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* Is the archive id of ${m} known as another message? */
+static int is_another(struct put *p, const struct message *m, struct put_outcome *ret)
+{
+	struct aid aid;
+	int r = aid_get(p, m->archive_id, &aid);
+
+	if (r == 0 && aid.known && aid.msg)
+		r = renew_contradicts(p, m, aid.msg, &ret->another);
+	if (r < 0)
+		return err_trace(r);
+	ret->another_key = aid.key;
+	return 0;
+}
+
 int archive_put_live(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct message *m,
 		     int64_t now_us, bool extends, struct put_outcome *ret)
 {
 	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us };
 	struct put_outcome out = { 0 };
+	struct put_outcome what = { 0 };
+	struct message unplaced = *m;
 	struct item it;
 	int r;
 
+	r = is_another(&p, m, &what);
+	if (r < 0)
+		return err_trace(r);
+	if (what.another) {
+		unplaced.archive_id = "";
+		m = &unplaced;
+		extends = false;
+	}
 	item_init(&it, &p, m);
 	r = put_begin(&p);
 	if (r == 0)
@@ -258,6 +285,8 @@ int archive_put_live(struct store *s, int64_t account, int64_t archive, const ch
 		r = put_after(&p, &it, &out);
 	r = put_end(&p, r);
 	item_deinit(&it);
+	out.another = what.another;
+	out.another_key = what.another_key;
 	if (r < 0)
 		return err_trace(r);
 	*ret = out;
@@ -336,8 +365,10 @@ static int64_t natural_place(const struct put *p, const struct message *m, const
 	return p->part && before && us < before->us + PART_STEP_US ? before->us + PART_STEP_US : us;
 }
 
-static int look_up(struct put *p, const struct message *const *items, size_t n, struct place *places)
+static int look_up(struct put *p, const struct message *const *items, size_t n, struct place *places,
+		   struct put_outcome *ret)
 {
+	bool another = false;
 	struct aid aid;
 	int r;
 
@@ -345,6 +376,15 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 		r = aid_get(p, items[i]->archive_id, &aid);
 		if (r < 0)
 			return err_trace(r);
+		if (aid.known && aid.msg) {
+			r = renew_contradicts(p, items[i], aid.msg, &another);
+			if (r < 0)
+				return err_trace(r);
+			if (another && (!ret->another || aid.key > ret->another_key)) {
+				ret->another = true;
+				ret->another_key = aid.key;
+			}
+		}
 		places[i] = (struct place){
 			.id = items[i]->archive_id,
 			.us = natural_place(p, items[i], i ? &places[i - 1] : NULL),
@@ -356,7 +396,7 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 		if (r < 0)
 			return err_trace(r);
 	}
-	return 0;
+	return n && ret->another ? ARCHIVE_E_ANOTHER : 0;
 }
 
 static int by_text(const void *a, const void *b)
@@ -451,9 +491,11 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 
 	if (page->n > ARCHIVE_PAGE_MAX)
 		return err_origin(-E2BIG);
+	if (page->n)
+		ret[0] = (struct put_outcome){ 0 };
 	r = put_begin(&p);
 	if (r == 0)
-		r = look_up(&p, page->items, page->n, places);
+		r = look_up(&p, page->items, page->n, places, ret);
 	if (r == 0)
 		r = place_page(&p, places, page);
 	p.fresh = !has_repeats(page->items, page->n);
@@ -462,7 +504,7 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 	if (r == 0 && page->with)
 		r = note_held(&p, page, ret);
 	r = put_end(&p, r);
-	return r < 0 ? err_trace(r) : 0;
+	return r < 0 ? err_trace(r) : r;
 }
 
 int archive_put_page(struct store *s, int64_t account, int64_t archive, const char *own_bare,

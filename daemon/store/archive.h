@@ -39,6 +39,9 @@ struct put_outcome {
 	enum put_result result;
 	int64_t msg;	  /* row id, 0 if none */
 	bool aid_is_new;  /* the archive id was not known before */
+	/* its archive id is known as another message, at another_key: live it is stored without; a page: see ARCHIVE_E_ANOTHER */
+	bool another;
+	int64_t another_key;
 	/* of a page that was asked to compare, and PUT_KNOWN: */
 	bool moved;	  /* it had a final place, and a wrong one */
 	bool different;	  /* another content than it was first received with, which is kept */
@@ -90,6 +93,20 @@ struct archive_page {
 };
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret);
+/*
+ * The page has an archive id that is known as another message: the server's archive is not the one that we know (B8).
+ * Nothing was written. The first of ${ret} says where the newest such message stands.
+ */
+enum { ARCHIVE_E_ANOTHER = 1 };
+
+/*
+ * The server has another archive now (ARCHIVE_E_ANOTHER): what is stored stays and is the old one's, *ret is a new one of the
+ * account's own, without coverage; ids that stand above ${key} are the new one's. ${old}: the old one's coverage after
+ * cover_set_old() with archive_mark(); the caller writes it as the new one's. What conversations hold across gaps is forgotten.
+ */
+int archive_renew(struct store *s, int64_t account, int64_t archive, const struct cover *old, int64_t key, int64_t *ret);
+#define ARCHIVE_MARK_MAX 24
+void archive_mark(int64_t archive, char *ret, size_t size);
 
 #define ARCHIVE_SCREEN 50 /* messages: what an app shows at first */
 typedef void (*archive_screen_fn)(void *userdata, const char *jid);

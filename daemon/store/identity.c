@@ -20,6 +20,16 @@ static bool same_id(const char *a, const char *b)
 	return *a && strcmp(a, b) == 0;
 }
 
+/* The archive's stamps of both, and equal, as far as an archive that keeps whole seconds can say. */
+static bool same_stamp(const struct item *it, const struct candidate *c)
+{
+	int64_t a = it->time_us, b = c->time_us, second = 1000000;
+
+	if (it->clock != CLOCK_ARCHIVE || c->clock != CLOCK_ARCHIVE)
+		return false;
+	return a == b || (a / second == b / second && (a % second == 0 || b % second == 0));
+}
+
 bool identity_is(const struct item *it, const struct candidate *c)
 {
 	uint64_t apart = distance(it->time_us, c->time_us);
@@ -41,7 +51,7 @@ bool identity_is(const struct item *it, const struct candidate *c)
 		return true;
 	if (it->self && by_id && apart <= window)
 		return true;
-	return by_id && (!c->archived || !*m->archive_id) && apart <= window;
+	return by_id && (same_stamp(it, c) || ((!c->archived || !*m->archive_id) && apart <= window));
 }
 
 static void consider(void *userdata, const struct candidate *c)

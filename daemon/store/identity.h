@@ -12,6 +12,9 @@
  *   d  same author, id and content, and one of the two has no archive id: two deliveries of one stanza, live and
  *      archived, in either order (C9, C10), within IDENTITY_WINDOW_US of each other
  *
+ *   e  same author, id, content and archive's stamp: one message under two archive ids, because the archive was carried over
+ *      to another server (B8)
+ *
  * Everything else is another message, whatever its id says (C3). All look-ups go through indexes: how long ago the
  * first copy was stored does not matter (C13).
  */

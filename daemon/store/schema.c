@@ -69,7 +69,10 @@ static const char schema_v1[] =
 	") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX roster_mod ON roster(account, mod);"
 
-	/* A server archive (XEP-0313): jid '' is the account's own, else a room's. Ids of two archives never mix (C12). */
+	/*
+	 * A server archive (XEP-0313): jid '' is the account's own, else a room's. Ids of two archives never mix (C12). One
+	 * that the server does not have any more has U+001F and its own number (store/renew.c).
+	 */
 	"CREATE TABLE archive("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES account, jid TEXT NOT NULL,"
 	" UNIQUE(account, jid)"

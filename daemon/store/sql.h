@@ -16,7 +16,8 @@
 /* What identity.c and refs.c must know of a message that may be the one. */
 #define SQL_CANDIDATE_COLUMNS                                                                                      \
 	"id, key, sender, direction, state, kind, time_us, clock, hash, xmpp_id, origin_id,"                       \
-	" EXISTS(SELECT 1 FROM aid a WHERE a.msg=msg.id), ours"
+	" EXISTS(SELECT 1 FROM aid a JOIN archive v ON v.id=a.archive WHERE a.msg=msg.id"                          \
+	" AND v.jid NOT GLOB char(31)||'*'), ours"
 /* What search.c must know of a row that may be a hit; the body last, so that only a reader of it follows its pages. */
 #define SQL_FOUND_COLUMNS "m.id, m.key, m.account, m.conv, m.kind, m.time_us, m.sender, m.body"
 /* The row before message ?2, at key ?3, in conversation ?1. */
@@ -148,6 +149,10 @@
 		    " flags) IS NOT (excluded.first_id, excluded.first_us, excluded.last_id, excluded.last_us,"    \
 		    " excluded.flags)")                                                                            \
 	S(SPAN_COUNT, "SELECT count(*) FROM span WHERE archive=?1")                                                \
+	/* renew.c */                                                                                               \
+	S(ARCHIVE_RETIRE, "UPDATE archive SET jid=char(31)||id WHERE id=?1")                                        \
+	S(AID_MOVE, "UPDATE aid SET archive=?1 WHERE archive=?2 AND key>?3")                                        \
+	S(HELD_FORGET, "UPDATE conv SET held_from=NULL, held_to=NULL WHERE account=?1")                             \
 	S(ARCHIVE_OWNER, "SELECT account FROM archive WHERE id=?1 AND jid=''")                                     \
 	S(SPAN_CUT, "DELETE FROM span WHERE archive=?1 AND seq>=?2")                                               \
 	S(AID_GET, "SELECT key, placed, msg FROM aid WHERE archive=?1 AND id=?2")                                  \

@@ -90,8 +90,12 @@ static bool verify_store(struct engine *e, const struct query *q, struct verify 
 		.items = (const struct message *const *)q->items + low, .n = q->n - low, .below_id = "", .above_id = upper,
 		.part = *v->with, .compare = true,
 	};
+	int r;
 
-	if (commit_aside(e, q, low, &stored, out) < 0)
+	r = commit_aside(e, q, low, &stored, out);
+	if (r > 0)
+		renew_archive(e);
+	if (r != 0)
 		return false;
 	count(&v->tally, out, stored.n);
 	count_gone(e, v, page, from, upper);
@@ -201,6 +205,18 @@ void aside_stream_ends(struct engine *e)
 {
 	if (e->verify)
 		verify_stop(e->verify);
+}
+
+void aside_renewed(struct engine *e)
+{
+	struct verify v;
+
+	errand_renewed(e);
+	if (!is_verifying(e))
+		return;
+	verify_init(&v, e->verify->with, e->verify->since_us);
+	verify_deinit(e->verify);
+	*e->verify = v;
 }
 
 void aside_deinit(struct engine *e)

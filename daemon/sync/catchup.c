@@ -63,6 +63,17 @@ static void forget_bounds(struct engine *e)
 	e->window_pages = 0;
 }
 
+void catchup_forget(struct engine *e)
+{
+	forget_bounds(e);
+	str_set(&e->floor_id, NULL);
+	str_set(&e->end_seen, NULL);
+	e->metadata_known = false;
+	e->meta_start_us = e->meta_end_us = 0;
+	e->seen_us = 0;
+	e->seen_n = 0;
+}
+
 void catchup_stream_begins(struct engine *e)
 {
 	catchup_drop_all(e);
@@ -333,6 +344,11 @@ void catchup_go(struct engine *e)
 		sending_kick(e);
 		return;
 	}
+	if (e->another && !e->whole) {
+		renew_archive(e);
+		if (e->store_failing || e->sync_error)
+			return;
+	}
 	if (e->unproven >= PROVE_EVERY && catchup_idle(e)) {
 		catchup_prove(e);
 		return;
@@ -352,8 +368,8 @@ void catchup_go(struct engine *e)
 
 /* ---- trouble ---- */
 
-/* The archive does not answer usefully: leave it alone for a while. The gap stays open and visible. */
-static void give_up_for_now(struct engine *e, const char *why)
+/* The archive does not answer usefully. The gap stays open and visible. */
+void catchup_give_up(struct engine *e, const char *why)
 {
 	catchup_drop_all(e);
 	forget_bounds(e);
@@ -379,7 +395,7 @@ static void give_up_for_now(struct engine *e, const char *why)
 static void too_much(struct engine *e, struct query *q)
 {
 	if (e->page_max <= PAGE_LEAST || q->n >= PAGE_ITEMS_MAX) {
-		give_up_for_now(e, "it sends more than it was asked for");
+		catchup_give_up(e, "it sends more than it was asked for");
 		return;
 	}
 	e->page_max = e->page_max / 4 > PAGE_LEAST ? e->page_max / 4 : PAGE_LEAST;
@@ -400,7 +416,7 @@ void catchup_stalled(struct engine *e, struct query *q)
 
 	catchup_discard(e, q);
 	if (++e->stalls >= STALLS_MAX) {
-		give_up_for_now(e, "its answers lead nowhere");
+		catchup_give_up(e, "its answers lead nowhere");
 		return;
 	}
 	catchup_drop_all(e);
@@ -452,7 +468,7 @@ void catchup_failed(struct engine *e, const struct link_query_failed *f)
 		lanes_trouble(&e->lanes);
 		catchup_go(e);
 	} else {
-		give_up_for_now(e, *f->text ? f->text : f->condition);
+		catchup_give_up(e, *f->text ? f->text : f->condition);
 	}
 }
 
@@ -480,7 +496,7 @@ void catchup_timeout(struct engine *e)
 	}
 	lanes_trouble(&e->lanes);
 	if (++e->stalls >= STALLS_MAX)
-		give_up_for_now(e, "no answer in time");
+		catchup_give_up(e, "no answer in time");
 	else
 		catchup_go(e);
 }

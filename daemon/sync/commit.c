@@ -188,6 +188,8 @@ static int put_pending(struct engine *e, struct cover *cover, struct ackline *li
 			*cover_changed = true;
 		}
 		*new_messages += out.result == PUT_NEW;
+		if (out.another)
+			renew_note(e, &out);
 		if (e->counted && m->n)
 			ackline_done(line, m->n);
 	}
@@ -410,6 +412,11 @@ int commit_aside(struct engine *e, const struct query *q, size_t from, const str
 	r = store_begin(e->store);
 	if (r >= 0)
 		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, page, e->io->real_us(e->userdata), out);
+	if (r > 0) {
+		store_rollback(e->store);
+		renew_note(e, out);
+		return r;
+	}
 	if (r >= 0)
 		r = put_owed(e, q, from, out, &new_messages);
 	for (size_t i = 0; r >= 0 && e->counted && i < q->n; i++)
@@ -446,6 +453,11 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, &page, e->io->real_us(e->userdata),
 				out);
 	*ret_new_ids = 0;
+	if (r > 0) {
+		store_rollback(e->store);
+		renew_note(e, out);
+		return r;
+	}
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		*ret_new_ids += out[i].aid_is_new;
 	if (r >= 0)

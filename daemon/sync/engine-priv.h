@@ -175,6 +175,10 @@ struct engine {
 	int64_t sync_wait_us;	/* 0 = no error */
 	int64_t barren_us;	/* boot time since when the archive gives nothing, also in earlier streams; 0 = it does */
 	bool sync_error;
+	bool another;		/* an id of the archive is known as another message: renew.c */
+	int64_t another_key;	/* where the newest such message stands */
+	int64_t renewed_us;	/* boot clock: since then the archive was taken for another one so many times */
+	unsigned int renewals;
 	bool stream_caught_up; /* this stream was in sync once */
 	int64_t whole_us;	/* real time when a stream ended that was in sync; session.caught_up_us is when one began to be */
 	bool paused;
@@ -242,13 +246,13 @@ int commit_now(struct engine *e);
 /*
  * The messages [from, n) of ${q}, the coverage that they prove and the session row, in one transaction. ${cover}
  * becomes the engine's when it succeeds (and is left empty). The numbers of these stanzas become durable, with from 0
- * that of the answer too. *ret_new_ids: archive ids that were not known.
+ * that of the answer too. *ret_new_ids: archive ids that were not known. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored.
  */
 int commit_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids);
 /*
  * ${page} of ${q}, whose messages from ${from} on it is, and the session row, in one transaction; no coverage. The numbers of
- * all its stanzas become durable. ${out}: one a message.
+ * all its stanzas become durable. ${out}: one a message. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored.
  */
 int commit_aside(struct engine *e, const struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out);
@@ -302,6 +306,17 @@ void catchup_send(struct engine *e, struct query *q, uint32_t max);
  * which is on no list. */
 void catchup_stalled(struct engine *e, struct query *q);
 
+/* Leave the archive alone for a while; ${why} is for the user. */
+void catchup_give_up(struct engine *e, const char *why);
+/* What is known of the server's archive beyond coverage is of another one. */
+void catchup_forget(struct engine *e);
+
+/* renew.c */
+/* ${out} says that a message came with an archive id that is another one's. */
+void renew_note(struct engine *e, const struct put_outcome *out);
+/* The server has another archive now. Drops all questions and pages that are on their lists. */
+void renew_archive(struct engine *e);
+
 /* aside.c: questions to the archive beside the plan; none moves coverage */
 /* Nothing more urgent is to be asked just now: ask what comes after it. */
 void aside_go(struct engine *e);
@@ -310,6 +325,9 @@ void aside_page(struct engine *e, uint32_t id);
 /* There is none to ${q}, which is on no list any more; takes it. */
 void aside_failed(struct engine *e, struct query *q, bool unknown_id, const char *why);
 void aside_stream_ends(struct engine *e);
+/* The archive is another one: what was asked from its ids is asked by time, or from the beginning. */
+void aside_renewed(struct engine *e);
+void errand_renewed(struct engine *e);
 void aside_deinit(struct engine *e);
 
 /* errand.c: pages of one conversation that somebody waits for, or will look at first */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define TRIES_MAX 2
@@ -223,8 +224,12 @@ static bool store(struct engine *e, struct errand *x, const struct query *q)
 		.with = x->with, .held_to = x->held_to, .held_inside = q->end_us, .to_start = q->complete && !q->start_us,
 	};
 	int64_t row;
+	int r;
 
-	if (commit_aside(e, q, 0, &stored, out) < 0)
+	r = commit_aside(e, q, 0, &stored, out);
+	if (r > 0)
+		renew_archive(e);
+	if (r != 0)
 		return false;
 	row = oldest_row(out, q->n);
 	x->held_to = row ? row : x->held_to;
@@ -286,6 +291,16 @@ void errand_failed(struct engine *e, struct query *q, bool unknown_id, const cha
 		finish(e, x, ERRAND_FAILED, why);
 }
 
+void errand_renewed(struct engine *e)
+{
+	for (struct errand *x = e->errands; x; x = x->next) {
+		x->held_to = 0;
+		if (*x->cursor && x->cursor_us)
+			x->end_us = x->cursor_us;
+		str_set(&x->cursor, "");
+	}
+}
+
 /* ---- whoever waits ---- */
 
 uint32_t engine_errand(struct engine *e, const struct errand_wish *w)
@@ -293,7 +308,9 @@ uint32_t engine_errand(struct engine *e, const struct errand_wish *w)
 	struct errand *x = add(e, w->with);
 	uint32_t id = x->id;
 
-	str_set(&x->cursor, w->before_id);
+	/* A row may have the id of an archive that is not there any more. */
+	if (read_aid_time(e->store, e->archive, w->before_id, &(int64_t){ 0 }, &(int64_t){ 0 }) == 0)
+		str_set(&x->cursor, w->before_id);
 	x->cursor_us = x->end_us = w->before_us;
 	x->held_to = w->before_msg;
 	x->since_us = w->since_us;

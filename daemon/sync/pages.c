@@ -196,6 +196,11 @@ static bool set_run_aside(struct engine *e, const struct cover_page *page)
 	cover_session_lost(&cover);
 	str_set(&e->end_seen, page->items[page->n - 1].id);
 	drop_rest(e);
+	/* Once is chance. A server that always has one that nobody knows, and a newest page without it, is asked a few times. */
+	if (++e->stalls > STALLS_MAX) {
+		catchup_give_up(e, "its newest page is another one each time");
+		return false;
+	}
 	if (commit_cover(e, &cover) == 0)
 		return true;
 	catchup_drop_all(e);
@@ -214,14 +219,18 @@ static bool store_slice(struct engine *e, struct query *q, size_t from, struct c
 	_cleanup_(freep) char *below = NULL, *above = id_above(q, &e->cover, cover, f->span);
 	int64_t began = e->io->boot_us(e->userdata);
 	size_t n = q->n - from, new_ids = 0, spans = e->cover.n;
+	int r;
 
 	below = xstrdup(f->span > 0 && f->span < cover->n ? cover->spans[f->span - 1].last.id : "");
 	if (f->span < cover->n && cover->spans[f->span].flags & SPAN_LOST && q->complete && from == 0)
 		log_info("%s: a gap cannot be filled any more: the server has dropped it", LOG_JID(e->account.jid));
-	if (commit_page(e, q, from, below, above, cover, &new_ids) < 0) {
+	r = commit_page(e, q, from, below, above, cover, &new_ids);
+	if (r > 0)
+		renew_archive(e);
+	else if (r < 0)
 		catchup_drop_all(e);
+	if (r != 0)
 		return false;
-	}
 	measure(e, n, e->io->boot_us(e->userdata) - began);
 	if (q->step != PLAN_CUT)
 		e->barren_pages = new_ids || e->cover.n < spans ? 0 : e->barren_pages + 1;

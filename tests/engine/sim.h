@@ -119,6 +119,8 @@ struct sim {
 
 	/* the server */
 	int n, expired;	       /* messages of archive[]; below this index they are gone */
+	int generation;	       /* the archive was made anew so often */
+	char prefix;	       /* of its ids */
 	int q_head, q_tail;    /* of queue[], unacknowledged: head..tail */
 	int q_next;	       /* next to give to the wire */
 	uint32_t counter;      /* stanzas sent in this session */
@@ -205,6 +207,10 @@ int sim_archive(struct sim *s, const char *peer, bool out, const char *body, int
 int sim_live(struct sim *s, const char *peer, const char *body);
 /* Two of them, delivered the other way round than they are archived, as ejabberd does now and then. */
 void sim_live_turned(struct sim *s, const char *peer, const char *one, const char *two);
+/* The archive is wiped and counts from the beginning: the same ids for other messages. The session is gone. */
+void sim_archive_anew(struct sim *s);
+/* It is carried over to another server, where the same messages have other ids: ${prefix} and a number. The session is gone. */
+void sim_archive_moved(struct sim *s, char prefix);
 /* Fill the archive with ${n} messages of ${contacts} contacts, ${step_us} apart, ending now. */
 void sim_fill(struct sim *s, int n, int contacts, int64_t step_us);
 

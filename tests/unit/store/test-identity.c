@@ -323,9 +323,56 @@ TEST(ten_thousand_copies_of_one_id_stay_cheap)
 	assert_int_equal(count_messages(fx), 2000);
 }
 
+/* Carried over with its stamps, which lost their fractions: the same messages under other ids (decision 0019). */
+TEST(B8_one_message_under_the_ids_of_two_servers)
+{
+	struct fx *fx = *state;
+	struct message one = archived(text_in("i1", "one"), "a1", 0), again = archived(text_in("i1", "one"), "m1", 0);
+
+	one.archive_us += 345678;
+	PAGE(fx, "", "", one, archived(text_in("i2", "two"), "a2", 60));
+	PAGE(fx, "", "", again, archived(text_in("i2", "two"), "m2", 60), archived(text_in("i2", "two"), "m3", 61));
+	assert_string_equal(bodies(fx, BOB), "one two two");
+}
+
+/* The archive counts anew: its ids are other messages. Nothing is written, and then everything is. */
+TEST(B8_ids_of_another_archive)
+{
+	struct fx *fx = *state;
+	const struct message anew[] = { archived(text_in("j1", "uno"), "a1", 86400), archived(text_in("j2", "due"), "a2", 86460) };
+	const struct message *items[] = { &anew[0], &anew[1] };
+	const struct archive_page page = { .items = items, .n = 2, .below_id = "", .above_id = "" };
+	struct put_outcome out[2] = { 0 };
+	struct cover cover = { 0 };
+	int64_t now = 0, held;
+
+	PAGE(fx, "", "", archived(text_in("i1", "one"), "a1", 0), archived(text_in("i2", "two"), "a2", 60),
+	     archived(text_in("i3", "three"), "a3", 120));
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(db_exec(fx->s, "UPDATE conv SET held_from=-1, held_to=1"), 0);
+	assert_int_equal(archive_put(fx->s, fx->account, fx->archive, OWN, &page, fx->now, out), ARCHIVE_E_ANOTHER);
+	assert_string_equal(bodies(fx, BOB), "one two three");
+	/* The newest that shows it is a2: a3 may be of either. */
+	cover_load(&cover, "a1", T0, "a2", T0 + 60 * SEC, SPAN_START);
+	cover_set_old(&cover, 1, "\x1f" "7:");
+	assert_int_equal(archive_renew(fx->s, fx->account, fx->archive, &cover, out[0].another_key, &now), 0);
+	assert_true(now != fx->archive);
+	assert_int_equal(archive_place(fx->s, now, "a3", &held), 1);
+	assert_int_equal(archive_place(fx->s, now, "a2", &held), 0);
+	assert_int_equal(archive_place(fx->s, fx->archive, "a2", &held), 1);
+	assert_int_equal(archive_put(fx->s, fx->account, now, OWN, &page, fx->now, out), 0);
+	assert_int_equal(db_exec(fx->s, "INSERT INTO meta(name, value) SELECT 'held.'||id, 1 FROM conv WHERE held_from IS NOT NULL"), 0);
+	assert_int_equal(sqlite3_changes(fx->s->db), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	assert_string_equal(bodies(fx, BOB), "one two three uno due");
+	cover_deinit(&cover);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		RUN(B8_one_message_under_the_ids_of_two_servers),
+		RUN(B8_ids_of_another_archive),
 		RUN(C1_sent_again_with_two_archive_ids_is_one_message),
 		RUN(C1_newest_page_first_ends_at_the_first_copy),
 		RUN(C3_reused_ids_lose_nothing),

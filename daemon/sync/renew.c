@@ -1,0 +1,117 @@
+/*
+ * The server's archive is another one than we know (B8): an id that is stored as one message came with another. It was wiped
+ * and counts anew, or the account moved. What is stored stays, with the coverage that it had; the archive that is there now is
+ * read from its newest message on like any other.
+ */
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/step.h"
+#include "sync/engine-priv.h"
+
+/* A server that contradicts itself for ever must not make us read its archive for ever. */
+#define RENEWALS_US (INT64_C(24) * 3600 * 1000000)
+#define RENEWALS_MAX 4 /* in that time: what came before it was noticed may have been taken for the wrong one's */
+
+void renew_note(struct engine *e, const struct put_outcome *out)
+{
+	if (!e->another || out->another_key > e->another_key)
+		e->another_key = out->another_key;
+	e->another = true;
+}
+
+/*
+ * How many spans begin no higher than the message that proves it: these are the old archive's. *ret_key: nothing of them
+ * stands above.
+ */
+static int count_old(struct engine *e, size_t *ret_n, int64_t *ret_key)
+{
+	const struct cover *c = &e->cover;
+	int64_t first, last;
+	int r;
+
+	*ret_n = 0;
+	*ret_key = e->another_key;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct span *s = &c->spans[i];
+
+		r = archive_place(e->store, e->archive, s->first.id, &first);
+		if (r < 0)
+			return err_trace(r);
+		if ((r > 0 ? first : s->first.us) > e->another_key)
+			break;
+		r = archive_place(e->store, e->archive, s->last.id, &last);
+		if (r < 0)
+			return err_trace(r);
+		if (r > 0 && last > *ret_key)
+			*ret_key = last;
+		*ret_n = i + 1;
+	}
+	return 0;
+}
+
+static int store_renewed(struct engine *e)
+{
+	_cleanup_(cover_deinit) struct cover cover = { 0 };
+	int64_t was = e->archive, now = 0, key;
+	char mark[ARCHIVE_MARK_MAX];
+	size_t n = 0;
+	int r;
+
+	archive_mark(was, mark, sizeof(mark));
+	cover_copy(&cover, &e->cover);
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = count_old(e, &n, &key);
+	if (r >= 0) {
+		cover_set_old(&cover, n, mark);
+		r = archive_renew(e->store, e->account.id, was, &cover, key, &now);
+	}
+	if (r >= 0) {
+		e->archive = now;
+		r = commit_finish(e, &e->line, &cover);
+	}
+	if (r < 0) {
+		e->archive = was;
+		return commit_failed(e, r);
+	}
+	step("archive.renew");
+	commit_succeeded(e);
+	return 0;
+}
+
+static bool too_often(struct engine *e)
+{
+	int64_t now = e->io->boot_us(e->userdata);
+
+	if (e->renewals == 0 || now - e->renewed_us >= RENEWALS_US) {
+		e->renewals = 0;
+		e->renewed_us = now;
+	}
+	return e->renewals == RENEWALS_MAX;
+}
+
+void renew_archive(struct engine *e)
+{
+	if (too_often(e)) {
+		catchup_give_up(e, "it uses the ids of its messages again and again");
+		return;
+	}
+	/* What came live is of the one or the other: it is stored, and the archive brings it again. */
+	if (commit_now(e) < 0)
+		return;
+	catchup_drop_all(e);
+	if (store_renewed(e) < 0)
+		return;
+	log_warning("%s: the server has another archive than before; what was stored is kept, and this one is read from its end",
+		    LOG_JID(e->account.jid));
+	e->renewals++;
+	e->another = false;
+	catchup_forget(e);
+	aside_renewed(e);
+	e->end_unknown_us = e->io->boot_us(e->userdata);
+	e->unproven = 0;
+	e->io->event(e->userdata, HUB_FEED);
+	e->io->event(e->userdata, HUB_SYNC);
+}

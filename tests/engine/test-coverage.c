@@ -1,0 +1,469 @@
+/*
+ * Holes and how they are filled, and archives that are not what they were: stories with the names of facts/sync.md
+ * (docs/cases.md), from an engine against a simulated server in simulated time, on a real store.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "link/link.h"
+#include "store/read.h"
+#include "story.h"
+#include "sync/engine-priv.h"
+#include "torture.h"
+
+#define HOUR (INT64_C(3600) * SIM_SEC)
+#define DAY (24 * HOUR)
+
+/* Away for ${us}: the session is gone, and ${n} messages of ${contacts} contacts came, evenly. */
+static void away(struct sim *s, int64_t us, int n, int contacts)
+{
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += us;
+	sim_fill(s, n, contacts, us / (n + 1));
+}
+
+/* The newest page of what was missed is here, and nothing else. */
+static void until_a_hole_is_open(struct sim *s)
+{
+	engine_connect(s->engine);
+	while (s->engine->cover.n < 2)
+		sim_run(s, 1);
+}
+
+static uint32_t open_gaps(struct sim *s)
+{
+	struct account_status st;
+
+	engine_status(s->engine, &st);
+	return st.gaps;
+}
+
+/* What somebody asks for beside the plan is complete within its window; the hole that it lies in stays one. */
+static void A5_a_windowed_answer_that_is_complete_closes_no_hole(void **state)
+{
+	struct sim *s = *state;
+	struct errand_wish wish = { .with = "c1@sim.test", .before_id = "", .pages = 0 };
+	const char *why;
+	uint32_t errand;
+	struct gap g;
+
+	given_in_sync(s, 60);
+	away(s, DAY, 300, 2);
+	s->metered_us = SIM_SEC;
+	engine_set_metered(s->engine, true);
+	until_a_hole_is_open(s);
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(open_gaps(s), 1);
+	wish.before_us = s->archive[200].us;
+	wish.since_us = s->archive[150].us;
+	errand = engine_errand(s->engine, &wish);
+	for (int i = 0; i < 60 && engine_errand_state(s->engine, errand, NULL, &why) == ERRAND_RUNNING; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(engine_errand_state(s->engine, errand, NULL, &why), ERRAND_DONE);
+	assert_int_equal(sim_count(s, "text 175"), 1);
+	assert_int_equal(sim_count(s, "text 176"), 0);
+	assert_true(cover_gap(&s->engine->cover, 1, &g));
+	assert_string_equal(g.after_id, "a59");
+	assert_string_equal(g.before_id, "a310");
+	assert_int_equal(g.state, GAP_OPEN);
+	sim_kill(s);
+	assert_int_equal(open_gaps(s), 1);
+	sim_expect_honest(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+static int take_unread(void *userdata, const struct conversation_row *row)
+{
+	*(uint32_t *)userdata = row->unread;
+	return 0;
+}
+
+/* Two weeks away; ten days ago somebody wrote whom nobody knew. */
+static void A10_a_stranger_who_wrote_while_we_were_away_for_long(void **state)
+{
+	struct sim *s = *state;
+	uint32_t unread = 0;
+
+	given_in_sync(s, 60);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += 4 * DAY;
+	sim_fill(s, 200, 2, 60 * SIM_SEC);
+	sim_archive(s, "stranger@sim.test", false, "hello, it is me", 0);
+	s->boot_us += 10 * DAY;
+	sim_fill(s, 600, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(sim_count(s, "hello, it is me"), 1);
+	assert_int_equal(read_conversation(s->store, s->account.id, "stranger@sim.test", take_unread, &unread), 0);
+	assert_int_equal(unread, 1);
+	sim_expect_all(s, 0);
+}
+
+static int count_row(void *userdata, _unused_ const struct message_row *row)
+{
+	(*(int *)userdata)++;
+	return 0;
+}
+
+/* A month is missing in the middle: it is on the list with its two ends, history stops there, and it is filled. */
+static void A12_a_missing_month_is_seen_and_filled(void **state)
+{
+	struct sim *s = *state;
+	struct history_query q = { .conversation = "", .anchor = ANCHOR_NEWEST, .before = 400 };
+	uint32_t edges = 0;
+	uint64_t seq;
+	struct gap g;
+	int rows = 0;
+
+	given_in_sync(s, 60);
+	away(s, 30 * DAY, 400, 3);
+	until_a_hole_is_open(s);
+	engine_sync_pause(s->engine, true);
+	sim_kill(s);
+	assert_int_equal(open_gaps(s), 1);
+	assert_true(cover_gap(&s->engine->cover, 1, &g));
+	assert_int_equal(g.after_us, s->archive[59].us);
+	assert_int_equal(g.before_us, s->archive[410].us);
+	assert_true(g.before_us - g.after_us > 25 * DAY);
+	q.account = s->account.id;
+	assert_int_equal(read_history(s->store, &q, count_row, &rows, &edges, &seq), 0);
+	assert_int_equal(rows, 50);
+	assert_true(edges & EDGE_GAP_OLDER);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(open_gaps(s), 0);
+	sim_expect_all(s, 0);
+}
+
+/* 25 missed, pages of ten, newest first: the next page is the one before the first of the last, never after its last. */
+static void A15_newest_first_goes_on_before_the_first_of_the_page(void **state)
+{
+	static const char *const cursors[] = { "", "a75", "a65" };
+	struct sim *s = *state;
+	size_t seen = 0;
+
+	given_in_sync(s, 60);
+	away(s, HOUR, 25, 2);
+	s->page_cap = 10;
+	s->queries = 0;
+	s->delay_us = SIM_SEC / 10;
+	engine_connect(s->engine);
+	for (int64_t until = s->boot_us + 60 * SIM_SEC; s->boot_us < until; sim_run(s, 1000)) {
+		const struct query *a = s->engine->asked;
+
+		if (!a || a->step == PLAN_META || (seen && strcmp(a->cursor, cursors[seen - 1]) == 0))
+			continue;
+		assert_true(seen < ARRAY_SIZE(cursors));
+		assert_string_equal(a->cursor, cursors[seen]);
+		seen++;
+	}
+	assert_int_equal(seen, ARRAY_SIZE(cursors));
+	assert_int_equal(s->queries, ARRAY_SIZE(cursors));
+	sim_expect_all(s, 0);
+}
+
+/* Interrupted in the middle, and the session is resumed: a resume does not mean caught up. */
+static void A16_an_interrupted_catch_up_goes_on_when_the_session_is_resumed(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+	uint64_t held;
+
+	given_in_sync(s, 60);
+	away(s, DAY, 400, 2);
+	s->delay_us = SIM_SEC / 10;
+	s->queries = 0;
+	engine_connect(s->engine);
+	while (s->engine->messages < 60 + 150)
+		sim_run(s, 1000);
+	held = s->engine->messages;
+	s->queries = 0;
+	sim_cut(s);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->resumes, 1);
+	engine_status(s->engine, &st);
+	assert_true(st.caught_up);
+	assert_int_equal(st.gaps, 0);
+	sim_expect_all(s, 0);
+	/* The rest, with its cuts and seams, and nothing that was here. */
+	assert_in_range(s->queries, 1, (460 - (int)held) / 50 + 8);
+	sim_kill(s);
+	s->queries = 0;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(s->queries, 0);
+}
+
+/* ---- B8: the archive is not what it was ---- */
+
+static void kinds_of_server(struct sim *s, bool prosody)
+{
+	s->item_not_found = prosody;
+	s->resolution_us = prosody ? SIM_SEC : 1;
+}
+
+/* Everything that ${bodies} named before is here once still. */
+static void expect_kept(struct sim *s, int n)
+{
+	char body[32];
+
+	for (int i = 0; i < n; i += 7) {
+		snprintf(body, sizeof(body), "text %d", i);
+		assert_int_equal(sim_count(s, body), 1);
+	}
+}
+
+static void live_and_settled(struct sim *s, const char *body)
+{
+	sim_live(s, "c1@sim.test", body);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(sim_count(s, body), 1);
+}
+
+/* Everything there is gone. What is here stays; what comes is stored, now and after the next login; it asks for nothing else. */
+static void wiped(struct sim *s, bool prosody)
+{
+	struct account_status st;
+
+	kinds_of_server(s, prosody);
+	given_in_sync(s, 120);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->expired = s->n;
+	s->boot_us += DAY;
+	s->queries = 0;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_kept(s, 120);
+	live_and_settled(s, "the first after it");
+	sim_kill(s);
+	sim_forget_session(s);
+	s->boot_us += DAY;
+	sim_fill(s, 70, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_kept(s, 120);
+	assert_int_equal((int)s->engine->messages, 120 + 71);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.gaps, 0);
+	/* What may have come between the two archives, and was never seen here, is said to be lost. */
+	assert_int_equal(st.lost, 1);
+	assert_true(s->queries < 10);
+	s->queries = 0;
+	sim_run(s, 3 * DAY);
+	sim_restart(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_true(s->queries < 10);
+	sim_expect_honest(s);
+}
+
+static void B8_a_wiped_archive_takes_nothing_away(void **state)
+{
+	wiped(*state, true);
+}
+
+static void B8_the_same_where_nobody_says_item_not_found(void **state)
+{
+	wiped(*state, false);
+}
+
+/* It counts anew: every id is known here, as another message. */
+static void counts_anew(struct sim *s, bool prosody)
+{
+	struct account_status st;
+	int64_t archive;
+
+	kinds_of_server(s, prosody);
+	given_in_sync(s, 120);
+	sim_archive_anew(s);
+	s->boot_us += DAY;
+	for (int i = 0; i < 200; i++) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "anew %d", i);
+		sim_archive(s, "c1@sim.test", false, body, (200 - i) * 60 * SIM_SEC);
+	}
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	expect_kept(s, 120);
+	for (int i = 0; i < 200; i += 3)
+		assert_int_equal(sim_count(s, s->archive[i].body), 1);
+	assert_int_equal((int)s->engine->messages, 120 + 200);
+	sim_expect_honest(s);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.gaps, 0);
+	assert_int_equal(st.lost, 1);
+	assert_true(cover_valid(engine_cover(s->engine, &archive)));
+	assert_true(s->queries < 30);
+	/* And from here on as ever. */
+	live_and_settled(s, "live");
+	s->queries = 0;
+	sim_kill(s);
+	sim_forget_session(s);
+	s->boot_us += HOUR;
+	sim_fill(s, 60, 2, SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	expect_kept(s, 120);
+	assert_int_equal((int)s->engine->messages, 120 + 200 + 61);
+	assert_true(s->queries < 10);
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	assert_int_equal(engine_verifying(s->engine)->tally.missing, 0);
+	assert_int_equal(engine_verifying(s->engine)->tally.moved, 0);
+	assert_int_equal((int)s->engine->messages, 120 + 200 + 61);
+}
+
+static void B8_an_archive_that_counts_anew_loses_no_message(void **state)
+{
+	counts_anew(*state, true);
+}
+
+static void B8_counting_anew_where_nobody_says_item_not_found(void **state)
+{
+	counts_anew(*state, false);
+}
+
+/* The first that shows it comes live. */
+static void B8_a_live_message_with_an_id_of_another(void **state)
+{
+	struct sim *s = *state;
+
+	given_in_sync(s, 120);
+	s->n = 30; /* in the middle of the session */
+	s->generation++;
+	s->boot_us += HOUR;
+	live_and_settled(s, "this is no text 30");
+	expect_kept(s, 120);
+	assert_int_equal(sim_count(s, "text 30"), 1);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_honest(s);
+	assert_int_equal((int)s->engine->messages, 121);
+}
+
+/* A server that contradicts itself each time is not read for ever. */
+static void B8_an_archive_that_is_another_each_time_costs_little(void **state)
+{
+	struct sim *s = *state;
+	char body[32];
+
+	given_in_sync(s, 120);
+	s->queries = 0;
+	for (int k = 0; k < 12; k++) {
+		sim_archive_anew(s);
+		s->generation = 1 + k % 7;
+		for (int i = 0; i < 60; i++) {
+			snprintf(body, sizeof(body), "%d of %d", i, k);
+			sim_archive(s, "c1@sim.test", false, body, (60 - i) * SIM_SEC);
+		}
+		engine_connect(s->engine);
+		sim_run(s, 600 * SIM_SEC);
+		assert_true(cover_valid(&s->engine->cover));
+	}
+	assert_true(s->queries < 150);
+	expect_kept(s, 120);
+}
+
+/* Carried over to another server, with its stamps: one row for each, whatever its id is now. */
+static void moved(struct sim *s, bool prosody)
+{
+	struct account_status st;
+
+	kinds_of_server(s, prosody);
+	given_in_sync(s, 120);
+	sim_archive_moved(s, 'm');
+	s->boot_us += HOUR;
+	sim_fill(s, 20, 2, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_expect_all(s, 0);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.lost + st.gaps, 0);
+	live_and_settled(s, "at the new server");
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	sim_expect_all(s, 0);
+}
+
+static void B8_an_account_that_moved_with_its_archive(void **state)
+{
+	moved(*state, true);
+}
+
+static void B8_an_account_that_moved_where_nobody_says_item_not_found(void **state)
+{
+	moved(*state, false);
+}
+
+/* Each login a live id that nobody knows, and a newest page without it: asked a few times, then left alone (H10). */
+static void A14_a_newest_page_that_never_fits_is_no_loop(void **state)
+{
+	struct sim *s = *state;
+	struct link_record r;
+	char id[32];
+
+	given_in_sync(s, 60);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += HOUR;
+	s->page_cap = 5;
+	s->delay_us = SIM_SEC / 10;
+	s->queries = 0;
+	engine_connect(s->engine);
+	for (int i = 0; i < 2000; i++) {
+		if (s->engine->asked && s->engine->asked->step == PLAN_NEWEST && !cover_is_live(&s->engine->cover) && s->attached) {
+			/* Delivered, and never archived; and what is archived is new each time. */
+			link_record_init(&r, LINK_MSG);
+			snprintf(id, sizeof(id), "ghost-%d", i);
+			r.msg.from = "ghost@sim.test/x";
+			r.msg.to = s->own;
+			r.msg.type = "chat";
+			r.msg.id = r.msg.archive_id = r.msg.body = id;
+			engine_record(s->engine, &r);
+			sim_fill(s, 8, 1, SIM_SEC);
+		}
+		sim_run(s, SIM_SEC / 20);
+	}
+	assert_true(s->queries < 20);
+	s->page_cap = 50;
+	assert_true(sim_settle(s, HOUR));
+	sim_expect_honest(s);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(A5_a_windowed_answer_that_is_complete_closes_no_hole),
+		T(A10_a_stranger_who_wrote_while_we_were_away_for_long),
+		T(A12_a_missing_month_is_seen_and_filled),
+		T(A15_newest_first_goes_on_before_the_first_of_the_page),
+		T(A16_an_interrupted_catch_up_goes_on_when_the_session_is_resumed),
+		T(A14_a_newest_page_that_never_fits_is_no_loop),
+		T(B8_a_wiped_archive_takes_nothing_away),
+		T(B8_the_same_where_nobody_says_item_not_found),
+		T(B8_an_archive_that_counts_anew_loses_no_message),
+		T(B8_counting_anew_where_nobody_says_item_not_found),
+		T(B8_a_live_message_with_an_id_of_another),
+		T(B8_an_archive_that_is_another_each_time_costs_little),
+		T(B8_an_account_that_moved_with_its_archive),
+		T(B8_an_account_that_moved_where_nobody_says_item_not_found),
+	};
+
+	return torture_main(tests, ARRAY_SIZE(tests));
+}
