@@ -295,9 +295,13 @@ void cover_live(struct cover *c, const char *id)
 	insert_at(c, c->n, id, 0, id, 0, SPAN_RUN | SPAN_LIVE | next);
 }
 
-bool cover_confirm_end(struct cover *c, const char *id)
+bool cover_confirm_end(struct cover *c, const char *id, int64_t us)
 {
-	if (c->n == 0 || strcmp(c->spans[c->n - 1].last.id, id) != 0)
+	const struct edge *end = c->n ? &c->spans[c->n - 1].last : NULL;
+
+	if (!end || strcmp(end->id, id) != 0)
+		return false;
+	if (us && end->us && (us > end->us + COVER_MARGIN_US || us < end->us - COVER_MARGIN_US))
 		return false;
 	c->spans[c->n - 1].flags |= SPAN_LIVE;
 	return true;

@@ -160,8 +160,11 @@ void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us);
  */
 void cover_live(struct cover *c, const char *id);
 
-/* The archive's newest id (from metadata) is ${id}: if it ends the newest span, that span is live. True if so. */
-bool cover_confirm_end(struct cover *c, const char *id);
+/*
+ * The archive's newest id (from metadata) is ${id}, stamped ${us} (0 = unknown): if it ends the newest span, that span is live.
+ * True if so. An id with another stamp is another message's (B8).
+ */
+bool cover_confirm_end(struct cover *c, const char *id, int64_t us);
 /* Metadata says the archive is empty: remember it on a cover without spans; keeps spans as they are (B8). */
 void cover_confirm_empty(struct cover *c, int64_t now_us);
 

@@ -13,6 +13,8 @@
 #include "sync/engine-priv.h"
 
 #define PROVE_AGAIN_US USEC_PER_SEC /* a burst that is offered is let go within milliseconds */
+#define VAIN_MAX 5 /* live ids in VAIN_US that the archive does not know: somebody deletes them; more is a server's nonsense */
+#define VAIN_US (INT64_C(600) * USEC_PER_SEC)
 #define DENSITY_MESSAGES 2000 /* how dense the archive is: about so many of the last messages say so */
 
 /* Its stanzas have no effect, so they may be acknowledged. */
@@ -391,6 +393,21 @@ void catchup_give_up(struct engine *e, const char *why)
 	e->io->event(e->userdata, HUB_SYNC);
 }
 
+bool catchup_run_in_vain(struct engine *e)
+{
+	int64_t now = e->io->boot_us(e->userdata);
+
+	if (e->vain == 0 || now - e->vain_us > VAIN_US) {
+		e->vain = 0;
+		e->vain_us = now;
+	}
+	if (++e->vain <= VAIN_MAX)
+		return false;
+	e->vain = 0;
+	catchup_give_up(e, "it does not know what it delivers");
+	return true;
+}
+
 /* More than we hold in memory: ask for less at a time. */
 static void too_much(struct engine *e, struct query *q)
 {
@@ -445,7 +462,8 @@ void catchup_failed(struct engine *e, const struct link_query_failed *f)
 	} else if (q->step == PLAN_BEFORE && !q->by_time && unknown_id && q->run) {
 		/* A live message that the archive does not know any more: look at its newest page instead. */
 		withdraw(e, q);
-		catchup_prove(e);
+		if (!catchup_run_in_vain(e))
+			catchup_prove(e);
 	} else if (q->step == PLAN_BEFORE && !q->by_time && unknown_id) {
 		/* The boundary has expired at the server: its stamp still says where it was (B1, B5). */
 		if (!e->by_time_id)
@@ -587,7 +605,7 @@ void catchup_meta(struct engine *e, const struct link_meta *m)
 			cover_confirm_empty(&cover, e->io->real_us(e->userdata));
 			changed = true;
 		} else {
-			changed = cover_confirm_end(&cover, m->end_id);
+			changed = cover_confirm_end(&cover, m->end_id, m->end_us);
 		}
 	}
 	if (changed && commit_cover(e, &cover) < 0)

@@ -172,6 +172,8 @@ struct engine {
 	uint32_t page_max;	/* policy's, or less when messages are big */
 	uint32_t page_given;	/* messages in the last full page: the server may give fewer than was asked for */
 	unsigned int stalls, window_pages, barren_pages;
+	unsigned int vain;	/* runs that were forgotten since vain_us, on the boot clock */
+	int64_t vain_us;
 	int64_t sync_wait_us;	/* 0 = no error */
 	int64_t barren_us;	/* boot time since when the archive gives nothing, also in earlier streams; 0 = it does */
 	bool sync_error;
@@ -308,6 +310,11 @@ void catchup_stalled(struct engine *e, struct query *q);
 
 /* Leave the archive alone for a while; ${why} is for the user. */
 void catchup_give_up(struct engine *e, const char *why);
+/*
+ * A run that came live is to be forgotten, because the archive does not say where it belongs: once is chance. True: too often,
+ * the archive is left alone.
+ */
+bool catchup_run_in_vain(struct engine *e);
 /* What is known of the server's archive beyond coverage is of another one. */
 void catchup_forget(struct engine *e);
 

@@ -196,11 +196,8 @@ static bool set_run_aside(struct engine *e, const struct cover_page *page)
 	cover_session_lost(&cover);
 	str_set(&e->end_seen, page->items[page->n - 1].id);
 	drop_rest(e);
-	/* Once is chance. A server that always has one that nobody knows, and a newest page without it, is asked a few times. */
-	if (++e->stalls > STALLS_MAX) {
-		catchup_give_up(e, "its newest page is another one each time");
+	if (catchup_run_in_vain(e))
 		return false;
-	}
 	if (commit_cover(e, &cover) == 0)
 		return true;
 	catchup_drop_all(e);

@@ -210,7 +210,7 @@ static void a_run_is_forgotten_with_its_session(_unused_ void **state)
 	cover_session_lost(&c);
 	assert_int_equal(c.n, 1);
 	assert_string_equal(c.spans[0].last.id, "10");
-	assert_false(cover_confirm_end(&c, "12"));
+	assert_false(cover_confirm_end(&c, "12", 0));
 	assert_int_equal(plan_next(&c, &policy).step, PLAN_NEWEST);
 	cover_deinit(&c);
 }

@@ -175,9 +175,25 @@ static void nothing_claimed_is_nothing_to_verify(_unused_ void **state)
 	done(&c, &v);
 }
 
+/* What is held of an archive that is not there any more: its ids are nobody's, and are asked for by nobody (B8). */
+static void nothing_of_an_archive_that_is_gone_is_asked_for(_unused_ void **state)
+{
+	struct cover c;
+	struct verify v;
+
+	cover_init(&c);
+	cover_load(&c, "m", T0, "z", T0 + 3600 * SEC, SPAN_START);
+	cover_set_old(&c, 1, "\x1f" "3:");
+	verify_init(&v, "", 0);
+	verify_start(&v, &c);
+	assert_int_equal(v.state, VERIFY_DONE);
+	done(&c, &v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_of_an_archive_that_is_gone_is_asked_for),
 		cmocka_unit_test(it_begins_where_pages_have_proven_and_goes_down),
 		cmocka_unit_test(it_ends_where_coverage_begins_and_looks_at_nothing_below),
 		cmocka_unit_test(since_ends_it_below_the_margin),

@@ -409,7 +409,7 @@ static bool model_step(struct model *m, unsigned int live)
 	if (p.step == PLAN_META) {
 		m->meta_known = true;
 		if (!cover_is_live(&m->cover) && m->n)
-			cover_confirm_end(&m->cover, m->id[m->n - 1]);
+			cover_confirm_end(&m->cover, m->id[m->n - 1], 0);
 		else if (!cover_is_live(&m->cover))
 			cover_confirm_empty(&m->cover, T0);
 		return true;
