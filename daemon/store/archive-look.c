@@ -44,6 +44,28 @@ int archive_gap_is_clean(struct store *s, int64_t archive, const char *below_id,
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int archive_unsettled(struct store *s, int64_t archive, int64_t *ret_us)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_UNSETTLED_GET);
+	int r;
+
+	put_i(&q, archive);
+	r = db_int(&q, 0, ret_us);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int archive_set_unsettled(struct store *s, int64_t archive, int64_t us)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, us ? SQL_UNSETTLED_SET : SQL_UNSETTLED_DROP);
+	int r;
+
+	put_i(&q, archive);
+	if (us)
+		put_i(&q, us);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static bool is_one_of(const char *id, const char *const *ids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

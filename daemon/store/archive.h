@@ -134,6 +134,13 @@ int archive_count_gone(struct store *s, int64_t account, int64_t archive, const 
 int archive_put_read(struct store *s, int64_t account, int64_t archive, const char *jid, const char *stanza_id,
 		     int64_t now_us);
 
+/*
+ * How far back pages were stored of which the server said that they are not settled (core/recheck.h, since_us); 0 = all are.
+ * Durable with the transaction.
+ */
+int archive_unsettled(struct store *s, int64_t archive, int64_t *ret_us);
+int archive_set_unsettled(struct store *s, int64_t archive, int64_t us);
+
 /* Messages stored for this account. */
 int archive_count(struct store *s, int64_t account, uint64_t *ret);
 

@@ -45,6 +45,9 @@ bool identity_is(const struct item *it, const struct candidate *c)
 		return true;
 	if (it->out && by_origin && (same || !c->archived))
 		return true;
+	/* What it was is gone; only a copy that came live, and has no archive id yet, can be what it stands for. */
+	if (m->payload == PAYLOAD_RETRACTION)
+		return c->sender && by_id && !c->archived && apart <= window && author_is(c->sender, it->author, it->room);
 	if (!same)
 		return false;
 	if (by_origin && apart <= IDENTITY_RESEND_US)

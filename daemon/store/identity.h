@@ -12,6 +12,7 @@
  *   d  same author, id and content, and one of the two has no archive id: two deliveries of one stanza, live and
  *      archived, in either order (C9, C10), within IDENTITY_WINDOW_US of each other
  *
+ *   f  a tombstone (XEP-0424 section 4), which has no content: same author and id, and the row has no archive id yet (H4)
  *   e  same author, id, content and archive's stamp: one message under two archive ids, because the archive was carried over
  *      to another server (B8)
  *

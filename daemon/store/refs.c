@@ -26,7 +26,7 @@ static bool may(const struct ref *ref, const struct candidate *c)
 	switch (ref->kind) {
 	case REF_CORRECTION:
 	case REF_RETRACTION:
-		return author_is(c->sender, ref->author, ref->room);
+		return author_is(c->sender, ref->author, ref->room && *ref->target != REFS_BY_ROOM);
 	case REF_RECEIPT:
 	case REF_MARKER:
 		return c->out;
@@ -66,6 +66,23 @@ char *refs_read_target(const char *id)
 	return xasprintf("\001%s", id);
 }
 
+char *refs_moderated_target(const char *stanza_id)
+{
+	return xasprintf("%c%s", REFS_BY_ROOM, stanza_id);
+}
+
+/* A room names its own stanza-id, never what a sender called his message (XEP-0425 section 3.1). */
+static int find_moderated(struct put *p, struct search *s)
+{
+	struct aid aid;
+	int r;
+
+	r = aid_get(p, s->ref->target + 1, &aid);
+	if (r == 0 && aid.msg)
+		r = row_candidate(p, s->ref->conv, aid.msg, consider, s);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int find_target(struct put *p, struct search *s)
 {
 	const struct ref *ref = s->ref;
@@ -73,6 +90,8 @@ static int find_target(struct put *p, struct search *s)
 	int64_t msg = 0;
 	int r;
 
+	if (*ref->target == REFS_BY_ROOM)
+		return find_moderated(p, s);
 	r = row_candidates(p, ref->conv, ref->target, consider, s);
 	if (r == 0 && !s->msg && ref->room)
 		r = aid_get(p, ref->target, &aid);
@@ -428,7 +447,7 @@ static int is_superseded(struct put *p, const struct item *it, const struct ref 
 
 int refs_put(struct put *p, struct item *it)
 {
-	_cleanup_(freep) char *value = NULL;
+	_cleanup_(freep) char *value = NULL, *target = NULL;
 	struct ref ref;
 	int r;
 
@@ -438,6 +457,9 @@ int refs_put(struct put *p, struct item *it)
 	}
 	if (!classify(it, &ref))
 		return 0;
+	/* From the room itself: a moderator's. */
+	if (ref.kind == REF_RETRACTION && it->room && !strchr(it->author, '/'))
+		ref.target = target = refs_moderated_target(ref.target);
 	r = is_superseded(p, it, &ref);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : 1;

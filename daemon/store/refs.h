@@ -52,6 +52,9 @@ struct ref {
 int refs_apply(struct put *p, const struct ref *ref);
 /* How the archive id ${id} stands as the target of REF_OWN_READ, apart from all message ids; the caller frees. */
 char *refs_read_target(const char *id);
+/* A room's own retraction (XEP-0425) names its stanza-id ${id}, apart from all message ids; the caller frees. */
+#define REFS_BY_ROOM '\002'
+char *refs_moderated_target(const char *id);
 /* Store ${it}, which is one of these payloads: apply it or let it wait. 1 if it did or may do something, 0 if not. */
 int refs_put(struct put *p, struct item *it);
 /* The row that ${it}, a reference in conversation it->conv, names now; *ret 0 if there is none. */

@@ -198,6 +198,11 @@ static int welcome(struct put *p, const struct item *it, int64_t msg)
 		if (r == 0)
 			r = pending_apply(p, it->conv, names[i]);
 	}
+	if (r == 0 && it->room && *m->archive_id) {
+		_cleanup_(freep) char *moderated = refs_moderated_target(m->archive_id);
+
+		r = pending_apply(p, it->conv, moderated);
+	}
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -81,6 +81,8 @@
 	S(PURGE_ARCHIVE, "DELETE FROM archive WHERE account=?1")                                                   \
 	S(PURGE_CONV, "DELETE FROM conv WHERE account=?1")                                                         \
 	S(PURGE_FEED, "DELETE FROM feed WHERE account=?1")                                                         \
+	S(PURGE_UNSETTLED, "DELETE FROM meta WHERE name IN"                                                        \
+			   " (SELECT 'unsettled.'||v.id FROM archive v WHERE v.account=?1)")                                \
 	S(PURGE_COUNT, "DELETE FROM meta WHERE name IN ('counted.'||?1, 'count.'||?1)")                            \
 	S(PURGE_ACCOUNT, "DELETE FROM account WHERE id=?1")                                                        \
 	/* session.c */                                                                                            \
@@ -149,6 +151,11 @@
 		    " flags) IS NOT (excluded.first_id, excluded.first_us, excluded.last_id, excluded.last_us,"    \
 		    " excluded.flags)")                                                                            \
 	S(SPAN_COUNT, "SELECT count(*) FROM span WHERE archive=?1")                                                \
+	/* archive-look.c: RECHECK_ALL or a stamp; no row: all that is held was settled */                          \
+	S(UNSETTLED_GET, "SELECT CAST(value AS INTEGER) FROM meta WHERE name='unsettled.'||?1")                   \
+	S(UNSETTLED_SET, "INSERT INTO meta VALUES('unsettled.'||?1, CAST(?2 AS TEXT)) ON CONFLICT DO UPDATE SET"  \
+			 " value=excluded.value")                                                                 \
+	S(UNSETTLED_DROP, "DELETE FROM meta WHERE name='unsettled.'||?1")                                         \
 	/* renew.c */                                                                                               \
 	S(ARCHIVE_RETIRE, "UPDATE archive SET jid=char(31)||id WHERE id=?1")                                        \
 	S(AID_MOVE, "UPDATE aid SET archive=?1 WHERE archive=?2 AND key>?3")                                        \

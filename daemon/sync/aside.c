@@ -17,14 +17,26 @@ static bool is_asked(const struct engine *e, enum query_use use)
 
 /* ---- verifying ---- */
 
-static bool is_verifying(const struct engine *e)
+bool engine_is_verifying(const struct engine *e)
 {
 	return e->verify && (e->verify->state == VERIFY_WAITING || e->verify->state == VERIFY_WALKING);
 }
 
-static void note_verified(struct engine *e)
+/* The walk that is at work: a user's, or for what was not settled. */
+static struct verify *walk_of(const struct engine *e)
 {
-	const struct verify_tally *t = &e->verify->tally;
+	return engine_is_verifying(e) ? e->verify : e->settling;
+}
+
+static void note_verified(struct engine *e, const struct verify *v)
+{
+	const struct verify_tally *t = &v->tally;
+
+	if (v == e->settling) {
+		if (v->state == VERIFY_DONE || v->state == VERIFY_FAILED)
+			recheck_ended(e, v->state == VERIFY_DONE);
+		return;
+	}
 
 	/* Why is for who asked: the server's words may name somebody. */
 	if (e->verify->state == VERIFY_FAILED) {
@@ -39,21 +51,22 @@ static void note_verified(struct engine *e)
 
 static void verify_go(struct engine *e)
 {
+	struct verify *v = walk_of(e);
 	struct verify_ask ask;
 	struct query *q;
 
-	if (!is_verifying(e) || is_asked(e, FOR_VERIFY) || e->paused || !catchup_idle(e) || !flight_idle(&e->flight))
+	if (!v || is_asked(e, FOR_VERIFY) || e->paused || !catchup_idle(e) || !flight_idle(&e->flight))
 		return;
 	if (e->session.archive == ARCHIVE_NONE) {
-		e->verify->state = VERIFY_FAILED;
-		str_set(&e->verify->why, "the server keeps no archive");
+		v->state = VERIFY_FAILED;
+		str_set(&v->why, "the server keeps no archive");
 	}
-	verify_start(e->verify, &e->cover);
-	if (e->verify->state != VERIFY_WALKING) {
-		note_verified(e);
+	verify_start(v, &e->cover);
+	if (v->state != VERIFY_WALKING) {
+		note_verified(e, v);
 		return;
 	}
-	ask = verify_next(e->verify);
+	ask = verify_next(v);
 	q = query_new_aside(++e->next_query, FOR_VERIFY, ask.with, ask.cursor, ask.start_us, ask.end_us);
 	query_push(&e->aside, q);
 	catchup_send(e, q, e->page_max < ASIDE_PAGE ? e->page_max : ASIDE_PAGE);
@@ -102,17 +115,22 @@ static bool verify_store(struct engine *e, const struct query *q, struct verify 
 	return true;
 }
 
-static void verify_answer(struct engine *e, struct query *q)
+static void verify_answer(struct engine *e, struct query *q, struct verify *walk)
 {
 	_cleanup_(verify_deinit) struct verify v = { 0 };
 	_cleanup_(freep) struct cover_item *items = NULL;
 	struct cover_page page = query_page(q, 0, &items);
 	size_t from = 0;
 
-	verify_copy(&v, e->verify);
+	if (walk == e->settling && q->unsettled_us) {
+		catchup_discard(e, q);
+		recheck_ended(e, false);
+		return;
+	}
+	verify_copy(&v, walk);
 	if (!verify_page(&v, page.items, page.n, q->complete, &from)) {
 		catchup_discard(e, q);
-	} else if (verify_store(e, q, &v, &page, from, e->verify->upper)) {
+	} else if (verify_store(e, q, &v, &page, from, walk->upper)) {
 		e->page_bytes -= q->bytes;
 		query_free(q);
 	} else {
@@ -120,16 +138,33 @@ static void verify_answer(struct engine *e, struct query *q)
 		catchup_drop_all(e);
 		return;
 	}
-	verify_copy(e->verify, &v);
-	note_verified(e);
+	verify_copy(walk, &v);
+	note_verified(e, walk);
+}
+
+/* What is asked for it is asked in vain. */
+static void drop_questions(struct engine *e)
+{
+	for (struct query *q = e->aside, *next; q; q = next) {
+		next = q->next;
+		if (q->use == FOR_VERIFY)
+			catchup_discard(e, query_take(&e->aside, q->id));
+	}
+}
+
+static void drop_walk(struct engine *e)
+{
+	drop_questions(e);
+	recheck_forget(e);
 }
 
 int engine_verify(struct engine *e, const char *with, int64_t since_us)
 {
-	if (is_verifying(e))
+	if (engine_is_verifying(e))
 		return HUB_E_BUSY;
 	if (e->paused)
 		return HUB_E_PAUSED;
+	drop_walk(e);
 	engine_verify_forget(e);
 	e->verify = xnew(struct verify);
 	verify_init(e->verify, with, since_us);
@@ -143,11 +178,7 @@ void engine_verify_forget(struct engine *e)
 {
 	if (!e->verify)
 		return;
-	for (struct query *q = e->aside, *next; q; q = next) {
-		next = q->next;
-		if (q->use == FOR_VERIFY)
-			catchup_discard(e, query_take(&e->aside, q->id));
-	}
+	drop_questions(e);
 	verify_deinit(e->verify);
 	free(e->verify);
 	e->verify = NULL;
@@ -178,8 +209,8 @@ void aside_page(struct engine *e, uint32_t id)
 	q = query_take(&e->aside, id);
 	if (q && q->use == FOR_ERRAND)
 		errand_answer(e, q);
-	else if (q && is_verifying(e))
-		verify_answer(e, q);
+	else if (q && walk_of(e))
+		verify_answer(e, q, walk_of(e));
 	else if (q)
 		catchup_discard(e, q);
 	catchup_go(e);
@@ -187,24 +218,28 @@ void aside_page(struct engine *e, uint32_t id)
 
 void aside_failed(struct engine *e, struct query *q, bool unknown_id, const char *why)
 {
+	struct verify *v = walk_of(e);
+
 	if (q->use == FOR_ERRAND) {
 		errand_failed(e, q, unknown_id, why);
 		return;
 	}
 	catchup_discard(e, q);
-	if (!is_verifying(e))
+	if (!v)
 		return;
 	if (unknown_id)
-		verify_unknown(e->verify);
+		verify_unknown(v);
 	else
-		verify_trouble(e->verify, why);
-	note_verified(e);
+		verify_trouble(v, why);
+	note_verified(e, v);
 }
 
 void aside_stream_ends(struct engine *e)
 {
 	if (e->verify)
 		verify_stop(e->verify);
+	if (e->settling)
+		verify_stop(e->settling);
 }
 
 void aside_renewed(struct engine *e)
@@ -212,7 +247,8 @@ void aside_renewed(struct engine *e)
 	struct verify v;
 
 	errand_renewed(e);
-	if (!is_verifying(e))
+	recheck_renewed(e);
+	if (!engine_is_verifying(e))
 		return;
 	verify_init(&v, e->verify->with, e->verify->since_us);
 	verify_deinit(e->verify);
@@ -222,5 +258,6 @@ void aside_renewed(struct engine *e)
 void aside_deinit(struct engine *e)
 {
 	engine_verify_forget(e);
+	drop_walk(e);
 	errand_deinit(e);
 }

@@ -93,6 +93,7 @@ void catchup_stream_begins(struct engine *e)
 	e->sync_error = false;
 	e->sync_wait_us = 0;
 	engine_arm(e, TIMER_SYNC, -1);
+	recheck_stream_begins(e);
 }
 
 void catchup_stream_ends(struct engine *e)

@@ -52,6 +52,9 @@ int commit_init(struct engine *e)
 	r = cover_read(e->store, e->archive, &e->cover);
 	if (r < 0)
 		return err_trace(r);
+	r = recheck_begin(e);
+	if (r < 0)
+		return err_trace(r);
 	return archive_count(e->store, e->account.id, &e->messages);
 }
 
@@ -407,6 +410,7 @@ int commit_aside(struct engine *e, const struct query *q, size_t from, const str
 {
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
+	struct recheck recheck;
 	int r;
 
 	r = store_begin(e->store);
@@ -419,6 +423,8 @@ int commit_aside(struct engine *e, const struct query *q, size_t from, const str
 	}
 	if (r >= 0)
 		r = put_owed(e, q, from, out, &new_messages);
+	if (r >= 0)
+		r = recheck_put(e, q, &recheck);
 	for (size_t i = 0; r >= 0 && e->counted && i < q->n; i++)
 		if (q->numbers[i])
 			ackline_done(&line, q->numbers[i]);
@@ -428,6 +434,7 @@ int commit_aside(struct engine *e, const struct query *q, size_t from, const str
 		r = commit_finish(e, &line, NULL);
 	if (r < 0)
 		return commit_failed(e, r);
+	recheck_put_done(e, &recheck);
 	page_stored(e, page->n, new_messages);
 	return 0;
 }
@@ -445,6 +452,7 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 	};
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
+	struct recheck recheck;
 	size_t n = page.n;
 	int r;
 
@@ -462,6 +470,8 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 		*ret_new_ids += out[i].aid_is_new;
 	if (r >= 0)
 		r = put_owed(e, q, from, out, &new_messages);
+	if (r >= 0)
+		r = recheck_put(e, q, &recheck);
 	if (r >= 0) {
 		for (size_t i = from; e->counted && i < q->n; i++)
 			if (q->numbers[i])
@@ -472,6 +482,7 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 	}
 	if (r < 0)
 		return commit_failed(e, r);
+	recheck_put_done(e, &recheck);
 	page_stored(e, n, new_messages);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "core/flight.h"
 #include "core/lanes.h"
 #include "core/plan.h"
+#include "core/recheck.h"
 #include "core/verify.h"
 #include "store/archive.h"
 #include "store/login.h"
@@ -151,6 +152,8 @@ struct engine {
 	char *screened[SCREENS_MAX]; /* which had; owned */
 	size_t n_screened;
 	struct verify *verify;	/* what was asked for last, also when it has ended; NULL = nothing */
+	struct recheck recheck;	/* since_us as committed */
+	struct verify *settling;	/* looking again at what was not settled; NULL = not now */
 	size_t page_bytes;	/* in all three */
 	uint32_t next_query;
 	struct lanes lanes;
@@ -317,6 +320,24 @@ void catchup_give_up(struct engine *e, const char *why);
 bool catchup_run_in_vain(struct engine *e);
 /* What is known of the server's archive beyond coverage is of another one. */
 void catchup_forget(struct engine *e);
+
+/* A user's verifying is at work. */
+bool engine_is_verifying(const struct engine *e);
+
+/* recheck.c: what the server said is not settled */
+int recheck_begin(struct engine *e); /* read it; for the archive that is the account's now */
+void recheck_stream_begins(struct engine *e);
+/* In the transaction that stores ${q}: *next is e->recheck after it. Then, once that is durable. */
+int recheck_put(struct engine *e, const struct query *q, struct recheck *next);
+void recheck_put_done(struct engine *e, const struct recheck *next);
+/* TIMER_RECHECK */
+void recheck_look(struct engine *e);
+/* The walk is over, or met what is not settled yet. */
+void recheck_ended(struct engine *e, bool settled);
+/* Give the walk up; it will begin anew when it is due. */
+void recheck_forget(struct engine *e);
+/* The archive is another one. */
+void recheck_renewed(struct engine *e);
 
 /* renew.c */
 /* ${out} says that a message came with an archive id that is another one's. */

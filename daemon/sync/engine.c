@@ -432,6 +432,9 @@ void engine_timer(struct engine *e, enum engine_timer which)
 	case TIMER_DUEL:
 		second_look(e);
 		break;
+	case TIMER_RECHECK:
+		recheck_look(e);
+		break;
 	case ENGINE_TIMERS:
 		break;
 	}

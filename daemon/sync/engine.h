@@ -41,6 +41,7 @@ enum engine_timer {
 	TIMER_DOUBT,	/* the old session's stanzas have had their time: ask the archive about them */
 	TIMER_PROVE,	/* ask for the archive ids of what we sent */
 	TIMER_DUEL,	/* which of two wires carries the session? */
+	TIMER_RECHECK,	/* look again at what was not settled in the archive */
 	ENGINE_TIMERS
 };
 

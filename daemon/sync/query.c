@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/recheck.h"
 
 struct query *query_new(uint32_t id, const struct plan *p, const struct cover *cover)
 {
@@ -84,9 +85,24 @@ static void fill_stamps(struct query *q)
 			q->items[i]->archive_us = q->items[i - 1]->archive_us;
 }
 
+/* Down to where the answer may lack something. A complete one says that nothing is older. */
+static int64_t lowest(const struct query *q, bool complete)
+{
+	int64_t low = INT64_MAX;
+
+	if (complete || q->n == 0)
+		return q->start_us ? q->start_us : RECHECK_ALL;
+	for (size_t i = 0; i < q->n; i++)
+		if (q->stamps[i] && q->stamps[i] < low)
+			low = q->stamps[i];
+	return low == INT64_MAX ? RECHECK_ALL : low;
+}
+
 void query_finish(struct query *q, const struct link_fin *f)
 {
 	q->complete = f->complete;
+	if (!f->stable)
+		q->unsettled_us = lowest(q, f->complete);
 	q->fin_n = f->n;
 	q->first = xstrdup(f->first);
 	q->last = xstrdup(f->last);

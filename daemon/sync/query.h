@@ -44,6 +44,7 @@ struct query {
 	uint32_t fin_n;
 	char *first, *last; /* RSM's ends */
 	bool sliced;	    /* some of it is stored */
+	int64_t unsettled_us; /* the server says that it may change, down to here (core/recheck.h); 0 = it is settled */
 };
 
 /* A question beside the plan, which moves no coverage. */

@@ -217,10 +217,22 @@ static uint32_t asks_of(xmpp_stanza_t *stanza, const struct message *m)
 	return asks;
 }
 
+/*
+ * A moderator's retraction comes from the room itself; whoever else says "moderated" is not believed in any part of it (XEP-0425
+ * section 5).
+ */
+static bool is_forged_moderation(xmpp_stanza_t *retract, const struct message *m)
+{
+	bool room = strcmp(m->type, "groupchat") == 0 && !strchr(m->from, '/');
+
+	return !room && element_child(retract, "moderated", NS_MODERATE);
+}
+
 static void read_payload(struct record *r, xmpp_stanza_t *stanza)
 {
 	struct message *m = &r->message;
 	xmpp_stanza_t *reactions = element_child(stanza, "reactions", NS_REACTIONS);
+	xmpp_stanza_t *retract = element_child(stanza, "retract", NS_RETRACT);
 	xmpp_stanza_t *body_el = body_of(stanza);
 	const char *body, *encryption;
 
@@ -231,7 +243,9 @@ static void read_payload(struct record *r, xmpp_stanza_t *stanza)
 		return;
 	}
 	/* A retraction's body is for old clients and must never be shown (XEP-0424 section 3). */
-	if (points(m, element_child(stanza, "retract", NS_RETRACT), "id", PAYLOAD_RETRACTION))
+	if (retract && is_forged_moderation(retract, m))
+		return;
+	if (points(m, retract, "id", PAYLOAD_RETRACTION))
 		return;
 	if (reactions && (!body_el || body_is_fallback(stanza, NS_REACTIONS)) &&
 	    points(m, reactions, "id", PAYLOAD_REACTION)) {
@@ -329,6 +343,9 @@ int record_archived(const struct record_context *c, xmpp_stanza_t *result, const
 	message_init(m);
 	if (inner) {
 		read_message(c, inner, dropped, ret);
+		/* The archive has a tombstone in its place (XEP-0424 section 4, XEP-0425 section 4). */
+		if (m->payload == PAYLOAD_NONE && element_child(inner, "retracted", NS_RETRACT))
+			m->payload = PAYLOAD_RETRACTION;
 	} else {
 		/* Removed from the middle of the archive, or dropped before its message was read. */
 		m->from = m->to = c->bare;

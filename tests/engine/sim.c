@@ -452,7 +452,7 @@ static void deliver(struct sim *s, const struct sim_stanza *z)
 		r.fin.n = z->n;
 		r.fin.query = z->query;
 		r.fin.complete = z->complete;
-		r.fin.stable = true;
+		r.fin.stable = !s->unsettled;
 		r.fin.first = z->first < 0 ? "" : s->archive[z->first].id;
 		r.fin.last = z->last < 0 ? "" : s->archive[z->last].id;
 		r.fin.results = (uint32_t)z->results;

@@ -80,6 +80,7 @@ struct sim {
 	bool never_complete;   /* an answer never says complete, and repeats the same page (A14) */
 	bool empty_fins;       /* fin without results, complete or last (A14) */
 	bool no_metadata;
+	bool unsettled;	       /* stable='false' */
 	int stampless;	       /* every so many results have lost their stamp; 0 = none */
 	bool session_lost;     /* resume is refused */
 	bool mute;	       /* the wire comes up and nothing ever follows */

@@ -269,6 +269,7 @@ static void furnish(struct sim *s, const struct shape *p, unsigned int *dice, in
 	s->force_lanes = pick(dice, 3) ? 1 + pick(dice, 16) : 0;
 	s->slice = pick(dice, 2) ? 0 : 1 + (uint32_t)pick(dice, 40);
 	s->screens_gap = s->seed % 2 ? 5 : 0;
+	s->unsettled = s->seed % 7 == 3;
 	s->delay_us = pick(dice, 2) ? 0 : (int64_t)pick(dice, 300) * 1000;
 	for (int i = pick(dice, pick(dice, 4) ? p->archive : p->long_archive); i > 0; i--) {
 		char body[32];
@@ -288,6 +289,7 @@ static void settle(struct sim *s, const char *when)
 static void faults_stop(struct sim *s)
 {
 	s->session_lost = false;
+	s->unsettled = false;
 	s->page_cap = 50;
 	s->no_acks = s->no_numbers = false;
 	s->net_us = 20000;

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "sim.h"
+#include "sync/engine-priv.h"
 
 static struct sim sim;
 
@@ -277,6 +278,83 @@ static void what_comes_live_is_proven_with_a_horizon_too(_unused_ void **state)
 	sim_deinit(s);
 }
 
+/* stable='false' (XEP-0313 section 4.3.2): stored, and looked at again when it may be settled. */
+static void what_was_not_settled_is_looked_at_again(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	int asked;
+
+	hide(s, 100, 130, true);
+	hide(s, 401, 404, true);
+	s->unsettled = true;
+	sync_all(s);
+	assert_int_equal(sim_count(s, s->archive[400].body), 1);
+	hide(s, 0, 420, false);
+	s->unsettled = false;
+	sim_kill(s);
+	engine_connect(s->engine);
+	sim_run(s, RECHECK_FIRST_US + 60 * SIM_SEC);
+	sim_expect_all(s, 0);
+	/* It is settled, and that is remembered. Nobody asked for a report. */
+	assert_null(engine_verifying(s->engine));
+	sim_restart(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	asked = s->queries;
+	sim_run(s, 3 * RECHECK_CAP_US);
+	assert_int_equal(s->queries, asked);
+	assert_int_equal(s->timers[TIMER_RECHECK], 0);
+	sim_deinit(s);
+}
+
+/* Only as far down as it was not settled. */
+static void what_was_settled_is_not_read_again(_unused_ void **state)
+{
+	struct sim *s = begin(420);
+	int asked;
+
+	sync_all(s);
+	sim_cut(s);
+	sim_forget_session(s);
+	sim_fill(s, 40, 5, SIM_SEC);
+	hide(s, 430, 435, true);
+	s->unsettled = true;
+	sync_all(s);
+	hide(s, 430, 435, false);
+	s->unsettled = false;
+	asked = s->queries;
+	sim_run(s, RECHECK_FIRST_US + 60 * SIM_SEC);
+	sim_expect_all(s, 0);
+	assert_in_range(s->queries - asked, 1, 3);
+	sim_deinit(s);
+}
+
+/* A server that is never sure costs a page a day, and nobody's verifying is kept waiting. */
+static void a_server_that_is_never_sure_costs_little(_unused_ void **state)
+{
+	struct sim *s = begin(300);
+	int asked;
+
+	s->unsettled = true;
+	sync_all(s);
+	asked = s->queries;
+	sim_run(s, 10 * RECHECK_CAP_US);
+	assert_in_range(s->queries - asked, 10, 60);
+	verify(s, "", 0);
+	assert_non_null(engine_verifying(s->engine));
+	/* While the walk is under way a user asks for one. */
+	s->unsettled = false;
+	s->delay_us = SIM_SEC;
+	hide(s, 100, 110, true);
+	while (!s->engine->settling || s->engine->settling->state != VERIFY_WALKING)
+		sim_run(s, SIM_SEC);
+	verify(s, "c1@sim.test", 0);
+	sim_run(s, 2 * RECHECK_FIRST_US);
+	assert_null(s->engine->settling);
+	assert_int_equal(s->engine->recheck.since_us, 0);
+	sim_deinit(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +370,9 @@ int main(void)
 		cmocka_unit_test(B6_the_cursor_expires_under_it),
 		cmocka_unit_test(A14_an_archive_that_answers_nonsense_ends_it),
 		cmocka_unit_test(one_at_a_time_and_it_can_be_ended),
+		cmocka_unit_test(what_was_not_settled_is_looked_at_again),
+		cmocka_unit_test(what_was_settled_is_not_read_again),
+		cmocka_unit_test(a_server_that_is_never_sure_costs_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

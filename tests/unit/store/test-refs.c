@@ -117,6 +117,56 @@ TEST(H4_tombstone_in_the_archive_retracts_the_local_copy)
 	assert_string_equal(bodies(fx, BOB), "retracted retracted");
 }
 
+/* It came live without an archive id; the archive has only its tombstone. Another message of that id has its own place. */
+TEST(H4_tombstone_of_a_copy_without_an_archive_id)
+{
+	struct fx *fx = *state;
+	struct message t = archived(ref_in(PAYLOAD_RETRACTION, ""), "a2", 20);
+
+	t.id = "1";
+	PAGE(fx, "", "", archived(text_in("1", "other"), "a1", 10));
+	fx->now = T0 + 20 * SEC;
+	put_live(fx, text_in("1", "secret"), false);
+	PAGE(fx, "a1", "", t);
+	assert_string_equal(bodies(fx, BOB), "other retracted");
+	t.id = "9";
+	t.archive_id = "a3";
+	PAGE(fx, "a2", "", t);
+	assert_string_equal(bodies(fx, BOB), "other retracted retracted");
+}
+
+/* XEP-0425: the room itself retracts by its stanza-id; nobody else does, and no id of a sender's stands for it. */
+TEST(a_room_moderates_by_its_own_id_alone)
+{
+	struct fx *fx = *state;
+	struct message ann = text_from("room@muc.example/ann", "1", "anns"), eve = text_from("room@muc.example/eve", "a1", "eves");
+	struct message m = text_from("room@muc.example", "m1", ""), forged;
+
+	ann.type = eve.type = m.type = "groupchat";
+	m.payload = PAYLOAD_RETRACTION;
+	m.body = "";
+	m.target_id = "a1";
+	forged = m;
+	forged.from = "room@muc.example/eve";
+	/* Before its target, and eve's message of that name comes first. */
+	put_live(fx, m, false);
+	PAGE(fx, "", "", archived(eve, "a2", 2));
+	assert_string_equal(bodies(fx, "room@muc.example"), "eves");
+	PAGE(fx, "", "a2", archived(ann, "a1", 1));
+	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves");
+	/* And after it. */
+	ann.id = "3";
+	PAGE(fx, "a2", "", archived(ann, "a3", 3));
+	forged.target_id = "a3";
+	put_live(fx, forged, false);
+	m.target_id = "3";
+	put_live(fx, m, false);
+	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves anns");
+	m.target_id = "a3";
+	put_live(fx, m, false);
+	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves retracted");
+}
+
 TEST(H4_retraction_before_its_target)
 {
 	struct fx *fx = *state;
@@ -267,6 +317,8 @@ int main(void)
 		RUN(a_correction_live_and_again_from_the_archive_is_one),
 		RUN(H4_retraction_takes_text_and_reactions_away_for_good),
 		RUN(H4_tombstone_in_the_archive_retracts_the_local_copy),
+		RUN(H4_tombstone_of_a_copy_without_an_archive_id),
+		RUN(a_room_moderates_by_its_own_id_alone),
 		RUN(H4_retraction_before_its_target),
 		RUN(H5_only_the_author_corrects_and_retracts),
 		RUN(H5_in_a_room_the_full_jid_is_the_author),

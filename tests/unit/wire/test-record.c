@@ -349,6 +349,38 @@ TEST(a_retractions_body_is_no_text)
 	assert_string_equal(m->body, "");
 }
 
+/* XEP-0425 section 5: from the room itself; whoever else says so says nothing. */
+TEST(a_moderators_retraction_comes_from_the_room_itself)
+{
+#define MODERATED "<retract id='sid-1' xmlns='urn:xmpp:message-retract:1'><moderated by='r@muc/macbeth' " \
+		  "xmlns='urn:xmpp:message-moderate:1'/><reason>spam</reason></retract>"
+	const struct message *m = live_ok("<message type='groupchat' from='r@muc' id='x'>" MODERATED "</message>");
+
+	assert_int_equal(m->payload, PAYLOAD_RETRACTION);
+	assert_string_equal(m->target_id, "sid-1");
+	assert_string_equal(m->body, "");
+	assert_int_equal(live(&trusted, "<message type='groupchat' from='r@muc/eve' id='x'>" MODERATED "</message>", &m),
+			 RECORD_E_NOTHING);
+	assert_int_equal(live(&trusted, "<message type='chat' from='r@muc' id='x'>" MODERATED "</message>", &m), RECORD_E_NOTHING);
+	assert_int_equal(live(&trusted, "<message type='chat' from='bob@x/y' id='x'>" MODERATED "<body>so</body></message>", &m),
+			 RECORD_E_NOTHING);
+}
+
+/* XEP-0424 section 4: in an archive, and only there, it stands for the message; what has a text is one. */
+TEST(H4_a_tombstone_in_the_archive)
+{
+#define TOMB "<retracted stamp='2019-09-20T23:09:32Z' id='r1' xmlns='urn:xmpp:message-retract:1'/>"
+	const struct message *m;
+
+	assert_int_equal(archived(RESULT(INNER("from='bob@chat.test/x' to='" ME "' id='m1'", TOMB)), &m), 0);
+	assert_int_equal(m->payload, PAYLOAD_RETRACTION);
+	assert_string_equal(m->target_id, "");
+	assert_string_equal(m->id, "m1");
+	assert_int_equal(archived(RESULT(INNER("from='bob@chat.test/x' to='" ME "' id='m1'", TOMB "<body>text</body>")), &m), 0);
+	assert_int_equal(m->payload, PAYLOAD_TEXT);
+	assert_int_equal(live(&trusted, "<message from='bob@chat.test/x' id='m1'>" TOMB "</message>", &m), RECORD_E_NOTHING);
+}
+
 TEST(an_error_repeats_what_failed_and_says_none_of_it)
 {
 	const struct message *m =
@@ -499,6 +531,8 @@ int main(void)
 		RUN(the_body_without_a_language_is_taken),
 		RUN(payloads_that_point_at_another_message),
 		RUN(a_retractions_body_is_no_text),
+		RUN(a_moderators_retraction_comes_from_the_room_itself),
+		RUN(H4_a_tombstone_in_the_archive),
 		RUN(an_error_repeats_what_failed_and_says_none_of_it),
 		RUN(encryption_is_named),
 		RUN(F_a_delay_is_trusted_from_our_own_server),
