@@ -24,8 +24,8 @@ int purge_account(struct store *s, int64_t account, uint32_t rows, bool *ret_don
 	static const enum sql small_before[] = { SQL_PURGE_LOGIN, SQL_PURGE_SESSION, SQL_PURGE_ROSTER };
 	static const enum sql large[] = { SQL_PURGE_PENDING, SQL_PURGE_TOMBSTONE, SQL_PURGE_OUTBOX,
 					  SQL_PURGE_GONE, SQL_PURGE_MSG, SQL_PURGE_AID };
-	static const enum sql small_after[] = { SQL_PURGE_SPAN, SQL_PURGE_UNSETTLED, SQL_PURGE_ARCHIVE, SQL_PURGE_CONV, SQL_PURGE_FEED, SQL_PURGE_COUNT,
-						SQL_PURGE_ACCOUNT };
+	static const enum sql small_after[] = { SQL_PURGE_SPAN, SQL_PURGE_UNSETTLED, SQL_PURGE_ARCHIVE, SQL_PURGE_CONV,
+						SQL_PURGE_FEED, SQL_PURGE_COUNT, SQL_PURGE_ACCOUNT };
 	int64_t removed = 0, ignored = 0;
 	int r;
 

@@ -129,7 +129,6 @@ TEST(H4_tombstone_of_a_copy_without_an_archive_id)
 	put_live(fx, text_in("1", "secret"), false);
 	PAGE(fx, "a1", "", t);
 	assert_string_equal(bodies(fx, BOB), "other retracted");
-	t.id = "9";
 	t.archive_id = "a3";
 	PAGE(fx, "a2", "", t);
 	assert_string_equal(bodies(fx, BOB), "other retracted retracted");
