@@ -120,6 +120,7 @@ int archive_renew(struct store *s, int64_t account, int64_t archive, const struc
 	r = cover_write(s, archive, &none);
 	if (r == 0)
 		r = run(s, SQL_ARCHIVE_RETIRE, archive);
+	s->own_account = 0;
 	if (r == 0)
 		r = archive_id(s, account, "", ret);
 	if (r == 0)
