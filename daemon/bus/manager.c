@@ -153,9 +153,9 @@ int manager_property(struct hub *hub, enum role role, const char *property, sd_b
 	if (strcmp(property, "ApiRevision") == 0)
 		return sd_bus_message_append(m, "u", VARVE_API_REVISION);
 	if (strcmp(property, "Features") == 0)
-		return sd_bus_message_append(m, "as", 15, "history", "feed", "coverage", "keyring", "backup", "search",
+		return sd_bus_message_append(m, "as", 16, "history", "feed", "coverage", "keyring", "backup", "search",
 					     "send", "conversations", "roster", "presence", "interest", "jobs", "export",
-					     "fetch", "verify");
+					     "fetch", "verify", "push");
 	if (strcmp(property, "Role") == 0)
 		return sd_bus_message_append(m, "s", role_name(role));
 	hub_archive(hub, &a);

@@ -10,6 +10,7 @@
 #include "bus/options.h"
 #include "bus/pem.h"
 #include "bus/rows.h"
+#include "core/jid.h"
 #include "core/text.h"
 #include "link/vocab.h"
 
@@ -24,6 +25,7 @@ void settings_copy(struct account *dst, const struct account *src)
 	dst->ca_pem = xstrdup(str_or_empty(src->ca_pem));
 	dst->nick = xstrdup(str_or_empty(src->nick));
 	dst->resource = xstrdup(str_or_empty(src->resource));
+	dst->push_service = xstrdup(str_or_empty(src->push_service));
 }
 
 void settings_deinit(struct account *a)
@@ -150,15 +152,25 @@ static int read_nick(const char *s, struct account *a, sd_bus_error *error)
 	return 0;
 }
 
+static int read_push(const char *s, struct account *a, sd_bus_error *error)
+{
+	if (*s && (strchr(s, '/') || strlen(s) > JID_MAX || !jid_is_valid(s)))
+		return error_invalid(error, "'%.200s' is not the address of a push service: write push.example.org or "
+				     "name@example.org", s);
+	str_set(&a->push_service, s);
+	return 0;
+}
+
 int settings_read(sd_bus_message *m, struct account *a, bool with_password, sd_bus_error *error)
 {
-	const char *server = NULL, *tls = NULL, *ca = NULL, *nick = NULL, *password = NULL;
+	const char *server = NULL, *tls = NULL, *ca = NULL, *nick = NULL, *password = NULL, *push = NULL;
 	const struct option known[] = {
 		{ "server", OPTION_TEXT, &server },
 		{ "tls", OPTION_TEXT, &tls },
 		{ "ca-pem", OPTION_TEXT, &ca },
 		{ "nick", OPTION_TEXT, &nick },
 		{ "allow-plain", OPTION_BOOL, &a->allow_plain },
+		{ "push-service", OPTION_TEXT, &push },
 		{ "enabled", OPTION_BOOL, &a->enabled },
 		{ "password", OPTION_TEXT, &password },
 	};
@@ -171,6 +183,7 @@ int settings_read(sd_bus_message *m, struct account *a, bool with_password, sd_b
 	    (tls && (r = read_tls(tls, a, error)) < 0) ||
 	    (ca && (r = read_ca(ca, a, error)) < 0) ||
 	    (nick && (r = read_nick(nick, a, error)) < 0) ||
+	    (push && (r = read_push(push, a, error)) < 0) ||
 	    (password && (r = settings_check_password(password, error)) < 0))
 		return r;
 	if (password)
@@ -202,6 +215,7 @@ int settings_append(sd_bus_message *m, const struct account *a)
 	    (r = rows_entry_text_or_empty(m, "ca-pem", a->ca_pem)) < 0 ||
 	    (r = rows_entry_text_or_empty(m, "nick", a->nick)) < 0 ||
 	    (r = rows_entry(m, "allow-plain", "b", a->allow_plain)) < 0 ||
+	    (r = rows_entry_text_or_empty(m, "push-service", a->push_service)) < 0 ||
 	    (r = rows_entry(m, "enabled", "b", a->enabled)) < 0 ||
 	    (r = sd_bus_message_close_container(m)) < 0)
 		return err_trace(r);

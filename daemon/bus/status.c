@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -104,6 +105,24 @@ static int append_outbox(sd_bus_message *m, const struct account_status *s)
 	return close_containers(m, 3);
 }
 
+/* "push": absent without. */
+static int append_push(sd_bus_message *m, const struct account_status *s)
+{
+	/* The condition alone: what a server writes behind it may name anybody, and this is nobody else's address. */
+	_cleanup_(freep) char *reason =
+		s->push_service ? xstrndup(s->push_reason, strcspn(s->push_reason, ":")) : xstrdup("");
+	int r;
+
+	if (!s->push_service && s->push_going == 0)
+		return 0;
+	if ((r = open_dict(m, "push")) < 0 ||
+	    (r = rows_entry_text(m, "state", s->push_service ? s->push_state : "off")) < 0 ||
+	    (r = rows_entry_text(m, "reason", reason)) < 0 ||
+	    (r = rows_entry(m, "going", "u", s->push_going)) < 0)
+		return r;
+	return close_containers(m, 3);
+}
+
 static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
 {
 	const struct account *a = hub_account(hub, id);
@@ -127,7 +146,8 @@ static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
 	    (r = entry_time(m, "next_retry_usec", s.next_retry_us)) < 0 ||
 	    (r = append_session(m, &s)) < 0 ||
 	    (r = append_sync(m, &s)) < 0 ||
-	    (r = append_outbox(m, &s)) < 0)
+	    (r = append_outbox(m, &s)) < 0 ||
+	    (r = append_push(m, &s)) < 0)
 		return r;
 	return sd_bus_message_close_container(m);
 }

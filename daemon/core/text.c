@@ -92,6 +92,16 @@ size_t text_prefix(const char *s, size_t max)
 	return max;
 }
 
+bool text_has_line(const char *lines, const char *line)
+{
+	size_t len = strlen(line);
+
+	for (const char *p = lines; *line && (p = strstr(p, line)); p += len)
+		if ((p == lines || p[-1] == '\n') && (p[len] == '\n' || !p[len]))
+			return true;
+	return false;
+}
+
 const char *text_unsayable(const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;

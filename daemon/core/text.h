@@ -23,5 +23,8 @@ bool text_is_clean(const char *s);
  */
 const char *text_unsayable(const char *s);
 
+/* ${lines}, one thing a line, has ${line}. */
+bool text_has_line(const char *lines, const char *line);
+
 /* The longest prefix of ${s} of at most ${max} bytes that does not cut a character. */
 size_t text_prefix(const char *s, size_t max);

@@ -134,6 +134,7 @@
  *   REQUEST_ROSTER_REMOVE  jid
  *   REQUEST_BLOCK, REQUEST_UNBLOCK  jid (XEP-0191)
  *   REQUEST_SUBSCRIPTION   jid, name: subscribe subscribed unsubscribe unsubscribed: RESULT as soon as it is sent
+ *   REQUEST_PUSH_ENABLE, REQUEST_PUSH_DISABLE  jid: of the service, name: node (XEP-0357)
  *   REQUEST_PRESENCE       name: show ("" away chat dnd xa), text: status: to everybody; RESULT as soon as it is sent
  */
 #define LINK_REQUEST_FIELDS(F)                                                                          \
@@ -197,7 +198,9 @@
 #define LINK_RESUME_REFUSED_FIELDS(F) F(STR, condition, 64) F(BOOL, has_h, 0) F(U32, h, 0)
 
 /* Disco of server and account is known; archive: enum link_archive_kind. Queries may be asked from here on. */
-#define LINK_READY_FIELDS(F) F(U32, archive, 0) F(BOOL, stanza_ids, 0) F(STR, features, FEATURES_MAX)
+#define LINK_READY_FIELDS(F)                                                                            \
+	F(U32, archive, 0) F(BOOL, stanza_ids, 0) F(STR, features, FEATURES_MAX)                        \
+	F(BOOL, untold, 0)	    /* the account's answer was none: what it alone has is not in features */
 
 #define LINK_FIN_FIELDS(F)                                                                              \
 	F(U32, n, 0) F(U32, query, 0) F(BOOL, complete, 0) F(BOOL, stable, 0)                           \
@@ -329,6 +332,8 @@ enum link_request_kind {
 	REQUEST_UNBLOCK,
 	REQUEST_SUBSCRIPTION,
 	REQUEST_PRESENCE,
+	REQUEST_PUSH_ENABLE,
+	REQUEST_PUSH_DISABLE,
 	REQUEST_KINDS
 };
 

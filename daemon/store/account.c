@@ -8,6 +8,7 @@
 #include "store/archive.h"
 #include "store/db.h"
 #include "store/purge.h"
+#include "store/push.h"
 
 void account_deinit(struct account *a)
 {
@@ -20,6 +21,7 @@ void account_deinit(struct account *a)
 	free(a->ca_pem);
 	free(a->nick);
 	free(a->resource);
+	free(a->push_service);
 	*a = (struct account){ 0 };
 }
 
@@ -38,6 +40,7 @@ void account_copy(struct account *dst, const struct account *src)
 		.allow_plain = src->allow_plain,
 		.nick = xstrdup(str_or_empty(src->nick)),
 		.resource = xstrdup(str_or_empty(src->resource)),
+		.push_service = xstrdup(str_or_empty(src->push_service)),
 	};
 
 	account_deinit(dst);
@@ -58,6 +61,7 @@ static void read_account(struct stmt *q, struct account *a)
 		.allow_plain = col_i(q, 8) != 0,
 		.nick = xstrdup(col_t(q, 9)),
 		.resource = xstrdup(col_t(q, 10)),
+		.push_service = xstrdup(col_t(q, 11)),
 	};
 }
 
@@ -149,6 +153,8 @@ int account_add(struct store *s, struct account *a)
 		r = add_feed(s, id);
 	if (r == 0)
 		r = archive_id(s, id, "", &archive);
+	if (r == 0)
+		r = push_want(s, id, str_or_empty(a->push_service));
 	if (r < 0)
 		return err_trace(r);
 	a->id = id;
@@ -163,7 +169,11 @@ int account_update(struct store *s, const struct account *a)
 	put_columns(&q, a);
 	put_i(&q, a->id);
 	r = db_run(&q);
-	return r < 0 ? err_trace(r) : 0;
+	if (r == 0)
+		r = push_want(s, a->id, str_or_empty(a->push_service));
+	if (r < 0)
+		return err_trace(r);
+	return r == PUSH_E_LIMIT ? ACCOUNT_E_LIMIT : 0;
 }
 
 static int hide(struct store *s, int64_t id)

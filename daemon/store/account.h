@@ -25,6 +25,7 @@ struct account {
 	bool allow_plain;
 	char *nick;
 	char *resource; /* ours, made once, stable across restarts */
+	char *push_service; /* store/push.h: "" = none */
 };
 
 void account_deinit(struct account *a);
@@ -59,7 +60,7 @@ int account_list(struct store *s, struct account **ret, size_t *ret_n);
 enum { ACCOUNT_E_EXISTS = 1, ACCOUNT_E_LIMIT };
 /* Insert; sets a->id. Ids are never reused. Also makes the account's own archive row. */
 int account_add(struct store *s, struct account *a);
-/* Update all columns of a->id. */
+/* Update all columns of a->id. ACCOUNT_E_LIMIT: the push service changed too often (PUSH_E_LIMIT). */
 int account_update(struct store *s, const struct account *a);
 /* Remove the account and everything that belongs to it. */
 int account_remove(struct store *s, int64_t id);

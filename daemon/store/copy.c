@@ -17,6 +17,7 @@
 #include "store/disk.h"
 #include "store/leftover.h"
 #include "store/outbox-priv.h"
+#include "store/push.h"
 #include "store/read.h"
 #include "vault/vfs.h"
 
@@ -201,6 +202,9 @@ static const char forget_backup[] =
 	"BEGIN IMMEDIATE;"
 	"DELETE FROM session;"
 	"DELETE FROM login;" /* a token belongs to one installation, and in no backup (XEP-0484 section 4.1) */
+	/* The node is that installation's: where two have one, what one takes back ends the other's. */
+	"DELETE FROM push WHERE state = 3;"
+	"UPDATE push SET state = 0, reason = NULL, node = lower(hex(randomblob(16)));"
 	"DELETE FROM span WHERE flags & 16;"
 	"UPDATE span SET flags = flags & ~2 WHERE flags & 2;"
 	"UPDATE msg SET state = 11 WHERE state = 10 AND id IN (SELECT msg FROM outbox WHERE kind = 0 AND state = 0);"
@@ -212,6 +216,7 @@ static const char forget_backup[] =
 	"COMMIT;"
 	"PRAGMA wal_checkpoint(TRUNCATE)";
 
+_Static_assert(PUSH_WANTED == 0 && PUSH_GOING == 3, "numbers of push services in forget_backup and sql.h");
 _Static_assert(SPAN_RUN == 16 && SPAN_LIVE == 2, "numbers of the format in forget_backup");
 _Static_assert(OUT_QUEUED == 0 && OUT_SENDING == 1 && OUT_DOUBT == 2 && OUT_TEXT == 0 && OUT_REACTION == 3 &&
 		       AGAIN_UNSURE == 2 && STATE_QUEUED == 10 && STATE_SENDING == 11,

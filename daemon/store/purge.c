@@ -21,7 +21,7 @@ static int run(struct store *s, enum sql id, int64_t account, int64_t limit, int
 int purge_account(struct store *s, int64_t account, uint32_t rows, bool *ret_done)
 {
 	/* Children before their parents; the large tables with a limit, msg with its aid and msg_ref rows. */
-	static const enum sql small_before[] = { SQL_PURGE_LOGIN, SQL_PURGE_SESSION, SQL_PURGE_ROSTER };
+	static const enum sql small_before[] = { SQL_PURGE_LOGIN, SQL_PURGE_PUSH, SQL_PURGE_SESSION, SQL_PURGE_ROSTER };
 	static const enum sql large[] = { SQL_PURGE_PENDING, SQL_PURGE_TOMBSTONE, SQL_PURGE_OUTBOX,
 					  SQL_PURGE_GONE, SQL_PURGE_MSG, SQL_PURGE_AID };
 	static const enum sql small_after[] = { SQL_PURGE_SPAN, SQL_PURGE_UNSETTLED, SQL_PURGE_ARCHIVE, SQL_PURGE_CONV,

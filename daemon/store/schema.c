@@ -319,6 +319,17 @@ static const char schema_v6[] =
 	"CREATE INDEX conv_now ON conv(account, mod, pinned, activity_us);";
 
 /*
+ * Push services (store/push.h). They change with no message, and outlive the setting until the server was told. state: enum
+ * push_state, 0 wanted 1 enabled 2 refused 3 to be taken back; at most one is below 3.
+ */
+static const char schema_v7[] =
+	"CREATE TABLE push("
+	" account INTEGER NOT NULL REFERENCES account, service TEXT NOT NULL, node TEXT NOT NULL,"
+	" state INTEGER NOT NULL, reason TEXT,"
+	" PRIMARY KEY(account, service)"
+	") STRICT, WITHOUT ROWID;";
+
+/*
  * Migrations: migrations[i] makes version i + 1 of version i. Each runs in a transaction of its own together with
  * its user_version. A line is added here, schema_v1 is never changed, and a test opens a file of the version before.
  */
@@ -329,6 +340,7 @@ static const char *const migrations[] = {
 	schema_v4,
 	schema_v5,
 	schema_v6,
+	schema_v7,
 };
 
 static int run_version(struct store *s, const char *sql, int version)

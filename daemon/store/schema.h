@@ -6,7 +6,7 @@
 
 #include "store/db.h"
 
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 7
 #define SCHEMA_APPLICATION_ID 0x76617276 /* "varv": what `file archive.db` shows, and what tells ours from others' */
 
 /* The index itself; index.c drops it and makes it anew. automerge 0: index.c merges in steps of its own, because one

@@ -50,7 +50,8 @@
 	S(META_PUT, "INSERT INTO meta VALUES(?1,?2) ON CONFLICT DO UPDATE SET value=excluded.value")               \
 	S(META_FORGET_COPIES, "DELETE FROM meta WHERE name IN ('successor', 'predecessor', 'backup')")             \
 	/* account.c, purge.c */                                                                                   \
-	S(ACCOUNT_LIST, "SELECT id, jid, password, enabled, host, port, tls, ca_pem, allow_plain, nick, resource"  \
+	S(ACCOUNT_LIST, "SELECT id, jid, password, enabled, host, port, tls, ca_pem, allow_plain, nick, resource,"  \
+			" (SELECT service FROM push WHERE account=account.id AND state<3)"                         \
 			" FROM account WHERE removed=0 ORDER BY id")                                               \
 	S(ACCOUNT_COUNT, "SELECT count(*) FROM account WHERE removed=0")                                           \
 	S(ACCOUNT_FIND, "SELECT id FROM account WHERE jid=?1")                                                     \
@@ -65,6 +66,7 @@
 			   " FROM account a WHERE a.id=?1")                                                        \
 	S(ACCOUNT_FIRST_MSG, "UPDATE account SET first_msg=(SELECT id FROM msg WHERE account=?1"                   \
 			     " ORDER BY key DESC, id DESC LIMIT 1) WHERE id=?1 AND first_msg IS NULL")             \
+	S(PURGE_PUSH, "DELETE FROM push WHERE account=?1")                                                         \
 	S(PURGE_LOGIN, "DELETE FROM login WHERE account=?1")                                                       \
 	S(PURGE_SESSION, "DELETE FROM session WHERE account=?1")                                                   \
 	S(PURGE_ROSTER, "DELETE FROM roster WHERE account=?1")                                                     \
@@ -95,6 +97,15 @@
 	S(LOGIN_GET, "SELECT user_agent, offer, pin, token, token_mechanism, token_expiry_us, avoid, address, ticket" \
 		     " FROM login WHERE account=?1")                                                               \
 	S(LOGIN_PUT, "INSERT OR REPLACE INTO login VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                        \
+	/* push.c */                                                                                               \
+	S(PUSH_LIST, "SELECT service, node, state, reason FROM push WHERE account=?1 ORDER BY state DESC, service") \
+	S(PUSH_LEAVE, "UPDATE push SET state=3, reason=NULL WHERE account=?1 AND service<>?2 AND state<>3")        \
+	S(PUSH_ADD, "INSERT INTO push VALUES(?1,?2,lower(hex(randomblob(16))),0,NULL) ON CONFLICT DO UPDATE"      \
+		    " SET state=0, reason=NULL WHERE state=3")                                                     \
+	S(PUSH_GOING, "SELECT count(*) FROM push WHERE account=?1 AND state=3")                                    \
+	S(PUSH_PUT, "UPDATE push SET state=?3, reason=?4 WHERE account=?1 AND service=?2")                         \
+	S(PUSH_DROP, "DELETE FROM push WHERE account=?1 AND service=?2")                                           \
+	S(PUSH_VOID, "UPDATE push SET state=0, reason=NULL WHERE account=?1 AND state IN (1,2)")                   \
 	/* roster.c */                                                                                             \
 	S(ROSTER_GET, "SELECT jid, name, subscription, groups, ask, mod, blocked, listed FROM roster"              \
 		      " WHERE account=?1 AND jid=?2")                                                              \
@@ -279,8 +290,9 @@
 			       " ON v.account=o.account AND v.jid='' LEFT JOIN aid a ON a.archive=v.id AND a.id=o.anchor" \
 			       " WHERE o.account=?1 AND o.state=2 AND o.state<>0"                                  \
 			       " ORDER BY coalesce(a.key, -9223372036854775807), o.written_us LIMIT 1")            \
-	S(OUTBOX_UNPROVEN, "SELECT id FROM (SELECT id, msg FROM outbox WHERE account=?1 AND state=3 AND kind=0"    \
-			   " ORDER BY seq DESC LIMIT 1) o WHERE NOT EXISTS(SELECT 1 FROM aid WHERE aid.msg=o.msg)")  \
+	S(OUTBOX_UNPROVEN, "SELECT id FROM (SELECT id, msg FROM outbox WHERE account=?1 AND state=3"              \
+			   " AND state<>0 AND kind=0 ORDER BY seq DESC LIMIT 1) o"                              \
+			   " WHERE NOT EXISTS(SELECT 1 FROM aid WHERE aid.msg=o.msg)")                             \
 	S(OUTBOX_NUMBER, "UPDATE outbox SET n=?2, anchor=?3 WHERE id=?1")                                          \
 	S(OUTBOX_ENTER, "UPDATE outbox SET state=?2, again=max(again, ?3), error=?4, error_text=?5,"               \
 			" n=CASE ?2 WHEN 1 THEN n END, anchor=CASE ?2 WHEN 2 THEN anchor END, done_us=0 WHERE id=?1") \

@@ -37,6 +37,8 @@ static int change_session(struct engine *e, const struct session *next, const st
 	r = store_begin(e->store);
 	if (r >= 0)
 		r = put_fate(e, fate, h);
+	if (r >= 0 && lost)
+		r = push_put_session_lost(e);
 	if (r >= 0)
 		r = commit_finish(e, line, lost ? &cover : NULL);
 	cover_deinit(&cover);
@@ -46,6 +48,8 @@ static int change_session(struct engine *e, const struct session *next, const st
 	}
 	step("session.changed");
 	commit_succeeded(e);
+	if (lost)
+		push_put_session_lost_done(e);
 	sending_session_changed(e);
 	return 0;
 }

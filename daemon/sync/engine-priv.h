@@ -2,7 +2,7 @@
  * The engine's inside, shared by its files: engine.c (connection), engine-records.c (what the wire says),
  * engine-login.c (what makes the next login shorter), engine-second.c (two wires at once), engine-status.c, commit.c (what becomes durable, and when),
  * commit-session.c, catchup.c (what to ask the archive and what the answers mean), sending.c and doubt.c (the outbox), owed.c (what
- * others are told, and our other devices told us). Nobody else includes this, but for the simulator in tests/engine.
+ * others are told, and our other devices told us), push.c. Nobody else includes this, but for the simulator in tests/engine.
  */
 #pragma once
 
@@ -18,6 +18,7 @@
 #include "store/archive.h"
 #include "store/login.h"
 #include "store/outbox.h"
+#include "store/push.h"
 #include "sync/engine.h"
 #include "sync/query.h"
 
@@ -64,6 +65,13 @@ struct roster_entry {
 	uint32_t n;
 	char *jid, *name, *subscription, *groups;
 	bool ask, reset, last;
+};
+
+/* A push service, and what the server is asked about it on this stream. */
+struct pushed {
+	struct push row;  /* as stored; but for the reason, and for what is asked once more */
+	uint32_t request; /* unanswered; 0 = none */
+	bool asked;
 };
 
 struct engine {
@@ -136,6 +144,11 @@ struct engine {
 	size_t n_told, cap_told;
 	bool blocked_open;	/* a full block list is being received */
 	uint32_t next_request;
+
+	/* push.c */
+	struct pushed *pushes;	/* those that go first */
+	size_t n_pushes;
+	bool push_untold;	/* the server did not say whether it knows of push services */
 
 	/* the archive: catchup.c */
 	int64_t archive;	/* rowid of the account's own archive */
@@ -233,6 +246,25 @@ void login_started(struct engine *e);
 void login_guess_failed(struct engine *e);
 /* The user changed something: as before the first login, but for the user agent. */
 void login_reset(struct engine *e);
+
+/* push.c: push services, for a session that is kept longer */
+int push_begin(struct engine *e); /* read them */
+void push_end(struct engine *e);
+/* READY: ask what is to be asked. ${untold}: as it says. */
+void push_ready(struct engine *e, bool untold);
+/* The same at any other time. */
+void push_go(struct engine *e);
+/* RESULT. False: it is about something else. */
+bool push_answered(struct engine *e, const struct link_result *a);
+void push_stream_ends(struct engine *e);
+/* In the transaction that ends a session; then, once that is durable. */
+int push_put_session_lost(struct engine *e);
+void push_put_session_lost_done(struct engine *e);
+/* The account's settings changed, and are stored. */
+void push_configured(struct engine *e);
+/* The session is about to be closed for good: nothing is to be kept for it, and no service to be told of messages. */
+void push_goodbye(struct engine *e);
+void push_status(const struct engine *e, struct account_status *ret);
 
 /* commit.c; commit-session.c from commit_session_bound() on */
 int commit_init(struct engine *e);

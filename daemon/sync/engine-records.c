@@ -148,6 +148,7 @@ static void on_ready(struct engine *e, const struct link_ready *y)
 	if (!e->active)
 		send_active(e);
 	catchup_go(e);
+	push_ready(e, y->untold);
 	sending_ready(e);
 	e->io->event(e->userdata, HUB_ACCOUNT_STATE);
 	e->io->event(e->userdata, HUB_SYNC);
@@ -241,6 +242,19 @@ static void on_passing(struct engine *e, const struct link_record *r, uint32_t n
 		e->io->passing(e->userdata, r);
 }
 
+/* Ours, or one of a user's. What it says is stored before its number is. */
+static void on_result(struct engine *e, const struct link_record *r)
+{
+	uint32_t n = r->result.n;
+
+	if (n && commit_repeated(e, n))
+		return;
+	if (push_answered(e, &r->result))
+		commit_skip(e, n);
+	else
+		on_passing(e, r, n);
+}
+
 /* Who asks to see ours, and who does not any more, is kept: it waits for an answer of the user. The rest passes. */
 static void on_presence(struct engine *e, const struct link_record *r)
 {
@@ -324,7 +338,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 		on_failed(e, &r->failed);
 		break;
 	case LINK_RESULT:
-		on_passing(e, r, r->result.n);
+		on_result(e, r);
 		break;
 	case LINK_PRESENCE:
 		on_presence(e, r);

@@ -153,6 +153,7 @@ void engine_status(struct engine *e, struct account_status *ret)
 	if (catchup_done(e))
 		ret->gaps = 0;
 	ret->metered = e->ready && e->metered && catchup_idle(e) && !catchup_done(e);
+	push_status(e, ret);
 	sync_status(e, ret);
 	progress(e, ret);
 }

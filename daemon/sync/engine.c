@@ -77,6 +77,8 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	r = commit_init(e);
 	if (r >= 0)
 		r = login_begin(e);
+	if (r >= 0)
+		r = push_begin(e);
 	if (r < 0)
 		return err_trace(r);
 	*ret = TAKE_PTR(e);
@@ -99,6 +101,7 @@ void engine_stream_over(struct engine *e)
 	e->ready = false;
 	sending_stream_ends(e);
 	catchup_stream_ends(e);
+	push_stream_ends(e);
 	commit_forget(e);
 	e->counted = e->grant_due = false;
 	engine_arm(e, TIMER_DEADLINE, -1);
@@ -121,6 +124,7 @@ struct engine *engine_free(struct engine *e)
 	sending_deinit(e);
 	login_deinit(&e->login);
 	owed_deinit(e);
+	push_end(e);
 	account_deinit(&e->account);
 	free(e->reason_name);
 	free(e->reason_text);
@@ -295,6 +299,8 @@ static void stop_wire(struct engine *e, bool final)
 	if (!e->wire)
 		return;
 	commit_now(e);
+	if (final)
+		push_goodbye(e);
 	link_record_init(&rec, LINK_STOP);
 	rec.stop.final = final;
 	if (e->io->send(e->userdata, &rec) < 0)
@@ -330,6 +336,7 @@ void engine_configure(struct engine *e, const struct account *a, bool reconnect)
 	bool was_enabled = e->account.enabled;
 
 	account_copy(&e->account, a);
+	push_configured(e);
 	if (!a->enabled) {
 		if (was_enabled)
 			engine_disconnect(e);

@@ -11,6 +11,7 @@
 #include "base/step.h"
 #include "core/jid.h"
 #include "core/text.h"
+#include "store/push.h"
 #include "sync/hub-priv.h"
 
 #define SECRET_BYTES_MAX 1024 /* = SECRET_MAX of link/vocab.h */
@@ -23,6 +24,25 @@ int hub_storage(int r, char **ret_why)
 	*ret_why = xasprintf("the archive cannot be written: %s; nothing was changed%s", strerror(-r),
 			     r == -ENOSPC ? ", free some disk space and try again" : "");
 	return HUB_E_STORAGE;
+}
+
+static int check_push(const struct account *a, char **ret_why)
+{
+	_cleanup_(freep) char *own = jid_bare(a->jid);
+
+	if (!*a->push_service)
+		return 0;
+	if (strchr(a->push_service, '/') || strlen(a->push_service) > JID_MAX || !jid_is_valid(a->push_service)) {
+		*ret_why = xasprintf("\"%.200s\" is not the address of a push service: write push.example.org or "
+				     "name@example.org", a->push_service);
+		return HUB_E_INVALID;
+	}
+	/* Prosody answers bad-request to that, others would tell us of what we miss. */
+	if (jid_bare_equal(a->push_service, own)) {
+		*ret_why = xstrdup("the push service is the account itself: it must be another address, as that of a server");
+		return HUB_E_INVALID;
+	}
+	return 0;
 }
 
 static int check_account(const struct account *a, char **ret_why)
@@ -50,7 +70,7 @@ static int check_account(const struct account *a, char **ret_why)
 				   "\"-----BEGIN CERTIFICATE-----\"");
 		return HUB_E_INVALID;
 	}
-	return 0;
+	return check_push(a, ret_why);
 }
 
 /* XEP-0198 and push want a stable resource; contacts see it: no host name, nothing personal. */
@@ -103,6 +123,15 @@ static int do_remove(struct store *s, void *arg)
 	return account_remove(s, *(int64_t *)arg);
 }
 
+/* As it is compared: folded. */
+static void set_push(struct account *row)
+{
+	char *folded = jid_bare(row->push_service);
+
+	free(row->push_service);
+	row->push_service = folded;
+}
+
 int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, char **ret_why)
 {
 	struct account row = { 0 };
@@ -121,6 +150,7 @@ int hub_account_add(struct hub *h, const struct account *a, int64_t *ret_id, cha
 	row.jid = bare;
 	free(row.resource);
 	row.resource = make_resource();
+	set_push(&row);
 	r = hub_transaction(h->store, do_add, &row);
 	if (r == 0) {
 		step("account.add");
@@ -195,10 +225,15 @@ int hub_account_update(struct hub *h, const struct account *a, char **ret_why)
 	reconnect = strcmp(old->password, a->password) != 0 || strcmp(old->host, a->host) != 0 || old->port != a->port ||
 		    old->tls != a->tls || strcmp(old->ca_pem, a->ca_pem) != 0 || old->allow_plain != a->allow_plain;
 	account_copy(&row, a);
+	set_push(&row);
 	r = hub_transaction(h->store, do_update, &row);
-	if (r < 0) {
+	if (r != 0) {
 		account_deinit(&row);
-		return hub_storage(r, ret_why);
+		if (r < 0)
+			return hub_storage(r, ret_why);
+		*ret_why = xasprintf("%d push services wait to be told to forget this account: let it connect first",
+				     PUSH_GOING_MAX);
+		return HUB_E_LIMIT;
 	}
 	step("account.update");
 	engine_configure(seat->engine, &row, reconnect);

@@ -47,6 +47,29 @@ static void check_files(struct hub *h, struct diagnosis *p)
 	}
 }
 
+static void check_push(const char *jid, const struct account_status *s, struct diagnosis *p)
+{
+	char name[JID_MAX + 16];
+
+	snprintf(name, sizeof(name), "push %s", jid);
+	if (!s->push_service)
+		return;
+	if (strcmp(s->push_state, "enabled") == 0)
+		diagnosis_say(p, name, "ok", "", "the server keeps the session of a long sleep");
+	else if (strcmp(s->push_state, "refused") == 0)
+		diagnosis_say(p, name, "warn", "another address may do: varvectl account set push-service=JID",
+			      "the server refuses the push service: %s", s->push_reason);
+	else if (strcmp(s->push_state, "unsupported") == 0)
+		diagnosis_say(p, name, "warn", "nothing can be done here: varvectl account set push-service= says no more of it",
+			      "the server knows nothing of push services (XEP-0357), or cannot resume: a session ends as soon as "
+			      "without");
+	else if (*s->push_reason)
+		diagnosis_say(p, name, "warn", "it is asked again with the next connection",
+			      "the server has not enabled the push service yet: %s", s->push_reason);
+	else
+		diagnosis_say(p, name, "skip", "", "the server has not answered yet about the push service");
+}
+
 static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 {
 	const struct account *a = engine_account(seat->engine);
@@ -82,6 +105,7 @@ static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 		    "%llu messages, no open gap, %u gaps that can never be filled", (unsigned long long)s.messages, s.lost);
 	else
 		diagnosis_say(p, name, "ok", "", "%llu messages, no gap", (unsigned long long)s.messages);
+	check_push(a->jid, &s, p);
 }
 
 /* Who may open the archive, and who could by mistake. */

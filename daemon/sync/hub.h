@@ -153,6 +153,10 @@ struct account_status {
 	uint64_t messages;
 	int64_t oldest_us, caught_up_us;
 	bool metered;		  /* what is missing waits for a link that is not metered */
+	const char *push_service; /* NULL: none is wanted */
+	const char *push_state;	  /* enabled waiting refused unsupported */
+	const char *push_reason;  /* "" or what the server said */
+	uint32_t push_going;	  /* services that the server has still to be told to forget */
 	bool caught_up;		  /* online, live end confirmed, no open gap, nothing in flight */
 };
 /* done/total: seconds of archive time covered and to cover, from the server's metadata: never a server-side count. */

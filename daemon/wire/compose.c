@@ -318,6 +318,13 @@ static void add_iq(struct out *o, const struct link_request *q, const char *id)
 
 	add(o, "<iq type='set'");
 	add_attr(o, "id", id);
+	if (q->kind == REQUEST_PUSH_ENABLE || q->kind == REQUEST_PUSH_DISABLE) {
+		add(o, q->kind == REQUEST_PUSH_ENABLE ? "><enable xmlns='" NS_PUSH "'" : "><disable xmlns='" NS_PUSH "'");
+		add_attr(o, "jid", q->jid);
+		add_attr(o, "node", q->name);
+		add(o, "/></iq>");
+		return;
+	}
 	if (set || q->kind == REQUEST_ROSTER_REMOVE) {
 		add(o, "><query xmlns='" NS_ROSTER "'><item");
 		add_attr(o, "jid", q->jid);
@@ -353,6 +360,9 @@ static const char *problem_of_request(const struct link_request *q, const char *
 	if (q->kind == REQUEST_SUBSCRIPTION && !is_one_of(q->name, subscriptions, ARRAY_SIZE(subscriptions)))
 		return "bad-request";
 	if (q->kind == REQUEST_PRESENCE && !is_one_of(q->name, shows, ARRAY_SIZE(shows)))
+		return "bad-request";
+	/* Without a node all of that service's would be meant (XEP-0357 section 6). */
+	if ((q->kind == REQUEST_PUSH_ENABLE || q->kind == REQUEST_PUSH_DISABLE) && !*q->name)
 		return "bad-request";
 	*ret_text = TEXT_ADDRESS;
 	return q->kind == REQUEST_PRESENCE || jid_is_valid(q->jid) ? NULL : "jid-malformed";

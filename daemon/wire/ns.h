@@ -49,5 +49,6 @@
 #define NS_PUBSUB_OWNER NS_PUBSUB "#owner"
 #define NS_PUBLISH_OPTIONS NS_PUBSUB "#publish-options"
 #define NS_BLOCKING "urn:xmpp:blocking" /* XEP-0191 */
+#define NS_PUSH "urn:xmpp:push:0" /* XEP-0357 */
 #define NS_CSI "urn:xmpp:csi:0" /* XEP-0352 */
 #define NS_CAPS "http://jabber.org/protocol/caps" /* XEP-0115 */

@@ -58,16 +58,6 @@ struct settle *settle_free(struct settle *s)
 	return NULL;
 }
 
-static bool has_line(const struct buf *b, const char *line)
-{
-	size_t len = strlen(line);
-
-	for (const char *p = buf_str(b); (p = strstr(p, line)); p += len)
-		if ((p == b->data || p[-1] == '\n') && (p[len] == '\n' || !p[len]))
-			return true;
-	return false;
-}
-
 static void add_feature(struct settle *s, const char *var, bool account)
 {
 	size_t len = strlen(var);
@@ -78,7 +68,8 @@ static void add_feature(struct settle *s, const char *var, bool account)
 		*(account ? &s->mam_extended : &s->server_mam_extended) = true;
 	else if (strcmp(var, NS_SID) == 0)
 		s->stanza_ids = true;
-	if (len == 0 || strchr(var, '\n') || s->features.len + len + 1 > FEATURES_MAX || has_line(&s->features, var))
+	if (len == 0 || strchr(var, '\n') || s->features.len + len + 1 > FEATURES_MAX ||
+	    text_has_line(buf_str(&s->features), var))
 		return;
 	if (s->features.len)
 		buf_adds(&s->features, "\n");
@@ -181,14 +172,11 @@ void settle_begin(struct settle *s)
 
 uint32_t settle_stanzas(const struct link_start *start)
 {
-	struct buf features = { 0 };
 	uint32_t n = 5; /* settle_begin() */
 
 	/* ask_more(), before READY lets anything else follow. */
-	buf_adds(&features, start->features);
-	n += has_line(&features, NS_BLOCKING);
-	n += has_line(&features, NS_PUBLISH_OPTIONS);
-	buf_deinit(&features);
+	n += text_has_line(start->features, NS_BLOCKING);
+	n += text_has_line(start->features, NS_PUBLISH_OPTIONS);
 	return n;
 }
 
@@ -216,7 +204,7 @@ void settle_csi(struct settle *s)
 
 bool settle_has(const struct settle *s, const char *feature)
 {
-	return has_line(&s->features, feature);
+	return text_has_line(buf_str(&s->features), feature);
 }
 
 bool settle_is_done(const struct settle *s)
@@ -236,6 +224,7 @@ void settle_fill_ready(const struct settle *s, struct link_ready *ret)
 	else
 		ret->archive = !mam ? ARCHIVE_NONE : extended ? ARCHIVE_EXTENDED : ARCHIVE_BASIC;
 	ret->stanza_ids = s->stanza_ids;
+	ret->untold = s->untold;
 	ret->features = buf_str(&s->features);
 }
 

@@ -25,7 +25,7 @@ ACTIONS = ["approve", "deny", "revoke", "request", "unsubscribe"]
 KEYS = ["passphrase", "recovery", "key-file", "credential"]
 # What may be written behind "=": words, a file, or what nobody knows.
 SETTINGS = {"server": [], "tls": ["direct", "starttls"], "ca-file": "file", "nick": [], "allow-plain": ["yes", "no"],
-            "enabled": ["yes", "no"]}
+            "push-service": [], "enabled": ["yes", "no"]}
 OBJECTS = ["root", "account"]
 
 

@@ -14,7 +14,7 @@ function __varvectl_look
             continue
         end
         switch $word
-            case --account -a --timeout --address --color --format-version --password-fd --server --tls --ca-file --nick --since --lines -n --before --after --around --format --output -O --cursor-file --id --reply-to --name --groups --until --in --from --key-file --label
+            case --account -a --timeout --address --color --format-version --password-fd --server --tls --ca-file --nick --push-service --since --lines -n --before --after --around --format --output -O --cursor-file --id --reply-to --name --groups --until --in --from --key-file --label
                 set skip yes
             case '-*'
             case '*'
@@ -71,6 +71,7 @@ complete -c varvectl -n '__varvectl_in account add' -l tls -x -a 'direct starttl
 complete -c varvectl -n '__varvectl_in account add' -l ca-file -r -F -d 'Trust these CA certificates as well (PEM)'
 complete -c varvectl -n '__varvectl_in account add' -l nick -x -d 'Nickname to use in rooms'
 complete -c varvectl -n '__varvectl_in account add' -l allow-plain -d 'Allow SASL PLAIN (over verified TLS only)'
+complete -c varvectl -n '__varvectl_in account add' -l push-service -x -d 'Keep the session over long sleeps (see the manual)'
 complete -c varvectl -n '__varvectl_in account add' -l disabled -d 'Add it without connecting'
 complete -c varvectl -n '__varvectl_is account' -a list -d 'List the accounts'
 complete -c varvectl -n '__varvectl_is account' -a show -d 'Show one account with its settings'
@@ -89,7 +90,7 @@ complete -c varvectl -n '__varvectl_is account' -a password -d 'Replace the stor
 complete -c varvectl -n '__varvectl_in account password' -l password-fd -x -d 'Read the password from file descriptor N'
 complete -c varvectl -n '__varvectl_in account password' -a '(__varvectl_accounts)'
 complete -c varvectl -n '__varvectl_is account' -a set -d 'Change settings of an account'
-complete -c varvectl -n '__varvectl_in account set' -a 'server= tls=direct tls=starttls ca-file= nick= allow-plain=yes allow-plain=no enabled=yes enabled=no'
+complete -c varvectl -n '__varvectl_in account set' -a 'server= tls=direct tls=starttls ca-file= nick= allow-plain=yes allow-plain=no push-service= enabled=yes enabled=no'
 complete -c varvectl -n '__varvectl_is account set' -a '(__varvectl_accounts)'
 complete -c varvectl -n '__varvectl_is sync' -a wait -d 'Wait until everything is synchronised'
 complete -c varvectl -n '__varvectl_is sync' -a gaps -d 'List what is missing'

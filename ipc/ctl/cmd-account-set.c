@@ -120,6 +120,8 @@ static int send_add(struct ctl *c, const char *jid, const char *password, const 
 		r = set_string(m, "nick", ctl_opt(c, NICK));
 	if (r >= 0 && ctl_opt(c, ALLOW_PLAIN))
 		r = set_bool(m, "allow-plain", true);
+	if (r >= 0)
+		r = set_string(m, "push-service", ctl_opt(c, PUSH_SERVICE));
 	if (r >= 0 && ctl_opt(c, DISABLED))
 		r = set_bool(m, "enabled", false);
 	if (r >= 0)
@@ -191,7 +193,8 @@ static const struct {
 	char type; /* 's' text, 'b' yes or no, 'f' a file to be read */
 } settings[] = {
 	{ "server", 's' }, { "tls", 's' },         { "ca-file", 'f' },
-	{ "nick", 's' },   { "allow-plain", 'b' }, { "enabled", 'b' },
+	{ "nick", 's' },   { "allow-plain", 'b' }, { "push-service", 's' },
+	{ "enabled", 'b' },
 };
 
 /* The setting that ${word} ("key=value") is about; SIZE_MAX if it is none. */

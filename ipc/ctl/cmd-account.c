@@ -75,6 +75,7 @@ static void show_settings(const struct value *config)
 	show_setting("tls", value_str(config, "tls"));
 	show_setting("nick", value_str(config, "nick"));
 	show_setting("ca", *value_str(config, "ca-pem") ? "own trust anchors are set" : "");
+	show_setting("push", value_str(config, "push-service"));
 	show_setting("plain", value_true(config, "allow-plain") ? "SASL PLAIN is allowed" : "");
 }
 

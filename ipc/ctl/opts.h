@@ -29,6 +29,7 @@
 	X(CA_FILE, "ca-file", 0, "FILE", false, "Trust these CA certificates as well (PEM)")                         \
 	X(NICK, "nick", 0, "NAME", false, "Nickname to use in rooms")                                                \
 	X(ALLOW_PLAIN, "allow-plain", 0, NULL, false, "Allow SASL PLAIN (over verified TLS only)")                   \
+	X(PUSH_SERVICE, "push-service", 0, "JID", false, "Keep the session over long sleeps (see the manual)")      \
 	X(DISABLED, "disabled", 0, NULL, false, "Add it without connecting")                                         \
 	X(CHECK, "check", 0, NULL, false, "Only check: exit code 10 if anything is wrong")                           \
 	X(WATCH, "watch", 'w', NULL, false, "Show again whenever something changes")                                 \

@@ -173,6 +173,20 @@ static void put_sync(FILE *f, const struct value *account, const struct rate *r)
 			 lost == 1 ? "" : "s");
 }
 
+/* Only what somebody would want to know: it works without a word. */
+static void put_push(FILE *f, const struct value *account)
+{
+	const struct value *push = value_get(account, "push");
+	const char *state = value_str(push, "state"), *reason = value_str(push, "reason");
+
+	if (strcmp(state, "refused") == 0)
+		put_line(f, "push", "refused by the server (%s): a long sleep ends the session (varvectl doctor)", reason);
+	else if (strcmp(state, "unsupported") == 0)
+		put_line(f, "push", "the server has no push: a long sleep ends the session");
+	else if (*reason)
+		put_line(f, "push", "not enabled yet (%s): a long sleep ends the session", reason);
+}
+
 void show_account(FILE *f, const struct value *account, const struct rate *r)
 {
 	_cleanup_(freep) char *jid = text_clean(value_str(account, "jid"), false), *problem = show_problem(account);
@@ -200,6 +214,7 @@ void show_account(FILE *f, const struct value *account, const struct rate *r)
 	if (value_int(outbox, "queued") || value_int(outbox, "sending") || value_int(outbox, "failed"))
 		put_line(f, "outbox", "%lld queued, %lld sending, %lld failed", (long long)value_int(outbox, "queued"),
 			 (long long)value_int(outbox, "sending"), (long long)value_int(outbox, "failed"));
+	put_push(f, account);
 }
 
 char *show_problem(const struct value *account)

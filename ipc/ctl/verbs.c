@@ -25,7 +25,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "    varvectl account add alice@example.org\n"
 	  "    pass xmpp | varvectl account add alice@example.org --password-fd=0\n",
 	  OPT_BIT(PASSWORD_FD) | OPT_BIT(SERVER) | OPT_BIT(TLS) | OPT_BIT(CA_FILE) | OPT_BIT(NICK) |
-		  OPT_BIT(ALLOW_PLAIN) | OPT_BIT(DISABLED),
+		  OPT_BIT(ALLOW_PLAIN) | OPT_BIT(PUSH_SERVICE) | OPT_BIT(DISABLED),
 	  1, 1, WORDS_NONE, cmd_account_add },
 	{ "account list", "", "List the accounts", "One line an account: JID, state and the reason for it.\n", 0, 0,
 	  0, WORDS_NONE, cmd_account_list },
@@ -60,6 +60,8 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "    ca-file=FILE       trust these CA certificates as well; empty: none\n"
 	  "    nick=NAME          nickname to use in rooms\n"
 	  "    allow-plain=yes    or no: SASL PLAIN, over verified TLS only\n"
+	  "    push-service=JID   the server keeps the session of a long sleep, and tells\n"
+	  "                       that address when messages come; empty: nobody\n"
 	  "    enabled=yes        or no\n",
 	  0, 1, DEFAULT_ARGS_MAX, WORDS_SETTING, cmd_account_set },
 	{ "sync wait", "", "Wait until everything is synchronised",

@@ -174,7 +174,7 @@ class Accounts(unittest.TestCase):
         self.assertEqual(call(conn, ROOT, "Manager", "FindAccount", V("(s)", "you@example.net")), (path,))
         (config,) = call(conn, path, "Account", "GetConfig")
         self.assertEqual(config, {"server": "[::1]:5223", "tls": "direct", "ca-pem": "", "nick": "Y", "allow-plain": False,
-                                  "enabled": False})
+                                  "push-service": "", "enabled": False})
         call(conn, path, "Account", "Configure", V("(a{sv})", {"server": t("s", ""), "enabled": t("b", True)}))
         (config,) = call(conn, path, "Account", "GetConfig")
         self.assertEqual((config["server"], config["tls"], config["enabled"]), ("", "direct", True))

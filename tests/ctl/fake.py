@@ -61,7 +61,7 @@ class Fake:
         self.held = []
         self.changed = []         # conversations of Changes
         self.config = {"server": v("s", "localhost:5222"), "tls": v("s", ""), "ca-pem": v("s", ""), "nick": v("s", ""),
-                       "allow-plain": v("b", False), "enabled": v("b", True)}
+                       "allow-plain": v("b", False), "push-service": v("s", ""), "enabled": v("b", True)}
         self.spans = []
         self.ends = (0, 0)
         self.state, self.state_reason = "ready", ""

@@ -299,6 +299,15 @@ static void acknowledge(struct sim *s, uint32_t n)
 		s->q_next = s->q_head;
 }
 
+static void note_request(struct sim *s, const struct link_request *q)
+{
+	struct sim_request *to = &s->requests[s->n_requests++ % SIM_REQUESTS_MAX];
+
+	*to = (struct sim_request){ .number = q->request, .kind = q->kind };
+	snprintf(to->jid, sizeof(to->jid), "%s", q->jid);
+	snprintf(to->name, sizeof(to->name), "%s", q->name);
+}
+
 static int io_send(void *userdata, const struct link_record *r)
 {
 	struct sim *s = userdata;
@@ -323,6 +332,9 @@ static int io_send(void *userdata, const struct link_record *r)
 			fail_query(s, r->meta_query.query);
 		else
 			answer_metadata(s, r->meta_query.query);
+		break;
+	case LINK_REQUEST:
+		note_request(s, &r->request);
 		break;
 	case LINK_STOP:
 		if (r->stop.final)
@@ -408,6 +420,8 @@ static void announce(struct sim *s)
 	link_record_init(&r, LINK_READY);
 	r.ready.archive = s->no_archive ? ARCHIVE_NONE : ARCHIVE_EXTENDED;
 	r.ready.stanza_ids = !s->no_stanza_ids;
+	r.ready.features = str_or_empty(s->features);
+	r.ready.untold = s->untold && !resume;
 	say(s, &r);
 }
 
@@ -656,6 +670,7 @@ static void make_account(struct sim *s)
 	s->account = (struct account){
 		.jid = xstrdup(s->own), .password = xstrdup("x"), .enabled = true, .host = xstrdup(""),
 		.ca_pem = xstrdup(""), .nick = xstrdup(""), .resource = xstrdup("r"),
+		.push_service = xstrdup(""),
 	};
 }
 

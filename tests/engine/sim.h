@@ -19,6 +19,7 @@
 #define SIM_SENT_MAX 4096
 #define SIM_HELD_MAX 4096
 #define SIM_NEWS_MAX 512
+#define SIM_REQUESTS_MAX 64
 
 struct sim_message {
 	char id[24];   /* archive id */
@@ -51,6 +52,12 @@ struct sim_sent {
 	uint32_t kind;
 	char to[32], id[48], target[48], body[32];
 	int64_t delay_us;
+};
+
+/* What the wire was asked to ask (REQUEST); nobody answers but a story. */
+struct sim_request {
+	uint32_t number, kind;
+	char jid[48], name[48];
 };
 
 enum sim_kind { SIM_LIVE, SIM_RESULT, SIM_FIN, SIM_META, SIM_FAILED, SIM_NOISE };
@@ -98,6 +105,8 @@ struct sim {
 	bool no_copies;	       /* what we send is not archived */
 	int bounced;	       /* messages that a story has sent back: these may arrive once more */
 	uint32_t asks;	       /* enum message_asks: of messages from here on */
+	const char *features;  /* of server and account, one a line; NULL: none */
+	bool untold;	       /* the account does not say its own */
 	bool keeps_h;	       /* a refused resume comes with h */
 	bool forgets_poison;   /* a stream error ends the session too */
 	bool mute_poison;      /* the server closes, and says nothing */
@@ -137,6 +146,8 @@ struct sim {
 	bool wire;
 	unsigned int wires;
 	bool announced;	       /* ONLINE and READY were said on this wire */
+	int n_requests;	       /* in all: requests[n % SIM_REQUESTS_MAX] */
+	struct sim_request requests[SIM_REQUESTS_MAX];
 	int n_held;
 	bool lingers;	       /* what a cut stream carried waits in the old session for sim_send_linger() */
 	int n_lingering;

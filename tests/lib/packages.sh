@@ -4,7 +4,7 @@ PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsystemd-dev libsql
 	libssl-dev libgsasl-dev libinih-dev"
 PACKAGES_DEMO="prosody lua-dbi-sqlite3 python3 python3-gi openssl procps ca-certificates"
 PACKAGES_TEST="libcmocka-dev python3-pytest python3-pytest-xdist python3-slixmpp python3-dbus python3-gi systemd libglib2.0-bin dbus-bin
-	dbus-daemon iproute2 scdoc ejabberd erlang-p1-sqlite3 sqlite3 g++ qtbase5-dev tmux zsh fish nodejs"
+	dbus-daemon iproute2 scdoc prosody-modules ejabberd erlang-p1-sqlite3 sqlite3 g++ qtbase5-dev tmux zsh fish nodejs"
 PACKAGES_FUZZ="clang-14 clang libclang-rt-14-dev"
 
 # missing_packages NAME...: those that are not installed

@@ -2,7 +2,7 @@
 # ejabberd-config.sh DIR DOMAIN PORT TLSPORT HTTPPORT: write DIR/conf, the empty archive, and DIR/certs when missing.
 # Then: ejabberd-run.sh DIR
 #
-# Environment: SMACKS_SECONDS, SMACKS_QUEUE, OFFLINE=1, CERT (certificate and key in one file), LOGLEVEL: see
+# Environment: SMACKS_SECONDS, SMACKS_QUEUE, OFFLINE=1, PUSH=1, CERT (certificate and key in one file), LOGLEVEL: see
 # prosody-config.sh. ejabberd's largest archive page is 250 and cannot be changed.
 set -e
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -13,6 +13,7 @@ if [ -z "$CERT" ] && [ ! -f "$DIR/certs/server.pem" ]; then
 fi
 EXTRA=
 [ -z "$OFFLINE" ] || EXTRA="  mod_offline: {}"
+[ -z "$PUSH" ] || EXTRA="$EXTRA\\n  mod_push: {}\\n  mod_push_keepalive: {}"
 sed -e "s#@DIR@#$DIR#g" -e "s#@DOM@#$DOM#g" -e "s#@C2S@#$C2S#g" -e "s#@C2STLS@#$C2STLS#g" -e "s#@HTTP@#$HTTP#g" \
 	-e "s#@CERT@#${CERT:-$DIR/certs/server.pem}#g" -e "s#@SMACKS_SECONDS@#${SMACKS_SECONDS:-600}#g" \
 	-e "s#@SMACKS_QUEUE@#${SMACKS_QUEUE:-5000}#g" -e "s#@EXTRA@#$EXTRA#g" -e "s#@LOGLEVEL@#${LOGLEVEL:-info}#g" \

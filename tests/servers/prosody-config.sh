@@ -3,7 +3,7 @@
 # Then: prosody -F --config DIR/prosody.cfg.lua
 #
 # Environment: SMACKS_SECONDS (how long a lost session can be resumed), SMACKS_QUEUE (unacknowledged stanzas before it
-# cannot), SASL2=1 (SASL2, Bind2 and FAST, by prosody-modules), BINDINGS ("type"; list: channel bindings), PROTOCOL (of TLS), MAM_PAGE (largest page), RETENTION (of archives), OFFLINE=1 (offline storage besides the archive), EXTRA
+# cannot), SASL2=1 (SASL2, Bind2 and FAST, by prosody-modules), BINDINGS ("type"; list: channel bindings), PROTOCOL (of TLS), MAM_PAGE (largest page), RETENTION (of archives), OFFLINE=1 (offline storage besides the archive), PUSH=1 (XEP-0357, by prosody-modules), EXTRA
 # ("mod"; list of further modules), CERT and KEY (files), LOGLEVEL.
 set -e
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +20,7 @@ if [ -n "$SASL2" ]; then
 	PLUGINS="plugin_paths = { \"$DIR/plugins\" }"
 	EXTRA="$EXTRA \"sasl2\"; \"sasl2_bind2\"; \"sasl2_sm\"; \"sasl2_fast\";"
 fi
+[ -z "$PUSH" ] || EXTRA="$EXTRA \"cloud_notify\";"
 CB=
 if [ -n "$BINDINGS" ]; then
 	mkdir -p "$DIR/plugins"

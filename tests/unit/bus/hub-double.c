@@ -54,6 +54,7 @@ static void account_set(struct account *dst, const struct account *src)
 	dst->ca_pem = xstrdup(src->ca_pem);
 	dst->nick = xstrdup(src->nick);
 	dst->resource = xstrdup(src->resource);
+	dst->push_service = xstrdup(str_or_empty(src->push_service));
 	if (old.jid)
 		account_deinit(&old);
 }

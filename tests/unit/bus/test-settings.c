@@ -92,6 +92,11 @@ static const struct {
 	{ "ca-pem", "s", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", "damaged" },
 	{ "password", "s", "", "empty" },
 	{ "password", "s", "abc\n", "line end" },
+	{ "push-service", "s", "a b", "not the address of a push service" },
+	{ "push-service", "s", "push.test/x", "not the address of a push service" },
+	{ "push-service", "s", "@push.test", "not the address of a push service" },
+	{ "push-service", "s", "push.test.", "not the address of a push service" },
+	{ "push-service", "b", NULL, "must be a string" },
 	{ "Server", "s", "x", "no option 'Server'" },
 };
 
@@ -131,10 +136,10 @@ static void what_is_read_is_what_is_told(_unused_ void **state)
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(settings_deinit) struct account a = { 0 }, b = { 0 };
 	const struct account empty = { 0 };
-	char host[] = "::1", nick[] = "N", password[] = "secret";
+	char host[] = "::1", nick[] = "N", password[] = "secret", push[] = "push.test";
 
 	settings_copy(&a, &(struct account){ .host = host, .port = 5223, .tls = TLS_DIRECT, .nick = nick,
-					     .password = password, .allow_plain = true, .enabled = true });
+					     .password = password, .push_service = push, .allow_plain = true, .enabled = true });
 	settings_copy(&b, &empty);
 	assert_int_equal(settings_append(m, &a), 0);
 	message_seal(m);
@@ -144,6 +149,7 @@ static void what_is_read_is_what_is_told(_unused_ void **state)
 	assert_int_equal(b.port, 5223);
 	assert_int_equal(b.tls, TLS_DIRECT);
 	assert_string_equal(b.nick, "N");
+	assert_string_equal(b.push_service, "push.test");
 	assert_true(b.allow_plain && b.enabled);
 	assert_string_equal(b.password, "");
 }

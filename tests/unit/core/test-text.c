@@ -71,6 +71,16 @@ static void a_prefix_does_not_cut_characters(_unused_ void **state)
 	assert_int_equal(text_prefix("\xf0\x9f\x98\x80", 3), 0);
 }
 
+static void lines_are_found_whole(_unused_ void **state)
+{
+	assert_true(text_has_line("a", "a"));
+	assert_true(text_has_line("ab\na", "a"));
+	assert_true(text_has_line("b\na\nc", "a"));
+	assert_false(text_has_line("aa\nba\nab", "a"));
+	assert_false(text_has_line("", "a"));
+	assert_false(text_has_line("b\n\nc", ""));
+}
+
 /* Random bytes: the result is always clean, and cleaning twice changes nothing. */
 static void random_bytes(_unused_ void **state)
 {
@@ -94,6 +104,7 @@ int main(void)
 		cmocka_unit_test(cleaning),
 		cmocka_unit_test(what_cannot_be_said),
 		cmocka_unit_test(a_prefix_does_not_cut_characters),
+		cmocka_unit_test(lines_are_found_whole),
 		cmocka_unit_test(random_bytes),
 	};
 

@@ -137,7 +137,8 @@ void fx_open_plain(struct fx *fx)
 
 void fx_undo_v3(struct fx *fx)
 {
-	assert_int_equal(db_exec(fx->s, "ALTER TABLE conv DROP COLUMN held_from; ALTER TABLE conv DROP COLUMN held_to; " /* of 5 */
+	assert_int_equal(db_exec(fx->s, "DROP TABLE push; " /* of 7 */
+				 "ALTER TABLE conv DROP COLUMN held_from; ALTER TABLE conv DROP COLUMN held_to; " /* of 5 */
 				 "DROP TABLE login; " /* of version 4 */
 				 "DROP TABLE outbox; DROP TABLE gone; DROP INDEX conv_now; CREATE INDEX conv_mod ON conv(account, mod);"
 				 "DROP INDEX conv_purging; CREATE INDEX conv_activity ON conv(account, activity_us);"

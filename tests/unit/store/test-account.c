@@ -1,15 +1,17 @@
 /* Accounts, sessions, roster. */
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "fixture.h"
 #include "store/login.h"
+#include "store/push.h"
 
 static struct account full_account(void)
 {
 	return (struct account){
 		.jid = xstrdup("x@y.example"), .password = xstrdup("secret"), .enabled = true, .host = xstrdup("h"),
 		.port = 5223, .tls = 2, .ca_pem = xstrdup("-----BEGIN"), .allow_plain = true, .nick = xstrdup("Nick"),
-		.resource = xstrdup("varve.1"),
+		.resource = xstrdup("varve.1"), .push_service = xstrdup("push.test"),
 	};
 }
 
@@ -54,8 +56,10 @@ TEST(an_account_comes_back_whole_after_a_restart)
 	assert_true(list[1].allow_plain);
 	assert_string_equal(list[1].nick, a.nick);
 	assert_string_equal(list[1].resource, a.resource);
+	assert_string_equal(list[1].push_service, "push.test");
 	/* Absent is "", never NULL. */
 	assert_string_equal(list[0].host, "");
+	assert_string_equal(list[0].push_service, "");
 	free_accounts(list, n);
 
 	a.enabled = false;
@@ -120,6 +124,7 @@ static void fill(struct fx *fx)
 	session_init(&se);
 	begin(fx);
 	assert_int_equal(session_save(fx->s, fx->account, &se), 0);
+	assert_int_equal(push_want(fx->s, fx->account, "push.test"), 0);
 	assert_int_equal(roster_put(fx->s, fx->account, &(struct roster_item){ .jid = BOB }), 0);
 	assert_int_equal(roster_put(fx->s, fx->account, &(struct roster_item){ .jid = CAROL }), 0);
 	assert_int_equal(roster_keep_only(fx->s, fx->account, NULL, 0), 0);
@@ -131,7 +136,7 @@ static void fill(struct fx *fx)
 static void assert_empty(struct fx *fx)
 {
 	static const char *const tables[] = { "account", "feed", "tombstone", "session", "roster", "archive", "span",
-					      "conv", "msg", "aid", "msg_ref", "pending_ref" };
+					      "conv", "msg", "aid", "msg_ref", "pending_ref", "push" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
 		if (rows(fx, tables[i]))
@@ -360,11 +365,142 @@ TEST(what_the_last_login_taught_comes_back_and_goes_with_the_account)
 	account_deinit(&a);
 }
 
+/* Services of the account, as "service:state:reason ", in the order of the list. */
+static char *services(struct fx *fx)
+{
+	struct buf b = { 0 };
+	struct push *list;
+	size_t n;
+
+	assert_int_equal(push_list(fx->s, fx->account, &list, &n), 0);
+	for (size_t i = 0; i < n; i++) {
+		buf_addf(&b, "%s:%u:%s ", list[i].service, list[i].state, list[i].reason);
+		assert_int_equal(strlen(list[i].node), 32);
+		push_deinit(&list[i]);
+	}
+	free(list);
+	buf_adds(&b, "");
+	return buf_steal(&b);
+}
+
+static void assert_services(struct fx *fx, const char *want)
+{
+	_cleanup_(freep) char *is = services(fx);
+
+	assert_string_equal(is, want);
+}
+
+static void want(struct fx *fx, const char *service)
+{
+	begin(fx);
+	assert_int_equal(push_want(fx->s, fx->account, service), 0);
+	commit(fx);
+}
+
+static void put(struct fx *fx, const char *service, uint32_t state, const char *reason)
+{
+	const struct push p = { .service = (char *)(uintptr_t)service, .state = state, .reason = (char *)(uintptr_t)reason };
+
+	begin(fx);
+	assert_int_equal(push_put(fx->s, fx->account, &p), 0);
+	commit(fx);
+}
+
+static char *node_of(struct fx *fx, const char *service)
+{
+	char *node = NULL;
+	struct push *list;
+	size_t n;
+
+	assert_int_equal(push_list(fx->s, fx->account, &list, &n), 0);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i].service, service) == 0)
+			node = xstrdup(list[i].node);
+		push_deinit(&list[i]);
+	}
+	free(list);
+	return node;
+}
+
+TEST(a_push_service_stays_until_the_server_has_forgotten_it)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *a = NULL, *b = NULL, *again = NULL;
+
+	want(fx, "a.test");
+	a = node_of(fx, "a.test");
+	put(fx, "a.test", PUSH_REFUSED, "no");
+	fx_reopen(fx);
+	assert_services(fx, "a.test:2:no ");
+	want(fx, "a.test");
+	assert_services(fx, "a.test:2:no ");
+	want(fx, "b.test");
+	b = node_of(fx, "b.test");
+	assert_string_not_equal(a, b);
+	put(fx, "b.test", PUSH_ENABLED, "");
+	assert_services(fx, "a.test:3: b.test:1: ");
+	/* Only what is wanted is anew. */
+	begin(fx);
+	assert_int_equal(push_session_lost(fx->s, fx->account), 0);
+	commit(fx);
+	assert_services(fx, "a.test:3: b.test:0: ");
+	/* Wanted again before it was told: as the server knows it. */
+	want(fx, "a.test");
+	again = node_of(fx, "a.test");
+	assert_string_equal(a, again);
+	assert_services(fx, "b.test:3: a.test:0: ");
+	begin(fx);
+	assert_int_equal(push_drop(fx->s, fx->account, "b.test"), 0);
+	commit(fx);
+	want(fx, "");
+	assert_services(fx, "a.test:3: ");
+}
+
+TEST(push_services_do_not_pile_up)
+{
+	struct fx *fx = *state;
+	struct account *list;
+	char service[16];
+	size_t n;
+
+	for (int i = 0; i <= PUSH_GOING_MAX; i++) {
+		snprintf(service, sizeof(service), "s%d.test", i);
+		want(fx, service);
+	}
+	assert_int_equal(account_list(fx->s, &list, &n), 0);
+	str_set(&list[0].push_service, "more.test");
+	begin(fx);
+	assert_int_equal(account_update(fx->s, &list[0]), ACCOUNT_E_LIMIT);
+	store_rollback(fx->s);
+	free_accounts(list, n);
+	/* One of those that wait is none more. */
+	want(fx, "s0.test");
+}
+
+TEST(a_file_of_version_6_gets_the_push_services)
+{
+	struct fx *fx = *state;
+	struct account *list;
+	size_t n;
+
+	assert_int_equal(db_exec(fx->s, "DROP TABLE push; PRAGMA user_version=6"), 0);
+	fx_reopen(fx);
+	assert_int_equal(account_list(fx->s, &list, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(list[0].push_service, "");
+	free_accounts(list, n);
+	want(fx, "a.test");
+	assert_services(fx, "a.test:0: ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(an_account_comes_back_whole_after_a_restart),
 		RUN(what_the_last_login_taught_comes_back_and_goes_with_the_account),
+		RUN(a_push_service_stays_until_the_server_has_forgotten_it),
+		RUN(push_services_do_not_pile_up),
+		RUN(a_file_of_version_6_gets_the_push_services),
 		RUN(an_account_is_added_once_and_not_without_end),
 		RUN(a_removed_account_leaves_nothing_and_its_id_is_not_used_again),
 		RUN(a_large_account_goes_in_bounded_steps_and_is_gone_at_once),

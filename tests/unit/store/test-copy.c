@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "store/copy-priv.h"
 #include "store/copy.h"
+#include "store/push.h"
 #include "store/leftover.h"
 #include "store/outbox.h"
 
@@ -206,8 +207,17 @@ TEST(a_backup_forgets_sessions_and_runs_and_is_another_feed)
 	const struct page_keys *keys;
 	struct vault_next *n;
 	struct cover c;
+	struct push *push;
+	char service[] = "push.test";
+	size_t n_push;
 
 	put_session(fx);
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(push_want(fx->s, fx->account, "old.test"), 0);
+	assert_int_equal(push_want(fx->s, fx->account, "push.test"), 0);
+	assert_int_equal(push_put(fx->s, fx->account, &(struct push){ .service = service, .state = PUSH_ENABLED }), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	assert_int_equal(push_list(fx->s, fx->account, &push, &n_push), 0);
 	cover_init(&c);
 	cover_load(&c, "a", 1, "b", 2, SPAN_START);
 	cover_load(&c, "c", 0, "d", 0, SPAN_RUN | SPAN_LIVE | SPAN_NEXT);
@@ -221,6 +231,15 @@ TEST(a_backup_forgets_sessions_and_runs_and_is_another_feed)
 			store_epoch(fx->s));
 	assert_int_equal(number_of(path, keys, sql), 1);
 	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM session"), 0);
+	/* What is enabled is so for a session and a node of this installation. */
+	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM push WHERE service='push.test' AND state=0"), 1);
+	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM push"), 1);
+	free(sql);
+	sql = xasprintf("SELECT count(*) FROM push WHERE node='%s'", push[1].node);
+	assert_int_equal(number_of(path, keys, sql), 0);
+	for (size_t i = 0; i < n_push; i++)
+		push_deinit(&push[i]);
+	free(push);
 	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM span"), 1);
 	assert_int_equal(number_of(path, keys, "SELECT flags FROM span"), SPAN_START);
 	assert_int_equal(number_of(path, keys, "SELECT count(*) FROM meta"), 1);

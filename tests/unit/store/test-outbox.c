@@ -990,7 +990,7 @@ TEST(a_file_of_version_5_is_taken_over_with_what_waits)
 	BEGIN(fx);
 	assert_int_equal(db_exec(fx->s, "DROP INDEX outbox_state; CREATE INDEX outbox_state ON outbox(account, state, seq);"
 				 "DROP INDEX conv_now; CREATE INDEX conv_order ON conv(account, pinned, activity_us);"
-				 "CREATE INDEX conv_mod ON conv(account, mod); PRAGMA user_version=5"), 0);
+				 "CREATE INDEX conv_mod ON conv(account, mod); DROP TABLE push; PRAGMA user_version=5"), 0);
 	COMMIT(fx);
 	fx_reopen(fx);
 	assert_int_equal(sql(fx, "PRAGMA user_version"), SCHEMA_VERSION);

@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/jid.h"
 #include "link/vocab.h"
+#include "store/push.h"
 #include "store/read.h"
 #include "sync/hub-priv.h"
 #include "sync/keyring.h"
@@ -37,6 +39,7 @@ static int setup(void **state)
 	char jid[] = "me@unit.test", password[] = "x", empty[] = "";
 	struct account a = {
 		.jid = jid, .password = password, .host = empty, .ca_pem = empty, .nick = empty, .resource = empty,
+		.push_service = empty,
 	};
 	_cleanup_(freep) char *why = NULL;
 
@@ -219,11 +222,65 @@ static void a_locked_archive_takes_nothing(void **state)
 	f->hub->rotating = false;
 }
 
+/* P4: any address will do but our own, which no server takes. */
+static void a_push_service_is_somebody_else(void **state)
+{
+	static const struct {
+		const char *service, *says; /* "": accepted */
+	} rows[] = {
+		{ "push.test", "" },
+		{ "Node@Push.test", "" },
+		{ "unit.test", "" },
+		{ "", "" },
+		{ "me@unit.test", "the account itself" },
+		{ "ME@unit.test", "the account itself" },
+		{ "push.test/x", "not the address" },
+		{ "push test", "not the address" },
+	};
+	struct fixture *f = *state;
+	struct account a = { 0 };
+
+	account_copy(&a, hub_account(f->hub, f->account));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *why = NULL, *folded = jid_bare(rows[i].service);
+		int r;
+
+		str_set(&a.push_service, rows[i].service);
+		r = hub_account_update(f->hub, &a, &why);
+		if (r != (*rows[i].says ? HUB_E_INVALID : 0) || !strstr(str_or_empty(why), rows[i].says))
+			fail_msg("%s: %d %s", rows[i].service, r, str_or_empty(why));
+		if (r == 0)
+			assert_string_equal(hub_account(f->hub, f->account)->push_service, folded);
+	}
+	account_deinit(&a);
+}
+
+static void a_change_of_mind_without_end_is_refused_with_words(void **state)
+{
+	struct fixture *f = *state;
+	struct account a = { 0 };
+	_cleanup_(freep) char *why = NULL;
+
+	account_copy(&a, hub_account(f->hub, f->account));
+	for (int i = 0; i <= PUSH_GOING_MAX; i++) {
+		free(a.push_service);
+		a.push_service = xasprintf("s%d.test", i);
+		assert_int_equal(hub_account_update(f->hub, &a, &why), 0);
+	}
+	str_set(&a.push_service, "more.test");
+	assert_int_equal(hub_account_update(f->hub, &a, &why), HUB_E_LIMIT);
+	assert_non_null(strstr(why, "let it connect first"));
+	assert_string_equal(hub_account(f->hub, f->account)->push_service, "s8.test");
+	account_deinit(&a);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(what_cannot_be_sent_is_refused_with_words),
+		CASE(a_push_service_is_somebody_else),
+		CASE(a_change_of_mind_without_end_is_refused_with_words),
 		CASE(the_same_request_is_one_message),
 		CASE(cancel_and_retry),
 		CASE(only_own_messages_are_corrected),

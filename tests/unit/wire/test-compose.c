@@ -196,6 +196,15 @@ static const struct {
 	{ "a show that is none", { .kind = REQUEST_PRESENCE, .name = "busy" }, "bad-request" },
 	{ "a status that is no XML", { .kind = REQUEST_PRESENCE, .text = "\x02" }, "not-acceptable" },
 	{ "a name that is no XML", { .kind = REQUEST_ROSTER_SET, .name = "\x02" }, "not-acceptable" },
+	{ "push", { .kind = REQUEST_PUSH_ENABLE, .jid = "push.test", .name = "0f" },
+	  IQ("<enable xmlns='urn:xmpp:push:0' jid='push.test' node='0f'/>") },
+	{ "push, with a node that a keeper does not make", { .kind = REQUEST_PUSH_ENABLE, .name = "a'<b" },
+	  IQ("<enable xmlns='urn:xmpp:push:0' jid='bob@b.test' node='a&apos;&lt;b'/>") },
+	{ "no push", { .kind = REQUEST_PUSH_DISABLE, .jid = "push.test", .name = "0f" },
+	  IQ("<disable xmlns='urn:xmpp:push:0' jid='push.test' node='0f'/>") },
+	{ "no push without a service, which could be each", { .kind = REQUEST_PUSH_DISABLE, .jid = "", .name = "0f" },
+	  "jid-malformed" },
+	{ "push, without a node, which could be any", { .kind = REQUEST_PUSH_DISABLE }, "bad-request" },
 	{ "a kind from the future", { .kind = REQUEST_KINDS }, "bad-request" },
 };
 

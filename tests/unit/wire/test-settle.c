@@ -125,6 +125,7 @@ static void ready_when_both_disco_answers_are_in(void **state)
 	settle_fill_ready(b->settle, &ready);
 	assert_int_equal(ready.archive, ARCHIVE_EXTENDED);
 	assert_true(ready.stanza_ids);
+	assert_false(ready.untold);
 	assert_string_equal(ready.features,
 			    "urn:xmpp:carbons:2\nx\nurn:xmpp:mam:2\nurn:xmpp:mam:2#extended\nurn:xmpp:sid:0");
 }
@@ -149,6 +150,8 @@ static void an_error_does_not_take_the_archive_away(void **state)
 	assert_true(iq_settle(b->iqs, iq, NULL, 9));
 	settle_fill_ready(b->settle, &ready);
 	assert_int_equal(ready.archive, ARCHIVE_EXTENDED);
+	/* Nor anything else that was not said. */
+	assert_true(ready.untold);
 }
 
 static void D23_after_a_resume_nothing_is_sent(void **state)
