@@ -212,6 +212,17 @@ int db_row(struct stmt *q)
 	return q->r;
 }
 
+struct stmt db_hold(struct store *s)
+{
+	struct stmt q = { .s = s };
+
+	if (s->stmts[SQL_HOLD] && sqlite3_stmt_busy(s->stmts[SQL_HOLD]))
+		return q;
+	q = db_use(s, SQL_HOLD);
+	(void)db_row(&q);
+	return q;
+}
+
 int db_run(struct stmt *q)
 {
 	int r;

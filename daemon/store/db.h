@@ -160,6 +160,12 @@ int db_insert(struct stmt *q, int64_t *ret_id);
 /* The first column of the first row, ${fallback} if there is none or it is NULL. */
 int db_int(struct stmt *q, int64_t fallback, int64_t *ret);
 
+/*
+ * Hold one state of the file until stmt_done(): SQLite would begin and end a read with each statement. Nothing may be
+ * written meanwhile. Held already: that one counts. A failure is that of the statements that follow.
+ */
+struct stmt db_hold(struct store *s);
+
 /* Column ${i} of the present row; text is "" for NULL and dies with the next db_row() or stmt_done(). */
 int64_t col_i(struct stmt *q, int i);
 const char *col_t(struct stmt *q, int i);

@@ -271,6 +271,7 @@ static int read_around(struct query *q, const struct history_query *hq, struct p
 int read_history(struct store *s, const struct history_query *hq, message_row_fn fn, void *userdata,
 		 uint32_t *ret_edges, uint64_t *ret_seq)
 {
+	_cleanup_(stmt_done) _unused_ struct stmt held = db_hold(s);
 	struct query q = { .s = s, .account = hq->account, .across = hq->across_gaps };
 	struct position at;
 	uint64_t oldest;
@@ -335,6 +336,7 @@ int read_reach(struct store *s, int64_t account, const char *conversation, int64
 
 int read_messages(struct store *s, int64_t account, const int64_t *ids, size_t n, message_row_fn fn, void *userdata)
 {
+	_cleanup_(stmt_done) _unused_ struct stmt held = db_hold(s);
 	int r;
 
 	for (size_t i = 0; i < n; i++) {

@@ -44,6 +44,7 @@
 #define STORE_SQL(S)                                                                                               \
 	S(BEGIN, "BEGIN IMMEDIATE")                                                                                \
 	S(COMMIT, "COMMIT")                                                                                        \
+	S(HOLD, "SELECT 1 FROM meta")                                                                              \
 	S(EPOCH, "SELECT value FROM meta WHERE name='epoch'")                                                      \
 	/* leftover.c */                                                                                           \
 	S(META_GET, "SELECT value FROM meta WHERE name=?1")                                                        \

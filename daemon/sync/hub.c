@@ -193,8 +193,8 @@ static const struct engine_io hub_io = {
 void hub_note(struct hub *h, struct seat *seat, enum hub_event event)
 {
 	seat->events |= 1u << event;
-	if (event == HUB_FEED)
-		hub_upkeep_look(h);
+	/* Looking costs a dozen queries: not before who wrote has the answer. */
+	h->look_upkeep = h->look_upkeep || event == HUB_FEED;
 	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
 }
 
@@ -220,6 +220,9 @@ void hub_tell(struct hub *h)
 				h->observer(h->observer_data, order[k], id);
 	}
 	hub_request_tell(h);
+	if (h->look_upkeep)
+		hub_upkeep_look(h);
+	h->look_upkeep = false;
 }
 
 static int on_defer(_unused_ sd_event_source *s, void *userdata)
