@@ -44,6 +44,44 @@ int archive_gap_is_clean(struct store *s, int64_t archive, const char *below_id,
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int archive_loosen(struct store *s, int64_t archive, const char *below_id, const char *above_id, bool *ret)
+{
+	struct put p = { .s = s, .archive = archive };
+	struct aid below, above;
+	int64_t n = 0;
+	int r;
+
+	*ret = false;
+	r = aid_get(&p, below_id, &below);
+	if (r == 0)
+		r = aid_get(&p, above_id, &above);
+	if (r < 0)
+		return err_trace(r);
+	if (!below.known || !below.placed || !above.known || !above.placed || below.key >= above.key)
+		return 0;
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_AID_COUNT);
+
+		put_i(&q, archive);
+		put_i(&q, below.key);
+		put_i(&q, above.key);
+		put_i(&q, ARCHIVE_LOOSEN_MAX + 1);
+		r = db_int(&q, 0, &n);
+	}
+	if (r < 0 || n > ARCHIVE_LOOSEN_MAX)
+		return r < 0 ? err_trace(r) : 0;
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_AID_LOOSEN);
+
+		put_i(&q, archive);
+		put_i(&q, below.key);
+		put_i(&q, above.key);
+		r = db_run(&q);
+	}
+	*ret = r == 0;
+	return r < 0 ? err_trace(r) : 0;
+}
+
 int archive_unsettled(struct store *s, int64_t archive, int64_t *ret_us)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_UNSETTLED_GET);

@@ -119,6 +119,13 @@ int archive_short_screens(struct store *s, int64_t account, int64_t archive, con
 /* The row of the newest message that has its final place; 0 if there is none. */
 int archive_newest_row(struct store *s, int64_t archive, int64_t *ret);
 
+/*
+ * What has a place between these two, which no span holds any more, loses it: pages will say where it belongs (decision 0007).
+ * Not if there are more than ARCHIVE_LOOSEN_MAX, or one of the two has none: *ret is false then.
+ */
+#define ARCHIVE_LOOSEN_MAX 500 /* a lost session has some hundred messages at most that no page has proven */
+int archive_loosen(struct store *s, int64_t archive, const char *below_id, const char *above_id, bool *ret);
+
 #define ARCHIVE_GONE_MAX 5000 /* archive ids looked at for one page: more are not counted */
 /*
  * How many archive ids have their place from the first of ${ids} up to ${upper_id} (exclusive), and are none of ${ids},

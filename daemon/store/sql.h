@@ -180,6 +180,9 @@
 	S(AID_BELOW, "SELECT key FROM aid WHERE archive=?1 AND key<?2 AND placed=1 ORDER BY key DESC LIMIT 1")     \
 	S(AID_ABOVE, "SELECT key FROM aid WHERE archive=?1 AND key>?2 AND placed=1 ORDER BY key LIMIT 1")          \
 	S(AID_TOP, "SELECT max(key) FROM aid WHERE archive=?1")                                                    \
+	S(AID_LOOSEN, "UPDATE aid SET placed=0 WHERE archive=?1 AND key>?2 AND key<?3 AND placed=1")                \
+	S(AID_COUNT, "SELECT count(*) FROM (SELECT 1 FROM aid WHERE archive=?1 AND key>?2 AND key<?3 AND placed=1"  \
+		     " LIMIT ?4)")                                                                               \
 	S(AID_RANGE, "SELECT id FROM aid WHERE archive=?1 AND key>=?2 AND key<?3 AND placed=1 LIMIT ?4")           \
 	S(AID_RANGE_CONV, "SELECT a.id FROM msg m JOIN aid a ON a.msg=m.id WHERE m.conv=(SELECT id FROM conv"      \
 			  " WHERE account=?5 AND jid=?6) AND m.key>=?2 AND m.key<?3 AND a.archive=?1"              \

@@ -166,9 +166,28 @@ void catchup_send(struct engine *e, struct query *q, uint32_t max)
 		log_debug("%s: question not sent: %s", e->account.jid, strerror(-r));
 }
 
+/* What a lost session delivered into this gap has its place from the stream alone: the archive will say. */
+static bool loosen(struct engine *e, const char *below_id, const char *above_id)
+{
+	bool done = false;
+	int r;
+
+	r = store_begin(e->store);
+	if (r >= 0)
+		r = archive_loosen(e->store, e->archive, below_id, above_id, &done);
+	if (r >= 0)
+		r = commit_finish(e, &e->line, NULL);
+	if (r < 0) {
+		commit_failed(e, r);
+		return false;
+	}
+	step("gap.loosen");
+	return done;
+}
+
 /*
  * A cut is placed by its stamp alone. Where a lost session left messages at places of its own, that could be the wrong
- * side of them: such a gap is filled from above, in one lane.
+ * side of them: they lose these places first, or such a gap is filled from above, in one lane.
  */
 static bool may_cut(struct engine *e, const char *below_id)
 {
@@ -184,6 +203,8 @@ static bool may_cut(struct engine *e, const char *below_id)
 	if (i >= c->n)
 		return true;
 	if (archive_gap_is_clean(e->store, e->archive, below_id, c->spans[i].first.id, &clean) >= 0 && clean)
+		return true;
+	if (*below_id && loosen(e, below_id, c->spans[i].first.id))
 		return true;
 	str_set(&e->floor_id, below_id);
 	e->floor_us = INT64_MAX;

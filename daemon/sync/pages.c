@@ -35,14 +35,28 @@ static size_t span_named(const struct cover *c, const char *first_id)
 	return SIZE_MAX;
 }
 
+/*
+ * It was asked with the end of a span as its lower bound, and that span is not there: a cut of this gap that was expected, and
+ * refused. Then "complete" says nothing of what lies below the bound, and near it messages may be left out (cover.h).
+ */
+static bool window_is_gone(const struct query *q, const struct cover *cover, size_t i, const struct cover_page *page, bool complete)
+{
+	const struct span *below = i > 0 ? &cover->spans[i - 1] : NULL;
+
+	if (!q->start_us || (below && !(below->flags & SPAN_EMPTY) && below->last.us >= q->start_us + COVER_MARGIN_US))
+		return false;
+	for (size_t k = 0; k < page->n && below && !complete; k++)
+		complete = page->items[k].us < q->start_us + COVER_MARGIN_US;
+	return !below || complete;
+}
+
 static enum answer apply_before(const struct engine *e, const struct query *q, size_t from, struct cover *cover,
 				const struct cover_page *page, struct effect *ret)
 {
 	size_t i = span_named(cover, q->above_id), spans = cover->n;
 	bool complete = q->complete && from == 0;
 
-	/* Asked with a lower bound that is no gap's any more: "complete" would be taken for the archive's beginning. */
-	if (i == SIZE_MAX || (i == 0 && q->start_us))
+	if (i == SIZE_MAX || window_is_gone(q, cover, i, page, complete))
 		return ANSWER_GONE;
 	/* "Before X" with X in it, or with the newest that we hold: the server did not read the question (A14). */
 	if (!q->by_time && !q->sliced &&

@@ -205,6 +205,33 @@ static void A16_an_interrupted_catch_up_goes_on_when_the_session_is_resumed(void
 	assert_int_equal(s->queries, 0);
 }
 
+/* What a lost session delivered lies in the gap below the next one's newest page: many lanes fill it all the same. */
+static void a_gap_that_a_lost_session_wrote_into_is_cut(void **state)
+{
+	struct sim *s = *state;
+	char body[32];
+	int64_t began;
+
+	given_in_sync(s, 60);
+	for (int i = 0; i < 30; i++) {
+		snprintf(body, sizeof(body), "live %d", i);
+		sim_live(s, "c1@sim.test", body);
+		sim_run(s, 60 * SIM_SEC);
+	}
+	away(s, 20 * DAY, 3000, 3);
+	s->delay_us = 200000;
+	s->stanza_us = 20;
+	s->lanes_seen = 0;
+	began = s->boot_us;
+	engine_connect(s->engine);
+	for (struct account_status st = { 0 }; !st.caught_up && s->boot_us - began < 60 * SIM_SEC; engine_status(s->engine, &st))
+		sim_run(s, SIM_SEC / 100);
+	assert_true(s->lanes_seen > 8);
+	/* 60 pages one after the other are 12 s. */
+	assert_true(s->boot_us - began < 6 * SIM_SEC);
+	sim_expect_all(s, 0);
+}
+
 /* ---- B8: the archive is not what it was ---- */
 
 static void kinds_of_server(struct sim *s, bool prosody)
@@ -458,6 +485,7 @@ int main(void)
 		T(A12_a_missing_month_is_seen_and_filled),
 		T(A15_newest_first_goes_on_before_the_first_of_the_page),
 		T(A16_an_interrupted_catch_up_goes_on_when_the_session_is_resumed),
+		T(a_gap_that_a_lost_session_wrote_into_is_cut),
 		T(A14_a_newest_page_that_never_fits_is_no_loop),
 		T(B8_a_wiped_archive_takes_nothing_away),
 		T(B8_the_same_where_nobody_says_item_not_found),

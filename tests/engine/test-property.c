@@ -10,7 +10,8 @@
  *
  * VARVE_SEQUENCES=N runs N long histories (default 200) from seed VARVE_FIRST (1) on, VARVE_SHORTS=N short ones (1,000)
  * from VARVE_SHORT_FIRST (1) on; 100,000 of them are the suite "swarm". VARVE_SEED=N, VARVE_SHORT_SEED=N: that one alone.
- * A failure names the seed. VARVE_SILENT=1: nothing is sent in that one.
+ * A failure names the seed. VARVE_SILENT=1: nothing is sent in that one. VARVE_LOST=N histories of lost sessions (60) from
+ * VARVE_LOST_FIRST (1) on.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -358,6 +359,84 @@ static void histories_that_failed_once_converge(_unused_ void **state)
 		run(sending[i], true);
 }
 
+static void some_live(struct sim *s, unsigned int *dice, int n, int *serial)
+{
+	char peer[32], body[32], other[32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(peer, sizeof(peer), "c%d@sim.test", pick(dice, 3));
+		snprintf(body, sizeof(body), "m%d", (*serial)++);
+		switch (pick(dice, 5)) {
+		case 0: /* of another device of ours: archived, not delivered */
+			sim_archive(s, peer, true, body, 0);
+			break;
+		case 1:
+			snprintf(other, sizeof(other), "m%d", (*serial)++);
+			sim_live_turned(s, peer, body, other);
+			break;
+		default:
+			sim_live(s, peer, body);
+			break;
+		}
+		if (pick(dice, 3) == 0)
+			sim_run(s, (int64_t)pick(dice, 120) * SIM_SEC);
+	}
+}
+
+/*
+ * What a lost session delivered lies in the gap below the next one's newest page, at places that the stream gave it, with a
+ * clock that may be wrong: such a gap is cut all the same (decision 0007).
+ */
+static void lose_sessions(struct sim *s)
+{
+	unsigned int dice = s->seed;
+	int serial = 0;
+
+	s->resolution_us = pick(&dice, 2) ? SIM_SEC : 1;
+	s->item_not_found = s->resolution_us == SIM_SEC;
+	s->stampless = pick(&dice, 3) ? 0 : 1 + pick(&dice, 9);
+	s->page_cap = (uint32_t)(3 + pick(&dice, 20));
+	s->jitter_us = pick(&dice, 2) ? 0 : 280 * SIM_SEC;
+	s->force_lanes = 2 + pick(&dice, 15);
+	s->slice = pick(&dice, 2) ? 0 : 1 + (uint32_t)pick(&dice, 10);
+	s->screens_gap = pick(&dice, 2) ? 5 : 0;
+	s->delay_us = pick(&dice, 2) ? 0 : (int64_t)pick(&dice, 300) * 1000;
+	some_live(s, &dice, 20, &serial);
+	engine_connect(s->engine);
+	sim_run(s, 60 * SIM_SEC);
+	for (int i = 2 + pick(&dice, 3); i > 0; i--) {
+		s->skew_us = (int64_t)(pick(&dice, 3) - 1) * pick(&dice, 40) * HOUR;
+		some_live(s, &dice, 1 + pick(&dice, 40), &serial);
+		sim_run(s, (int64_t)pick(&dice, 4) * SIM_SEC);
+		sim_expect_honest(s);
+		sim_cut(s);
+		sim_forget_session(s);
+		for (int n = pick(&dice, 200); n > 0; n--) {
+			char body[32];
+
+			snprintf(body, sizeof(body), "m%d", serial++);
+			sim_archive(s, "c0@sim.test", pick(&dice, 4) == 0, body, 0);
+			s->boot_us += pick(&dice, 2) ? 0 : (int64_t)pick(&dice, 3600) * SIM_SEC;
+		}
+		engine_connect(s->engine);
+		for (int n = pick(&dice, 60); n > 0; n--)
+			sim_step(s);
+		if (pick(&dice, 3) == 0)
+			some_live(s, &dice, 3, &serial);
+		if (pick(&dice, 3) == 0)
+			sim_cut(s);
+		sim_run(s, (int64_t)pick(&dice, 3000) * 1000);
+		sim_expect_honest(s);
+		if (pick(&dice, 3))
+			settle(s, " after a lost session");
+	}
+	s->stampless = 0;
+	settle(s, "");
+	engine_sync_now(s->engine);
+	settle(s, " after sync now");
+	sim_expect_all(s, 0);
+}
+
 static unsigned int number(const char *name, unsigned int otherwise)
 {
 	const char *v = getenv(name);
@@ -400,12 +479,33 @@ static void any_short_history_converges(_unused_ void **state)
 	store_free(store);
 }
 
+static void lost_sessions_converge(_unused_ void **state)
+{
+	unsigned int first = number("VARVE_LOST_FIRST", 1), n = number("VARVE_LOST", 60);
+	struct store *store = sim_memory_store();
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct sim *s = xnew(struct sim);
+
+		sim_init_guest(s, first + i, store);
+		lose_sessions(s);
+		sim_deinit(s);
+		free(s);
+		if (i % 100 == 99) {
+			store_free(store);
+			store = sim_memory_store();
+		}
+	}
+	store_free(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(histories_that_failed_once_converge),
 		cmocka_unit_test(any_history_converges),
 		cmocka_unit_test(any_short_history_converges),
+		cmocka_unit_test(lost_sessions_converge),
 	};
 
 	if (!getenv("VARVE_LOG"))
