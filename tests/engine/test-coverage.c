@@ -226,7 +226,7 @@ static void a_gap_that_a_lost_session_wrote_into_is_cut(void **state)
 	engine_connect(s->engine);
 	for (struct account_status st = { 0 }; !st.caught_up && s->boot_us - began < 60 * SIM_SEC; engine_status(s->engine, &st))
 		sim_run(s, SIM_SEC / 100);
-	assert_true(s->lanes_seen > 8);
+	assert_true(s->lanes_seen >= 8);
 	/* 60 pages one after the other are 12 s. */
 	assert_true(s->boot_us - began < 6 * SIM_SEC);
 	sim_expect_all(s, 0);
