@@ -76,6 +76,41 @@ void catchup_forget(struct engine *e)
 	e->seen_n = 0;
 }
 
+/*
+ * What part of a page has come is lost with its stream, and asked for again. Where streams never last for a whole one, asking
+ * for the same again would never end, and what the server still has of the old ones fills the next stream.
+ */
+static uint32_t page_for(const struct engine *e)
+{
+	uint32_t n = e->policy.page_max >> e->short_streams;
+
+	if (n >= PAGE_LEAST || e->short_streams == 0)
+		return n;
+	return e->policy.page_max < PAGE_LEAST ? e->policy.page_max : PAGE_LEAST;
+}
+
+static void note_short_stream(struct engine *e)
+{
+	bool within = e->aside;
+
+	for (const struct query *q = e->asked; q; q = q->next)
+		within |= q->step != PLAN_META;
+	if (within && e->short_streams < SHORT_STREAMS_MAX)
+		e->short_streams++;
+}
+
+static void note_whole_page(struct engine *e)
+{
+	bool own = e->page_max == page_for(e);
+
+	if (e->short_streams == 0)
+		return;
+	e->short_streams--;
+	/* Unless it is small for another reason. */
+	if (own)
+		e->page_max = page_for(e);
+}
+
 void catchup_stream_begins(struct engine *e)
 {
 	catchup_drop_all(e);
@@ -87,7 +122,7 @@ void catchup_stream_begins(struct engine *e)
 	e->page_given = 0;
 	e->seen_n = 0;
 	e->slice = e->slice ? e->slice : SLICE_FIRST;
-	e->page_max = e->policy.page_max;
+	e->page_max = page_for(e);
 	e->metadata_known = false;
 	e->stalls = 0;
 	e->sync_error = false;
@@ -99,6 +134,7 @@ void catchup_stream_begins(struct engine *e)
 void catchup_stream_ends(struct engine *e)
 {
 	pages_flush(e);
+	note_short_stream(e);
 	catchup_drop_all(e);
 	aside_stream_ends(e);
 	engine_arm(e, TIMER_SYNC, -1);
@@ -584,6 +620,7 @@ void catchup_fin(struct engine *e, const struct link_fin *f)
 	int64_t now = e->io->boot_us(e->userdata);
 
 	if (aside) {
+		note_whole_page(e);
 		query_finish(aside, f);
 		aside_page(e, f->query);
 		return;
@@ -594,6 +631,7 @@ void catchup_fin(struct engine *e, const struct link_fin *f)
 	}
 	query_take(&e->asked, q->id);
 	query_finish(q, f);
+	note_whole_page(e);
 	query_push(&e->whole, q);
 	arm_deadline(e);
 	if (q->step != PLAN_CUT)

@@ -55,6 +55,7 @@
 #define ERRANDS_AT_ONCE LANES_MAX		      /* pages of ASIDE_PAGE: with those of LANES_MESSAGES_MAX below the wire's 2000 */
 #define SCREENS_MAX 100			      /* conversations that get their first screen before all else, in a session */
 #define SCREENS_GAP 300			      /* messages that a gap seems to hold, so that its pages would be waited for */
+#define SHORT_STREAMS_MAX 5 /* a page is halved for each: 250 messages become PAGE_LEAST */
 #define PAGE_LEAST 10			      /* messages; 10 of the largest fit into PAGE_BYTES_MAX ten times */
 #define PAGE_ITEMS_MAX 1000		      /* a server that sends more than was asked for is cut off */
 
@@ -185,7 +186,8 @@ struct engine {
 	bool no_cuts;		/* a cut was refused on this stream */
 	int64_t seen_us;	/* archive time that pages spanned lately, and their messages: how dense it is */
 	uint64_t seen_n;
-	uint32_t page_max;	/* policy's, or less when messages are big */
+	uint32_t page_max;	/* policy's, or less when messages are big or streams short */
+	unsigned int short_streams; /* in a row that ended within a page, up to SHORT_STREAMS_MAX; fewer with each whole page */
 	uint32_t page_given;	/* messages in the last full page: the server may give fewer than was asked for */
 	unsigned int stalls, window_pages, barren_pages;
 	unsigned int vain;	/* runs that were forgotten since vain_us, on the boot clock */

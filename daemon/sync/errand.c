@@ -193,9 +193,12 @@ static void ask(struct engine *e, struct errand *x)
 
 void errand_go(struct engine *e)
 {
+	/* What a short stream does not carry to its end fills the next one. */
+	size_t most = e->short_streams ? 1 : ERRANDS_AT_ONCE;
+
 	if (e->paused)
 		return;
-	for (struct errand *x = e->errands; x && query_count(e->aside) < ERRANDS_AT_ONCE; x = x->next)
+	for (struct errand *x = e->errands; x && query_count(e->aside) < most; x = x->next)
 		if (x->state == ERRAND_RUNNING && !is_asked(e, x->id))
 			ask(e, x);
 }

@@ -37,6 +37,7 @@ static int io_spawn(void *userdata)
 	s->wires++;
 	s->announced = s->dead = s->no_address = s->hangs = s->no_word = false;
 	s->probe = 0;
+	s->given = 0;
 	return 0;
 }
 
@@ -514,6 +515,8 @@ bool sim_step(struct sim *s)
 		return false;
 	z = s->queue[s->q_next++];
 	deliver(s, &z);
+	if (s->breaks_after && ++s->given >= s->breaks_after)
+		sim_cut(s);
 	return true;
 }
 

@@ -90,6 +90,7 @@ struct sim {
 	bool unsettled;	       /* stable='false' */
 	int stampless;	       /* every so many results have lost their stamp; 0 = none */
 	bool session_lost;     /* resume is refused */
+	int breaks_after;      /* so many stanzas of the server, of each stream; 0 = not */
 	bool mute;	       /* the wire comes up and nothing ever follows */
 	int64_t jitter_us;     /* the archive's stamps step back by up to so much */
 	int lanes;	       /* policy: questions at a time; 0 = as many as the engine wants */
@@ -145,6 +146,7 @@ struct sim {
 	/* the wire and the world */
 	bool wire;
 	unsigned int wires;
+	int given;	       /* stanzas, on this wire */
 	bool announced;	       /* ONLINE and READY were said on this wire */
 	int n_requests;	       /* in all: requests[n % SIM_REQUESTS_MAX] */
 	struct sim_request requests[SIM_REQUESTS_MAX];

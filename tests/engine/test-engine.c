@@ -33,6 +33,31 @@ static void first_sync_of_2000(void **state)
 	assert_in_range(s->queries, 70, 80);
 }
 
+/*
+ * No stream lasts for a page of fifty. The history comes all the same, in smaller ones, and the server is not left with more
+ * and more answers to streams that are gone; and once streams last, pages are as before.
+ */
+static void streams_shorter_than_a_page(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 300, 5, 60 * SIM_SEC);
+	s->lanes = 1;
+	s->breaks_after = 30;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 12 * HOUR));
+	sim_expect_all(s, 0);
+	assert_in_range(s->resumes, 10, 100);
+	s->breaks_after = 0;
+	sim_run(s, HOUR);
+	sim_cut(s);
+	sim_forget_session(s);
+	sim_fill(s, 900, 5, SIM_SEC);
+	assert_true(sim_settle(s, HOUR));
+	sim_expect_all(s, 0);
+	assert_int_equal(s->engine->page_max, 250);
+}
+
 /* Sync ${n} messages over a link with 200 ms of round trip; how long it takes. */
 static int64_t sync_time(struct sim *s, int n, int lanes)
 {
@@ -981,6 +1006,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(first_sync_of_2000),
+		T(streams_shorter_than_a_page),
 		T(lanes_fill_a_long_link),
 		T(a_page_is_stored_in_slices),
 		T(an_empty_account_is_in_sync_at_once),
