@@ -276,6 +276,17 @@ TEST(an_id_twice_in_one_page_is_one_row)
 	assert_string_equal(bodies(fx, BOB), "x y");
 }
 
+/* What was no copy when the page came is one once a message before it has moved the row's time. */
+TEST(C4_a_time_that_a_page_moves_is_looked_at_again)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(to_self("s1", "note"), "a1", 2000));
+	PAGE(fx, "", "", archived(to_self("s2", "note"), "a1", 1500), archived(to_self("s1", "note"), "a2", 1000));
+
+	assert_string_equal(bodies(fx, OWN), "note");
+}
+
 TEST(a_place_without_a_message_is_remembered)
 {
 	struct fx *fx = *state;
@@ -391,6 +402,7 @@ int main(void)
 		RUN(C12_two_archives_with_the_same_ids),
 		RUN(C13_the_first_copy_may_be_ten_thousand_rows_back),
 		RUN(an_id_twice_in_one_page_is_one_row),
+		RUN(C4_a_time_that_a_page_moves_is_looked_at_again),
 		RUN(a_place_without_a_message_is_remembered),
 		RUN(a_dropped_message_leaves_a_marker),
 		RUN(ten_thousand_copies_of_one_id_stay_cheap),
