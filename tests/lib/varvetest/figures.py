@@ -6,8 +6,8 @@
     context switches of both processes in two idle minutes
     --login: instead of these, how long a resume takes after TCP over a link with 100 ms one way, against round trips, and
              how long libstrophe's own client and slixmpp take over the same link to the same server
-    --pages: instead of these, a first sync from each server in pages of 50 and of 250 beside bare readers, and how long an
-            app waits for GetHistory(50) meanwhile
+    --pages [--repeat N]: instead of these, a first sync from each server in pages of 50 and of 250 beside bare readers, and how
+             long an app waits for GetHistory(50) meanwhile; the median of N runs
     --screens: instead of these, when the newest 50 of each of 30 conversations are readable over a link with 100 ms one way
     --long: instead of these, a first sync over a link with 100 ms one way, in pages of 50: one lane and up to sixteen
 """
@@ -16,6 +16,7 @@ import asyncio
 import os
 import re
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,13 +35,15 @@ COUNT = 20000
 class Discarding(xmpp.AsyncClient):
     """Reads the archive without parsing results: what the server and a socket can give at most."""
 
-    async def discard(self, page=250, quick=False, back=False):
+    async def discard(self, page=250, quick=False, back=False, managed=False):
         """`quick`: acknowledges at once, so that a server with Nagle's algorithm does not wait 40 ms for it. `back`: newest
-        page first, as varve has to."""
+        page first, as varve has to. `managed`: with XEP-0198, each page acknowledged when it is there."""
         socket_ = self.writer.get_extra_info("socket")
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
-        stream, cursor, count = self.reader.stream, "", 0
+        stream, cursor, count, pages = self.reader.stream, "", 0, 0
+        if managed:
+            self.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
         while True:
             after = f"<after>{escape(cursor)}</after>" if cursor else ""
             if back:
@@ -56,6 +59,9 @@ class Discarding(xmpp.AsyncClient):
                     raise xmpp.XmppError("the stream ended")
                 count += (data[-9:] + more).count(b"<forwarded")     # nine bytes: one less than the word
                 data = data[-400:] + more
+            pages += 1
+            if managed:
+                self.send(f"<a xmlns='urn:xmpp:sm:3' h='{count + pages}'/>")
             if b"complete='true'" in data or b'complete="true"' in data:
                 return count
             if back:
@@ -134,12 +140,14 @@ def first_screens():
                   f"{took:.2f} s, the first after {min(at.values(), default=0):.2f} s ({stored} stored); bar {bar:.1f} s; "
                   f"{'ok' if took <= bar else 'MISSED'}", flush=True)
     return bad
-def bare(server, page, quick, back=True):
+
+
+def bare(server, page, quick, back=True, managed=False):
     """Messages a second of a reader that discards."""
     client = Discarding(f"alice@{server.domain}", "pw", server.tls_port, server.ca)
     loop.run(client.connect())
     begin = time.monotonic()
-    count = loop.run(client.discard(page, quick, back), 170)
+    count = loop.run(client.discard(page, quick, back, managed), 170)
     rate = count / (time.monotonic() - begin)
     loop.run(client.close())
     return rate
@@ -166,8 +174,8 @@ def synced(server, directory, page, watch=None):
         return account["sync"]["messages"] / took
 
 
-def pages():
-    bad = 0
+def pages(repeat):
+    bad, median = 0, statistics.median
     for cls in servers.BY_NAME.values():
         with cls() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
             server.add_user("alice")
@@ -184,11 +192,13 @@ def pages():
                         time.sleep(0.005)
             bare(server, 250, True)             # warms the server's cache
             for page in (50, 250):
-                floor = bare(server, page, True)
-                rate = synced(server, os.path.join(directory, str(page)), page)
+                runs = [(bare(server, page, True), synced(server, os.path.join(directory, f"{page}-{n}"), page),
+                         bare(server, page, True, managed=True)) for n in range(repeat)]
+                floor, rate, managed = (median(run[i] for run in runs) for i in range(3))
                 bad += rate < 0.85 * floor
                 print(f"{cls.__name__}, pages of {page}: {rate:.0f} messages/s, bare reader {floor:.0f}/s, ratio {rate / floor:.2f} "
-                      f"(bar 0.85); a reader from the oldest on {bare(server, page, True, False):.0f}/s", flush=True)
+                      f"(bar 0.85); a reader with stream management {managed:.0f}/s, ratio {rate / managed:.2f}; a reader from the "
+                      f"oldest on {bare(server, page, True, False):.0f}/s; median of {repeat}, load {os.getloadavg()[0]:.1f}", flush=True)
                 if page == 50 and cls is servers.Prosody:
                     slow = bare(server, page, False)
                     bad += rate < 4 * slow
@@ -303,7 +313,7 @@ def main(argv):
     if "--screens" in argv:
         return first_screens()
     if "--pages" in argv:
-        return pages()
+        return pages(int(argv[argv.index("--repeat") + 1]) if "--repeat" in argv else 1)
     if "--long" in argv:
         return long_links()
     idle = float(argv[argv.index("--idle") + 1]) if "--idle" in argv else 120
