@@ -11,6 +11,11 @@
  * are on their way before anything else happens to the file, so who reads it, and what a killed process leaves, is the
  * same as if each had been written by itself; but a write that fails is told with a later frame of the transaction.
  *
+ * All of this assumes that one handle writes the log, and nobody else meanwhile: the connection is the only one
+ * (locking_mode=EXCLUSIVE, db-open.c), and its process the only one in the directory (HUB_E_IN_USE, hub.h). What is kept
+ * between two calls, the batch, how far the log authenticates, the cache, rests on that: the frames of a second writer
+ * would not be what this handle remembers.
+ *
  * Pages that this handle wrote stay in memory for the checkpoint (vault/wal-cache.h). Only reads of a page are served
  * from there: whole frames are read by recovery, and recovery is about what is on the disk.
  */

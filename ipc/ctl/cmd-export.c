@@ -150,6 +150,28 @@ static int to_file(struct export *e, const char *path, enum json_mode mode, int6
 	return r;
 }
 
+/* A device or a pipe is written to: to put a file in the place of /dev/null would be worse than useless. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static int to_special(struct export *e, const char *path, enum json_mode mode, int64_t since)
+{
+	int r;
+
+	e->f = fopen(path, "we");
+	if (!e->f)
+		return ctl_fail(e->c, errno == EACCES ? EXIT_DENIED : EXIT_FAIL, NULL, "cannot open %s: %s", path, strerror(errno));
+	e->json = mode != JSON_OFF ? json_new(e->f, mode) : NULL;
+	r = walk(e, since);
+	if ((ferror(e->f) | fclose(e->f)) != 0 && r == EXIT_OK)
+		r = ctl_fail(e->c, EXIT_FAIL, NULL, "cannot write %s: %s", path, strerror(errno));
+	return r;
+}
+
 int cmd_export(struct ctl *c)
 {
 	struct export e = { .c = c, .began_us = now_mono() };
@@ -171,7 +193,7 @@ int cmd_export(struct ctl *c)
 	for (; e.n_only < c->opts.n_args; e.n_only++)
 		e.only[e.n_only] = str_fold(c->opts.args[e.n_only]);
 	if (output && strcmp(output, "-") != 0) {
-		r = to_file(&e, output, mode, since);
+		r = (is_special(output) ? to_special : to_file)(&e, output, mode, since);
 		term_progress(NULL);
 		if (r == EXIT_OK && !c->quiet)
 			fprintf(stderr, "%llu messages\n", (unsigned long long)e.written);

@@ -141,13 +141,14 @@ static void note_asking(char **notes, const struct varve_contacts *set)
 {
 	for (size_t i = 0; i < varve_contacts_count(set); i++) {
 		const struct varve_contact *row = varve_contacts_get(set, i);
-		_cleanup_(freep) char *clean = text_clean(row->jid, false), *before = NULL;
+		_cleanup_(freep) char *clean = text_clean(row->jid, false), *word = shell_quote(clean), *before = NULL;
 
 		if (!(row->flags & VARVE_CONTACT_ASKING))
 			continue;
 		before = *notes;
-		*notes = xasprintf("%s%s asks to see your presence:\n    varvectl roster authorize %s approve|deny\n",
-				   before ? before : "", clean, clean);
+		*notes = xasprintf("%s%s asks to see your presence:\n    varvectl roster authorize %s approve\n"
+				   "    varvectl roster authorize %s deny\n",
+				   before ? before : "", clean, word, word);
 	}
 }
 

@@ -48,6 +48,21 @@ char *xasprintf(const char *fmt, ...)
 	return need(r < 0 ? NULL : s);
 }
 
+char *shell_quote(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
+	char *out, *p;
+
+	if (*s && !s[strspn(s, plain)])
+		return xstrdup(s);
+	out = p = xcalloc(strlen(s) + 1, 4);
+	*p++ = '\'';
+	for (; *s; s++)
+		p = *s == '\'' ? stpcpy(p, "'\\''") : (*p = *s, p + 1);
+	*p = '\'';
+	return out;
+}
+
 char *str_fold(const char *s)
 {
 	char *copy = xstrdup(s);

@@ -26,6 +26,9 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) _printf_(1, 2);
 
+/* ${s} as one word of a shell, for a command that somebody may copy: an address may hold $(...). */
+char *shell_quote(const char *s);
+
 /* A copy of ${s} with ASCII letters in lower case: JIDs are stored folded (RFC 7622 section 3.2, 3.3). */
 char *str_fold(const char *s);
 

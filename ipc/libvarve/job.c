@@ -58,11 +58,12 @@ int varve_export(struct varve_account *a, int fd, const char *format, const char
 	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Export", ret);
 }
 
-int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
-		struct varve_job **ret)
+/* A job of Sync on one conversation or all; ${flags}: VARVE_FETCH_ALL and VARVE_JOB_DETACH. */
+static int sync_job(struct varve_account *a, const char *member, const char *conversation, int64_t since_usec, unsigned flags,
+		    struct varve_job **ret)
 {
 	_cleanup_(unref_message) sd_bus_message *m = NULL;
-	int r = account_call_new(a, VARVE_IFACE_SYNC, "Fetch", &m);
+	int r = account_call_new(a, VARVE_IFACE_SYNC, member, &m);
 
 	if (r < 0)
 		return r;
@@ -77,27 +78,19 @@ int varve_fetch(struct varve_account *a, const char *conversation, int64_t since
 		r = sd_bus_message_append(m, "{sv}", "detach", "b", 1);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Fetch", ret);
+	return r < 0 ? fail_args(a->varve, r) : begin(a, m, member, ret);
+}
+
+int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
+		struct varve_job **ret)
+{
+	return sync_job(a, "Fetch", conversation, since_usec, flags, ret);
 }
 
 int varve_verify(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
 		 struct varve_job **ret)
 {
-	_cleanup_(unref_message) sd_bus_message *m = NULL;
-	int r = account_call_new(a, VARVE_IFACE_SYNC, "Verify", &m);
-
-	if (r < 0)
-		return r;
-	r = sd_bus_message_append(m, "s", conversation);
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "{sv}");
-	if (r >= 0 && since_usec)
-		r = sd_bus_message_append(m, "{sv}", "since", "x", since_usec);
-	if (r >= 0 && (flags & VARVE_JOB_DETACH))
-		r = sd_bus_message_append(m, "{sv}", "detach", "b", 1);
-	if (r >= 0)
-		r = sd_bus_message_close_container(m);
-	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Verify", ret);
+	return sync_job(a, "Verify", conversation, since_usec, flags & ~VARVE_FETCH_ALL, ret); /* "" is all there */
 }
 
 /* The number called ${key} of Result, in "v" holding "a{sv}"; 0 if it is not there. */

@@ -221,9 +221,19 @@ def test_the_roster(fake, ctl):
     assert [r["unlisted"] for r in rows] == [False, False, True, True]
     text = ctl("roster")
     assert all(len(line) <= 80 for line in text.splitlines()) and "blocked" in text and "online" in text
-    assert "dan@example.org asks to see your presence:\n    varvectl roster authorize dan@example.org approve|deny\n" in text
+    assert ("dan@example.org asks to see your presence:\n    varvectl roster authorize dan@example.org approve\n"
+            "    varvectl roster authorize dan@example.org deny\n") in text
     fake.refuse["GetPresence"] = Refused("Unsupported", "no")
     assert "bob@example.org" in ctl("roster", "list")
+
+
+def test_a_command_that_names_a_stranger_can_be_copied(fake, ctl):
+    """RFC 7622 allows all of this in an address."""
+    for who in ("$(reboot)`reboot`;reboot@example.org", "o\u2019neil;x@example.org"):
+        fake.roster = {who: ("", "none", 4 | 8, [])}
+        line = [x for x in ctl("roster").splitlines() if x.endswith(" approve")][0]
+        words = subprocess.run(["sh", "-c", 'varvectl() { printf "%s\\n" "$@"; }; ' + line], stdout=subprocess.PIPE, text=True, check=True)
+        assert words.stdout.split("\n")[:4] == ["roster", "authorize", who, "approve"]
 
 
 def test_contacts_are_changed(fake, ctl):

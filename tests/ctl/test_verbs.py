@@ -477,6 +477,17 @@ def test_export_to_a_file_replaces_it_only_when_complete(archive, ctl, tmp_path)
     ctl.error("export", "-O", "/nowhere/x", code=1)
 
 
+def test_export_into_what_is_no_file_leaves_it_what_it_is(archive, ctl, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    p = ctl.popen("export", "-O", str(fifo))
+    with open(fifo) as f:
+        assert len(f.read().splitlines()) == 1200
+    assert p.wait(10) == 0 and fifo.is_fifo()
+    p.communicate()
+    assert "No space left" in ctl.error("export", "-O", "/dev/full", code=1)["message"]
+
+
 def test_a_full_disk_is_a_failure(archive, ctl):
     with open("/dev/full", "w") as full:
         p = subprocess.run(ctl.argv("export"), env=ctl.env, stdout=full, stderr=subprocess.PIPE)

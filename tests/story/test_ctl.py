@@ -129,7 +129,7 @@ def test_who_asks_to_see_us_is_shown_until_answered(server, fresh, varved):
         for peer in peers:
             shown = until(peer.jid, lambda c: c and c["asking"] and c)
             assert (shown["subscription"], shown["asked"], shown["blocked"]) == ("none", False, False)
-        assert f"varvectl roster authorize {b.jid} approve|deny" in varved.run("roster", "list").out
+        assert f"varvectl roster authorize {b.jid} approve" in varved.run("roster", "list").out
         varved.kill9()
         varved.start()
         assert all(contact(peer.jid)["asking"] for peer in peers)
