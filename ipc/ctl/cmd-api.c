@@ -240,11 +240,12 @@ static int fail(struct ctl *c, int r)
 {
 	_cleanup_(failure_deinit) struct failure f = { 0 };
 	const char *const unknown = "org.freedesktop.DBus.Error.Unknown";
+	_cleanup_(freep) char *word = shell_quote(c->opts.args[0]), *hint = xasprintf("varvectl api introspect %s", word);
 
 	failure_take(c, r, &f);
 	if (strcmp(f.name, "org.freedesktop.DBus.Error.UnknownObject") == 0 || strncmp(f.name, unknown, strlen(unknown)) != 0)
 		return ctl_fail_taken(c, &f);
-	return ctl_fail_named(c, EXIT_NOT_FOUND, f.name, "varvectl api introspect", "%s", f.text);
+	return ctl_fail_named(c, EXIT_NOT_FOUND, f.name, hint, "%s", f.text);
 }
 
 int cmd_api_call(struct ctl *c)

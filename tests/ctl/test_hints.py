@@ -127,3 +127,9 @@ def test_what_is_offline_is_not_up_to_date(fake, ctl):
     assert "paused, complete until 8 min ago" in ctl("status")
     state(fake, "online")
     assert "up to date, 5 messages" in ctl("status")
+
+
+def test_api_call_hints_at_the_object_that_was_asked(talk, ctl):
+    talk.refuse["GetCoverage"] = Refused("org.freedesktop.DBus.Error.UnknownMethod", "no such method")
+
+    assert ctl.error("api", "call", "account", "Sync", "GetCoverage", "a{sv}", "0", code=4)["hint"] == "varvectl api introspect account"
