@@ -229,9 +229,12 @@ size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bo
 	size_t joined;
 
 	*ret_met = i == 0;
-	/* Unbounded below only for the first span: there, complete is the archive's beginning. */
+	/*
+	 * Unbounded below only for the first span: there, complete is the archive's beginning. Below what another archive held
+	 * it is that only if this one has something there.
+	 */
 	if (complete && i == 0)
-		s->flags |= SPAN_START;
+		s->flags |= cover_is_old(s->first.id) && page_floor(page) > s->first.us ? SPAN_LOST : SPAN_START;
 	if (page->n == 0)
 		return i;
 	/*
@@ -340,16 +343,22 @@ void cover_set_old(struct cover *c, size_t n, const char *mark)
 	while (c->n > n)
 		remove_at(c, c->n - 1);
 	for (size_t i = 0; i < c->n; i++) {
-		if (cover_gap(c, i, &g))
+		/* Where it was is all that is left to ask by. */
+		if (cover_gap(c, i, &g) && !g.before_us)
 			c->spans[i].flags |= SPAN_LOST;
 		mark_old(&c->spans[i].first, mark);
 		mark_old(&c->spans[i].last, mark);
 	}
 }
 
+bool cover_is_old(const char *id)
+{
+	return *id == COVER_OLD;
+}
+
 const char *cover_shown_id(const char *id)
 {
-	return *id == COVER_OLD ? "" : id;
+	return cover_is_old(id) ? "" : id;
 }
 
 bool cover_is_live(const struct cover *c)

@@ -173,9 +173,12 @@ void cover_session_lost(struct cover *c);
 /*
  * The server's archive is another one now, which may use the same ids for other messages. What was held is still held: the
  * first ${n} spans stay, their ids get ${mark} (which begins with COVER_OLD) in front, if they have none yet. What lies
- * between them the server does not have any more: lost. Of which archive those above are is not known: they go.
+ * between them, and below, the server may have still: it is asked by time (plan.h). Of which archive those above are is
+ * not known: they go.
  */
 void cover_set_old(struct cover *c, size_t n, const char *mark);
+/* An id of an archive that is not there any more. */
+bool cover_is_old(const char *id);
 /* An archive id to show: "" instead of one that is nobody's. */
 const char *cover_shown_id(const char *id);
 /* The newest span is live: nothing newer can be missing. */

@@ -50,9 +50,24 @@ static struct plan next_gap(const struct cover *c, const struct plan_policy *pol
 		if (wanted_gap(c, policy, i, &g) && asked_by_time(&g, policy))
 			return is_busy(policy, PLAN_BEFORE, g.before_id) ? nothing : before_span(&g, policy);
 	for (size_t i = c->n; i-- > 0;)
-		if (wanted_gap(c, policy, i, &g) && !is_busy(policy, PLAN_BEFORE, g.before_id))
+		if (wanted_gap(c, policy, i, &g) && !cover_is_old(g.before_id) && !is_busy(policy, PLAN_BEFORE, g.before_id))
 			return before_span(&g, policy);
 	return nothing;
+}
+
+const char *plan_old_bound(const struct cover *c, const struct plan_policy *policy)
+{
+	const char *old = NULL;
+	struct gap g;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (!wanted_gap(c, policy, i, &g))
+			continue;
+		if (!cover_is_old(g.before_id))
+			return NULL;
+		old = g.before_id;
+	}
+	return old;
 }
 
 /* From where on something may be in the gap; 0 = unknown. */
@@ -84,7 +99,7 @@ static struct plan next_cut(const struct cover *c, const struct plan_policy *pol
 		int64_t floor;
 
 		if (!wanted_gap(c, policy, i, &g) || c->spans[i].flags & SPAN_RUN || asked_by_time(&g, policy) ||
-		    is_busy(policy, PLAN_CUT, g.after_id))
+		    cover_is_old(g.before_id) || is_busy(policy, PLAN_CUT, g.after_id))
 			continue;
 		floor = gap_floor(&g, policy);
 		if (floor == 0 || floor >= g.before_us || g.before_us - floor < longest)

@@ -277,12 +277,22 @@ static bool bounds_are_stale(const struct engine *e, const struct cover *c)
 	return e->by_time_id;
 }
 
+static void bound_old(struct engine *e)
+{
+	struct plan_busy busy[LANES_MAX];
+	struct plan_policy policy = policy_of(e, busy);
+
+	if (!e->by_time_id && !e->asked && !e->whole && cover_is_live(&e->cover))
+		str_set(&e->by_time_id, plan_old_bound(&e->cover, &policy));
+}
+
 static void ask_all(struct engine *e)
 {
 	_cleanup_(cover_deinit) struct cover expected = { 0 };
 
 	if (bounds_are_stale(e, &e->cover))
 		forget_bounds(e);
+	bound_old(e);
 	/* What has come and is not stored is memory: no more than one page a lane. */
 	if (query_count(e->whole) > e->lanes.n || !pages_expected(e, &expected))
 		return;

@@ -101,6 +101,9 @@ void renew_archive(struct engine *e)
 	/* What came live is of the one or the other: it is stored, and the archive brings it again. */
 	if (commit_now(e) < 0)
 		return;
+	/* That may have led here already. */
+	if (!e->another)
+		return;
 	catchup_drop_all(e);
 	if (store_renewed(e) < 0)
 		return;

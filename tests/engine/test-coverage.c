@@ -437,6 +437,82 @@ static void B8_an_account_that_moved_where_nobody_says_item_not_found(void **sta
 	moved(*state, false);
 }
 
+/* One id for two messages (an import into a server whose ids are stamps): nothing that is there is given up for it. */
+static void B8_an_id_that_the_server_gave_twice(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 400, 2, 600 * SIM_SEC);
+	memcpy(s->archive[150].id, s->archive[260].id, sizeof(s->archive[150].id));
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, HOUR));
+	assert_int_equal((int)s->engine->messages, 400);
+	for (int i = 0; i < 400; i += 10)
+		assert_int_equal(sim_count(s, s->archive[i].body), 1);
+	assert_int_equal(open_gaps(s), 0);
+	assert_true(s->queries < 30);
+}
+
+/* It is another archive, or looks so, before all of the past is here: what was not fetched yet is fetched from that one. */
+static void B8_the_past_that_was_not_fetched_yet_is_not_lost(void **state)
+{
+	struct sim *s = *state;
+
+	sim_fill(s, 400, 2, 600 * SIM_SEC);
+	s->delay_us = SIM_SEC / 10;
+	engine_connect(s->engine);
+	while (s->engine->messages < 100)
+		sim_run(s, 1000);
+	engine_sync_pause(s->engine, true);
+	sim_run(s, 60 * SIM_SEC);
+	assert_in_range(s->engine->messages, 100, 200);
+	s->boot_us += HOUR;
+	sim_archive(s, "c1@sim.test", false, "a twin", 0);
+	memcpy(s->archive[s->n - 1].id, s->archive[380].id, sizeof(s->archive[380].id));
+	sim_fill(s, 100, 2, SIM_SEC);
+	sim_cut(s);
+	sim_forget_session(s);
+	engine_sync_pause(s->engine, false);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, HOUR));
+	assert_int_equal((int)s->engine->messages, 501);
+	for (int i = 0; i < s->n; i += 10)
+		assert_int_equal(sim_count(s, s->archive[i].body), 1);
+}
+
+/* The same where it is gone: then it is lost, and the archive's beginning is not claimed for what was there before. */
+static void B8_a_past_that_went_with_its_archive_is_lost(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+	char body[32];
+
+	sim_fill(s, 400, 2, 600 * SIM_SEC);
+	s->delay_us = SIM_SEC / 10;
+	engine_connect(s->engine);
+	while (s->engine->messages < 100)
+		sim_run(s, 1000);
+	engine_sync_pause(s->engine, true);
+	sim_run(s, 60 * SIM_SEC);
+	s->boot_us += DAY;
+	sim_archive_anew(s);
+	for (int i = 0; i < 400; i++) {
+		snprintf(body, sizeof(body), "anew %d", i);
+		sim_archive(s, "c1@sim.test", false, body, (400 - i) * SIM_SEC);
+	}
+	engine_sync_pause(s->engine, false);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, HOUR));
+	assert_in_range(s->engine->messages, 500, 600);
+	for (int i = 0; i < s->n; i += 10)
+		assert_int_equal(sim_count(s, s->archive[i].body), 1);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.gaps, 0);
+	assert_int_equal(st.lost, 2);
+	assert_false(s->engine->cover.spans[0].flags & SPAN_START);
+	assert_true(s->queries < 40);
+}
+
 /* Each login a live id that nobody knows, and a newest page without it: asked a few times, then left alone (H10). */
 static void A14_a_newest_page_that_never_fits_is_no_loop(void **state)
 {
@@ -493,6 +569,9 @@ int main(void)
 		T(B8_counting_anew_where_nobody_says_item_not_found),
 		T(B8_a_live_message_with_an_id_of_another),
 		T(B8_an_archive_that_is_another_each_time_costs_little),
+		T(B8_an_id_that_the_server_gave_twice),
+		T(B8_the_past_that_was_not_fetched_yet_is_not_lost),
+		T(B8_a_past_that_went_with_its_archive_is_lost),
 		T(B8_an_account_that_moved_with_its_archive),
 		T(B8_an_account_that_moved_where_nobody_says_item_not_found),
 	};
