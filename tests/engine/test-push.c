@@ -268,12 +268,15 @@ static void taken_away_while_offline_it_is_taken_back_by_the_next_stream(void **
 	/* No answer: again. That it has no such thing is an answer. */
 	cut_and_resume(s);
 	assert_asked(s, 3, REQUEST_PUSH_DISABLE, "push.test");
+	/* The server keeps it for the account: also in another session. */
+	bind_anew(s);
+	assert_asked(s, 4, REQUEST_PUSH_DISABLE, "push.test");
 	answer(s, request(s, 0), "item-not-found");
 	assert_string_equal(status(s), "off 0");
 	sim_kill(s);
 	engine_connect(s->engine);
 	assert_online(s);
-	assert_int_equal(s->n_requests, 3);
+	assert_int_equal(s->n_requests, 4);
 }
 
 static void another_service_gets_another_node(void **state)
