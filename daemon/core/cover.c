@@ -328,7 +328,7 @@ static void mark_old(struct edge *e, const char *mark)
 {
 	char *id;
 
-	if (!*e->id || *e->id == COVER_OLD)
+	if (!*e->id || cover_is_old(e->id))
 		return;
 	id = xasprintf("%s%s", mark, e->id);
 	free(e->id);
@@ -351,14 +351,28 @@ void cover_set_old(struct cover *c, size_t n, const char *mark)
 	}
 }
 
+/* COVER_OLD, TWIN, 16 digits, ":", the server's id */
+#define TWIN '='
+#define TWIN_PREFIX 19
+
+char *cover_twin_id(const char *id, uint64_t hash)
+{
+	return xasprintf("%c%c%016llx:%s", COVER_OLD, TWIN, (unsigned long long)hash, id);
+}
+
+bool cover_is_twin(const char *id)
+{
+	return *id == COVER_OLD && id[1] == TWIN && strlen(id) > TWIN_PREFIX;
+}
+
 bool cover_is_old(const char *id)
 {
-	return *id == COVER_OLD;
+	return *id == COVER_OLD && !cover_is_twin(id);
 }
 
 const char *cover_shown_id(const char *id)
 {
-	return cover_is_old(id) ? "" : id;
+	return cover_is_twin(id) ? id + TWIN_PREFIX : cover_is_old(id) ? "" : id;
 }
 
 bool cover_is_live(const struct cover *c)

@@ -179,7 +179,13 @@ void cover_session_lost(struct cover *c);
 void cover_set_old(struct cover *c, size_t n, const char *mark);
 /* An id of an archive that is not there any more. */
 bool cover_is_old(const char *id);
-/* An archive id to show: "" instead of one that is nobody's. */
+/*
+ * The server gave ${id} to two messages: an id for the second one, of which ${hash} tells. Caller frees. The server is asked by
+ * the id that it knows; if that leads to the other one, the answer leads nowhere, and it is asked by time.
+ */
+char *cover_twin_id(const char *id, uint64_t hash);
+bool cover_is_twin(const char *id);
+/* What the server calls it: "" instead of an id of an archive that is not there any more. */
 const char *cover_shown_id(const char *id);
 /* The newest span is live: nothing newer can be missing. */
 bool cover_is_live(const struct cover *c);

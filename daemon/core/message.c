@@ -74,3 +74,8 @@ uint64_t message_hash(const struct message *m)
 	h = hash_str(h, m->error);
 	return h;
 }
+
+uint64_t message_hash_whole(const struct message *m)
+{
+	return hash_str(hash_str(hash_str(message_hash(m), m->from), m->id), m->origin_id);
+}

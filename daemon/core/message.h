@@ -96,3 +96,5 @@ size_t message_size(const struct message *m);
  * times. Two deliveries of one stanza have the same; used only together with sender and id, never alone (C3).
  */
 uint64_t message_hash(const struct message *m);
+/* The same with its sender and what he calls it: for telling two messages apart that the archive does not tell apart. */
+uint64_t message_hash_whole(const struct message *m);

@@ -45,7 +45,7 @@ void verify_copy(struct verify *dst, const struct verify *src)
 static const struct span *newest_proven(const struct cover *c)
 {
 	for (size_t i = c->n; i-- > 0;)
-		if (!(c->spans[i].flags & (SPAN_RUN | SPAN_EMPTY)) && *c->spans[i].last.id != COVER_OLD)
+		if (!(c->spans[i].flags & (SPAN_RUN | SPAN_EMPTY)) && !cover_is_old(c->spans[i].last.id))
 			return &c->spans[i];
 	return NULL;
 }

@@ -245,17 +245,17 @@ static int put_live(struct put *p, struct item *it, bool extends, struct put_out
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* Is the archive id of ${m} known as another message? */
-static int is_another(struct put *p, const struct message *m, struct put_outcome *ret)
+/* Is the archive id of ${m}, which is known as ${aid}, known as this message? */
+static int judge(struct put *p, const struct message *m, const struct aid *aid, struct put_outcome *ret)
 {
-	struct aid aid;
-	int r = aid_get(p, m->archive_id, &aid);
+	enum renew_verdict verdict = RENEW_UNCLEAR;
+	int r = aid->known && aid->msg ? renew_judge(p, m, aid->msg, &verdict) : 0;
 
-	if (r == 0 && aid.known && aid.msg)
-		r = renew_contradicts(p, m, aid.msg, &ret->another);
 	if (r < 0)
 		return err_trace(r);
-	ret->another_key = aid.key;
+	ret->another = verdict == RENEW_OTHER;
+	ret->same = verdict == RENEW_SAME;
+	ret->another_key = aid->key;
 	return 0;
 }
 
@@ -267,9 +267,12 @@ int archive_put_live(struct store *s, int64_t account, int64_t archive, const ch
 	struct put_outcome what = { 0 };
 	struct message unplaced = *m;
 	struct item it;
+	struct aid aid;
 	int r;
 
-	r = is_another(&p, m, &what);
+	r = aid_get(&p, m->archive_id, &aid);
+	if (r == 0)
+		r = judge(&p, m, &aid, &what);
 	if (r < 0)
 		return err_trace(r);
 	if (what.another) {
@@ -286,7 +289,6 @@ int archive_put_live(struct store *s, int64_t account, int64_t archive, const ch
 	r = put_end(&p, r);
 	item_deinit(&it);
 	out.another = what.another;
-	out.another_key = what.another_key;
 	if (r < 0)
 		return err_trace(r);
 	*ret = out;
@@ -374,17 +376,11 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 
 	for (size_t i = 0; i < n; i++) {
 		r = aid_get(p, items[i]->archive_id, &aid);
+		if (r == 0)
+			r = judge(p, items[i], &aid, &ret[i]);
 		if (r < 0)
 			return err_trace(r);
-		if (aid.known && aid.msg) {
-			r = renew_contradicts(p, items[i], aid.msg, &another);
-			if (r < 0)
-				return err_trace(r);
-			if (another && (!ret->another || aid.key > ret->another_key)) {
-				ret->another = true;
-				ret->another_key = aid.key;
-			}
-		}
+		another |= ret[i].another;
 		places[i] = (struct place){
 			.id = items[i]->archive_id,
 			.us = natural_place(p, items[i], i ? &places[i - 1] : NULL),
@@ -396,7 +392,7 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 		if (r < 0)
 			return err_trace(r);
 	}
-	return n && ret->another ? ARCHIVE_E_ANOTHER : 0;
+	return another ? ARCHIVE_E_ANOTHER : 0;
 }
 
 static int by_text(const void *a, const void *b)
@@ -481,6 +477,23 @@ static int note_held(struct put *p, const struct archive_page *page, const struc
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int archive_judge(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct message *const *items,
+		  size_t n, int64_t now_us, struct put_outcome *ret)
+{
+	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us };
+	struct aid aid;
+	int r = put_begin(&p);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		ret[i] = (struct put_outcome){ 0 };
+		r = aid_get(&p, items[i]->archive_id, &aid);
+		if (r == 0)
+			r = judge(&p, items[i], &aid, &ret[i]);
+	}
+	r = put_end(&p, r);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret)
 {
@@ -491,8 +504,8 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 
 	if (page->n > ARCHIVE_PAGE_MAX)
 		return err_origin(-E2BIG);
-	if (page->n)
-		ret[0] = (struct put_outcome){ 0 };
+	for (size_t i = 0; i < page->n; i++)
+		ret[i] = (struct put_outcome){ 0 };
 	r = put_begin(&p);
 	if (r == 0)
 		r = look_up(&p, page->items, page->n, places, ret);

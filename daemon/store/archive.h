@@ -39,9 +39,11 @@ struct put_outcome {
 	enum put_result result;
 	int64_t msg;	  /* row id, 0 if none */
 	bool aid_is_new;  /* the archive id was not known before */
-	/* its archive id is known as another message, at another_key: live it is stored without; a page: see ARCHIVE_E_ANOTHER */
+	/* its archive id is known as another message: live it is stored without; a page: see ARCHIVE_E_ANOTHER */
 	bool another;
-	int64_t another_key;
+	/* with ARCHIVE_E_ANOTHER: */
+	bool same;	     /* its archive id is known as this very message */
+	int64_t another_key; /* where the message that is known stands */
 	/* of a page that was asked to compare, and PUT_KNOWN: */
 	bool moved;	  /* it had a final place, and a wrong one */
 	bool different;	  /* another content than it was first received with, which is kept */
@@ -94,10 +96,14 @@ struct archive_page {
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret);
 /*
- * The page has an archive id that is known as another message: the server's archive is not the one that we know (B8).
- * Nothing was written. The first of ${ret} says where the newest such message stands.
+ * The page has an archive id that is known as another message: the server gave it twice, or its archive is not the one that
+ * we know (B8). Nothing was written; ${ret} says of each item what its id is known as. An id
+ * that cover_twin_id() made instead is the second one's alone.
  */
 enum { ARCHIVE_E_ANOTHER = 1 };
+/* The same of the messages before that, which are not to be stored yet: 0. In the transaction. */
+int archive_judge(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct message *const *items,
+		  size_t n, int64_t now_us, struct put_outcome *ret);
 
 /*
  * The server has another archive now (ARCHIVE_E_ANOTHER): what is stored stays and is the old one's, *ret is a new one of the

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "core/cover.h"
 #include "store/account.h"
 #include "store/roster-priv.h"
 #include "store/row.h"
@@ -27,7 +28,7 @@ void row_read(struct stmt *q, struct message_row *ret)
 		.state = (uint32_t)col_i(q, 6),
 		.kind = kind >= 0 && kind < (int64_t)ARRAY_SIZE(kind_names) ? kind_names[kind] : "event",
 		.body = col_t(q, 8),
-		.stanza_id = col_t(q, 9),
+		.stanza_id = cover_shown_id(col_t(q, 9)),
 		.origin_id = col_t(q, 10),
 		.xmpp_id = col_t(q, 11),
 		.encryption = col_t(q, 12),

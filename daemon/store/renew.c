@@ -17,42 +17,42 @@ static bool same(const char *a, const char *b)
 	return *a && strcmp(a, b) == 0;
 }
 
-static bool contradicts(const struct item *it, const struct candidate *c)
+static enum renew_verdict verdict(const struct item *it, const struct candidate *c)
 {
 	const struct message *m = it->m;
 	int64_t apart = it->time_us > c->time_us ? it->time_us - c->time_us : c->time_us - it->time_us;
 
 	/* What was taken back, or over a limit, has no text to compare; our own may be encrypted otherwise there. */
-	if (c->kind != ROW_TEXT || m->payload != PAYLOAD_TEXT || *m->replace_id || c->hash == it->hash)
-		return false;
-	if (same(m->id, c->xmpp_id) || same(m->id, c->origin_id) || same(m->origin_id, c->xmpp_id) ||
+	if (c->kind != ROW_TEXT || m->payload != PAYLOAD_TEXT || *m->replace_id)
+		return RENEW_UNCLEAR;
+	if (c->hash == it->hash || same(m->id, c->xmpp_id) || same(m->id, c->origin_id) || same(m->origin_id, c->xmpp_id) ||
 	    same(m->origin_id, c->origin_id))
-		return false;
+		return RENEW_SAME;
 	if (*m->id && *c->xmpp_id)
-		return true;
-	return it->clock == CLOCK_ARCHIVE && c->clock == CLOCK_ARCHIVE && apart > COVER_MARGIN_US;
+		return RENEW_OTHER;
+	return it->clock == CLOCK_ARCHIVE && c->clock == CLOCK_ARCHIVE && apart > COVER_MARGIN_US ? RENEW_OTHER : RENEW_UNCLEAR;
 }
 
 struct comparison {
 	const struct item *it;
-	bool contradicts;
+	enum renew_verdict verdict;
 };
 
 static void compare(void *userdata, const struct candidate *c)
 {
 	struct comparison *x = userdata;
 
-	x->contradicts = contradicts(x->it, c);
+	x->verdict = verdict(x->it, c);
 }
 
-int renew_contradicts(struct put *p, const struct message *m, int64_t msg, bool *ret)
+int renew_judge(struct put *p, const struct message *m, int64_t msg, enum renew_verdict *ret)
 {
 	struct item it;
 	struct comparison x = { .it = &it };
 	int64_t conv = 0;
 	int r;
 
-	*ret = false;
+	*ret = RENEW_UNCLEAR;
 	{
 		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_STATE);
 
@@ -65,7 +65,7 @@ int renew_contradicts(struct put *p, const struct message *m, int64_t msg, bool 
 	item_init(&it, p, m);
 	r = row_candidate(p, conv, msg, compare, &x);
 	item_deinit(&it);
-	*ret = x.contradicts;
+	*ret = x.verdict;
 	return r < 0 ? err_trace(r) : 0;
 }
 

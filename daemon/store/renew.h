@@ -5,8 +5,12 @@
 
 #include "store/put.h"
 
-/*
- * ${m} has an archive id that is stored as row ${msg}: is it another message than that? Only what no copy of one message can
- * be: other content, and another id of the sender's (or, where one has none, another stamp of the archive's).
- */
-int renew_contradicts(struct put *p, const struct message *m, int64_t msg, bool *ret);
+enum renew_verdict {
+	RENEW_UNCLEAR,
+	RENEW_SAME,  /* the same content, or the same id of the sender's */
+	RENEW_OTHER, /* what no copy of one message can be: other content, and another id of the sender's (or, where one has
+		      * none, another stamp of the archive's) */
+};
+
+/* ${m} has an archive id that is stored as row ${msg}: is it that message? */
+int renew_judge(struct put *p, const struct message *m, int64_t msg, enum renew_verdict *ret);

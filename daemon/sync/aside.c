@@ -2,6 +2,7 @@
  * Questions to the archive beside the plan, whose answers move no coverage (decisions/0015): errands (errand.c), and
  * verifying what coverage claims (core/verify.h), which comes after everything else, one page at a time.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -93,8 +94,11 @@ static void count_gone(struct engine *e, struct verify *v, const struct cover_pa
 		v->tally.gone += gone;
 }
 
-/* Compare and store. False: it could not be stored; the walk stands where it stood. */
-static bool verify_store(struct engine *e, const struct query *q, struct verify *v, const struct cover_page *page,
+/*
+ * Compare and store: 0. 1: an id that the server gave twice has another name now, and the page is to be looked at again.
+ * Below 0: it could not be stored; the walk stands where it stood.
+ */
+static int verify_store(struct engine *e, struct query *q, struct verify *v, const struct cover_page *page,
 			 size_t from, const char *upper)
 {
 	size_t skip = page->n && q->n && strcmp(page->items[0].id, q->items[0]->archive_id) != 0, low = from > skip ? from - skip : 0;
@@ -106,13 +110,15 @@ static bool verify_store(struct engine *e, const struct query *q, struct verify 
 	int r;
 
 	r = commit_aside(e, q, low, &stored, out);
+	if (r > 0 && !e->another)
+		return 1;
 	if (r > 0)
 		renew_archive(e);
 	if (r != 0)
-		return false;
+		return -EAGAIN;
 	count(&v->tally, out, stored.n);
 	count_gone(e, v, page, from, upper);
-	return true;
+	return 0;
 }
 
 static void verify_answer(struct engine *e, struct query *q, struct verify *walk)
@@ -121,6 +127,7 @@ static void verify_answer(struct engine *e, struct query *q, struct verify *walk
 	_cleanup_(freep) struct cover_item *items = NULL;
 	struct cover_page page = query_page(q, 0, &items);
 	size_t from = 0;
+	int r;
 
 	if (walk == e->settling && q->unsettled_us) {
 		catchup_discard(e, q);
@@ -130,9 +137,12 @@ static void verify_answer(struct engine *e, struct query *q, struct verify *walk
 	verify_copy(&v, walk);
 	if (!verify_page(&v, page.items, page.n, q->complete, &from)) {
 		catchup_discard(e, q);
-	} else if (verify_store(e, q, &v, &page, from, walk->upper)) {
+	} else if ((r = verify_store(e, q, &v, &page, from, walk->upper)) == 0) {
 		e->page_bytes -= q->bytes;
 		query_free(q);
+	} else if (r > 0) {
+		verify_answer(e, q, walk);
+		return;
 	} else {
 		catchup_discard(e, q);
 		catchup_drop_all(e);

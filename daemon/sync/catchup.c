@@ -191,7 +191,7 @@ void catchup_send(struct engine *e, struct query *q, uint32_t max)
 	} else {
 		rec.query.query = q->id;
 		rec.query.backward = true;
-		rec.query.cursor = q->cursor;
+		rec.query.cursor = cover_shown_id(q->cursor);
 		rec.query.start_us = q->start_us;
 		rec.query.end_us = q->end_us;
 		rec.query.with = q->with;
@@ -413,11 +413,6 @@ void catchup_go(struct engine *e)
 		doubt_look(e);
 		sending_kick(e);
 		return;
-	}
-	if (e->another && !e->whole) {
-		renew_archive(e);
-		if (e->store_failing || e->sync_error)
-			return;
 	}
 	if (e->unproven >= PROVE_EVERY && catchup_idle(e)) {
 		catchup_prove(e);

@@ -191,8 +191,11 @@ static int put_pending(struct engine *e, struct cover *cover, struct ackline *li
 			*cover_changed = true;
 		}
 		*new_messages += out.result == PUT_NEW;
-		if (out.another)
-			renew_note(e, &out);
+		/* Which of the two it is, an id that was given twice or another archive, the archive's newest page says. */
+		if (out.another) {
+			e->unproven = PROVE_EVERY;
+			*cover_changed = true;
+		}
 		if (e->counted && m->n)
 			ackline_done(line, m->n);
 	}
@@ -405,7 +408,7 @@ static void page_stored(struct engine *e, size_t n, uint64_t new_messages)
 		e->io->event(e->userdata, HUB_FEED);
 }
 
-int commit_aside(struct engine *e, const struct query *q, size_t from, const struct archive_page *page,
+int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out)
 {
 	struct ackline line = e->line;
@@ -417,8 +420,8 @@ int commit_aside(struct engine *e, const struct query *q, size_t from, const str
 	if (r >= 0)
 		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, page, e->io->real_us(e->userdata), out);
 	if (r > 0) {
+		renew_look(e, q, from, out);
 		store_rollback(e->store);
-		renew_note(e, out);
 		return r;
 	}
 	if (r >= 0)
@@ -439,7 +442,7 @@ int commit_aside(struct engine *e, const struct query *q, size_t from, const str
 	return 0;
 }
 
-int commit_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
+int commit_page(struct engine *e, struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids)
 {
 	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n - from + 1);
@@ -462,8 +465,8 @@ int commit_page(struct engine *e, const struct query *q, size_t from, const char
 				out);
 	*ret_new_ids = 0;
 	if (r > 0) {
+		renew_look(e, q, from, out);
 		store_rollback(e->store);
-		renew_note(e, out);
 		return r;
 	}
 	for (size_t i = 0; r >= 0 && i < n; i++)

@@ -285,15 +285,15 @@ int commit_now(struct engine *e);
 /*
  * The messages [from, n) of ${q}, the coverage that they prove and the session row, in one transaction. ${cover}
  * becomes the engine's when it succeeds (and is left empty). The numbers of these stanzas become durable, with from 0
- * that of the answer too. *ret_new_ids: archive ids that were not known. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored.
+ * that of the answer too. *ret_new_ids: archive ids that were not known. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored: see renew_look().
  */
-int commit_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
+int commit_page(struct engine *e, struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids);
 /*
  * ${page} of ${q}, whose messages from ${from} on it is, and the session row, in one transaction; no coverage. The numbers of
- * all its stanzas become durable. ${out}: one a message. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored.
+ * all its stanzas become durable. ${out}: one a message. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored: see renew_look().
  */
-int commit_aside(struct engine *e, const struct query *q, size_t from, const struct archive_page *page,
+int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out);
 /*
  * The last lines of every transaction: coverage (if not NULL), the session row with ${line}'s h, the commit, and only
@@ -374,8 +374,12 @@ void recheck_forget(struct engine *e);
 void recheck_renewed(struct engine *e);
 
 /* renew.c */
-/* ${out} says that a message came with an archive id that is another one's. */
-void renew_note(struct engine *e, const struct put_outcome *out);
+/*
+ * ARCHIVE_E_ANOTHER, ${out} says it of the messages of ${q} from ${from} on: is it another archive (e->another: then
+ * renew_archive())? Else the server gave an id twice, the second message gets one of its own, and ${q} is to be stored
+ * again; views of its ids end.
+ */
+void renew_look(struct engine *e, struct query *q, size_t from, const struct put_outcome *out);
 /* The server has another archive now. Drops all questions and pages that are on their lists. */
 void renew_archive(struct engine *e);
 

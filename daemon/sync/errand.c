@@ -2,6 +2,7 @@
  * Pages of one conversation (XEP-0313 "with"), before all else: the first screens on a first login or after a long absence,
  * and what an app asks for that scrolls up into a gap or below the horizon. Decisions/0015.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -219,7 +220,8 @@ static bool leads_on(const struct errand *x, const struct cover_page *page, bool
 	return (page->n > 0 || complete) && !(*x->cursor && cover_page_has(page, x->cursor));
 }
 
-static bool store(struct engine *e, struct errand *x, const struct query *q)
+/* 0; 1: an id that the server gave twice has another name now, once more; below 0: it could not be stored. */
+static int store(struct engine *e, struct errand *x, struct query *q)
 {
 	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
 	const struct archive_page stored = {
@@ -230,17 +232,19 @@ static bool store(struct engine *e, struct errand *x, const struct query *q)
 	int r;
 
 	r = commit_aside(e, q, 0, &stored, out);
+	if (r > 0 && !e->another)
+		return 1;
 	if (r > 0)
 		renew_archive(e);
 	if (r != 0)
-		return false;
+		return -EAGAIN;
 	row = oldest_row(out, q->n);
 	x->held_to = row ? row : x->held_to;
 	x->barren++;
 	for (size_t i = 0; i < q->n; i++)
 		if (out[i].aid_is_new)
 			x->barren = 0;
-	return true;
+	return 0;
 }
 
 void errand_answer(struct engine *e, struct query *q)
@@ -248,6 +252,7 @@ void errand_answer(struct engine *e, struct query *q)
 	_cleanup_(freep) struct cover_item *items = NULL;
 	struct cover_page page = query_page(q, 0, &items);
 	struct errand *x = *place_of(e, q->errand);
+	int r;
 
 	if (!x || x->state != ERRAND_RUNNING) {
 		catchup_discard(e, q);
@@ -257,7 +262,12 @@ void errand_answer(struct engine *e, struct query *q)
 		errand_failed(e, q, false, "the server's answers lead nowhere");
 		return;
 	}
-	if (!store(e, x, q)) {
+	r = store(e, x, q);
+	if (r > 0) {
+		errand_answer(e, q);
+		return;
+	}
+	if (r < 0) {
 		catchup_discard(e, q);
 		catchup_drop_all(e);
 		return;

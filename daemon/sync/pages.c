@@ -236,8 +236,10 @@ static bool store_slice(struct engine *e, struct query *q, size_t from, struct c
 	if (f->span < cover->n && cover->spans[f->span].flags & SPAN_LOST && q->complete && from == 0)
 		log_info("%s: a gap cannot be filled any more: the server has dropped it", LOG_JID(e->account.jid));
 	r = commit_page(e, q, from, below, above, cover, &new_ids);
-	if (r > 0)
+	if (r > 0 && e->another)
 		renew_archive(e);
+	else if (r > 0)
+		engine_arm(e, TIMER_STORE, 0);
 	else if (r < 0)
 		catchup_drop_all(e);
 	if (r != 0)

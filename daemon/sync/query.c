@@ -124,6 +124,22 @@ struct cover_page query_page(const struct query *q, size_t from, struct cover_it
 	return (struct cover_page){ items, n, q->start_us };
 }
 
+void query_rename(struct query *q, size_t i, const char *id)
+{
+	struct message *old = q->items[i];
+	struct message renamed = *old;
+
+	renamed.archive_id = id;
+	q->bytes -= message_size(old);
+	if (strcmp(q->first, old->archive_id) == 0 && i == 0)
+		str_set(&q->first, id);
+	if (strcmp(q->last, old->archive_id) == 0 && i == q->n - 1)
+		str_set(&q->last, id);
+	q->items[i] = message_copy(&renamed);
+	q->bytes += message_size(q->items[i]);
+	free(old);
+}
+
 void query_drop_before(struct query *q, size_t to)
 {
 	for (size_t i = 0; i < to; i++) {

@@ -65,6 +65,8 @@ void query_finish(struct query *q, const struct link_fin *f);
  * first and last alone, are part of it. ${items} is the caller's to free, its ids are views.
  */
 struct cover_page query_page(const struct query *q, size_t from, struct cover_item **ret_items);
+/* Message ${i} gets another archive id. Views of the old one end. */
+void query_rename(struct query *q, size_t i, const char *id);
 /* Forget the oldest messages, those before ${to}: the page begins with that one. */
 void query_drop_before(struct query *q, size_t to);
 /* The newest messages from ${from} on are dealt with: free them; the page above now begins with the first of them. */

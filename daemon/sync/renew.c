@@ -12,14 +12,12 @@
 
 /* A server that contradicts itself for ever must not make us read its archive for ever. */
 #define RENEWALS_US (INT64_C(24) * 3600 * 1000000)
+/*
+ * So many messages at a time that are others than those we know under their ids, and none that is the same: a server may give an
+ * id twice (an import with whole seconds, a cluster), and that is no other archive.
+ */
+#define RENEWAL_PROOF 2
 #define RENEWALS_MAX 4 /* in that time: what came before it was noticed may have been taken for the wrong one's */
-
-void renew_note(struct engine *e, const struct put_outcome *out)
-{
-	if (!e->another || out->another_key > e->another_key)
-		e->another_key = out->another_key;
-	e->another = true;
-}
 
 /*
  * How many spans begin no higher than the message that proves it: these are the old archive's. *ret_key: nothing of them
@@ -92,8 +90,47 @@ static bool too_often(struct engine *e)
 	return e->renewals == RENEWALS_MAX;
 }
 
+/* A page is more evidence than the slice of it that is being stored. */
+static bool is_another(struct engine *e, const struct query *q)
+{
+	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
+	bool same = false, twins = false;
+	size_t others = 0;
+
+	if (archive_judge(e->store, e->account.id, e->archive, e->account.jid, (const struct message *const *)q->items, q->n,
+			  e->io->real_us(e->userdata), out) < 0)
+		return false;
+	e->another_key = INT64_MIN;
+	for (size_t i = 0; i < q->n; i++) {
+		same |= out[i].same;
+		others += out[i].another;
+		twins |= out[i].another && cover_is_twin(q->items[i]->archive_id);
+		if (out[i].another && out[i].another_key > e->another_key)
+			e->another_key = out[i].another_key;
+	}
+	/* What has a name of our own and is another message all the same was made to look so. */
+	return twins || (others >= RENEWAL_PROOF && !same && !too_often(e));
+}
+
+void renew_look(struct engine *e, struct query *q, size_t from, const struct put_outcome *out)
+{
+	e->another = is_another(e, q);
+	for (size_t i = from; i < q->n && !e->another; i++) {
+		const struct message *m = q->items[i];
+		_cleanup_(freep) char *id = NULL;
+
+		if (!out[i - from].another)
+			continue;
+		id = cover_twin_id(m->archive_id, message_hash_whole(m));
+		e->page_bytes -= q->bytes;
+		query_rename(q, i, id);
+		e->page_bytes += q->bytes;
+	}
+}
+
 void renew_archive(struct engine *e)
 {
+	e->another = false;
 	if (too_often(e)) {
 		catchup_give_up(e, "it uses the ids of its messages again and again");
 		return;
@@ -101,16 +138,12 @@ void renew_archive(struct engine *e)
 	/* What came live is of the one or the other: it is stored, and the archive brings it again. */
 	if (commit_now(e) < 0)
 		return;
-	/* That may have led here already. */
-	if (!e->another)
-		return;
 	catchup_drop_all(e);
 	if (store_renewed(e) < 0)
 		return;
 	log_warning("%s: the server has another archive than before; what was stored is kept, and this one is read from its end",
 		    LOG_JID(e->account.jid));
 	e->renewals++;
-	e->another = false;
 	catchup_forget(e);
 	aside_renewed(e);
 	e->end_unknown_us = e->io->boot_us(e->userdata);

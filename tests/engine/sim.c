@@ -897,9 +897,9 @@ void sim_expect_honest(struct sim *s)
 
 		/* A run claims only what the session delivered, and only while it lasts. What is of an archive before this
 		 * one is for the story to look at. */
-		if (sp->flags & (SPAN_EMPTY | SPAN_RUN) || *sp->last.id == COVER_OLD)
+		if (sp->flags & (SPAN_EMPTY | SPAN_RUN) || cover_is_old(sp->last.id))
 			continue;
-		for (int k = *sp->first.id == COVER_OLD ? 0 : atoi(sp->first.id + 1); k <= atoi(sp->last.id + 1); k++)
+		for (int k = cover_is_old(sp->first.id) ? 0 : atoi(sp->first.id + 1); k <= atoi(sp->last.id + 1); k++)
 			if ((read_aid_time(s->store, archive, s->archive[k].id, &us, &msg) != 0 ||
 			     (!msg && !s->archive[k].receipt)) && !held_before_it_moved(s, archive, k))
 				fail_msg("seed %u: span %s..%s claims %s which is not stored", s->seed, sp->first.id,

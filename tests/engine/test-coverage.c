@@ -400,9 +400,12 @@ static void B8_an_archive_that_is_another_each_time_costs_little(void **state)
 		sim_run(s, 600 * SIM_SEC);
 		assert_true(cover_valid(&s->engine->cover));
 	}
-	/* Four times, with first screens. */
-	assert_in_range(s->queries, 8, 20);
+	/* Four times it is believed; after that each message gets an id of its own, and is stored all the same. */
+	assert_in_range(s->queries, 8, 60);
+	assert_int_equal(s->engine->renewals, 4);
 	expect_kept(s, 120);
+	for (int i = 0; i < 60; i += 10)
+		assert_int_equal(sim_count(s, s->archive[i].body), 1);
 }
 
 /* Carried over to another server, with its stamps: one row for each, whatever its id is now. */
@@ -451,6 +454,55 @@ static void B8_an_id_that_the_server_gave_twice(void **state)
 		assert_int_equal(sim_count(s, s->archive[i].body), 1);
 	assert_int_equal(open_gaps(s), 0);
 	assert_true(s->queries < 30);
+}
+
+/* Bots and bridges: nothing but the archive's id tells their messages apart, and nothing of them is doubled. */
+static void B8_the_same_where_senders_give_no_ids(void **state)
+{
+	struct sim *s = *state;
+
+	s->no_ids = true;
+	sim_fill(s, 100, 2, 600 * SIM_SEC);
+	memcpy(s->archive[20].id, s->archive[80].id, sizeof(s->archive[20].id));
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, HOUR));
+	assert_int_equal(engine_verify(s->engine, "", 0), 0);
+	sim_run(s, 60 * SIM_SEC);
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	assert_int_equal(engine_verifying(s->engine)->tally.missing, 0);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(sim_count(s, s->archive[i].body), 1);
+	assert_int_equal((int)s->engine->messages, 100);
+}
+
+/* The same where the second one comes live, and where it becomes the end of what is held. */
+static void B8_a_live_message_with_an_id_that_was_given_before(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	given_in_sync(s, 120);
+	s->boot_us += HOUR;
+	sim_archive(s, "c1@sim.test", false, "a twin", 0);
+	memcpy(s->archive[120].id, s->archive[30].id, sizeof(s->archive[120].id));
+	sim_cut(s);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(engine_sync_now(s->engine), 0);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_kill(s);
+	sim_forget_session(s);
+	s->boot_us += HOUR;
+	sim_fill(s, 60, 2, SIM_SEC);
+	s->queries = 0;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal((int)s->engine->messages, 181);
+	for (int i = 0; i < 181; i++)
+		assert_int_equal(sim_count(s, s->archive[i].body), 1);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.gaps + st.lost, 0);
+	assert_int_equal(s->engine->renewals, 0);
+	assert_true(s->queries < 12);
 }
 
 /* It is another archive, or looks so, before all of the past is here: what was not fetched yet is fetched from that one. */
@@ -570,6 +622,8 @@ int main(void)
 		T(B8_a_live_message_with_an_id_of_another),
 		T(B8_an_archive_that_is_another_each_time_costs_little),
 		T(B8_an_id_that_the_server_gave_twice),
+		T(B8_the_same_where_senders_give_no_ids),
+		T(B8_a_live_message_with_an_id_that_was_given_before),
 		T(B8_the_past_that_was_not_fetched_yet_is_not_lost),
 		T(B8_a_past_that_went_with_its_archive_is_lost),
 		T(B8_an_account_that_moved_with_its_archive),
