@@ -15,14 +15,21 @@ bool recheck_note(struct recheck *r, int64_t since_us, int64_t now_us)
 	return true;
 }
 
+void recheck_note_late(struct recheck *r, int64_t since_us)
+{
+	if (!r->late_us || since_us < r->late_us)
+		r->late_us = since_us;
+}
+
 void recheck_done(struct recheck *r, bool settled, int64_t now_us)
 {
 	int64_t wait = RECHECK_FIRST_US;
 
 	if (settled) {
-		*r = (struct recheck){ 0 };
+		recheck_load(r, r->late_us, now_us);
 		return;
 	}
+	r->late_us = 0;
 	r->tries++;
 	for (unsigned int i = 0; i < r->tries && wait < RECHECK_CAP_US; i++)
 		wait *= 2;

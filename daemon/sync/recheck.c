@@ -35,6 +35,9 @@ void recheck_stream_begins(struct engine *e)
 int recheck_put(struct engine *e, const struct query *q, struct recheck *next)
 {
 	*next = e->recheck;
+	/* Once the walk has begun. */
+	if (q->unsettled_us && e->settling && *e->settling->upper)
+		recheck_note_late(next, q->unsettled_us);
 	if (!q->unsettled_us || !recheck_note(next, q->unsettled_us, e->io->boot_us(e->userdata)))
 		return 0;
 	return archive_set_unsettled(e->store, e->archive, next->since_us);
@@ -42,8 +45,10 @@ int recheck_put(struct engine *e, const struct query *q, struct recheck *next)
 
 void recheck_put_done(struct engine *e, const struct recheck *next)
 {
-	if (next->since_us == e->recheck.since_us)
+	if (next->since_us == e->recheck.since_us) {
+		e->recheck.late_us = next->late_us;
 		return;
+	}
 	if (!e->recheck.since_us)
 		log_info("%s: the server's archive is not settled, it says; it is looked at again later", LOG_JID(e->account.jid));
 	e->recheck = *next;
@@ -83,7 +88,7 @@ static int store_settled(struct engine *e)
 
 	r = store_begin(e->store);
 	if (r >= 0)
-		r = archive_set_unsettled(e->store, e->archive, 0);
+		r = archive_set_unsettled(e->store, e->archive, e->recheck.late_us);
 	if (r >= 0)
 		r = commit_finish(e, &e->line, NULL);
 	if (r < 0)

@@ -355,6 +355,35 @@ static void a_server_that_is_never_sure_costs_little(_unused_ void **state)
 	sim_deinit(s);
 }
 
+/* What is not settled and comes while the walk is below it, is looked at in its turn. */
+static void what_comes_unsettled_behind_the_walk_is_looked_at_too(_unused_ void **state)
+{
+	struct sim *s = begin(400);
+
+	s->unsettled = true;
+	sync_all(s);
+	s->unsettled = false;
+	s->delay_us = SIM_SEC;
+	while (!s->engine->settling || s->engine->settling->state != VERIFY_WALKING || s->engine->settling->tally.messages == 0)
+		sim_run(s, SIM_SEC / 10);
+	sim_cut(s);
+	sim_forget_session(s);
+	s->boot_us += RECHECK_FIRST_US;
+	sim_fill(s, 20, 5, SIM_SEC);
+	hide(s, 410, 411, true);
+	s->unsettled = true;
+	engine_connect(s->engine);
+	while (s->engine->messages < 419)
+		sim_run(s, SIM_SEC / 10);
+	assert_non_null(s->engine->settling);
+	s->unsettled = false;
+	hide(s, 410, 411, false);
+	sim_run(s, 3 * RECHECK_FIRST_US);
+	sim_expect_all(s, 0);
+	assert_int_equal(s->engine->recheck.since_us, 0);
+	sim_deinit(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +402,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_settled_is_looked_at_again),
 		cmocka_unit_test(what_was_settled_is_not_read_again),
 		cmocka_unit_test(a_server_that_is_never_sure_costs_little),
+		cmocka_unit_test(what_comes_unsettled_behind_the_walk_is_looked_at_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

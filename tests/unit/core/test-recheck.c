@@ -57,12 +57,31 @@ static void what_was_stored_is_due_again(_unused_ void **state)
 	assert_int_equal(r.due_us, 0);
 }
 
+static void what_comes_while_it_is_looked_has_its_turn(_unused_ void **state)
+{
+	struct recheck r = { 0 };
+
+	recheck_note(&r, T, 0);
+	recheck_note_late(&r, T + 9);
+	recheck_note_late(&r, T + 5);
+	recheck_note_late(&r, T + 7);
+	recheck_done(&r, true, 100);
+	assert_int_equal(r.since_us, T + 5);
+	assert_int_equal(r.due_us, 100 + RECHECK_FIRST_US);
+	/* What was not settled is looked at from its end again, and that with it. */
+	recheck_note_late(&r, T + 6);
+	recheck_done(&r, false, 200);
+	recheck_done(&r, true, 300);
+	assert_int_equal(r.since_us, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_oldest_counts),
 		cmocka_unit_test(it_waits_longer_each_time_up_to_a_day),
 		cmocka_unit_test(what_was_stored_is_due_again),
+		cmocka_unit_test(what_comes_while_it_is_looked_has_its_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
