@@ -81,7 +81,7 @@ static void read_disco(struct settle *s, xmpp_stanza_t *iq, bool account)
 	xmpp_stanza_t *query = element_child(iq, "query", NS_DISCO_INFO);
 	xmpp_stanza_t *f = element_child(query, "feature", NS_DISCO_INFO);
 
-	for (; f; f = element_next(f, "feature", NS_DISCO_INFO))
+	for (int n = 0; f && n < DISCO_FEATURES_MAX; f = element_next(f, "feature", NS_DISCO_INFO), n++)
 		add_feature(s, element_attr(f, "var"), account);
 }
 

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "link/link.h"
 #include "wire-test.h"
+#include "wire/limits.h"
 #include "wire/settle.h"
 
 #define ME "alice@chat.test"
@@ -128,6 +129,24 @@ static void ready_when_both_disco_answers_are_in(void **state)
 	assert_false(ready.untold);
 	assert_string_equal(ready.features,
 			    "urn:xmpp:carbons:2\nx\nurn:xmpp:mam:2\nurn:xmpp:mam:2#extended\nurn:xmpp:sid:0");
+}
+
+static void features_without_end_are_not_all_looked_at(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(freep) char *server = NULL;
+	_cleanup_(buf_deinit) struct buf payload = { 0 };
+
+	settle_begin(b->settle);
+	server = id_of(b, "to='chat.test'");
+	buf_adds(&payload, "<query xmlns='http://jabber.org/protocol/disco#info'>");
+	for (int i = 1; i <= DISCO_FEATURES_MAX + 1; i++)
+		buf_addf(&payload, "<feature var='f%d'/>", i);
+	buf_adds(&payload, "</query>");
+	answer(b, server, "chat.test", payload.data, true);
+	assert_true(settle_has(b->settle, "f1"));
+	assert_true(settle_has(b->settle, "f1000"));
+	assert_false(settle_has(b->settle, "f1001"));
 }
 
 /* An archive that is not asked cannot say what arrived: messages in doubt would be doubled. */
@@ -279,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(carbons_are_asked_for_before_presence_and_presence_is_last),
 		STORY(ready_when_both_disco_answers_are_in),
+		STORY(features_without_end_are_not_all_looked_at),
 		STORY(an_error_does_not_take_the_archive_away),
 		STORY(D23_after_a_resume_nothing_is_sent),
 		STORY(a_roster_repeated_after_a_resume_is_taken),
