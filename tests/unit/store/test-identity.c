@@ -366,7 +366,7 @@ TEST(B8_ids_of_another_archive)
 	/* The newest that shows it is a2: a3 may be of either. */
 	cover_load(&cover, "a1", T0, "a2", T0 + 60 * SEC, SPAN_START);
 	cover_set_old(&cover, 1, "\x1f" "7:");
-	assert_int_equal(archive_renew(fx->s, fx->account, fx->archive, &cover, out[0].another_key, &now), 0);
+	assert_int_equal(archive_renew(fx->s, fx->account, fx->archive, &cover, out[1].another_key, &now), 0);
 	assert_true(now != fx->archive);
 	assert_int_equal(archive_place(fx->s, now, "a3", &held), 1);
 	assert_int_equal(archive_place(fx->s, now, "a2", &held), 0);
