@@ -235,6 +235,20 @@ static void rest_for(struct flight *f, int64_t us)
 		f->vain[i].rest_us = f->vain[i].rest_us > us ? f->vain[i].rest_us - us : 0;
 }
 
+/* A stream did not stand though nothing was on its way: it is the link, and speaks for whoever is late. */
+static void forgive_vain(struct flight *f)
+{
+	for (size_t i = 0; i < f->n_vain; i++) {
+		struct flight_vain *v = &f->vain[i];
+		int64_t rest;
+
+		if (v->streams < FLIGHT_SOON_MAX)
+			continue;
+		rest = rest_after(--v->streams);
+		v->rest_us = v->rest_us < rest ? v->rest_us : rest;
+	}
+}
+
 bool flight_over(struct flight *f, const char *condition, bool closed, int64_t now_us)
 {
 	bool gone = flight_gone(f) > 0, blamed = gone && flight_blames_us(condition);
@@ -243,6 +257,8 @@ bool flight_over(struct flight *f, const char *condition, bool closed, int64_t n
 		f->fruitless++;
 	if (f->stands_us) {
 		rest_for(f, now_us - f->stands_us);
+		if (f->n == 0 && now_us - f->stands_us < FLIGHT_STEADY_US)
+			forgive_vain(f);
 		/* What a stream error or a close at once says has its own count. */
 		if (!blamed && has_lone(f) && !closed_soon(f, closed, now_us))
 			note_vain(f, f->items[0].id);

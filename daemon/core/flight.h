@@ -24,7 +24,8 @@
  * A server that falls silent, or closes later, says even less, and never fails a message. But when FLIGHT_SOON_MAX streams
  * ended over a message that went alone, it is *late*: the others go first. It rests while streams stand, for twice as long
  * each time, so that whatever it does to the stream costs the others less and less; a message that was merely unlucky
- * goes half a minute later.
+ * goes half a minute later. A stream that ends before it has stood for FLIGHT_STEADY_US, with nothing on its way, speaks for
+ * all that are late: where streams end by themselves, the next may be the one that carries it.
  */
 #pragma once
 

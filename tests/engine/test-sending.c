@@ -631,6 +631,25 @@ static void the_others_go_before_what_ends_streams_without_a_word(void **state)
 	assert_false(s->engine->flight.careful);
 }
 
+/* An only message where no stream lasts: it is no more late than the link makes it. */
+static void an_only_message_on_a_bad_link_goes_soon(void **state)
+{
+	struct sim *s = *state;
+
+	given_in_sync(s, 10);
+	link_swallows(s, 0);
+	sim_send(s, BOB, "only", "the only message");
+	for (int i = 0; i < 60; i++) {
+		sim_run(s, 12 * SIM_SEC);
+		sim_cut(s);
+		engine_connect(s->engine);
+	}
+	assert_in_range(s->gos, 20, 60);
+	link_is_whole(s);
+	sim_run(s, 40 * SIM_SEC);
+	assert_int_equal(sim_received(s, "only", NULL), 1);
+}
+
 /*
  * Whatever a bad link does: closed from the other end, within seconds, before or after anything has arrived; or, for long,
  * closed as soon as a message goes. No message is failed for it, and none is lost or doubled.
@@ -908,6 +927,7 @@ int main(void)
 		STORY(others_do_not_wait_for_a_suspect),
 		STORY(a_server_that_falls_silent_over_a_message_gives_no_strike),
 		STORY(the_others_go_before_what_ends_streams_without_a_word),
+		STORY(an_only_message_on_a_bad_link_goes_soon),
 		cmocka_unit_test(a_link_that_closes_all_the_time_fails_nothing),
 		STORY(cancelled_between_send_and_go),
 		STORY(the_disk_is_full_between_numbered_and_go),

@@ -289,6 +289,7 @@ static void who_is_late_goes_after_the_others(_unused_ void **state)
 		assert_int_equal(flight_hold(&f, 1, at), rest);
 		assert_int_equal(flight_hold(&f, 2, at), 0);
 		/* Only what a stream stands counts: not the time between two. */
+		flight_offer(&f, 2, 10, false, 0);
 		assert_false(flight_over(&f, "", i % 2, at + 10 * SEC));
 		at += 1000 * SEC;
 		flight_begin(&f, at);
@@ -305,6 +306,32 @@ static void who_is_late_goes_after_the_others(_unused_ void **state)
 	flight_numbered(&f, 1, 1);
 	flight_go(&f, at);
 	assert_int_equal(flight_acked(&f, 1), 1);
+	assert_int_equal(flight_late(&f), 0);
+	assert_int_equal(flight_hold(&f, 1, at), 0);
+}
+
+/* A stream that ends by itself before it has stood says that it is the link. */
+static void streams_that_end_by_themselves_speak_for_who_is_late(_unused_ void **state)
+{
+	struct flight f = { 0 };
+	int64_t at = SEC;
+
+	for (int i = 0; i < FLIGHT_SOON_MAX + 1; i++) {
+		flight_begin(&f, at);
+		assert_false(tried(&f, &at, SEC, FLIGHT_SOON_US + 1, false));
+	}
+	flight_begin(&f, at);
+	assert_int_equal(flight_hold(&f, 1, at), 2 * FLIGHT_REST_US);
+	at += FLIGHT_STEADY_US;
+	assert_false(flight_over(&f, "", false, at));
+	flight_begin(&f, at);
+	assert_int_equal(flight_hold(&f, 1, at), 2 * FLIGHT_REST_US - FLIGHT_STEADY_US);
+	assert_false(flight_over(&f, "", false, at));
+	flight_begin(&f, at);
+	assert_int_equal(flight_late(&f), 1);
+	assert_int_equal(flight_hold(&f, 1, at), FLIGHT_REST_US);
+	assert_false(flight_over(&f, "", false, at));
+	flight_begin(&f, at);
 	assert_int_equal(flight_late(&f), 0);
 	assert_int_equal(flight_hold(&f, 1, at), 0);
 }
@@ -440,6 +467,7 @@ int main(void)
 		cmocka_unit_test(whatever_else_a_link_does_is_its_own_fault),
 		cmocka_unit_test(a_stream_that_breaks_without_it_acquits),
 		cmocka_unit_test(who_is_late_goes_after_the_others),
+		cmocka_unit_test(streams_that_end_by_themselves_speak_for_who_is_late),
 		cmocka_unit_test(what_makes_nobody_late),
 		cmocka_unit_test(those_known_the_longest_are_forgotten),
 		cmocka_unit_test(E3_only_what_may_have_left_before_has_a_delay_stamp),
