@@ -108,8 +108,8 @@ struct out_item {
 typedef int (*out_item_fn)(void *userdata, const struct out_item *item);
 /*
  * QUEUED items after ${after_seq} that nothing holds back, in order, at most ${max}; receipts and the like after all
- * else, or a user who comes back to a thousand messages waits for a thousand receipts. A negative value of ${fn} ends
- * it and is returned; fn must not call the store.
+ * else, whatever their seq is, or a user who comes back to a thousand messages waits for a thousand receipts. A
+ * negative value of ${fn} ends it and is returned; fn must not call the store.
  */
 int outbox_next(struct store *s, int64_t account, int64_t after_seq, size_t max, out_item_fn fn, void *userdata);
 

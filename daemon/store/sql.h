@@ -286,8 +286,8 @@
 	S(OUTBOX_LAST, "SELECT max(id) FROM outbox")                                                               \
 	S(OUTBOX_NEXT, "SELECT o.id, o.kind, o.seq, o.msg, o.strikes, o.again, o.written_us,"                      \
 		       " coalesce(o.to_jid, c.jid), o.client_id, o.body, o.target_id, o.text, o.reply_id, o.reply_jid" \
-		       " FROM (SELECT w.id FROM outbox w NOT INDEXED WHERE w.id>=?4 AND w.account=?1 AND w.state=0 AND w.seq>?2" \
-		       " AND (w.kind>3 OR NOT EXISTS(SELECT 1 FROM outbox d WHERE d.conv=w.conv AND d.state=2"     \
+		       " FROM (SELECT w.id FROM outbox w NOT INDEXED WHERE w.id>=?4 AND w.account=?1 AND w.state=0" \
+		       " AND (w.kind>3 OR w.seq>?2 AND NOT EXISTS(SELECT 1 FROM outbox d WHERE d.conv=w.conv AND d.state=2"     \
 		       " AND d.seq<w.seq)) ORDER BY w.kind>3, w.seq LIMIT ?3) x"                                   \
 		       " JOIN outbox o ON o.id=x.id JOIN conv c ON c.id=o.conv ORDER BY o.kind>3, o.seq")          \
 	S(OUTBOX_OLDEST_DOUBT, "SELECT o.anchor, o.written_us FROM outbox o LEFT JOIN archive v"                   \

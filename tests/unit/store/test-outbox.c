@@ -1052,7 +1052,8 @@ TEST(what_a_user_writes_does_not_wait_for_receipts)
 {
 	struct fx *fx = *state;
 	struct message m = text_in("b1", "ask");
-	int64_t asked;
+	struct seen s = { 0 };
+	int64_t asked, seq;
 
 	m.asks = ASKS_RECEIPT;
 	asked = put_live(fx, m, false).msg;
@@ -1060,6 +1061,11 @@ TEST(what_a_user_writes_does_not_wait_for_receipts)
 	send_text(fx, "c1", "one");
 	send_text(fx, "c2", "two");
 	assert_string_equal(next(fx), "text:c1=one text:c2=two receipt:" BOB "/phone>b1");
+	/* Nor is it overlooked by who looks behind a part of what was written after it. */
+	seq = sql(fx, "SELECT seq FROM outbox WHERE client_id='c1'");
+	assert_int_equal(outbox_next(fx->s, fx->account, seq, 1000, see, &s), 0);
+	assert_string_equal(buf_str(&s.text), "text:c2=two receipt:" BOB "/phone>b1");
+	buf_deinit(&s.text);
 }
 
 TEST(D9_a_receipt_once_to_whom_wrote_it)
