@@ -367,34 +367,6 @@ static int64_t natural_place(const struct put *p, const struct message *m, const
 	return p->part && before && us < before->us + PART_STEP_US ? before->us + PART_STEP_US : us;
 }
 
-static int look_up(struct put *p, const struct message *const *items, size_t n, struct place *places,
-		   struct put_outcome *ret)
-{
-	bool another = false;
-	struct aid aid;
-	int r;
-
-	for (size_t i = 0; i < n; i++) {
-		r = aid_get(p, items[i]->archive_id, &aid);
-		if (r == 0)
-			r = judge(p, items[i], &aid, &ret[i]);
-		if (r < 0)
-			return err_trace(r);
-		another |= ret[i].another;
-		places[i] = (struct place){
-			.id = items[i]->archive_id,
-			.us = natural_place(p, items[i], i ? &places[i - 1] : NULL),
-			.known = aid.known,
-			.placed = aid.known && aid.placed,
-			.key = aid.key,
-		};
-		r = places[i].placed ? 0 : find_loose(p, items[i], &aid, &places[i]);
-		if (r < 0)
-			return err_trace(r);
-	}
-	return another ? ARCHIVE_E_ANOTHER : 0;
-}
-
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -420,6 +392,49 @@ static bool has_repeats(const struct message *const *items, size_t n)
 		if (strcmp(ids[i - 1], ids[i]) == 0)
 			return true;
 	return false;
+}
+
+/* Two messages of the page have one archive id, and it is known as neither: the second is another. True if there are such. */
+static bool mark_twins(const struct message *const *items, size_t n, struct put_outcome *out)
+{
+	bool any = false;
+
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = 0; k < i && !out[i].twin && !out[i].same && !out[i].another; k++)
+			out[i].twin = !out[k].another && strcmp(items[i]->archive_id, items[k]->archive_id) == 0 && renew_are_two(items[i], items[k]);
+	for (size_t i = 0; i < n; i++)
+		any |= out[i].twin;
+	return any;
+}
+
+static int look_up(struct put *p, const struct message *const *items, size_t n, struct place *places,
+		   struct put_outcome *ret)
+{
+	bool another = false;
+	struct aid aid;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		r = aid_get(p, items[i]->archive_id, &aid);
+		if (r == 0)
+			r = judge(p, items[i], &aid, &ret[i]);
+		if (r < 0)
+			return err_trace(r);
+		another |= ret[i].another;
+		places[i] = (struct place){
+			.id = items[i]->archive_id,
+			.us = natural_place(p, items[i], i ? &places[i - 1] : NULL),
+			.known = aid.known,
+			.placed = aid.known && aid.placed,
+			.key = aid.key,
+		};
+		r = places[i].placed ? 0 : find_loose(p, items[i], &aid, &places[i]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	if (!p->fresh)
+		another |= mark_twins(items, n, ret);
+	return another ? ARCHIVE_E_ANOTHER : 0;
 }
 
 static int put_page_item(struct put *p, const struct message *m, const struct place *place, struct put_outcome *ret)
@@ -489,6 +504,7 @@ int archive_judge(struct store *s, int64_t account, int64_t archive, const char 
 		r = aid_get(&p, items[i]->archive_id, &aid);
 		if (r == 0)
 			r = judge(&p, items[i], &aid, &ret[i]);
+		ret[i].aid_is_new = r == 0 && !aid.known;
 	}
 	r = put_end(&p, r);
 	return r < 0 ? err_trace(r) : 0;
@@ -506,12 +522,12 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 		return err_origin(-E2BIG);
 	for (size_t i = 0; i < page->n; i++)
 		ret[i] = (struct put_outcome){ 0 };
+	p.fresh = !has_repeats(page->items, page->n);
 	r = put_begin(&p);
 	if (r == 0)
 		r = look_up(&p, page->items, page->n, places, ret);
 	if (r == 0)
 		r = place_page(&p, places, page);
-	p.fresh = !has_repeats(page->items, page->n);
 	for (size_t i = 0; i < page->n && r == 0; i++)
 		r = put_page_item(&p, page->items[i], &places[i], &ret[i]);
 	if (r == 0 && page->with)

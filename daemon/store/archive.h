@@ -41,6 +41,7 @@ struct put_outcome {
 	bool aid_is_new;  /* the archive id was not known before */
 	/* its archive id is known as another message: live it is stored without; a page: see ARCHIVE_E_ANOTHER */
 	bool another;
+	bool twin; /* the same of a message before it in the page */
 	/* with ARCHIVE_E_ANOTHER: */
 	bool same;	     /* its archive id is known as this very message */
 	int64_t another_key; /* where the message that is known stands */
@@ -96,7 +97,7 @@ struct archive_page {
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret);
 /*
- * The page has an archive id that is known as another message: the server gave it twice, or its archive is not the one that
+ * The page has an archive id that is known as another message, or two messages with one: the server gave it twice, or its archive is not the one that
  * we know (B8). Nothing was written; ${ret} says of each item what its id is known as. An id
  * that cover_twin_id() made instead is the second one's alone.
  */

@@ -74,7 +74,8 @@ int push_want(struct store *s, int64_t account, const char *service)
 		r = db_int(&q, 0, &going);
 	if (r < 0)
 		return err_trace(r);
-	return going > PUSH_GOING_MAX ? PUSH_E_LIMIT : 0;
+	/* To want none is never too much. */
+	return *service && going > PUSH_GOING_MAX ? PUSH_E_LIMIT : 0;
 }
 
 int push_put(struct store *s, int64_t account, const struct push *p)

@@ -33,6 +33,16 @@ static enum renew_verdict verdict(const struct item *it, const struct candidate 
 	return it->clock == CLOCK_ARCHIVE && c->clock == CLOCK_ARCHIVE && apart > COVER_MARGIN_US ? RENEW_OTHER : RENEW_UNCLEAR;
 }
 
+bool renew_are_two(const struct message *a, const struct message *b)
+{
+	int64_t apart = a->archive_us > b->archive_us ? a->archive_us - b->archive_us : b->archive_us - a->archive_us;
+
+	if (a->payload != PAYLOAD_TEXT || b->payload != PAYLOAD_TEXT || message_hash(a) == message_hash(b) || same(a->id, b->id) ||
+	    same(a->origin_id, b->origin_id))
+		return false;
+	return (*a->id && *b->id) || (a->archive_us && b->archive_us && apart > COVER_MARGIN_US);
+}
+
 struct comparison {
 	const struct item *it;
 	enum renew_verdict verdict;

@@ -12,5 +12,7 @@ enum renew_verdict {
 		      * none, another stamp of the archive's) */
 };
 
+/* What can be no copies of one message, as above. */
+bool renew_are_two(const struct message *a, const struct message *b);
 /* ${m} has an archive id that is stored as row ${msg}: is it that message? */
 int renew_judge(struct put *p, const struct message *m, int64_t msg, enum renew_verdict *ret);

@@ -13,8 +13,9 @@
 /* A server that contradicts itself for ever must not make us read its archive for ever. */
 #define RENEWALS_US (INT64_C(24) * 3600 * 1000000)
 /*
- * So many messages at a time that are others than those we know under their ids, and none that is the same: a server may give an
- * id twice (an import with whole seconds, a cluster), and that is no other archive.
+ * So many messages of a page that are others than those we know under their ids, none that is the same, and none below them whose
+ * id is unknown: so looks an archive that counts anew, up to where the old one had come. A server may give an id twice (an
+ * import with whole seconds, a cluster), and that is no other archive.
  */
 #define RENEWAL_PROOF 2
 #define RENEWALS_MAX 4 /* in that time: what came before it was noticed may have been taken for the wrong one's */
@@ -94,7 +95,7 @@ static bool too_often(struct engine *e)
 static bool is_another(struct engine *e, const struct query *q)
 {
 	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
-	bool same = false, twins = false;
+	bool same = false, twins = false, unknown = false, scattered = false;
 	size_t others = 0;
 
 	if (archive_judge(e->store, e->account.id, e->archive, e->account.jid, (const struct message *const *)q->items, q->n,
@@ -103,13 +104,15 @@ static bool is_another(struct engine *e, const struct query *q)
 	e->another_key = INT64_MIN;
 	for (size_t i = 0; i < q->n; i++) {
 		same |= out[i].same;
+		unknown |= out[i].aid_is_new;
+		scattered |= out[i].another && unknown;
 		others += out[i].another;
 		twins |= out[i].another && cover_is_twin(q->items[i]->archive_id);
 		if (out[i].another && out[i].another_key > e->another_key)
 			e->another_key = out[i].another_key;
 	}
 	/* What has a name of our own and is another message all the same was made to look so. */
-	return twins || (others >= RENEWAL_PROOF && !same && !too_often(e));
+	return twins || (others >= RENEWAL_PROOF && !same && !scattered && !too_often(e));
 }
 
 void renew_look(struct engine *e, struct query *q, size_t from, const struct put_outcome *out)
@@ -119,7 +122,7 @@ void renew_look(struct engine *e, struct query *q, size_t from, const struct put
 		const struct message *m = q->items[i];
 		_cleanup_(freep) char *id = NULL;
 
-		if (!out[i - from].another)
+		if (!out[i - from].another && !out[i - from].twin)
 			continue;
 		id = cover_twin_id(m->archive_id, message_hash_whole(m));
 		e->page_bytes -= q->bytes;

@@ -456,6 +456,44 @@ static void B8_an_id_that_the_server_gave_twice(void **state)
 	assert_true(s->queries < 30);
 }
 
+/*
+ * Many of them, in one page and far apart: each message is here, once. Not at the ends of pages: "before" an id that two
+ * messages have is what the server takes it for.
+ */
+static int inside_a_page(unsigned int *x)
+{
+	*x = *x * 1664525u + 1013904223u;
+	return (int)((*x >> 8) % 6 * 50 + 1 + (*x >> 16) % 47);
+}
+
+static void B8_many_ids_that_were_given_twice(_unused_ void **state)
+{
+	for (unsigned int seed = 1; seed <= 40; seed++) {
+		struct sim *s = story_memory();
+		unsigned int x = seed * 2654435761u;
+
+		sim_init(s, seed);
+		s->item_not_found = seed % 2;
+		s->lanes = 1;
+		sim_fill(s, 300, 3, 600 * SIM_SEC);
+		for (unsigned int k = 0; k < 1 + seed % 12; k++) {
+			int a = inside_a_page(&x), b = k % 3 ? inside_a_page(&x) : a + 1;
+
+			memcpy(s->archive[a].id, s->archive[b].id, sizeof(s->archive[a].id));
+		}
+		engine_connect(s->engine);
+		if (!sim_settle(s, HOUR))
+			fail_msg("seed %u: not settled", seed);
+		for (int i = 0; i < 300; i++)
+			if (sim_count(s, s->archive[i].body) != 1)
+				fail_msg("seed %u: %s is here %d times", seed, s->archive[i].body, sim_count(s, s->archive[i].body));
+		if (s->engine->renewals)
+			fail_msg("seed %u: taken for another archive", seed);
+		sim_deinit(s);
+		story_forget(s);
+	}
+}
+
 /* Bots and bridges: nothing but the archive's id tells their messages apart, and nothing of them is doubled. */
 static void B8_the_same_where_senders_give_no_ids(void **state)
 {
@@ -622,6 +660,7 @@ int main(void)
 		T(B8_a_live_message_with_an_id_of_another),
 		T(B8_an_archive_that_is_another_each_time_costs_little),
 		T(B8_an_id_that_the_server_gave_twice),
+		cmocka_unit_test(B8_many_ids_that_were_given_twice),
 		T(B8_the_same_where_senders_give_no_ids),
 		T(B8_a_live_message_with_an_id_that_was_given_before),
 		T(B8_the_past_that_was_not_fetched_yet_is_not_lost),
