@@ -9,6 +9,7 @@
     --pages [--repeat N]: instead of these, a first sync from each server in pages of 50 and of 250 beside bare readers, and how
              long an app waits for GetHistory(50) meanwhile; the median of N runs
     --screens: instead of these, when the newest 50 of each of 30 conversations are readable over a link with 100 ms one way
+    --large: instead of these, a first sync of 20,000 and one of 300,000 messages from ejabberd: time, and peak RSS of both processes
     --long: instead of these, a first sync over a link with 100 ms one way, in pages of 50: one lane and up to sixteen
 """
 
@@ -307,6 +308,26 @@ def logins():
     return bad
 
 
+def large():
+    """The bar: storing 300,000 messages takes hardly more memory than storing 20,000."""
+    peaks = []
+    with servers.Ejabberd() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
+        for count in (COUNT, 15 * COUNT):
+            user = f"user{count}"
+            server.add_user(user)
+            server.seed_archive(user, seed.history(count, domain=server.domain))
+            with daemon.Varved(os.path.join(directory, str(count))) as varved:
+                begin = time.monotonic()
+                varved.add_account(server, user)
+                stored = varved.wait_sync(timeout=600)["sync"]["messages"]
+                took = time.monotonic() - begin
+                peaks.append(status(varved.child.pid, "VmHWM"))
+                print(f"{stored} of {count} messages in {took:.1f} s ({stored / took:.0f}/s); peak RSS keeper {peaks[-1]} kB, wire "
+                      f"{', '.join(str(status(p, 'VmHWM')) for p in wires(varved))} kB; load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"keeper {peaks[1] / peaks[0]:.2f} (bar 1.10)")
+    return peaks[1] > 1.1 * peaks[0]
+
+
 def main(argv):
     if "--login" in argv:
         return logins()
@@ -314,6 +335,8 @@ def main(argv):
         return first_screens()
     if "--pages" in argv:
         return pages(int(argv[argv.index("--repeat") + 1]) if "--repeat" in argv else 1)
+    if "--large" in argv:
+        return large()
     if "--long" in argv:
         return long_links()
     idle = float(argv[argv.index("--idle") + 1]) if "--idle" in argv else 120
