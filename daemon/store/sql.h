@@ -170,7 +170,10 @@
 	S(UNSETTLED_DROP, "DELETE FROM meta WHERE name='unsettled.'||?1")                                         \
 	/* renew.c */                                                                                               \
 	S(ARCHIVE_RETIRE, "UPDATE archive SET jid=char(31)||id WHERE id=?1")                                        \
-	S(AID_MOVE, "UPDATE aid SET archive=?1 WHERE archive=?2 AND key>?3")                                        \
+	/* what was taken for a second one under an id is the one that has it (cover_twin_id()) */                 \
+	S(AID_MOVE, "UPDATE OR IGNORE aid SET archive=?1, id=CASE WHEN substr(id,1,2)=char(31)||'=' AND NOT EXISTS(" \
+		    "SELECT 1 FROM aid a WHERE a.archive=?2 AND a.id=substr(aid.id,20) AND a.key>?3)"               \
+		    " THEN substr(id,20) ELSE id END WHERE archive=?2 AND key>?3")                                  \
 	S(HELD_FORGET, "UPDATE conv SET held_from=NULL, held_to=NULL WHERE account=?1")                             \
 	S(ARCHIVE_OWNER, "SELECT account FROM archive WHERE id=?1 AND jid=''")                                     \
 	S(SPAN_CUT, "DELETE FROM span WHERE archive=?1 AND seq>=?2")                                               \
