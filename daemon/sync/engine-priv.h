@@ -380,6 +380,11 @@ void recheck_renewed(struct engine *e);
  * again; views of its ids end.
  */
 void renew_look(struct engine *e, struct query *q, size_t from, const struct put_outcome *out);
+/*
+ * Message ${k} of ${q} is the one that its archive id is known as. False: it is not, and as above: e->another, or it has an id of
+ * its own now.
+ */
+bool renew_meets(struct engine *e, struct query *q, size_t k);
 /* The server has another archive now. Drops all questions and pages that are on their lists. */
 void renew_archive(struct engine *e);
 

@@ -263,7 +263,7 @@ static void drop_below_met(struct engine *e, struct query *q)
 		return;
 	while (k < q->n && strcmp(q->items[k]->archive_id, e->cover.spans[i - 1].last.id) != 0)
 		k++;
-	if (k == q->n)
+	if (k == q->n || !renew_meets(e, q, k))
 		return;
 	for (size_t n = 0; n < k; n++)
 		commit_skip(e, q->numbers[n]);
@@ -291,6 +291,10 @@ static bool store_next(struct engine *e)
 		return false;
 	}
 	drop_below_met(e, q);
+	if (e->another) {
+		renew_archive(e);
+		return false;
+	}
 	from = slice_begin(e, q);
 	/* Whether the server read the question is seen from the page as a whole. */
 	page = query_page(q, 0, &all);

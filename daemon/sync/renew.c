@@ -92,15 +92,11 @@ static bool too_often(struct engine *e)
 }
 
 /* A page is more evidence than the slice of it that is being stored. */
-static bool is_another(struct engine *e, const struct query *q)
+static bool is_another(struct engine *e, const struct query *q, const struct put_outcome *out)
 {
-	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
 	bool same = false, twins = false, unknown = false, scattered = false;
 	size_t others = 0;
 
-	if (archive_judge(e->store, e->account.id, e->archive, e->account.jid, (const struct message *const *)q->items, q->n,
-			  e->io->real_us(e->userdata), out) < 0)
-		return false;
 	e->another_key = INT64_MIN;
 	for (size_t i = 0; i < q->n; i++) {
 		same |= out[i].same;
@@ -115,20 +111,46 @@ static bool is_another(struct engine *e, const struct query *q)
 	return twins || (others >= RENEWAL_PROOF && !same && !scattered && !too_often(e));
 }
 
+static int judge(struct engine *e, const struct query *q, struct put_outcome *out)
+{
+	return archive_judge(e->store, e->account.id, e->archive, e->account.jid, (const struct message *const *)q->items, q->n,
+			     e->io->real_us(e->userdata), out);
+}
+
+static void rename_twin(struct engine *e, struct query *q, size_t i)
+{
+	_cleanup_(freep) char *id = cover_twin_id(q->items[i]->archive_id, message_hash_whole(q->items[i]));
+
+	e->page_bytes -= q->bytes;
+	query_rename(q, i, id);
+	e->page_bytes += q->bytes;
+}
+
 void renew_look(struct engine *e, struct query *q, size_t from, const struct put_outcome *out)
 {
-	e->another = is_another(e, q);
-	for (size_t i = from; i < q->n && !e->another; i++) {
-		const struct message *m = q->items[i];
-		_cleanup_(freep) char *id = NULL;
+	_cleanup_(freep) struct put_outcome *all = xnewn(struct put_outcome, q->n + 1);
 
-		if (!out[i - from].another && !out[i - from].twin)
-			continue;
-		id = cover_twin_id(m->archive_id, message_hash_whole(m));
-		e->page_bytes -= q->bytes;
-		query_rename(q, i, id);
-		e->page_bytes += q->bytes;
-	}
+	e->another = judge(e, q, all) >= 0 && is_another(e, q, all);
+	for (size_t i = from; i < q->n && !e->another; i++)
+		if (out[i - from].another || out[i - from].twin)
+			rename_twin(e, q, i);
+}
+
+bool renew_meets(struct engine *e, struct query *q, size_t k)
+{
+	_cleanup_(freep) struct put_outcome *all = xnewn(struct put_outcome, q->n + 1);
+	int r = store_begin(e->store);
+
+	if (r < 0)
+		return true;
+	r = judge(e, q, all);
+	store_rollback(e->store);
+	if (r < 0 || !all[k].another)
+		return true;
+	e->another = is_another(e, q, all);
+	if (!e->another)
+		rename_twin(e, q, k);
+	return false;
 }
 
 void renew_archive(struct engine *e)

@@ -84,7 +84,7 @@ struct sim {
 	bool item_not_found;   /* Prosody says so, ejabberd never */
 	bool no_stanza_ids;    /* live messages carry no archive id */
 	bool no_ids;	       /* nor any id of the sender's */
-	bool any_order;	       /* its archive contradicted itself too often: its messages are here, wherever */
+	bool contradicts;      /* its archive was another one too often in a day */
 	bool never_complete;   /* an answer never says complete, and repeats the same page (A14) */
 	bool empty_fins;       /* fin without results, complete or last (A14) */
 	bool no_metadata;

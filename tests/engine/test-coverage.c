@@ -392,7 +392,7 @@ static void B8_an_archive_that_is_another_each_time_costs_little(void **state)
 	for (int k = 0; k < 12; k++) {
 		sim_archive_anew(s);
 		s->generation = 1 + k % 7;
-		s->any_order = k > 3;
+		s->contradicts = k > 3;
 		for (int i = 0; i < 60; i++) {
 			snprintf(body, sizeof(body), "%d of %d", i, k);
 			sim_archive(s, "c1@sim.test", false, body, (60 - i) * SIM_SEC);
