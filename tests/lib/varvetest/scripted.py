@@ -203,7 +203,12 @@ class Connection:
             await self.element(element)
 
     async def start_tls(self):
-        await self.writer.start_tls(self.server.tls)
+        try:
+            await self.writer.start_tls(self.server.tls)
+        except AttributeError:          # asyncio of Python 3.11, when the other end goes in the middle of it
+            if self.writer.transport:
+                raise
+            raise ConnectionResetError from None
 
     async def starttls(self):
         parser = xmpp.Reader(self.reader)
@@ -428,12 +433,12 @@ class Scripted:
             self.errors.append(repr(e))
             raise
         finally:
-            writer.transport.abort()
+            connection.abort()
 
     @property
     def current(self):
         """The newest connection that is online, or None."""
-        return next((c for c in reversed(self.connections) if c.online and not c.writer.transport.is_closing()), None)
+        return next((c for c in reversed(self.connections) if c.online and c.writer.transport and not c.writer.transport.is_closing()), None)
 
     def send(self, text):
         """A counted stanza on the current connection."""
