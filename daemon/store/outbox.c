@@ -321,14 +321,9 @@ int outbox_oldest_doubt(struct store *s, int64_t account, char **ret_anchor, int
 int outbox_unproven(struct store *s, int64_t account, int64_t *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_UNPROVEN);
-	int r;
 
 	put_i(&q, account);
-	r = db_row(&q);
-	if (r <= 0)
-		return r < 0 ? err_trace(r) : 0;
-	*ret = col_i(&q, 0);
-	return 1;
+	return db_int(&q, 0, ret);
 }
 
 /* What is about a message that never left goes nowhere either. */

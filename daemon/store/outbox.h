@@ -135,7 +135,7 @@ int outbox_strike(struct store *s, int64_t account, const char *condition, const
  */
 int outbox_oldest_doubt(struct store *s, int64_t account, char **ret_anchor, int64_t *ret_written_us);
 /*
- * The newest message that the server took has no archive id yet: 1, *ret is its item. 0: it has, or there is none.
+ * The item of the newest message that the server took, if that has no archive id yet; *ret 0: it has, or there is none.
  */
 int outbox_unproven(struct store *s, int64_t account, int64_t *ret);
 /*

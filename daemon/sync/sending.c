@@ -270,7 +270,7 @@ void sending_acked(struct engine *e, uint32_t n)
 void sending_ready(struct engine *e)
 {
 	/* A new session asks the archive anyway. For one that never gets an id (nobody archives it) it is asked once. */
-	if (e->resumed && outbox_unproven(e->store, e->account.id, &e->unproven_item) > 0 &&
+	if (e->resumed && outbox_unproven(e->store, e->account.id, &e->unproven_item) == 0 && e->unproven_item &&
 	    e->unproven_item != e->proven_item) {
 		e->unproven++;
 		engine_arm(e, TIMER_PROVE, PROVE_IDLE_US);
