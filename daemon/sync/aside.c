@@ -2,7 +2,6 @@
  * Questions to the archive beside the plan, whose answers move no coverage (decisions/0015): errands (errand.c), and
  * verifying what coverage claims (core/verify.h), which comes after everything else, one page at a time.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -95,8 +94,8 @@ static void count_gone(struct engine *e, struct verify *v, const struct cover_pa
 }
 
 /*
- * Compare and store: 0. 1: an id that the server gave twice has another name now, and the page is to be looked at again.
- * Below 0: it could not be stored; the walk stands where it stood.
+ * Compare and store: 0. ARCHIVE_E_ANOTHER: the page is to be looked at again. Below 0: it could not be stored; the walk stands
+ * where it stood.
  */
 static int verify_store(struct engine *e, struct query *q, struct verify *v, const struct cover_page *page,
 			 size_t from, const char *upper)
@@ -110,12 +109,8 @@ static int verify_store(struct engine *e, struct query *q, struct verify *v, con
 	int r;
 
 	r = commit_aside(e, q, low, &stored, out);
-	if (r > 0 && !e->another)
-		return 1;
-	if (r > 0)
-		renew_archive(e);
 	if (r != 0)
-		return -EAGAIN;
+		return r;
 	count(&v->tally, out, stored.n);
 	count_gone(e, v, page, from, upper);
 	return 0;

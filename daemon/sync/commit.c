@@ -422,7 +422,10 @@ int commit_aside(struct engine *e, struct query *q, size_t from, const struct ar
 	if (r > 0) {
 		renew_look(e, q, from, out);
 		store_rollback(e->store);
-		return r;
+		if (!e->another)
+			return r;
+		renew_archive(e);
+		return -EAGAIN;
 	}
 	if (r >= 0)
 		r = put_owed(e, q, from, out, &new_messages);

@@ -291,7 +291,8 @@ int commit_page(struct engine *e, struct query *q, size_t from, const char *belo
 		struct cover *cover, size_t *ret_new_ids);
 /*
  * ${page} of ${q}, whose messages from ${from} on it is, and the session row, in one transaction; no coverage. The numbers of
- * all its stanzas become durable. ${out}: one a message. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored: see renew_look().
+ * all its stanzas become durable. ${out}: one a message. 0; ARCHIVE_E_ANOTHER: nothing stored, an id that the server gave twice
+ * has another name now, and ${q} is to be looked at again; -EAGAIN: nothing stored, the archive is another one; -errno.
  */
 int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out);

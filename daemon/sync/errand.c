@@ -2,7 +2,6 @@
  * Pages of one conversation (XEP-0313 "with"), before all else: the first screens on a first login or after a long absence,
  * and what an app asks for that scrolls up into a gap or below the horizon. Decisions/0015.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -220,7 +219,7 @@ static bool leads_on(const struct errand *x, const struct cover_page *page, bool
 	return (page->n > 0 || complete) && !(*x->cursor && cover_page_has(page, x->cursor));
 }
 
-/* 0; 1: an id that the server gave twice has another name now, once more; below 0: it could not be stored. */
+/* As commit_aside(). */
 static int store(struct engine *e, struct errand *x, struct query *q)
 {
 	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n + 1);
@@ -232,12 +231,8 @@ static int store(struct engine *e, struct errand *x, struct query *q)
 	int r;
 
 	r = commit_aside(e, q, 0, &stored, out);
-	if (r > 0 && !e->another)
-		return 1;
-	if (r > 0)
-		renew_archive(e);
 	if (r != 0)
-		return -EAGAIN;
+		return r;
 	row = oldest_row(out, q->n);
 	x->held_to = row ? row : x->held_to;
 	x->barren++;

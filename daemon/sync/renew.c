@@ -1,7 +1,8 @@
 /*
- * The server's archive is another one than we know (B8): an id that is stored as one message came with another. It was wiped
- * and counts anew, or the account moved. What is stored stays, with the coverage that it had; the archive that is there now is
- * read from its newest message on like any other.
+ * An archive id that is stored as one message came with another (B8, docs/decisions/0019). Either the server gave it twice: then
+ * the second message gets an id of our own. Or its archive is another one than we know: it was wiped and counts anew, or the
+ * account moved. Then what is stored stays, with the coverage that it had, and the archive that is there now is read from its
+ * newest message on like any other.
  */
 #include <string.h>
 
@@ -10,14 +11,14 @@
 #include "base/step.h"
 #include "sync/engine-priv.h"
 
-/* A server that contradicts itself for ever must not make us read its archive for ever. */
-#define RENEWALS_US (INT64_C(24) * 3600 * 1000000)
 /*
  * So many messages of a page that are others than those we know under their ids, none that is the same, and none below them whose
  * id is unknown: so looks an archive that counts anew, up to where the old one had come. A server may give an id twice (an
  * import with whole seconds, a cluster), and that is no other archive.
  */
 #define RENEWAL_PROOF 2
+/* A server that contradicts itself for ever must not make us read its archive for ever. */
+#define RENEWALS_US (INT64_C(24) * 3600 * 1000000)
 #define RENEWALS_MAX 4 /* in that time: what came before it was noticed may have been taken for the wrong one's */
 
 /*
