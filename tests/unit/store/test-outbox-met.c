@@ -1,0 +1,181 @@
+/* What archive, carbons and errors say of what was sent, in every state. */
+#include <stdio.h>
+
+#include "outbox-fixture.h"
+
+TEST(C8_met_in_the_archive_in_every_state)
+{
+	static const char *const ids[] = { "queued", "sending", "doubt", "done", "failed", "cancelled" };
+	struct fx *fx = *state;
+	struct message page[6];
+	struct put_outcome out[6];
+	char aids[6][8];
+	uint64_t seq;
+
+	for (int i = 5; i >= 0; i--) {
+		send_to(fx, i == 2 ? CAROL : BOB, ids[i], ids[i]);
+		if (i == 5)
+			assert_int_equal(cancel(fx, row_of(fx, ids[i]).id), 0);
+		if (i == 4)
+			assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, items(fx).id[0], "bad", "")), 0);
+		if (i < 4 && i > 0)
+			number(fx, 1, (uint32_t)(10 - i), "");
+		if (i == 3)
+			ack(fx, 7);
+		if (i == 2)
+			lose(fx, false, 0);
+	}
+	assert_string_equal(counts(fx), "1 1 1 1");
+	for (int i = 0; i < 6; i++) {
+		snprintf(aids[i], sizeof(aids[i]), "a%d", i);
+		page[i] = archived(copy_of(ids[i], ids[i]), aids[i], 100 + i);
+		page[i].to = i == 2 ? CAROL : BOB;
+	}
+	put_page(fx, page, 6, "", "", out);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(out[i].result, PUT_KNOWN);
+		assert_int_equal(state_of(fx, ids[i]), STATE_SENT);
+		assert_string_equal(row_of(fx, ids[i]).stanza_id, aids[i]);
+		assert_int_equal(row_of(fx, ids[i]).time_us, T0 + (100 + i) * SEC);
+	}
+	assert_int_equal(count_messages(fx), 6);
+	assert_string_equal(counts(fx), "0 0 0 0");
+	assert_string_equal(next(fx), "");
+	/* And again: nothing. */
+	seq = seq_of(fx);
+	put_page(fx, page, 6, "", "", out);
+	assert_int_equal(seq_of(fx), seq);
+	/* The number that comes for it is refused. */
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, 1, 3, "")), 0);
+}
+
+TEST(C8_equal_text_from_another_device_is_another_message)
+{
+	struct fx *fx = *state;
+	struct message carbon = copy_of("other", "same");
+
+	send_text(fx, "c1", "same");
+	carbon.via = VIA_CARBON;
+	assert_int_equal(put_live(fx, carbon, false).result, PUT_NEW);
+	PAGE(fx, "", "", archived(copy_of("c1", "same"), "a1", 1), archived(copy_of("other", "same"), "a2", 2));
+	assert_string_equal(bodies(fx, BOB), "same same");
+	/* By the id attribute alone, where a server drops origin-ids. */
+	send_text(fx, "c2", "x");
+	PAGE(fx, "a2", "", archived(text_out("c2", "x"), "a3", 3));
+	assert_int_equal(count_messages(fx), 3);
+	assert_int_equal(state_of(fx, "x"), STATE_SENT);
+}
+
+TEST(what_arrived_is_never_again_less)
+{
+	struct fx *fx = *state;
+
+	send_text(fx, "c1", "one");
+	number(fx, 1, 1, "");
+	put_live(fx, ref_in(PAYLOAD_RECEIPT, "c1"), false);
+	assert_int_equal(state_of(fx, "one"), STATE_DELIVERED);
+	assert_string_equal(counts(fx), "0 0 0 0");
+	lose(fx, false, 0);
+	assert_int_equal(doubt_over(fx), 0);
+	PAGE(fx, "", "", archived(copy_of("c1", "one"), "a1", 1));
+	assert_int_equal(state_of(fx, "one"), STATE_DELIVERED);
+	put_live(fx, ref_in(PAYLOAD_MARKER, "c1"), false);
+	assert_int_equal(state_of(fx, "one"), STATE_DISPLAYED);
+	/* Of what never left nobody can have a receipt or an error. */
+	send_text(fx, "c2", "two");
+	put_live(fx, ref_in(PAYLOAD_MARKER, "c2"), false);
+	put_live(fx, error_of("c2"), false);
+	assert_int_equal(state_of(fx, "two"), STATE_QUEUED);
+	assert_string_equal(next(fx), "text:c2=two");
+	/* Nor of what is not even written yet. */
+	put_live(fx, ref_in(PAYLOAD_RECEIPT, "c3"), false);
+	put_live(fx, ref_in(PAYLOAD_MARKER, "c4"), false);
+	send_to(fx, BOB, "c3", "three");
+	send_to(fx, BOB, "c4", "four");
+	assert_int_equal(state_of(fx, "three"), STATE_QUEUED);
+	assert_int_equal(state_of(fx, "four"), STATE_QUEUED);
+	IN_TX(fx, outbox_failed(fx->s, fx->account, 3, "policy-violation", "too long"));
+	assert_int_equal(state_of(fx, "three"), STATE_FAILED);
+	IN_TX(fx, outbox_failed(fx->s, fx->account, 4, "policy-violation", "too long"));
+	/* Of what was sent twice, it may. */
+	number(fx, 1, 2, "");
+	lose(fx, false, 0);
+	doubt_over(fx);
+	put_live(fx, ref_in(PAYLOAD_RECEIPT, "c2"), false);
+	assert_int_equal(state_of(fx, "two"), STATE_DELIVERED);
+	assert_string_equal(next(fx), "");
+}
+
+TEST(a_message_that_came_back_is_sent_again_as_it_is_now)
+{
+	struct fx *fx = *state;
+	struct message again = archived(copy_of("c1", "right"), "a2", 20);
+	int64_t id = send_text(fx, "c1", "wrong");
+
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "right").r, 0);
+	put_live(fx, error_of("c1"), false);
+	assert_int_equal(state_of(fx, "right"), STATE_FAILED);
+	assert_string_equal(row_of(fx, "right").error, "service-unavailable");
+	assert_string_equal(row_of(fx, "right").error_text, "gone");
+	assert_string_equal(counts(fx), "1 0 0 1");
+	/* Its copy in the archive does not make it good. */
+	PAGE(fx, "", "", archived(copy_of("c1", "wrong"), "a1", 10));
+	assert_int_equal(state_of(fx, "right"), STATE_FAILED);
+
+	assert_int_equal(retry(fx, id), 0);
+	assert_int_equal(state_of(fx, "right"), STATE_QUEUED);
+	assert_string_equal(row_of(fx, "right").error, "");
+	assert_string_equal(next(fx), "correct:e1>c1=right text:c1=right");
+	/* That copy again, late, is not of this try; in doubt, a second one is. */
+	PAGE(fx, "", "", archived(copy_of("c1", "wrong"), "a1", 10));
+	assert_int_equal(state_of(fx, "right"), STATE_QUEUED);
+	number(fx, 2, 2, "");
+	lose(fx, true, 2);
+	number(fx, 1, 1, "");
+	lose(fx, false, 0);
+	PAGE(fx, "", "", archived(copy_of("c1", "wrong"), "a1", 10));
+	assert_string_equal(counts(fx), "0 0 1 0");
+	PAGE(fx, "a1", "", again);
+	assert_string_equal(counts(fx), "0 0 0 0");
+	assert_int_equal(state_of(fx, "right"), STATE_SENT);
+	assert_int_equal(count_messages(fx), 1);
+}
+
+TEST(an_older_correction_that_comes_back_late_does_not_undo_the_newer)
+{
+	struct fx *fx = *state;
+	struct message e1 = archived(copy_of("e1", "second"), "a2", 2), r1 = archived(copy_of("r1", ""), "a3", 3);
+	int64_t id = send_text(fx, "c1", "first");
+
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "second").r, 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "x").r, 0);
+	number(fx, 3, 1, "");
+	ack(fx, 3);
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e2", "third").r, 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r2", "").r, 0);
+	/* The server's clock is far ahead of ours. */
+	e1.archive_us = r1.archive_us = T0 + 100 * DAY;
+	e1.replace_id = "c1";
+	r1.payload = PAYLOAD_REACTION;
+	r1.target_id = "c1";
+	r1.text = "x";
+	PAGE(fx, "", "", archived(copy_of("c1", "first"), "a1", 1), e1, r1);
+	assert_string_equal(bodies(fx, BOB), "third");
+	assert_string_equal(row_of(fx, "third").reactions, "");
+	assert_string_equal(next(fx), "correct:e2>c1=third react:r2>c1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RUN(C8_met_in_the_archive_in_every_state),
+		RUN(C8_equal_text_from_another_device_is_another_message),
+		RUN(what_arrived_is_never_again_less),
+		RUN(a_message_that_came_back_is_sent_again_as_it_is_now),
+		RUN(an_older_correction_that_comes_back_late_does_not_undo_the_newer),
+	};
+
+	return cmocka_run_group_tests_name("outbox-met", tests, NULL, NULL);
+}

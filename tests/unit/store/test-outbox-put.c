@@ -1,0 +1,303 @@
+/* What Send does at once: what is there when it returns, every refusal, and what goes out of edits and replies. */
+#include "outbox-fixture.h"
+
+TEST(what_send_accepted_is_there_at_once_and_after_a_restart)
+{
+	struct fx *fx = *state;
+	struct message_row row;
+	uint64_t seq;
+	int64_t id;
+
+	put_live(fx, text_in("b1", "hello"), false);
+	assert_int_equal(conv_of(fx, BOB).unread, 1);
+	seq = seq_of(fx);
+	id = send_text(fx, "c1", "hi");
+	fx_reopen(fx);
+
+	row = row_of(fx, "hi");
+	assert_int_equal(row.id, id);
+	assert_int_equal(row.direction, DIRECTION_OUT);
+	assert_int_equal(row.state, STATE_QUEUED);
+	assert_string_equal(row.sender, OWN);
+	assert_string_equal(row.origin_id, "c1");
+	assert_string_equal(row.xmpp_id, "c1");
+	assert_true(row.mod > seq);
+	assert_string_equal(bodies(fx, BOB), "hello hi");
+	/* Who answers has read. */
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+	assert_string_equal(next(fx), "text:c1=hi");
+	assert_string_equal(counts(fx), "1 0 0 0");
+}
+
+TEST(E1_the_same_send_again_is_the_same_message)
+{
+	struct fx *fx = *state;
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = BOB, .client_id = "c1", .body = "hi" };
+	struct put_result_of got;
+	int64_t id = send_text(fx, "c1", "hi");
+	uint64_t seq = seq_of(fx);
+
+	got = put(fx, o);
+	assert_int_equal(got.r, 0);
+	assert_true(got.existing);
+	assert_int_equal(got.msg, id);
+	assert_int_equal(seq_of(fx), seq);
+	/* Done, too. */
+	number(fx, 1, 1, "");
+	assert_int_equal(ack(fx, 1), 1);
+	fx_reopen(fx);
+	got = put(fx, o);
+	assert_true(got.existing);
+	assert_int_equal(got.msg, id);
+
+	o.body = "ho";
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	o.body = "hi";
+	o.conversation = CAROL;
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	o.conversation = BOB;
+	o.reply_to = id;
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	assert_int_equal(about(fx, OUT_RETRACTION, id, "c1", "").r, OUTBOX_E_CONFLICT);
+	assert_string_equal(next(fx), "");
+	assert_int_equal(count_messages(fx), 1);
+	/* JIDs are folded. */
+	o = (struct outgoing){ .kind = OUT_TEXT, .conversation = "Bob@B.example", .client_id = "c1", .body = "hi" };
+	assert_true(put(fx, o).existing);
+}
+
+TEST(E1_a_client_id_is_known_by_its_message_when_the_outbox_forgot_it)
+{
+	struct fx *fx = *state;
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = BOB, .client_id = "c1", .body = "hi" };
+	struct put_result_of got;
+	int64_t id;
+
+	fx->now = INT64_C(1780000000000000);
+	id = send_text(fx, "c1", "hi");
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	/* It is looked for once a minute. */
+	fx->now += 60 * SEC;
+	assert_int_equal(IN_TX(fx, outbox_expire(fx->s, fx->now, 100)), 0);
+	assert_int_equal(IN_TX(fx, outbox_expire(fx->s, fx->now + OUTBOX_KEEP_US - 1, 100)), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox"), 1);
+	assert_int_equal(IN_TX(fx, outbox_expire(fx->s, fx->now + OUTBOX_KEEP_US, 100)), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox"), 0);
+
+	got = put(fx, o);
+	assert_int_equal(got.r, 0);
+	assert_true(got.existing);
+	assert_int_equal(got.msg, id);
+	o.body = "ho";
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	assert_int_equal(about(fx, OUT_REACTION, id, "c1", "x").r, OUTBOX_E_CONFLICT);
+	/* Of an earlier life, from the archive. */
+	PAGE(fx, "", "", archived(copy_of("c2", "yo"), "a1", 1));
+	o = (struct outgoing){ .kind = OUT_TEXT, .conversation = BOB, .client_id = "c2", .body = "yo" };
+	assert_true(put(fx, o).existing);
+	o.body = "ya";
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	/* A message of Bob may have any id. */
+	put_live(fx, text_in("c3", "bobs"), false);
+	send_text(fx, "c3", "mine");
+	assert_int_equal(count_messages(fx), 4);
+}
+
+TEST(a_wrong_clock_forgets_nothing)
+{
+	struct fx *fx = *state;
+
+	send_text(fx, "c1", "hi");
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	assert_int_equal(IN_TX(fx, outbox_expire(fx->s, 1000, 100)), 0);
+	fx->now = 1000;
+	send_text(fx, "c2", "ho");
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "DELETE FROM outbox WHERE client_id='c2'"), 0);
+	COMMIT(fx);
+	assert_int_equal(IN_TX(fx, outbox_expire(fx->s, INT64_C(1780000000000000), 100)), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox"), 1);
+}
+
+TEST(a_correction_a_reaction_and_a_retraction_act_at_once_and_their_copies_change_nothing)
+{
+	struct fx *fx = *state;
+	struct message c[4] = { archived(copy_of("c1", "wrong"), "a1", 1), archived(copy_of("e1", "right"), "a2", 2),
+				archived(copy_of("r1", ""), "a3", 3), archived(copy_of("x1", ""), "a4", 4) };
+	struct put_outcome out[4];
+	int64_t id = send_text(fx, "c1", "wrong");
+	uint64_t seq;
+
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "right").msg, id);
+	assert_int_equal(row_of(fx, "right").id, id);
+	assert_true(row_of(fx, "right").edited_us > 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "a\nb").r, 0);
+	assert_string_equal(row_of(fx, "right").reactions, OWN "\ta\tb\n");
+	assert_true(about(fx, OUT_REACTION, id, "r1", "a\nb").existing);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "a").r, OUTBOX_E_CONFLICT);
+	assert_string_equal(next(fx), "text:c1=wrong correct:e1>c1=right react:r1>c1=a\nb");
+	number(fx, 3, 1, "");
+	ack(fx, 3);
+	c[1].replace_id = "c1";
+	c[2].payload = PAYLOAD_REACTION;
+	c[2].target_id = "c1";
+	c[2].text = "a\nb";
+	put_page(fx, c, 1, "", "", out);
+	seq = seq_of(fx);
+	put_page(fx, c + 1, 2, "a1", "", out);
+	assert_int_equal(seq_of(fx), seq);
+	assert_string_equal(bodies(fx, BOB), "right");
+
+	assert_int_equal(about(fx, OUT_RETRACTION, id, "x1", "").r, 0);
+	assert_string_equal(row_of(fx, "retracted").body, "");
+	assert_string_equal(next(fx), "retract:x1>c1");
+	c[3].payload = PAYLOAD_RETRACTION;
+	c[3].target_id = "c1";
+	seq = seq_of(fx);
+	put_page(fx, c + 3, 1, "a3", "", out);
+	assert_int_equal(seq_of(fx), seq + 0);
+	assert_string_equal(next(fx), "");
+	assert_int_equal(about(fx, OUT_REACTION, id, "r2", "x").r, OUTBOX_E_UNSUITABLE);
+}
+
+TEST(a_correction_names_the_first_id_and_a_reaction_the_origin_id)
+{
+	struct fx *fx = *state;
+	struct message m = text_in("b1", "question"), c;
+
+	m.origin_id = "o1";
+	put_live(fx, m, false);
+	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "question").id, "r1", "x").r, 0);
+	assert_string_equal(next(fx), "react:r1>o1=x");
+	/* Ours of another device, corrected there before. */
+	put_live(fx, text_out("d1", "one"), false);
+	c = text_out("d2", "two");
+	c.replace_id = "d1";
+	put_live(fx, c, false);
+	assert_int_equal(about(fx, OUT_CORRECTION, row_of(fx, "two").id, "e1", "three").r, 0);
+	assert_string_equal(next(fx), "react:r1>o1=x correct:e1>d1=three");
+	/* Without a client id one is made. */
+	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "question").id, "", "y").r, 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE length(client_id)=32"), 1);
+}
+
+TEST(replies_name_what_they_answer_as_their_copies_do)
+{
+	struct fx *fx = *state;
+	struct message m = text_in("b1", "question"), copy = archived(copy_of("c1", "answer"), "a1", 1);
+	struct put_result_of got;
+
+	m.origin_id = "o1";
+	put_live(fx, m, false);
+	got = put(fx, (struct outgoing){ .kind = OUT_TEXT, .conversation = BOB, .client_id = "c1", .body = "answer",
+					 .reply_to = row_of(fx, "question").id });
+	assert_int_equal(got.r, 0);
+	assert_int_equal(row_of(fx, "answer").reply_to, row_of(fx, "question").id);
+	assert_string_equal(next(fx), "text:c1=answer/o1@" BOB "/phone");
+	copy.reply_id = "o1";
+	PAGE(fx, "", "", copy);
+	assert_int_equal(count_messages(fx), 2);
+	/* The very hash of the copy: with the outbox forgotten it is still the same. */
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "DELETE FROM outbox; UPDATE msg SET ours=0"), 0);
+	COMMIT(fx);
+	copy.archive_id = "a2";
+	PAGE(fx, "a1", "", copy);
+	assert_int_equal(count_messages(fx), 2);
+}
+
+TEST(every_refusal)
+{
+	struct fx *fx = *state;
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = CAROL, .client_id = "x", .body = "x" };
+	struct message room = text_from("room@muc.example/ann", "1", "in-room"), secret = text_out("s1", "secret");
+	int64_t bobs, gone, failed, id;
+
+	put_live(fx, text_in("b1", "bobs"), false);
+	put_live(fx, text_in("", "nameless"), false);
+	room.type = "groupchat";
+	put_live(fx, room, false);
+	secret.encryption = "urn:xmpp:omemo:2";
+	put_live(fx, secret, false);
+	bobs = row_of(fx, "bobs").id;
+
+	assert_int_equal(about(fx, OUT_CORRECTION, 4711, "e", "x").r, OUTBOX_E_NO_MESSAGE);
+	assert_int_equal(about(fx, OUT_CORRECTION, bobs, "e", "x").r, OUTBOX_E_NOT_OURS);
+	assert_int_equal(about(fx, OUT_RETRACTION, bobs, "e", "").r, OUTBOX_E_NOT_OURS);
+	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "nameless").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "in-room").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	assert_int_equal(about(fx, OUT_CORRECTION, row_of(fx, "secret").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	o.reply_to = bobs;
+	assert_int_equal(put(fx, o).r, OUTBOX_E_NO_MESSAGE);
+	o.reply_to = 4711;
+	assert_int_equal(put(fx, o).r, OUTBOX_E_NO_MESSAGE);
+	o.conversation = BOB;
+	o.reply_to = row_of(fx, "nameless").id;
+	assert_int_equal(put(fx, o).r, OUTBOX_E_UNSUITABLE);
+	o.reply_to = 0;
+	o.conversation = "room@muc.example";
+	assert_int_equal(put(fx, o).r, OUTBOX_E_UNSUITABLE);
+
+	gone = send_text(fx, "c1", "gone");
+	failed = send_text(fx, "c2", "failed");
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, items(fx).id[1], "x", "")), 0);
+	assert_int_equal(about(fx, OUT_CORRECTION, failed, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	number(fx, 1, 1, "");
+	assert_int_equal(about(fx, OUT_RETRACTION, gone, "t", "").r, 0);
+	assert_int_equal(about(fx, OUT_CORRECTION, gone, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	/* The id names two messages of ours. */
+	put_live(fx, text_out("twice", "one"), false);
+	put_live(fx, text_out("twice", "two"), false);
+	assert_int_equal(about(fx, OUT_CORRECTION, row_of(fx, "one").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	assert_int_equal(about(fx, OUT_CORRECTION, row_of(fx, "two").id, "e", "x").r, 0);
+	/* No conversation, row or item was made by what was refused. */
+	assert_string_equal(bodies(fx, CAROL), "(none)");
+	/* Another account's messages are none of ours. */
+	id = fx_account(fx, "other@a.example", &(int64_t){ 0 });
+	o = (struct outgoing){ .kind = OUT_REACTION, .msg = bobs, .emojis = "x", .client_id = "", .body = "",
+			       .conversation = "" };
+	assert_int_equal(IN_TX(fx, outbox_put(fx->s, id, "other@a.example", &o, fx->now, &(int64_t){ 0 },
+					      &(bool){ false })), OUTBOX_E_NO_MESSAGE);
+	assert_int_equal(IN_TX(fx, outbox_retry(fx->s, id, failed, fx->now)), OUTBOX_E_NO_MESSAGE);
+	assert_int_equal(IN_TX(fx, outbox_cancel(fx->s, id, failed)), OUTBOX_E_STATE);
+}
+
+TEST(a_full_outbox_refuses_and_what_was_accepted_stays)
+{
+	struct fx *fx = *state;
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = BOB, .client_id = "more", .body = "more" };
+	int64_t id = send_text(fx, "c1", "one");
+
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM k WHERE i<9999)"
+				 " INSERT INTO outbox(account, seq, kind, state, conv, msg, client_id, hash, written_us)"
+				 " SELECT account, seq+i, 0, 0, conv, 0, 'k'||i, 0, 0 FROM k, outbox"), 0);
+	COMMIT(fx);
+	assert_int_equal(put(fx, o).r, OUTBOX_E_FULL);
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "x").r, OUTBOX_E_FULL);
+	assert_string_equal(bodies(fx, BOB), "one");
+	assert_true(put(fx, (struct outgoing){ .kind = OUT_TEXT, .conversation = BOB, .client_id = "c1",
+					       .body = "one" }).existing);
+	assert_int_equal(cancel(fx, id), 0);
+	assert_int_equal(put(fx, o).r, 0);
+	assert_int_equal(retry(fx, id), OUTBOX_E_FULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RUN(what_send_accepted_is_there_at_once_and_after_a_restart),
+		RUN(E1_the_same_send_again_is_the_same_message),
+		RUN(E1_a_client_id_is_known_by_its_message_when_the_outbox_forgot_it),
+		RUN(a_wrong_clock_forgets_nothing),
+		RUN(a_correction_a_reaction_and_a_retraction_act_at_once_and_their_copies_change_nothing),
+		RUN(a_correction_names_the_first_id_and_a_reaction_the_origin_id),
+		RUN(replies_name_what_they_answer_as_their_copies_do),
+		RUN(every_refusal),
+		RUN(a_full_outbox_refuses_and_what_was_accepted_stays),
+	};
+
+	return cmocka_run_group_tests_name("outbox-put", tests, NULL, NULL);
+}
