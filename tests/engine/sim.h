@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/read.h"
 #include "sync/engine.h"
 
 #define SIM_MESSAGES_MAX 4096
 #define SIM_QUEUE_MAX 16384
 #define SIM_SEC INT64_C(1000000)
+/* The world began then: real time, boot_us 0. */
+#define SIM_T0 (INT64_C(1700000000) * SIM_SEC)
 #define SIM_NET_US 20000 /* what leaves is at the server after so long */
 #define SIM_PAGE_MAX 1000
 #define SIM_SENT_MAX 4096
@@ -249,6 +252,20 @@ void sim_disk_full(struct sim *s, bool full);
 /* A clean stop of varved and a start. */
 void sim_restart(struct sim *s);
 
+/* ---- sim.c, for the other files ---- */
+
+/* What the engine is given of the world. */
+extern const struct engine_io sim_io;
+/* The wire is gone; the engine is not told. */
+void sim_detach(struct sim *s);
+
+/* ---- sim-server.c ---- */
+
+/* What the engine has for the wire, and through it for the server: engine_io's send. */
+int sim_server_send(void *userdata, const struct link_record *r);
+/* The server forgets what is acknowledged up to ${n}; fails the test if some of it is not durable (promise 1). */
+void sim_acknowledge(struct sim *s, uint32_t n);
+
 /* ---- sim-send.c ---- */
 
 /* What a user sends: into the outbox, durable. Returns the row. */
@@ -285,6 +302,10 @@ int64_t sim_duel_ready(const struct sim *s);
 /* The first wire is gone, and what it was asked. */
 void sim_duel_forget(struct sim *s);
 
+/* ---- sim-look.c ---- */
+
+/* Every message of the account that is stored, oldest first, each once, to ${take}. */
+void sim_history(struct sim *s, message_row_fn take, void *userdata);
 /* Messages that the store has for body ${body}. */
 int sim_count(struct sim *s, const char *body);
 /*

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "core/message.h"
 #include "story.h"
-#include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
@@ -51,7 +50,6 @@ struct row {
 struct rows {
 	struct row *list;
 	size_t n;
-	int64_t last;
 };
 
 static int take_row(void *userdata, const struct message_row *m)
@@ -59,9 +57,6 @@ static int take_row(void *userdata, const struct message_row *m)
 	struct rows *x = userdata;
 	char body[sizeof(((struct sim_message *)0)->body)];
 
-	if (x->n && m->id == x->last)
-		return 0;
-	x->last = m->id;
 	/* The simulated archive keeps the beginning only. */
 	snprintf(body, sizeof(body), "%s", m->body);
 	x->list = xrealloc(x->list, x->n + 1, sizeof(*x->list));
@@ -70,23 +65,6 @@ static int take_row(void *userdata, const struct message_row *m)
 		.text = strcmp(m->kind, "text") == 0,
 	};
 	return 0;
-}
-
-static void read_rows(struct sim *s, struct rows *x)
-{
-	struct history_query q = {
-		.account = s->account.id, .conversation = "", .anchor = ANCHOR_OLDEST, .after = 400, .across_gaps = true,
-	};
-	uint32_t edges = 0;
-	uint64_t seq;
-	size_t before;
-
-	do {
-		before = x->n;
-		assert_int_equal(read_history(s->store, &q, take_row, x, &edges, &seq), 0);
-		q.anchor = ANCHOR_MESSAGE;
-		q.value = x->last;
-	} while (x->n > before && !(edges & EDGE_NEWEST));
 }
 
 /* What the archive says at index ${i} is to be seen as a message: no receipt, and the first copy of our own (C1). */
@@ -175,7 +153,7 @@ static void converge(struct sim *s)
 	settle(s, "afterwards");
 	engine_sync_now(s->engine);
 	settle(s, "after sync now");
-	read_rows(s, &x);
+	sim_history(s, take_row, &x);
 	check_sent(s, &x);
 	/*
 	 * Without an archive, what came while we were away is nowhere. Without any id, neither the sender's nor the
