@@ -46,11 +46,6 @@ struct later *later_free(struct later *l)
 	return NULL;
 }
 
-struct conn *later_conn(struct later *l)
-{
-	return l->conn;
-}
-
 sd_bus_message *later_call(struct later *l)
 {
 	return l->call;

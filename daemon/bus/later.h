@@ -25,7 +25,6 @@ int later_new(struct conn *c, sd_bus_message *call, later_gone_fn gone, void *us
 struct later *later_free(struct later *l);
 DEFINE_CLEANUP(struct later *, later_free);
 
-struct conn *later_conn(struct later *l);
 sd_bus_message *later_call(struct later *l);
 /* Answer, and free ${l}. ${reply} is made from later_call() and weighs about ${bytes}; it stays the caller's. */
 void later_reply(struct later *l, sd_bus_message *reply, size_t bytes);

@@ -155,14 +155,6 @@ size_t flight_acked(struct flight *f, uint32_t n)
 	return done;
 }
 
-bool flight_has(const struct flight *f, int64_t id)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (f->items[i].id == id && f->items[i].state != FLIGHT_GONE)
-			return true;
-	return false;
-}
-
 size_t flight_gone(const struct flight *f)
 {
 	size_t n = 0;

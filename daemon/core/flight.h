@@ -104,8 +104,6 @@ bool flight_idle(const struct flight *f);
 uint32_t flight_go(struct flight *f, int64_t now_us);
 /* The server has everything up to ${n}, modulo 2^32. Returns how many items that were. */
 size_t flight_acked(struct flight *f, uint32_t n);
-/* This one is with the wire and its number is not durable yet: it cannot be taken back now. */
-bool flight_has(const struct flight *f, int64_t id);
 /* Items that have GONE and are not acknowledged. */
 size_t flight_gone(const struct flight *f);
 /*

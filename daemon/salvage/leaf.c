@@ -10,7 +10,7 @@ enum {
 	LOCAL_MIN = (PAGE_BODY - 12) * 32 / 255 - 23,
 };
 
-uint32_t leaf_u16(const uint8_t *p)
+static uint32_t leaf_u16(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 8 | p[1];
 }

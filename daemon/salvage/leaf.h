@@ -47,6 +47,5 @@ size_t leaf_record(const uint8_t *data, size_t have, size_t total, struct leaf_v
 /* The payload of an overflow page: bytes 4 to PAGE_BODY; its first four bytes name the next one. */
 enum { LEAF_OVERFLOW_BYTES = PAGE_BODY - 4 };
 
-/* Big-endian integers of the format. */
-uint32_t leaf_u16(const uint8_t *p);
+/* A big-endian integer of the format. */
 uint32_t leaf_u32(const uint8_t *p);

@@ -535,14 +535,3 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 	r = put_end(&p, r);
 	return r < 0 ? err_trace(r) : r;
 }
-
-int archive_put_page(struct store *s, int64_t account, int64_t archive, const char *own_bare,
-		     const struct message *const *items, size_t n, const char *below_id, const char *above_id,
-		     bool touches_below, int64_t now_us, struct put_outcome *ret)
-{
-	const struct archive_page page = {
-		.items = items, .n = n, .below_id = below_id, .above_id = above_id, .touches_below = touches_below,
-	};
-
-	return archive_put(s, account, archive, own_bare, &page, now_us, ret);
-}

@@ -65,25 +65,17 @@ int archive_put_live(struct store *s, int64_t account, int64_t archive, const ch
 		     const struct message *m, int64_t now_us, bool extends, struct put_outcome *ret);
 
 /*
- * Store one archive page: ${items} oldest first, all VIA_ARCHIVE. ${below_id}: archive id of the message that the
- * page may at most reach down to ("" = none known), ${above_id}: of the message that it lies below ("" = it ends at
- * the newest end). ${touches_below}: nothing can come between ${below_id} and this page any more.
- * Known items that are placed are anchors; all others get keys between them (core/order.h). ${ret}: one an item.
- */
-int archive_put_page(struct store *s, int64_t account, int64_t archive, const char *own_bare,
-		     const struct message *const *items, size_t n, const char *below_id, const char *above_id,
-		     bool touches_below, int64_t now_us, struct put_outcome *ret);
-
-/*
- * A page, as above, or one that archive_put_page() has no word for. ${part}: it is of one conversation alone, so it says
- * nothing about what lies between its messages: those that are new get a place by their stamps, between those of the
- * conversation that have one, and keep it until a page of the whole archive brings them. ${compare}: see put_outcome.
+ * An archive page. Known items that are placed are anchors; all others get keys between them (core/order.h). ${part}: it is
+ * of one conversation alone, so it says nothing about what lies between its messages: those that are new get a place by
+ * their stamps, between those of the conversation that have one, and keep it until a page of the whole archive brings
+ * them. ${compare}: see put_outcome.
  */
 struct archive_page {
-	const struct message *const *items; /* oldest first */
+	const struct message *const *items; /* oldest first, all VIA_ARCHIVE */
 	size_t n;
-	const char *below_id, *above_id;
-	bool touches_below, part, compare;
+	const char *below_id; /* of the message that it may at most reach down to; "" = none known */
+	const char *above_id; /* of the message that it lies below; "" = it ends at the newest end */
+	bool part, compare;
 	bool by_stamp; /* asked for by a stamp alone: it may lie around above_id, or above it */
 	/*
 	 * part: nothing of this conversation is missing from the page up to the row held_to (0 = only within it); ${to_start}: nor
@@ -94,6 +86,7 @@ struct archive_page {
 	bool held_inside; /* it was asked for by a stamp, which proves nothing: only if that row is one of the page's */
 	bool to_start;
 };
+/* Store it. ${ret}: one an item. */
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret);
 /*

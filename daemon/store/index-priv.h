@@ -14,9 +14,6 @@ struct index_state {
 	bool dirty;
 };
 
-int index_read_state(struct store *s, struct index_state *ret);
-/* What waits for the index: reads a message and fts_dirty, so it may fail where index_read_state() does not. */
-int index_read_waiting(struct store *s, struct index_state *st);
 /*
  * A transaction that need not outlive a power cut, because it is only the index and carries its watermark: it does not
  * wait for the disk, and the next message's commit makes it durable with its own (facts/db.md section 7). finish: end

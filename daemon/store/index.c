@@ -24,7 +24,7 @@ enum {
 	CLEAR_ROWS = 128,   /* rows of about a page each that a step of emptying deletes: all are overwritten */
 };
 
-int index_read_state(struct store *s, struct index_state *ret)
+static int index_read_state(struct store *s, struct index_state *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_INDEX_STATE);
 	int r = db_row(&q);
@@ -52,7 +52,8 @@ static int read_number(struct store *s, enum sql id, int64_t *ret)
 	return db_int(&q, 0, ret);
 }
 
-int index_read_waiting(struct store *s, struct index_state *st)
+/* What waits for the index: reads a message and fts_dirty, so it may fail where index_read_state() does not. */
+static int index_read_waiting(struct store *s, struct index_state *st)
 {
 	int64_t dirty = 0;
 	int r = read_number(s, SQL_SEARCH_TOP, &st->top);

@@ -93,7 +93,6 @@ static int find_anchors(struct put *p, struct place *places, size_t n, const str
 /* The open interval that the page lies in. */
 struct bounds {
 	int64_t lo, hi;
-	bool touches_lo;
 };
 
 /*
@@ -140,7 +139,6 @@ static int find_bounds(struct put *p, const struct place *places, size_t n, cons
 			      INT64_MAX, &ret->hi);
 	if (r < 0)
 		return err_trace(r);
-	ret->touches_lo = page->touches_below && below != INT64_MIN && ret->lo == below;
 	return 0;
 }
 
@@ -233,7 +231,7 @@ int place_page(struct put *p, struct place *places, const struct archive_page *p
 	struct bounds b;
 	int64_t lo, hi, moved_by;
 	size_t n = page->n;
-	bool touches;
+	bool touches = false; /* what stands right below is one of the page, so nothing comes between */
 	int r;
 
 	if (n == 0)
@@ -247,7 +245,6 @@ int place_page(struct put *p, struct place *places, const struct archive_page *p
 		return err_trace(r);
 	keep_loose(places, n, &b);
 	lo = b.lo;
-	touches = b.touches_lo;
 	for (size_t i = 0, end; i < n; i = end) {
 		end = run_end(places, n, i);
 		if (end == i) {

@@ -1,5 +1,5 @@
 /*
- * One call of archive_put_live() or archive_put_page(), and one message in it: what row.c, identity.c, refs.c and
+ * One call of archive_put_live() or archive_put(), and one message in it: what row.c, identity.c, refs.c and
  * conv.c need to know while they store it. Private to store/.
  */
 #pragma once

@@ -228,17 +228,6 @@ int store_checkpoint(struct store *s)
 	return 0;
 }
 
-int store_check(struct store *s, char **ret_why)
-{
-	_cleanup_(freep) char *text = NULL;
-	int r = db_quick_check(s->db, &text);
-
-	*ret_why = NULL;
-	if (text)
-		return why_outcome(STORE_E_DAMAGED, s->path, text, ret_why);
-	return r < 0 ? why_errno(r, s->path, ret_why) : 0;
-}
-
 const char *store_epoch(const struct store *s)
 {
 	return s->epoch;

@@ -65,9 +65,6 @@ int store_checkpoint(struct store *s);
 int store_upkeep(struct store *s, int64_t budget_us);
 /* Whether upkeep has anything to do, without doing it: so that an idle daemon sets no timer. */
 bool store_upkeep_due(struct store *s);
-/* Whether SQLite finds the trees sound: 0, STORE_E_DAMAGED with a sentence in *ret_why, or -errno. Reads everything at
- * once and holds the loop for it: for tests; doctor uses scan_step() and a copy (store/copy.h). */
-int store_check(struct store *s, char **ret_why);
 /* The random string created with the archive; the feed's epoch. Stays the store's. */
 const char *store_epoch(const struct store *s);
 /*

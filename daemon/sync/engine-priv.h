@@ -254,8 +254,6 @@ int push_begin(struct engine *e); /* read them */
 void push_end(struct engine *e);
 /* READY: ask what is to be asked. ${untold}: as it says. */
 void push_ready(struct engine *e, bool untold);
-/* The same at any other time. */
-void push_go(struct engine *e);
 /* RESULT. False: it is about something else. */
 bool push_answered(struct engine *e, const struct link_result *a);
 void push_stream_ends(struct engine *e);

@@ -73,8 +73,6 @@ int keyring_check_files(const struct hub *h, char **ret_why);
 int keyring_check_open(const struct hub *h, char **ret_why);
 /* HUB_E_BUSY while wrong secrets have to wait. */
 int keyring_check_wait(const struct hub *h, char **ret_why);
-void keyring_note_try(struct hub *h, bool right);
-bool keyring_has_passphrase(const struct hub *h);
 /* Check j->old against the passphrase slots in a child; ${then} follows if it is right, else the job ends. */
 void keyring_check_passphrase(struct job *j, job_step_fn then);
 

@@ -40,7 +40,7 @@ int keyring_check_wait(const struct hub *h, char **ret_why)
 	return HUB_E_BUSY;
 }
 
-void keyring_note_try(struct hub *h, bool right)
+static void keyring_note_try(struct hub *h, bool right)
 {
 	int64_t wait;
 
@@ -83,7 +83,7 @@ int keyring_check_open(const struct hub *h, char **ret_why)
 	return HUB_E_STORAGE;
 }
 
-bool keyring_has_passphrase(const struct hub *h)
+static bool keyring_has_passphrase(const struct hub *h)
 {
 	for (size_t i = 0; i < vault_slot_count(h->vault); i++)
 		if (vault_slot_at(h->vault, i).type == SLOT_PASSPHRASE)

@@ -58,7 +58,7 @@ static bool ask(struct engine *e, struct pushed *p, uint32_t kind)
 	return engine_request(e, &what, &p->request) == 0;
 }
 
-void push_go(struct engine *e)
+static void push_go(struct engine *e)
 {
 	bool taken_back = false;
 

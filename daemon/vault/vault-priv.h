@@ -39,9 +39,6 @@ int vault_passphrase_answer(struct child *done, struct vault_passphrase *ret);
 
 /* The keys that follow from ${master} for the file of ${sc}. Freed with secret_free(). */
 struct vault_secrets *vault_secrets_new(const uint8_t master[PAGE_KEY], const struct sidecar *sc);
-/* A slot gave ${master}: check the MAC, unlock, bring the .bak up to date. 0, VAULT_E_FORGED, VAULT_E_WRONG (already
- * unlocked, and not by this key). */
-int vault_accept(struct vault *v, const uint8_t master[PAGE_KEY], char **ret_why);
 /* -ENOKEY while locked, -EROFS if loaded for reading only. */
 int vault_may_write(const struct vault *v);
 /* Make ${next} the sidecar, on disk and then in memory; ${next} then holds the old one. *ret_bak: see

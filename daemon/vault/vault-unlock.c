@@ -62,7 +62,9 @@ static int forged(const struct vault *v, const uint8_t mac_key[KDF_KEY], char **
 	return VAULT_E_FORGED;
 }
 
-int vault_accept(struct vault *v, const uint8_t master[PAGE_KEY], char **ret_why)
+/* A slot gave ${master}: check the MAC, unlock, bring the .bak up to date. 0, VAULT_E_FORGED, VAULT_E_WRONG (already
+ * unlocked, and not by this key). */
+static int vault_accept(struct vault *v, const uint8_t master[PAGE_KEY], char **ret_why)
 {
 	_cleanup_(secret_freep) struct vault_secrets *s = NULL;
 

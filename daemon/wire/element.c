@@ -26,7 +26,8 @@ xmpp_stanza_t *element_next(xmpp_stanza_t *el, const char *name, const char *ns)
 	return c;
 }
 
-xmpp_stanza_t *element_any_child(xmpp_stanza_t *el, const char *ns, const char *but)
+/* The first child that is an element in ${ns} (NULL: any) and not named ${but} (NULL: none), or NULL. */
+static xmpp_stanza_t *element_any_child(xmpp_stanza_t *el, const char *ns, const char *but)
 {
 	xmpp_stanza_t *c = el ? xmpp_stanza_get_children(el) : NULL;
 

@@ -17,8 +17,6 @@ bool element_is(xmpp_stanza_t *el, const char *name, const char *ns);
 xmpp_stanza_t *element_child(xmpp_stanza_t *el, const char *name, const char *ns);
 /* The next sibling <name xmlns='ns'/> after ${el}, or NULL. */
 xmpp_stanza_t *element_next(xmpp_stanza_t *el, const char *name, const char *ns);
-/* The first child that is an element in ${ns} (NULL: any) and not named ${but} (NULL: none), or NULL. */
-xmpp_stanza_t *element_any_child(xmpp_stanza_t *el, const char *ns, const char *but);
 /* The value of an unprefixed attribute ("xml:lang" is kept under that name), "" without. The stanza's. */
 const char *element_attr(xmpp_stanza_t *el, const char *name);
 /* The xs:unsignedInt of an attribute; false, and *ret as it was: there is none, or it is no such number. */

@@ -285,7 +285,8 @@ static void on_failure(struct stream *s, xmpp_stanza_t *failure)
 		go(s, &l->next, false);
 }
 
-void login_done(struct stream *s)
+/* The server accepted, and has proved itself: secrets are not needed any more. */
+static void login_done(struct stream *s)
 {
 	s->login.patience = sd_event_source_disable_unref(s->login.patience);
 	s->sasl = sasl_free(s->sasl);

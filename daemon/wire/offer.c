@@ -44,7 +44,7 @@ static uint32_t find(const struct name *names, size_t n, const char *name)
 	return 0;
 }
 
-uint32_t offer_mechanism(const char *name)
+static uint32_t offer_mechanism(const char *name)
 {
 	return find(mechanisms, ARRAY_SIZE(mechanisms), name);
 }

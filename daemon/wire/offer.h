@@ -58,5 +58,4 @@ char *offer_text(const struct offer *o);
 bool offer_parse(struct offer *o, const char *text);
 
 /* The bit of a mechanism's name, 0 if we do not know it. */
-uint32_t offer_mechanism(const char *name);
 uint32_t offer_token_mechanism(const char *name);

@@ -175,8 +175,6 @@ void login_forget_address(struct stream *s);
 /* The session stands: tell the keeper what to remember. */
 void login_remember(struct stream *s);
 void login_deinit(struct login_state *l);
-/* The server accepted, and has proved itself: secrets are not needed any more. */
-void login_done(struct stream *s);
 
 /* sasl2.c */
 

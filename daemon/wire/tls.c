@@ -343,11 +343,6 @@ enum tls_result tls_write(struct tls *t, const void *data, size_t len, size_t *r
 	return r == 1 ? TLS_OK : result_of(t, r);
 }
 
-bool tls_pending(const struct tls *t)
-{
-	return SSL_has_pending(t->ssl);
-}
-
 const char *tls_error(const struct tls *t)
 {
 	return str_or_empty(t->error);

@@ -50,8 +50,6 @@ enum tls_result tls_handshake(struct tls *t);
 /* At most ${len} bytes; *ret_n is set with TLS_OK. */
 enum tls_result tls_read(struct tls *t, void *data, size_t len, size_t *ret_n);
 enum tls_result tls_write(struct tls *t, const void *data, size_t len, size_t *ret_n);
-/* Bytes decrypted and not yet read: the socket will not tell. */
-bool tls_pending(const struct tls *t);
 /* Round trips that the handshake took: 1 with TLS 1.3, 2 before. For the count of flights. */
 unsigned int tls_round_trips(const struct tls *t);
 

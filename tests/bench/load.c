@@ -134,6 +134,9 @@ void load_deinit(struct load *b)
 double load_batch(struct load *b)
 {
 	long end = b->end, first = end > b->batch ? end - b->batch : 0;
+	const struct archive_page page = {
+		.items = b->list, .n = (size_t)(end - first), .below_id = "", .above_id = b->above,
+	};
 	struct cover c;
 	double t;
 
@@ -142,8 +145,7 @@ double load_batch(struct load *b)
 	for (long k = first; k < end; k++)
 		load_message(&b->lines[k - first], &b->messages[k - first], k);
 	check(store_begin(b->s), "begin");
-	check(archive_put_page(b->s, b->account, b->archive, LOAD_OWN, b->list, (size_t)(end - first), "", b->above, false,
-			       LOAD_T0, b->out), "put");
+	check(archive_put(b->s, b->account, b->archive, LOAD_OWN, &page, LOAD_T0, b->out), "put");
 	if (!*b->last)
 		snprintf(b->last, sizeof(b->last), "%s", b->lines[end - first - 1].aid);
 	snprintf(b->above, sizeof(b->above), "%s", b->lines[0].aid);

@@ -104,7 +104,9 @@ static void seed_page(struct world *w, unsigned int from, unsigned int n, unsign
 	char text[PAGE][80], id[PAGE][24], jid[PAGE][64];
 	int64_t begin = clock_real_us() - 730 * DAY;
 	struct cover *c = hub_double_cover(w->hub, w->account);
-	const char *below = c->n > 0 ? c->spans[c->n - 1].last.id : "";
+	const struct archive_page page = {
+		.items = items, .n = n, .below_id = c->n > 0 ? c->spans[c->n - 1].last.id : "", .above_id = "",
+	};
 
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int k = from + i;
@@ -119,8 +121,7 @@ static void seed_page(struct world *w, unsigned int from, unsigned int n, unsign
 		items[i] = &m[i];
 	}
 	check(store_begin(w->store), "begin");
-	check(archive_put_page(w->store, w->account, w->archive, OWN, items, n, below, "", !opens_gap, clock_real_us(), out),
-	      "page");
+	check(archive_put(w->store, w->account, w->archive, OWN, &page, clock_real_us(), out), "page");
 	if (c->n == 0 || opens_gap) {
 		cover_load(c, id[0], m[0].archive_us, id[n - 1], m[n - 1].archive_us, c->n == 0 ? SPAN_START : 0);
 	} else {

@@ -135,8 +135,8 @@ static void put_page(struct chance *c)
 	struct cover cover = { 0 };
 	char aid[PAGE][64];
 	size_t n = 1 + rnd(c, PAGE);
-	const char *below = c->last_archived;
-	bool joins = *below != '\0';
+	const struct archive_page page = { .items = items, .n = n, .below_id = c->last_archived, .above_id = "" };
+	bool joins = *c->last_archived != '\0';
 
 	for (size_t i = 0; i < n; i++) {
 		make_text(c, &x[i], c->archived);
@@ -150,7 +150,7 @@ static void put_page(struct chance *c)
 	if (c->serial < c->archived)
 		c->serial = c->archived;
 	check(cover_read(c->s, c->archive, &cover), "cover");
-	check(archive_put_page(c->s, c->account, c->archive, c->own, items, n, below, "", joins, clock_real_us(), out), "page");
+	check(archive_put(c->s, c->account, c->archive, c->own, &page, clock_real_us(), out), "page");
 	if (!joins) {
 		cover_load(&cover, aid[0], x[0].m.archive_us, aid[n - 1], x[n - 1].m.archive_us, cover.n == 0 ? SPAN_START : 0);
 	} else {

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -220,6 +221,16 @@ int run_self(const char *command, const char *dir, int kill_at)
 	return WIFSIGNALED(status) ? RUN_KILLED : WEXITSTATUS(status);
 }
 
+bool fx_sound(struct fx *fx)
+{
+	_cleanup_(freep) char *bad = NULL;
+	int r = db_quick_check(fx->s->db, &bad);
+
+	/* A page that does not authenticate */
+	assert_true(r == 0 || r == -EBADMSG);
+	return r == 0 && !bad;
+}
+
 struct message text_from(const char *from, const char *id, const char *body)
 {
 	struct message m;
@@ -294,12 +305,12 @@ void put_page(struct fx *fx, const struct message *items, size_t n, const char *
 {
 	_cleanup_(freep) const struct message **list = xnewn(const struct message *, n + 1);
 	_cleanup_(freep) struct put_outcome *outcomes = xnewn(struct put_outcome, n + 1);
+	const struct archive_page page = { .items = list, .n = n, .below_id = below, .above_id = above };
 
 	for (size_t i = 0; i < n; i++)
 		list[i] = &items[i];
 	assert_int_equal(store_begin(fx->s), 0);
-	assert_int_equal(archive_put_page(fx->s, fx->account, fx->archive, OWN, list, n, below, above, false, fx->now,
-					  outcomes), 0);
+	assert_int_equal(archive_put(fx->s, fx->account, fx->archive, OWN, &page, fx->now, outcomes), 0);
 	assert_int_equal(store_commit(fx->s), 0);
 	if (out)
 		memcpy(out, outcomes, n * sizeof(*out));

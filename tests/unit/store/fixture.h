@@ -57,6 +57,8 @@ bool tree_has(const char *dir, const char *text);
 /* This program again as "test ${command} ${dir}", dying at step ${kill_at} (0: never): its exit code or RUN_KILLED. */
 enum { RUN_KILLED = 1000 };
 int run_self(const char *command, const char *dir, int kill_at);
+/* SQLite finds the trees sound. */
+bool fx_sound(struct fx *fx);
 /* A second account and its own archive. */
 int64_t fx_account(struct fx *fx, const char *jid, int64_t *ret_archive);
 /* Remove a directory with what is in it, and its configuration. */

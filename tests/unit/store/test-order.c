@@ -389,8 +389,9 @@ static void model_store_page(struct model *m, const struct plan *p, size_t q_spa
 	}
 	below = xstrdup(span > 0 && span < c.n ? c.spans[span - 1].last.id : "");
 	assert_int_equal(store_begin(m->fx->s), 0);
-	assert_int_equal(archive_put_page(m->fx->s, m->fx->account, m->fx->archive, OWN, list, n, below, above, false,
-					  m->fx->now, out), 0);
+	assert_int_equal(archive_put(m->fx->s, m->fx->account, m->fx->archive, OWN,
+				     &(struct archive_page){ .items = list, .n = n, .below_id = below, .above_id = above },
+				     m->fx->now, out), 0);
 	assert_int_equal(cover_write(m->fx->s, m->fx->archive, &c), 0);
 	assert_int_equal(store_commit(m->fx->s), 0);
 	cover_deinit(&m->cover);

@@ -53,10 +53,12 @@ static void act_lose(struct fx *fx)
 static void act_meet(struct fx *fx)
 {
 	struct message m = archived(copy_of("c1", "c1"), "a1", 10);
+	const struct archive_page page = {
+		.items = (const struct message *const[]){ &m }, .n = 1, .below_id = "", .above_id = "",
+	};
 	struct put_outcome out;
 
-	assert_int_equal(archive_put_page(fx->s, fx->account, fx->archive, OWN,
-					  (const struct message *const[]){ &m }, 1, "", "", false, fx->now, &out), 0);
+	assert_int_equal(archive_put(fx->s, fx->account, fx->archive, OWN, &page, fx->now, &out), 0);
 }
 
 static void act_over(struct fx *fx)

@@ -203,7 +203,7 @@ TEST(a_file_of_version_5_is_taken_over_with_what_waits)
 	lose(fx, false, 0);
 	assert_int_equal(doubt_over(fx), 2);
 	assert_string_equal(next(fx), "text:c2=two! text:c3=three!");
-	assert_int_equal(store_check(fx->s, &(char *){ NULL }), 0);
+	assert_true(fx_sound(fx));
 }
 
 TEST(order_within_a_conversation_and_pages_of_the_queue)

@@ -166,7 +166,6 @@ static const struct {
 
 static void check_kind(struct fx *fx, size_t i, int *messages)
 {
-	_cleanup_(freep) char *why = NULL;
 	char text[64], id[64];
 	int64_t sum, rows;
 	uint32_t page;
@@ -195,7 +194,7 @@ static void check_kind(struct fx *fx, size_t i, int *messages)
 		assert_int_equal(index_rebuild(fx->s), 0);
 		upkeep(fx, 1);
 	}
-	assert_int_equal(store_check(fx->s, &why), 0);
+	assert_true(fx_sound(fx));
 	assert_int_equal(bad_pages(fx), 0);
 	assert_int_equal(index_check(fx->s), 0);
 	assert_int_equal(number(fx, "SELECT count(*) FROM fts WHERE fts MATCH 'common'"), *messages - (int)i);
