@@ -1,12 +1,7 @@
 #include "story.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#include <cmocka.h>
 
 #include "sync/engine-priv.h"
 
@@ -64,8 +59,37 @@ int story_end(void **state)
 void given_in_sync(struct sim *s, int n)
 {
 	sim_fill(s, n, 2, 60 * SIM_SEC);
+	comes_in_sync(s);
+}
+
+void comes_in_sync(struct sim *s)
+{
 	engine_connect(s->engine);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
+void session_is_lost(struct sim *s)
+{
+	sim_cut(s);
+	sim_forget_session(s);
+}
+
+enum errand_state errand_ends(struct sim *s, uint32_t id)
+{
+	const char *why;
+
+	for (int i = 0; i < 60 && engine_errand_state(s->engine, id, NULL, &why) == ERRAND_RUNNING; i++)
+		sim_run(s, SIM_SEC);
+	return engine_errand_state(s->engine, id, NULL, &why);
+}
+
+const struct verify_tally *verified(struct sim *s, const char *with, int64_t since_us)
+{
+	assert_int_equal(engine_verify(s->engine, with, since_us), 0);
+	for (int i = 0; i < 600 && engine_verifying(s->engine)->state < VERIFY_DONE; i++)
+		sim_run(s, SIM_SEC);
+	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	return &engine_verifying(s->engine)->tally;
 }
 
 void link_swallows(struct sim *s, int reach)

@@ -3,12 +3,6 @@
  * (docs/cases.md), from an engine against a simulated server in simulated time, on a real store.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,14 +12,11 @@
 #include "sync/engine-priv.h"
 #include "torture.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
-#define DAY (24 * HOUR)
 
 /* Away for ${us}: the session is gone, and ${n} messages of ${contacts} contacts came, evenly. */
 static void away(struct sim *s, int64_t us, int n, int contacts)
 {
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += us;
 	sim_fill(s, n, contacts, us / (n + 1));
 }
@@ -51,7 +42,6 @@ static void A5_a_windowed_answer_that_is_complete_closes_no_hole(void **state)
 {
 	struct sim *s = *state;
 	struct errand_wish wish = { .with = "c1@sim.test", .before_id = "", .pages = 0 };
-	const char *why;
 	uint32_t errand;
 	struct gap g;
 
@@ -65,9 +55,7 @@ static void A5_a_windowed_answer_that_is_complete_closes_no_hole(void **state)
 	wish.before_us = s->archive[200].us;
 	wish.since_us = s->archive[150].us;
 	errand = engine_errand(s->engine, &wish);
-	for (int i = 0; i < 60 && engine_errand_state(s->engine, errand, NULL, &why) == ERRAND_RUNNING; i++)
-		sim_run(s, SIM_SEC);
-	assert_int_equal(engine_errand_state(s->engine, errand, NULL, &why), ERRAND_DONE);
+	assert_int_equal(errand_ends(s, errand), ERRAND_DONE);
 	assert_int_equal(sim_count(s, "text 175"), 1);
 	assert_int_equal(sim_count(s, "text 176"), 0);
 	assert_true(cover_gap(&s->engine->cover, 1, &g));
@@ -77,8 +65,7 @@ static void A5_a_windowed_answer_that_is_complete_closes_no_hole(void **state)
 	sim_kill(s);
 	assert_int_equal(open_gaps(s), 1);
 	sim_expect_honest(s);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_all(s, 0);
 }
 
@@ -95,15 +82,13 @@ static void A10_a_stranger_who_wrote_while_we_were_away_for_long(void **state)
 	uint32_t unread = 0;
 
 	given_in_sync(s, 60);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += 4 * DAY;
 	sim_fill(s, 200, 2, 60 * SIM_SEC);
 	sim_archive(s, "stranger@sim.test", false, "hello, it is me", 0);
 	s->boot_us += 10 * DAY;
 	sim_fill(s, 600, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	assert_int_equal(sim_count(s, "hello, it is me"), 1);
 	assert_int_equal(read_conversation(s->store, s->account.id, "stranger@sim.test", take_unread, &unread), 0);
 	assert_int_equal(unread, 1);
@@ -140,8 +125,7 @@ static void A12_a_missing_month_is_seen_and_filled(void **state)
 	assert_int_equal(read_history(s->store, &q, count_row, &rows, &edges, &seq), 0);
 	assert_int_equal(rows, 50);
 	assert_true(edges & EDGE_GAP_OLDER);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	assert_int_equal(open_gaps(s), 0);
 	sim_expect_all(s, 0);
 }
@@ -265,8 +249,7 @@ static void wiped(struct sim *s, bool prosody)
 
 	kinds_of_server(s, prosody);
 	given_in_sync(s, 120);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->expired = s->n;
 	s->boot_us += DAY;
 	s->queries = 0;
@@ -310,6 +293,7 @@ static void B8_the_same_where_nobody_says_item_not_found(void **state)
 static void counts_anew(struct sim *s, bool prosody)
 {
 	struct account_status st;
+	const struct verify_tally *tally;
 	int64_t archive;
 
 	kinds_of_server(s, prosody);
@@ -322,8 +306,7 @@ static void counts_anew(struct sim *s, bool prosody)
 		snprintf(body, sizeof(body), "anew %d", i);
 		sim_archive(s, "c1@sim.test", false, body, (200 - i) * 60 * SIM_SEC);
 	}
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	expect_kept(s, 120);
 	for (int i = 0; i < 200; i += 3)
 		assert_int_equal(sim_count(s, s->archive[i].body), 1);
@@ -346,11 +329,9 @@ static void counts_anew(struct sim *s, bool prosody)
 	expect_kept(s, 120);
 	assert_int_equal((int)s->engine->messages, 120 + 200 + 61);
 	assert_true(s->queries < 10);
-	assert_int_equal(engine_verify(s->engine, "", 0), 0);
-	sim_run(s, 60 * SIM_SEC);
-	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
-	assert_int_equal(engine_verifying(s->engine)->tally.missing, 0);
-	assert_int_equal(engine_verifying(s->engine)->tally.moved, 0);
+	tally = verified(s, "", 0);
+	assert_int_equal(tally->missing, 0);
+	assert_int_equal(tally->moved, 0);
 	assert_int_equal((int)s->engine->messages, 120 + 200 + 61);
 }
 
@@ -425,9 +406,7 @@ static void moved(struct sim *s, bool prosody)
 	engine_status(s->engine, &st);
 	assert_int_equal(st.lost + st.gaps, 0);
 	live_and_settled(s, "at the new server");
-	assert_int_equal(engine_verify(s->engine, "", 0), 0);
-	sim_run(s, 60 * SIM_SEC);
-	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
+	verified(s, "", 0);
 	sim_expect_all(s, 0);
 }
 
@@ -505,10 +484,7 @@ static void B8_the_same_where_senders_give_no_ids(void **state)
 	memcpy(s->archive[20].id, s->archive[80].id, sizeof(s->archive[20].id));
 	engine_connect(s->engine);
 	assert_true(sim_settle(s, HOUR));
-	assert_int_equal(engine_verify(s->engine, "", 0), 0);
-	sim_run(s, 60 * SIM_SEC);
-	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
-	assert_int_equal(engine_verifying(s->engine)->tally.missing, 0);
+	assert_int_equal(verified(s, "", 0)->missing, 0);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(sim_count(s, s->archive[i].body), 1);
 	assert_int_equal((int)s->engine->messages, 100);
@@ -561,8 +537,7 @@ static void B8_the_past_that_was_not_fetched_yet_is_not_lost(void **state)
 	sim_archive(s, "c1@sim.test", false, "a twin", 0);
 	memcpy(s->archive[s->n - 1].id, s->archive[380].id, sizeof(s->archive[380].id));
 	sim_fill(s, 100, 2, SIM_SEC);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	engine_sync_pause(s->engine, false);
 	engine_connect(s->engine);
 	assert_true(sim_settle(s, HOUR));
@@ -613,8 +588,7 @@ static void A14_a_newest_page_that_never_fits_is_no_loop(void **state)
 	int asked = 0;
 
 	given_in_sync(s, 60);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += HOUR;
 	sim_fill(s, 8, 1, SIM_SEC);
 	s->page_cap = 5;
@@ -642,32 +616,30 @@ static void A14_a_newest_page_that_never_fits_is_no_loop(void **state)
 	sim_expect_honest(s);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(A5_a_windowed_answer_that_is_complete_closes_no_hole),
-		T(A10_a_stranger_who_wrote_while_we_were_away_for_long),
-		T(A12_a_missing_month_is_seen_and_filled),
-		T(A15_newest_first_goes_on_before_the_first_of_the_page),
-		T(A16_an_interrupted_catch_up_goes_on_when_the_session_is_resumed),
-		T(a_gap_that_a_lost_session_wrote_into_is_cut),
-		T(A14_a_newest_page_that_never_fits_is_no_loop),
-		T(B8_a_wiped_archive_takes_nothing_away),
-		T(B8_the_same_where_nobody_says_item_not_found),
-		T(B8_an_archive_that_counts_anew_loses_no_message),
-		T(B8_counting_anew_where_nobody_says_item_not_found),
-		T(B8_a_live_message_with_an_id_of_another),
-		T(B8_an_archive_that_is_another_each_time_costs_little),
-		T(B8_an_id_that_the_server_gave_twice),
+		STORY(A5_a_windowed_answer_that_is_complete_closes_no_hole),
+		STORY(A10_a_stranger_who_wrote_while_we_were_away_for_long),
+		STORY(A12_a_missing_month_is_seen_and_filled),
+		STORY(A15_newest_first_goes_on_before_the_first_of_the_page),
+		STORY(A16_an_interrupted_catch_up_goes_on_when_the_session_is_resumed),
+		STORY(a_gap_that_a_lost_session_wrote_into_is_cut),
+		STORY(A14_a_newest_page_that_never_fits_is_no_loop),
+		STORY(B8_a_wiped_archive_takes_nothing_away),
+		STORY(B8_the_same_where_nobody_says_item_not_found),
+		STORY(B8_an_archive_that_counts_anew_loses_no_message),
+		STORY(B8_counting_anew_where_nobody_says_item_not_found),
+		STORY(B8_a_live_message_with_an_id_of_another),
+		STORY(B8_an_archive_that_is_another_each_time_costs_little),
+		STORY(B8_an_id_that_the_server_gave_twice),
 		cmocka_unit_test(B8_many_ids_that_were_given_twice),
-		T(B8_the_same_where_senders_give_no_ids),
-		T(B8_a_live_message_with_an_id_that_was_given_before),
-		T(B8_the_past_that_was_not_fetched_yet_is_not_lost),
-		T(B8_a_past_that_went_with_its_archive_is_lost),
-		T(B8_an_account_that_moved_with_its_archive),
-		T(B8_an_account_that_moved_where_nobody_says_item_not_found),
+		STORY(B8_the_same_where_senders_give_no_ids),
+		STORY(B8_a_live_message_with_an_id_that_was_given_before),
+		STORY(B8_the_past_that_was_not_fetched_yet_is_not_lost),
+		STORY(B8_a_past_that_went_with_its_archive_is_lost),
+		STORY(B8_an_account_that_moved_with_its_archive),
+		STORY(B8_an_account_that_moved_where_nobody_says_item_not_found),
 	};
 
 	return torture_main(tests, ARRAY_SIZE(tests));

@@ -3,12 +3,6 @@
  * says is what the disk says, and never are two wires at the session: the simulator looks at that (sim-duel.c).
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +14,7 @@
 #include "torture.h"
 #include "sync/engine-priv.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
 #define MS INT64_C(1000)
-#define BOB "bob@sim.test"
 
 static const char *state_of(struct sim *s)
 {
@@ -504,8 +496,7 @@ static void whoever_leaves_takes_the_second_along(void **state)
 	s->alive_us = 900 * MS;
 	s->held_us = HOUR;
 	for (int way = 0; way < 3; way++) {
-		engine_connect(s->engine);
-		assert_true(sim_settle(s, 600 * SIM_SEC));
+		comes_in_sync(s);
 		sim_run(s, HOUR);
 		engine_network(s->engine, true);
 		assert_true(s->second);
@@ -636,8 +627,6 @@ static void anything_in_any_order(_unused_ void **state)
 	for (unsigned int seed = 1; seed <= n; seed++)
 		history(seed);
 }
-
-#define STORY(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
 
 int main(void)
 {

@@ -2,12 +2,6 @@
  * The engine against a simulated server in simulated time, on a real store: stories with the names of facts/sync.md.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,15 +13,13 @@
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
 
 static void first_sync_of_2000(void **state)
 {
 	struct sim *s = *state;
 
 	sim_fill(s, 2000, 30, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_all(s, 0);
 	/* 2,000 in pages of 50, and the first screens of 30; no more questions than that takes. */
 	assert_in_range(s->queries, 70, 80);
@@ -50,8 +42,7 @@ static void streams_shorter_than_a_page(void **state)
 	assert_in_range(s->resumes, 10, 100);
 	s->breaks_after = 0;
 	sim_run(s, HOUR);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	sim_fill(s, 900, 5, SIM_SEC);
 	assert_true(sim_settle(s, HOUR));
 	sim_expect_all(s, 0);
@@ -119,8 +110,7 @@ static void a_page_is_stored_in_slices(void **state)
 	sim_kill(s);
 	assert_string_equal(engine_cover(s->engine, &archive)->spans[0].first.id, "a320");
 	s->queries = 0;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_all(s, 0);
 	/* 320 messages in pages of 250, and three first screens: slices cost no questions. */
 	assert_in_range(s->queries, 5, 6);
@@ -187,8 +177,7 @@ static void J1_the_newest_at_once_and_the_rest_goes_on_after_a_kill(void **state
 	held = s->engine->messages;
 	asked = s->queries;
 	assert_true(held >= 2000);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_all(s, 0);
 	/* The rest, its cuts and seams, and first screens. */
 	assert_in_range(s->queries - asked, 1, (4000 - (int)held) / 50 + 40);
@@ -200,10 +189,8 @@ static void A1_kill_during_catch_up_with_live_traffic(void **state)
 	struct sim *s = *state;
 
 	sim_fill(s, 100, 3, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-	sim_cut(s);
-	sim_forget_session(s);
+	comes_in_sync(s);
+	session_is_lost(s);
 	s->boot_us += 24 * HOUR;
 	sim_fill(s, 900, 3, 60 * SIM_SEC);
 	s->queries = 0;
@@ -216,8 +203,7 @@ static void A1_kill_during_catch_up_with_live_traffic(void **state)
 	}
 	sim_kill(s);
 	sim_forget_session(s);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_all(s, 0);
 }
 
@@ -227,8 +213,7 @@ static void A2_a_server_that_caps_pages(void **state)
 
 	s->page_cap = 20;
 	sim_fill(s, 100, 2, SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_all(s, 0);
 }
 
@@ -239,8 +224,7 @@ static void A3_A4_the_hole_is_on_disk_with_the_page(void **state)
 	struct gap g;
 
 	given_in_sync(s, 60);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += 24 * HOUR;
 	sim_fill(s, 300, 2, 60 * SIM_SEC);
 	engine_connect(s->engine);
@@ -287,13 +271,11 @@ static void expired_frontier(struct sim *s, bool prosody)
 	s->item_not_found = prosody;
 	s->resolution_us = prosody ? SIM_SEC : 1;
 	given_in_sync(s, 60);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += 24 * HOUR;
 	sim_fill(s, 300, 2, 60 * SIM_SEC);
 	s->expired = 160;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	engine_status(s->engine, &st);
 	assert_int_equal(st.lost, 1);
 	assert_int_equal(st.gaps, 0);
@@ -330,8 +312,7 @@ static void B5_upper_boundary_expired(void **state)
 	sim_kill(s);
 	sim_forget_session(s);
 	s->expired = 280;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_honest(s);
 }
 
@@ -363,8 +344,7 @@ static void A8_rows_without_archive_ids_merge_later_and_are_no_cursors(void **st
 
 	s->no_stanza_ids = true;
 	sim_fill(s, 20, 2, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	for (int i = 0; i < 5; i++) {
 		char body[32];
 
@@ -372,8 +352,7 @@ static void A8_rows_without_archive_ids_merge_later_and_are_no_cursors(void **st
 		sim_live(s, "bob@sim.test", body);
 		sim_run(s, 2 * SIM_SEC);
 	}
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	sim_run(s, 60 * SIM_SEC);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	sim_expect_all(s, 0);
@@ -392,8 +371,7 @@ static void D3_D4_killed_before_the_commit_and_resumed(void **state)
 	sim_kill(s);
 	assert_int_equal(sim_count(s, "seen but not committed"), 0);
 	sim_live(s, "bob@sim.test", "sent meanwhile");
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	assert_int_equal(s->resumes, 1);
 	assert_int_equal(s->queries, 0);
 	sim_expect_all(s, 0);
@@ -494,22 +472,19 @@ static void F1_F2_wrong_clocks(void **state)
 	sim_fill(s, 30, 2, 60 * SIM_SEC);
 	for (size_t k = 0; k < ARRAY_SIZE(skews); k++) {
 		s->skew_us = skews[k];
-		engine_connect(s->engine);
-		assert_true(sim_settle(s, 600 * SIM_SEC));
+		comes_in_sync(s);
 		for (int i = 0; i < 5; i++) {
 			snprintf(body, sizeof(body), "clock %zu %d", k, i);
 			sim_live(s, "bob@sim.test", body);
 			sim_run(s, 5 * SIM_SEC);
 		}
-		sim_cut(s);
-		sim_forget_session(s);
+		session_is_lost(s);
 		s->boot_us += HOUR;
 		for (int i = 0; i < 5; i++) {
 			snprintf(body, sizeof(body), "away %zu %d", k, i);
 			sim_archive(s, "bob@sim.test", false, body, (5 - i) * 60 * SIM_SEC);
 		}
-		engine_connect(s->engine);
-		assert_true(sim_settle(s, 600 * SIM_SEC));
+		comes_in_sync(s);
 	}
 	sim_expect_all(s, 0);
 }
@@ -520,8 +495,7 @@ static void F5_a_hundred_at_once(void **state)
 	struct sim *s = *state;
 	char body[32];
 
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	for (int i = 0; i < 100; i++) {
 		snprintf(body, sizeof(body), "burst %d", i);
 		sim_live(s, "bob@sim.test", body);
@@ -542,8 +516,7 @@ static void live_messages_below_the_newest_page(void **state)
 	char body[16];
 
 	given_in_sync(s, 60);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	sim_archive(s, "c0@sim.test", false, "missed", 0);
 	s->page_cap = 6;
 	s->delay_us = SIM_SEC / 2;
@@ -708,15 +681,12 @@ static void a_stampless_result_hides_no_hole(void **state)
 	struct sim *s = *state;
 
 	sim_fill(s, 60, 3, 60 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-	sim_cut(s);
-	sim_forget_session(s);
+	comes_in_sync(s);
+	session_is_lost(s);
 	s->boot_us += 24 * HOUR;
 	sim_fill(s, 300, 3, 60 * SIM_SEC);
 	s->stampless = 10; /* 310 is the first of the newest page */
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	sim_expect_all(s, 0);
 }
 
@@ -870,8 +840,7 @@ static void disconnect_closes_the_session_and_enable_starts_anew(void **state)
 	assert_string_equal(st.reason_text, "disconnected by you");
 	sim_run(s, HOUR);
 	assert_false(s->wire);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	assert_int_equal(s->binds, 2);
 	sim_expect_all(s, 0);
 }
@@ -911,8 +880,7 @@ static void D22_a_clean_stop_is_resumed(void **state)
 	sim_restart(s);
 	sim_live(s, "bob@sim.test", "while stopped");
 	s->queries = 0;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	assert_int_equal(s->resumes, 1);
 	assert_int_equal(s->queries, 0);
 	sim_expect_all(s, 0);
@@ -1000,54 +968,52 @@ static void wire_numbers_out_of_range_end_the_stream(void **state)
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(first_sync_of_2000),
-		T(streams_shorter_than_a_page),
-		T(lanes_fill_a_long_link),
-		T(a_page_is_stored_in_slices),
-		T(an_empty_account_is_in_sync_at_once),
-		T(A17_the_first_message_comes_while_we_are_away),
-		T(J1_the_newest_at_once_and_the_rest_goes_on_after_a_kill),
-		T(A1_kill_during_catch_up_with_live_traffic),
-		T(A2_a_server_that_caps_pages),
-		T(A3_A4_the_hole_is_on_disk_with_the_page),
-		T(A14_answers_that_lead_nowhere_never_loop),
-		T(B1_frontier_expired_prosody),
-		T(B2_frontier_expired_ejabberd),
-		T(B5_upper_boundary_expired),
-		T(C10_live_and_archive_in_both_orders),
-		T(A8_rows_without_archive_ids_merge_later_and_are_no_cursors),
-		T(D3_D4_killed_before_the_commit_and_resumed),
-		T(D4_D23_a_cut_is_resumed_and_nothing_asked),
-		T(D10_D11_resume_refused_loses_nothing),
-		T(D14_live_messages_do_not_wait_for_a_page),
-		T(a_message_without_any_id_is_not_doubled_by_a_resume),
-		T(D22_a_clean_stop_is_resumed),
-		T(F1_F2_wrong_clocks),
-		T(F5_a_hundred_at_once),
-		T(live_messages_below_the_newest_page),
-		T(a_wire_that_stays_silent_is_killed_and_tried_again),
-		T(a_refused_password_stops_until_the_user_acts),
-		T(a_bad_certificate_is_tried_again_slowly),
-		T(another_network_ends_the_wait),
-		T(without_a_network_nothing_is_tried),
-		T(sync_now_in_the_middle_of_everything),
-		T(a_stampless_result_hides_no_hole),
-		T(a_commit_in_the_middle_of_a_roster),
-		T(a_removed_contact_goes_also_when_the_disk_was_full),
-		T(a_full_disk_does_not_fill_memory),
-		T(connect_overtakes_the_goodbye),
-		T(a_poison_stanza_does_not_loop_through_resumes),
-		T(offline_it_was_in_sync_until_the_stream_ended),
-		T(disconnect_closes_the_session_and_enable_starts_anew),
-		T(a_pause_stops_questions_and_resume_goes_on),
-		T(a_full_disk_loses_nothing_and_heals),
-		T(a_full_disk_during_catch_up),
-		T(wire_numbers_out_of_range_end_the_stream),
+		STORY(first_sync_of_2000),
+		STORY(streams_shorter_than_a_page),
+		STORY(lanes_fill_a_long_link),
+		STORY(a_page_is_stored_in_slices),
+		STORY(an_empty_account_is_in_sync_at_once),
+		STORY(A17_the_first_message_comes_while_we_are_away),
+		STORY(J1_the_newest_at_once_and_the_rest_goes_on_after_a_kill),
+		STORY(A1_kill_during_catch_up_with_live_traffic),
+		STORY(A2_a_server_that_caps_pages),
+		STORY(A3_A4_the_hole_is_on_disk_with_the_page),
+		STORY(A14_answers_that_lead_nowhere_never_loop),
+		STORY(B1_frontier_expired_prosody),
+		STORY(B2_frontier_expired_ejabberd),
+		STORY(B5_upper_boundary_expired),
+		STORY(C10_live_and_archive_in_both_orders),
+		STORY(A8_rows_without_archive_ids_merge_later_and_are_no_cursors),
+		STORY(D3_D4_killed_before_the_commit_and_resumed),
+		STORY(D4_D23_a_cut_is_resumed_and_nothing_asked),
+		STORY(D10_D11_resume_refused_loses_nothing),
+		STORY(D14_live_messages_do_not_wait_for_a_page),
+		STORY(a_message_without_any_id_is_not_doubled_by_a_resume),
+		STORY(D22_a_clean_stop_is_resumed),
+		STORY(F1_F2_wrong_clocks),
+		STORY(F5_a_hundred_at_once),
+		STORY(live_messages_below_the_newest_page),
+		STORY(a_wire_that_stays_silent_is_killed_and_tried_again),
+		STORY(a_refused_password_stops_until_the_user_acts),
+		STORY(a_bad_certificate_is_tried_again_slowly),
+		STORY(another_network_ends_the_wait),
+		STORY(without_a_network_nothing_is_tried),
+		STORY(sync_now_in_the_middle_of_everything),
+		STORY(a_stampless_result_hides_no_hole),
+		STORY(a_commit_in_the_middle_of_a_roster),
+		STORY(a_removed_contact_goes_also_when_the_disk_was_full),
+		STORY(a_full_disk_does_not_fill_memory),
+		STORY(connect_overtakes_the_goodbye),
+		STORY(a_poison_stanza_does_not_loop_through_resumes),
+		STORY(offline_it_was_in_sync_until_the_stream_ended),
+		STORY(disconnect_closes_the_session_and_enable_starts_anew),
+		STORY(a_pause_stops_questions_and_resume_goes_on),
+		STORY(a_full_disk_loses_nothing_and_heals),
+		STORY(a_full_disk_during_catch_up),
+		STORY(wire_numbers_out_of_range_end_the_stream),
 	};
 
 	return torture_main(tests, ARRAY_SIZE(tests));

@@ -1,15 +1,9 @@
 /* Pages of one conversation: first screens, and what somebody scrolls up to. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "sim.h"
+#include "story.h"
 #include "store/read.h"
 
 #define RTT (200 * 1000)
@@ -186,12 +180,10 @@ static void below_a_screen_the_gap_goes_on(_unused_ void **state)
 	sim_init(s, 1);
 	archive_more(s, 500, &number);
 	old = number;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	p = bob(s, &edges);
 	assert_true(p.n == old && !p.hole && edges & EDGE_START);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += 4000 * 60 * SIM_SEC;
 	archive_more(s, 3000, &number);
 	s->delay_us = 10 * SIM_SEC;
@@ -232,16 +224,13 @@ static void an_errand_reaches_beyond_the_horizon(_unused_ void **state)
 	sim_init(s, 1);
 	sim_fill(s, 1000, 5, 600 * SIM_SEC);
 	s->horizon_us = 100 * 600 * SIM_SEC;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	p = history(s, "c1@sim.test", 0, 500);
 	assert_true(p.n < 60 && p.edges & EDGE_GAP_OLDER);
 	w.before_msg = p.oldest;
 	w.before_us = s->archive[1000 - 5 * p.n + 1].us;
 	id = engine_errand(s->engine, &w);
-	for (int i = 0; i < 60 && engine_errand_state(s->engine, id, NULL, &why) == ERRAND_RUNNING; i++)
-		sim_run(s, SIM_SEC);
-	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_DONE);
+	assert_int_equal(errand_ends(s, id), ERRAND_DONE);
 	engine_errand_end(s->engine, id);
 	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_NONE);
 	assert_true(history(s, "c1@sim.test", 0, 500).n >= p.n + 49);
@@ -249,8 +238,7 @@ static void an_errand_reaches_beyond_the_horizon(_unused_ void **state)
 	/* All of it, to the beginning. */
 	w.pages = 0;
 	id = engine_errand(s->engine, &w);
-	for (int i = 0; i < 60 && engine_errand_state(s->engine, id, NULL, &why) == ERRAND_RUNNING; i++)
-		sim_run(s, SIM_SEC);
+	assert_int_equal(errand_ends(s, id), ERRAND_DONE);
 	p = history(s, "c1@sim.test", 0, 500);
 	assert_int_equal(p.n, 200);
 	assert_string_equal(p.oldest_body, "text 1");
@@ -273,8 +261,7 @@ static void a_wrong_clock_claims_nothing(_unused_ void **state)
 	sim_init(s, 1);
 	sim_fill(s, 1000, 5, 600 * SIM_SEC);
 	s->horizon_us = 100 * 600 * SIM_SEC;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	before = history(s, "c1@sim.test", 0, 500);
 	w.before_msg = before.oldest;
 	w.before_us = s->archive[600].us;
@@ -297,8 +284,7 @@ static void an_errand_survives_the_link(_unused_ void **state)
 	sim_init(s, 1);
 	sim_fill(s, 1000, 5, 600 * SIM_SEC);
 	s->horizon_us = 20 * 600 * SIM_SEC;
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	s->delay_us = SIM_SEC;
 	id = engine_errand(s->engine, &w);
 	sim_run(s, 3 * SIM_SEC / 2);
@@ -318,8 +304,7 @@ static void A14_an_errand_that_leads_nowhere_fails(_unused_ void **state)
 
 	sim_init(s, 1);
 	sim_fill(s, 300, 5, 600 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	s->never_complete = true;
 	id = engine_errand(s->engine, &w);
 	sim_run(s, 60 * SIM_SEC);
@@ -337,10 +322,8 @@ static void on_a_metered_link_older_history_waits(_unused_ void **state)
 
 	sim_init(s, 1);
 	sim_fill(s, 300, 5, 600 * SIM_SEC);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-	sim_cut(s);
-	sim_forget_session(s);
+	comes_in_sync(s);
+	session_is_lost(s);
 	s->boot_us += 1000 * 600 * SIM_SEC;
 	sim_fill(s, 700, 5, 600 * SIM_SEC);
 	s->metered_us = 100 * 600 * SIM_SEC;

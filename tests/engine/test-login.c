@@ -1,11 +1,5 @@
 /* What the engine keeps of a login for the next one: offer, pin, token, address. */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -221,19 +215,17 @@ static void an_answer_to_a_refusal_resets_the_pin(void **state)
 	account_deinit(&a);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(what_was_learned_survives_kill_9),
-		T(a_wire_does_not_lower_the_pin),
-		T(a_token_that_has_expired_is_not_used),
-		T(a_token_counts_once_it_is_stored),
-		T(a_wrong_guess_is_tried_again_at_once_and_once),
-		T(silence_is_answered_by_knowing_less),
-		T(a_changed_setting_resets_all_but_the_user_agent),
-		T(an_answer_to_a_refusal_resets_the_pin),
+		STORY(what_was_learned_survives_kill_9),
+		STORY(a_wire_does_not_lower_the_pin),
+		STORY(a_token_that_has_expired_is_not_used),
+		STORY(a_token_counts_once_it_is_stored),
+		STORY(a_wrong_guess_is_tried_again_at_once_and_once),
+		STORY(silence_is_answered_by_knowing_less),
+		STORY(a_changed_setting_resets_all_but_the_user_agent),
+		STORY(an_answer_to_a_refusal_resets_the_pin),
 	};
 
 	return torture_main(tests, ARRAY_SIZE(tests));

@@ -3,12 +3,6 @@
  * a real store: receipts, reading states, the block list.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +15,6 @@
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
-#define BOB "bob@sim.test"
 
 static void given_contact(struct sim *s, const char *jid, const char *subscription)
 {
@@ -60,8 +52,7 @@ static void a_receipt_is_sent_once(void **state)
 	sim_run(s, SIM_SEC);
 	sim_cut(s);
 	assert_true(sim_settle(s, 60 * SIM_SEC));
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 	engine_sync_now(s->engine);
 	sim_kill(s);
@@ -83,8 +74,7 @@ static void receipts_for_what_came_while_we_were_away(void **state)
 
 	given_in_sync(s, 20);
 	given_contact(s, BOB, "from");
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += 20 * 24 * HOUR;
 	s->asks = ASKS_RECEIPT;
 	old = sim_archive(s, BOB, false, "ten days ago", 10 * 24 * HOUR);
@@ -186,8 +176,7 @@ static void receipts_are_in_no_doubt(void **state)
 	s->net_us = 60 * SIM_SEC;
 	m = sim_live(s, BOB, "hello");
 	run_until_gone(s, 1);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->no_acks = false;
 	s->net_us = 20000;
 	assert_true(sim_settle(s, 60 * SIM_SEC));
@@ -309,8 +298,7 @@ static void the_block_list_is_stored_whole(void **state)
 	assert_true(blocked(s, "dan@sim.test"));
 	/* A resumed session does not tell it again. */
 	sim_kill(s);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	assert_int_equal(s->resumes, 1);
 	assert_true(blocked(s, "dan@sim.test"));
 }
@@ -387,7 +375,6 @@ static void a_request_ends_with_its_answer_or_is_taken_back(void **state)
 
 int main(void)
 {
-#define STORY(f) cmocka_unit_test_setup_teardown(f, story_begin, story_end)
 	const struct CMUnitTest tests[] = {
 		STORY(a_request_is_stored_before_it_is_acknowledged),
 		STORY(a_request_ends_with_its_answer_or_is_taken_back),

@@ -1,11 +1,5 @@
 /* P4: the push service that keeps a sleeping phone's session: what the server is asked, when, and what its answers do. */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +70,13 @@ static void assert_online(struct sim *s)
 	assert_int_equal(s->engine->state, ENGINE_ONLINE);
 }
 
+static void kill_and_start(struct sim *s)
+{
+	sim_kill(s);
+	engine_connect(s->engine);
+	assert_online(s);
+}
+
 static void cut_and_resume(struct sim *s)
 {
 	int before = s->resumes;
@@ -90,8 +91,7 @@ static void bind_anew(struct sim *s)
 {
 	int before = s->binds;
 
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	sim_run(s, 3 * SIM_SEC);
 	assert_online(s);
 	assert_int_equal(s->binds, before + 1);
@@ -158,16 +158,12 @@ static void what_the_server_said_survives_kill_9(void **state)
 	struct sim *s = *state;
 
 	given_enabled(s, "push.test");
-	sim_kill(s);
-	engine_connect(s->engine);
-	assert_online(s);
+	kill_and_start(s);
 	assert_int_equal(s->n_requests, 1);
 	assert_string_equal(status(s), "push.test enabled 0");
 	/* What it did not say is asked by whoever resumes. */
 	bind_anew(s);
-	sim_kill(s);
-	engine_connect(s->engine);
-	assert_online(s);
+	kill_and_start(s);
 	assert_int_equal(s->resumes, 2);
 	assert_asked(s, 3, REQUEST_PUSH_ENABLE, "push.test");
 }
@@ -261,9 +257,7 @@ static void taken_away_while_offline_it_is_taken_back_by_the_next_stream(void **
 	sim_cut(s);
 	set_service(s, "");
 	assert_int_equal(s->n_requests, 1);
-	sim_kill(s);
-	engine_connect(s->engine);
-	assert_online(s);
+	kill_and_start(s);
 	assert_asked(s, 2, REQUEST_PUSH_DISABLE, "push.test");
 	/* No answer: again. That it has no such thing is an answer. */
 	cut_and_resume(s);
@@ -273,9 +267,7 @@ static void taken_away_while_offline_it_is_taken_back_by_the_next_stream(void **
 	assert_asked(s, 4, REQUEST_PUSH_DISABLE, "push.test");
 	answer(s, request(s, 0), "item-not-found");
 	assert_string_equal(status(s), "off 0");
-	sim_kill(s);
-	engine_connect(s->engine);
-	assert_online(s);
+	kill_and_start(s);
 	assert_int_equal(s->n_requests, 4);
 }
 
@@ -316,9 +308,7 @@ static void what_stays_is_said_again_behind_what_goes(void **state)
 	assert_string_equal(request(s, 1)->jid, "a.test");
 	/* The first is answered, and then there is no more time for the second. */
 	answer(s, request(s, 1), NULL);
-	sim_kill(s);
-	engine_connect(s->engine);
-	assert_online(s);
+	kill_and_start(s);
 	assert_asked(s, 6, REQUEST_PUSH_ENABLE, "b.test");
 }
 
@@ -354,24 +344,22 @@ static void an_answer_counts_once_it_is_stored(void **state)
 	assert_asked(s, 2, REQUEST_PUSH_ENABLE, "push.test");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, story_begin, story_end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(P4_asked_once_a_session_and_never_again_after_a_resume),
-		T(nobody_is_told_anything_unless_that_is_wanted),
-		T(a_server_that_does_not_announce_it_is_not_asked),
-		T(what_the_server_said_survives_kill_9),
-		T(a_refusal_is_shown_and_costs_nothing),
-		T(what_passes_is_asked_once_more_on_each_stream),
-		T(the_first_answer_counts_and_only_ours),
-		T(taken_away_it_is_taken_back),
-		T(taken_away_while_offline_it_is_taken_back_by_the_next_stream),
-		T(another_service_gets_another_node),
-		T(what_stays_is_said_again_behind_what_goes),
-		T(a_session_that_is_closed_for_good_leaves_nothing_behind),
-		T(an_answer_counts_once_it_is_stored),
+		STORY(P4_asked_once_a_session_and_never_again_after_a_resume),
+		STORY(nobody_is_told_anything_unless_that_is_wanted),
+		STORY(a_server_that_does_not_announce_it_is_not_asked),
+		STORY(what_the_server_said_survives_kill_9),
+		STORY(a_refusal_is_shown_and_costs_nothing),
+		STORY(what_passes_is_asked_once_more_on_each_stream),
+		STORY(the_first_answer_counts_and_only_ours),
+		STORY(taken_away_it_is_taken_back),
+		STORY(taken_away_while_offline_it_is_taken_back_by_the_next_stream),
+		STORY(another_service_gets_another_node),
+		STORY(what_stays_is_said_again_behind_what_goes),
+		STORY(a_session_that_is_closed_for_good_leaves_nothing_behind),
+		STORY(an_answer_counts_once_it_is_stored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

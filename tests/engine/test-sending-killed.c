@@ -3,12 +3,6 @@
  * shared memory; another one goes on from the disk, and must come to the same end. VARVE_STEP=N: that step alone.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <errno.h>
 #include <ftw.h>
 #include <signal.h>
@@ -26,8 +20,6 @@
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
-#define BOB "bob@sim.test"
 #define STEPS_MAX 2000
 #define MESSAGES 16
 

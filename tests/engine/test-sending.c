@@ -3,12 +3,6 @@
  * with the names of facts/sync.md.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +15,6 @@
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
-#define BOB "bob@sim.test"
 
 /* Everything that was sent is at the receiver once, in the order of the ids m0, m1, ... */
 static void expect_sent(struct sim *s, int n)
@@ -273,8 +265,7 @@ static void an_old_session_that_still_works_doubles_nothing(void **state)
 	given_in_sync(s, 20);
 	s->lingers = true;
 	given_gone(s, 3, 0);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->lingers = false;
 	link_is_whole(s);
 	sim_run(s, 5 * SIM_SEC);
@@ -296,8 +287,7 @@ static void E5_doubt_holds_back_its_own_conversation_alone(void **state)
 	link_swallows(s, 0);
 	sim_send(s, BOB, "m0", "A");
 	run_until_gone(s, 1);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->empty_fins = s->no_metadata = true; /* the archive tells nothing yet */
 	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
 	sim_send(s, BOB, "m1", "B");
@@ -317,18 +307,23 @@ static void E5_doubt_holds_back_its_own_conversation_alone(void **state)
 	}
 }
 
+/* One of ours is in doubt, and the archive refuses to say. */
+static void given_doubt_without_an_answer(struct sim *s)
+{
+	given_in_sync(s, 20);
+	given_gone(s, 1, 0);
+	session_is_lost(s);
+	s->never_complete = s->no_metadata = s->empty_fins = true;
+	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
+	link_is_whole(s);
+}
+
 /* An archive that refuses for ever does not hold a message for ever. */
 static void doubt_ends_when_the_archive_never_answers(void **state)
 {
 	struct sim *s = *state;
 
-	given_in_sync(s, 20);
-	given_gone(s, 1, 0);
-	sim_cut(s);
-	sim_forget_session(s);
-	s->never_complete = s->no_metadata = s->empty_fins = true;
-	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
-	link_is_whole(s);
+	given_doubt_without_an_answer(s);
 	sim_run(s, 120 * SIM_SEC);
 	assert_int_equal(s->n_sent, 0);
 	sim_run(s, HOUR);
@@ -340,18 +335,11 @@ static void doubt_ends_on_short_streams_too(void **state)
 {
 	struct sim *s = *state;
 
-	given_in_sync(s, 20);
-	given_gone(s, 1, 0);
-	sim_cut(s);
-	sim_forget_session(s);
-	s->never_complete = s->no_metadata = s->empty_fins = true;
-	sim_archive(s, "ann@sim.test", false, "came meanwhile", 0);
-	link_is_whole(s);
+	given_doubt_without_an_answer(s);
 	for (int i = 0; i < 4; i++) {
 		sim_run(s, 100 * SIM_SEC);
 		assert_int_equal(s->n_sent, 0);
-		sim_cut(s);
-		sim_forget_session(s);
+		session_is_lost(s);
 	}
 	for (int i = 0; i < 8; i++) {
 		sim_run(s, 100 * SIM_SEC);
@@ -370,8 +358,7 @@ static void doubt_ends_while_the_sync_is_paused(void **state)
 	sim_fill(s, 500, 2, 60 * SIM_SEC);
 	given_in_sync(s, 20);
 	given_gone(s, 2, 1);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	engine_sync_pause(s->engine, true);
 	link_is_whole(s);
 	sim_run(s, 120 * SIM_SEC);
@@ -392,14 +379,12 @@ static void doubt_ends_at_a_lost_gap(void **state)
 
 	given_in_sync(s, 20);
 	given_gone(s, 1, 0);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += 24 * HOUR;
 	sim_fill(s, 100, 2, 60 * SIM_SEC);
 	s->expired = 60;
 	link_is_whole(s);
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
+	comes_in_sync(s);
 	expect_sent(s, 1);
 }
 
@@ -788,8 +773,7 @@ static void the_session_goes_when_the_numbers_run_out(void **state)
 	struct sim *s = *state;
 	int n = given_no_space_for_more_numbers(s);
 
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	sim_disk_full(s, false);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	expect_sent(s, n);
@@ -905,7 +889,6 @@ static void also_those_that_were_sent_before_a_cut(_unused_ void **state)
 
 int main(void)
 {
-#define STORY(f) cmocka_unit_test_setup_teardown(f, story_begin, story_end)
 	const struct CMUnitTest tests[] = {
 		STORY(many_go_as_one_burst_in_order),
 		STORY(a_small_one_does_not_overtake_a_large_one),

@@ -1,10 +1,4 @@
 /* When the engine tries again: back-off, and what ends a wait. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,7 +6,13 @@
 #include "story.h"
 #include "sync/engine-priv.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
+
+/* In sync, and then the link broke. */
+static void given_cut(struct sim *s)
+{
+	given_in_sync(s, 5);
+	sim_cut(s);
+}
 
 /* Nobody listens there. */
 static void refuse(struct sim *s)
@@ -55,8 +55,7 @@ static void J5_a_server_that_is_down_for_an_hour_sees_few_tries(void **state)
 	unsigned int tries;
 	int64_t longest;
 
-	given_in_sync(s, 5);
-	sim_cut(s);
+	given_cut(s);
 	tries = without_server(s, HOUR, &longest);
 	/* 1 s doubled to 300 s, and by chance down to half of that. */
 	assert_in_range(tries, 12, 40);
@@ -72,10 +71,8 @@ static void J5_two_clients_do_not_come_in_the_same_moment(_unused_ void **state)
 
 	sim_init(s, 1);
 	sim_init(t, 2);
-	given_in_sync(s, 5);
-	given_in_sync(t, 5);
-	sim_cut(s);
-	sim_cut(t);
+	given_cut(s);
+	given_cut(t);
 	without_server(s, HOUR / 4, &longest[0]);
 	without_server(t, HOUR / 4, &longest[1]);
 	assert_int_not_equal(longest[0], longest[1]);
@@ -91,8 +88,7 @@ static void J5_another_network_ends_the_wait_at_once(void **state)
 	unsigned int before;
 	int64_t longest;
 
-	given_in_sync(s, 5);
-	sim_cut(s);
+	given_cut(s);
 	without_server(s, HOUR, &longest);
 	before = s->wires;
 	engine_network(s->engine, true);
@@ -111,8 +107,7 @@ static void P9_no_network_ends_no_wait(void **state)
 	unsigned int before;
 	int64_t longest;
 
-	given_in_sync(s, 5);
-	sim_cut(s);
+	given_cut(s);
 	without_server(s, HOUR / 10, &longest);
 	before = s->wires;
 	for (int i = 0; i < 50; i++)
@@ -140,7 +135,6 @@ static void D18_a_session_past_its_time_is_tried_all_the_same(void **state)
 
 int main(void)
 {
-#define STORY(f) cmocka_unit_test_setup_teardown(f, story_begin, story_end)
 	const struct CMUnitTest tests[] = {
 		STORY(J5_a_server_that_is_down_for_an_hour_sees_few_tries),
 		cmocka_unit_test(J5_two_clients_do_not_come_in_the_same_moment),

@@ -1,16 +1,10 @@
 /* Verifying what coverage claims (A11): the engine against a server whose archive is not what it said. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "sim.h"
+#include "story.h"
 #include "sync/engine-priv.h"
 
 static struct sim sim;
@@ -22,21 +16,6 @@ static struct sim *begin(int n)
 	sim_init(s, 1);
 	sim_fill(s, n, 5, 60 * SIM_SEC);
 	return s;
-}
-
-static void sync_all(struct sim *s)
-{
-	engine_connect(s->engine);
-	assert_true(sim_settle(s, 600 * SIM_SEC));
-}
-
-static const struct verify_tally *verify(struct sim *s, const char *with, int64_t since_us)
-{
-	assert_int_equal(engine_verify(s->engine, with, since_us), 0);
-	for (int i = 0; i < 600 && engine_verifying(s->engine)->state < VERIFY_DONE; i++)
-		sim_run(s, SIM_SEC);
-	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
-	return &engine_verifying(s->engine)->tally;
 }
 
 /* The server leaves these out of its pages, or does not. */
@@ -51,8 +30,8 @@ static void a_whole_archive_is_found_whole(_unused_ void **state)
 	struct sim *s = begin(420);
 	const struct verify_tally *t;
 
-	sync_all(s);
-	t = verify(s, "", 0);
+	comes_in_sync(s);
+	t = verified(s, "", 0);
 	assert_int_equal(t->messages, 419); /* the newest was just met */
 	assert_int_equal(t->missing + t->different + t->gone + t->moved, 0);
 	assert_true(t->pages >= 419 / 50);
@@ -67,14 +46,14 @@ static void A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_plac
 
 	hide(s, 100, 130, true);
 	hide(s, 301, 302, true);
-	sync_all(s);
+	comes_in_sync(s);
 	hide(s, 0, 420, false);
 	assert_int_equal(sim_count(s, s->archive[301].body), 0);
-	t = verify(s, "", 0);
+	t = verified(s, "", 0);
 	assert_int_equal(t->missing, 31);
 	assert_int_equal(t->gone, 0);
 	sim_expect_all(s, 0);
-	t = verify(s, "", 0);
+	t = verified(s, "", 0);
 	assert_int_equal(t->missing, 0);
 	sim_deinit(s);
 }
@@ -85,15 +64,15 @@ static void A11_of_one_conversation_alone(_unused_ void **state)
 	const struct verify_tally *t;
 
 	hide(s, 100, 130, true);
-	sync_all(s);
+	comes_in_sync(s);
 	hide(s, 0, 420, false);
-	t = verify(s, "c2@sim.test", 0);
+	t = verified(s, "c2@sim.test", 0);
 	assert_int_equal(t->missing, 6);
 	assert_int_equal(t->messages, 84);
 	assert_int_equal(sim_count(s, s->archive[102].body), 1);
 	assert_int_equal(sim_count(s, s->archive[103].body), 0);
 	/* The rest, and the places of all. */
-	t = verify(s, "", 0);
+	t = verified(s, "", 0);
 	assert_int_equal(t->missing, 24);
 	sim_expect_all(s, 0);
 	sim_deinit(s);
@@ -104,12 +83,12 @@ static void what_the_server_forgot_is_kept_and_said(_unused_ void **state)
 	struct sim *s = begin(420);
 	const struct verify_tally *t;
 
-	sync_all(s);
+	comes_in_sync(s);
 	hide(s, 200, 207, true);
-	t = verify(s, "", 0);
+	t = verified(s, "", 0);
 	assert_int_equal(t->gone, 7);
 	assert_int_equal(t->missing, 0);
-	t = verify(s, "c3@sim.test", 0);
+	t = verified(s, "c3@sim.test", 0);
 	assert_int_equal(t->gone, 1); /* 203 */
 	hide(s, 0, 420, false);
 	sim_expect_all(s, 0);
@@ -123,9 +102,9 @@ static void only_since_a_time(_unused_ void **state)
 
 	hide(s, 10, 20, true);
 	hide(s, 400, 410, true);
-	sync_all(s);
+	comes_in_sync(s);
 	hide(s, 0, 420, false);
-	t = verify(s, "", s->archive[395].us);
+	t = verified(s, "", s->archive[395].us);
 	assert_int_equal(t->missing, 10);
 	assert_true(t->messages < 100);
 	sim_deinit(s);
@@ -138,7 +117,7 @@ static void it_goes_on_after_a_lost_link_where_it_was(_unused_ void **state)
 	uint64_t pages;
 
 	hide(s, 50, 60, true);
-	sync_all(s);
+	comes_in_sync(s);
 	hide(s, 0, 420, false);
 	s->delay_us = SIM_SEC;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
@@ -164,7 +143,7 @@ static void messages_that_arrive_meanwhile_were_not_missing(_unused_ void **stat
 	struct sim *s = begin(300);
 	char body[32];
 
-	sync_all(s);
+	comes_in_sync(s);
 	s->delay_us = SIM_SEC / 2;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
 	for (int i = 0; i < 200 && engine_verifying(s->engine)->state < VERIFY_DONE; i++) {
@@ -184,7 +163,7 @@ static void a_full_disk_stops_it_and_nothing_is_taken_for_done(_unused_ void **s
 	struct sim *s = begin(300);
 
 	hide(s, 100, 110, true);
-	sync_all(s);
+	comes_in_sync(s);
 	hide(s, 0, 300, false);
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
 	sim_disk_full(s, true);
@@ -204,7 +183,7 @@ static void B6_the_cursor_expires_under_it(_unused_ void **state)
 	struct sim *s = begin(420);
 	const struct verify *v;
 
-	sync_all(s);
+	comes_in_sync(s);
 	s->delay_us = SIM_SEC;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
 	v = engine_verifying(s->engine);
@@ -225,7 +204,7 @@ static void A14_an_archive_that_answers_nonsense_ends_it(_unused_ void **state)
 {
 	struct sim *s = begin(300);
 
-	sync_all(s);
+	comes_in_sync(s);
 	s->empty_fins = true;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
 	s->empty_fins = false;
@@ -242,7 +221,7 @@ static void one_at_a_time_and_it_can_be_ended(_unused_ void **state)
 	struct sim *s = begin(300);
 	int asked;
 
-	sync_all(s);
+	comes_in_sync(s);
 	s->delay_us = SIM_SEC;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
 	assert_int_equal(engine_verify(s->engine, "", 0), HUB_E_BUSY);
@@ -265,7 +244,7 @@ static void what_comes_live_is_proven_with_a_horizon_too(_unused_ void **state)
 	char body[32];
 
 	s->horizon_us = 3600 * SIM_SEC;
-	sync_all(s);
+	comes_in_sync(s);
 	for (int i = 0; i < 120; i++) {
 		snprintf(body, sizeof(body), "live %d", i);
 		sim_live(s, "c1@sim.test", body);
@@ -287,7 +266,7 @@ static void what_was_not_settled_is_looked_at_again(_unused_ void **state)
 	hide(s, 100, 130, true);
 	hide(s, 401, 404, true);
 	s->unsettled = true;
-	sync_all(s);
+	comes_in_sync(s);
 	assert_int_equal(sim_count(s, s->archive[400].body), 1);
 	hide(s, 0, 420, false);
 	s->unsettled = false;
@@ -313,13 +292,12 @@ static void what_was_settled_is_not_read_again(_unused_ void **state)
 	struct sim *s = begin(420);
 	int asked;
 
-	sync_all(s);
-	sim_cut(s);
-	sim_forget_session(s);
+	comes_in_sync(s);
+	session_is_lost(s);
 	sim_fill(s, 40, 5, SIM_SEC);
 	hide(s, 430, 435, true);
 	s->unsettled = true;
-	sync_all(s);
+	comes_in_sync(s);
 	hide(s, 430, 435, false);
 	s->unsettled = false;
 	asked = s->queries;
@@ -336,11 +314,11 @@ static void a_server_that_is_never_sure_costs_little(_unused_ void **state)
 	int asked;
 
 	s->unsettled = true;
-	sync_all(s);
+	comes_in_sync(s);
 	asked = s->queries;
 	sim_run(s, 10 * RECHECK_CAP_US);
 	assert_in_range(s->queries - asked, 10, 60);
-	verify(s, "", 0);
+	verified(s, "", 0);
 	assert_non_null(engine_verifying(s->engine));
 	/* While the walk is under way a user asks for one. */
 	s->unsettled = false;
@@ -348,7 +326,7 @@ static void a_server_that_is_never_sure_costs_little(_unused_ void **state)
 	hide(s, 100, 110, true);
 	while (!s->engine->settling || s->engine->settling->state != VERIFY_WALKING)
 		sim_run(s, SIM_SEC);
-	verify(s, "c1@sim.test", 0);
+	verified(s, "c1@sim.test", 0);
 	sim_run(s, 2 * RECHECK_FIRST_US);
 	assert_null(s->engine->settling);
 	assert_int_equal(s->engine->recheck.since_us, 0);
@@ -361,13 +339,12 @@ static void what_comes_unsettled_behind_the_walk_is_looked_at_too(_unused_ void 
 	struct sim *s = begin(400);
 
 	s->unsettled = true;
-	sync_all(s);
+	comes_in_sync(s);
 	s->unsettled = false;
 	s->delay_us = SIM_SEC;
 	while (!s->engine->settling || s->engine->settling->state != VERIFY_WALKING || s->engine->settling->tally.messages == 0)
 		sim_run(s, SIM_SEC / 10);
-	sim_cut(s);
-	sim_forget_session(s);
+	session_is_lost(s);
 	s->boot_us += RECHECK_FIRST_US;
 	sim_fill(s, 20, 5, SIM_SEC);
 	hide(s, 410, 411, true);

@@ -13,10 +13,8 @@
 
 #include "base/log.h"
 #include "core/message.h"
-#include "story.h"
 #include "sync/engine-priv.h"
 
-#define HOUR (INT64_C(3600) * SIM_SEC)
 #define STEPS_MAX 5000
 
 /* ---- the end ---- */

@@ -7,12 +7,7 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "story.h"
 
 /*
  * main() of a table of stories. As a rule runs them with cmocka. With VARVE_TORTURE=all each is killed at each of its
