@@ -8,8 +8,6 @@
 
 #define RTT (200 * 1000)
 
-static struct sim sim;
-
 struct page {
 	int n;
 	int64_t oldest;
@@ -45,12 +43,10 @@ static struct page history(struct sim *s, const char *conversation, int64_t befo
 }
 
 /* Thirty contacts on the roster; the quietest wrote last 3,000 messages ago. */
-static struct sim *begin(void)
+static void given_thirty_contacts(struct sim *s)
 {
-	struct sim *s = &sim;
 	char jid[32], body[32];
 
-	sim_init(s, 1);
 	assert_int_equal(store_begin(s->store), 0);
 	for (int i = 0; i < 30; i++) {
 		struct roster_item item = { .jid = jid, .name = "", .subscription = "both", .groups = "" };
@@ -65,7 +61,6 @@ static struct sim *begin(void)
 		snprintf(body, sizeof(body), "text %d", i);
 		sim_archive(s, jid, false, body, (int64_t)(4000 - i) * 600 * SIM_SEC);
 	}
-	return s;
 }
 
 static int readable(struct sim *s)
@@ -83,11 +78,12 @@ static int readable(struct sim *s)
 	return n;
 }
 
-static void first_screens_come_before_the_rest(_unused_ void **state)
+static void first_screens_come_before_the_rest(void **state)
 {
-	struct sim *s = begin();
+	struct sim *s = *state;
 	int64_t began;
 
+	given_thirty_contacts(s);
 	s->delay_us = RTT;
 	s->stanza_us = 20;
 	began = s->boot_us;
@@ -100,15 +96,15 @@ static void first_screens_come_before_the_rest(_unused_ void **state)
 	sim_expect_honest(s);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
 /* A gap is none in a conversation that was asked for across it; its own beginning is one until it is known. */
-static void a_screen_ends_at_no_gap_of_others(_unused_ void **state)
+static void a_screen_ends_at_no_gap_of_others(void **state)
 {
-	struct sim *s = begin();
+	struct sim *s = *state;
 	struct page p;
 
+	given_thirty_contacts(s);
 	sim_archive(s, "q3@sim.test", false, "newest of q3", 0);
 	s->delay_us = RTT;
 	engine_connect(s->engine);
@@ -120,7 +116,6 @@ static void a_screen_ends_at_no_gap_of_others(_unused_ void **state)
 	/* Its own beginning is not here yet. */
 	assert_true(p.edges & EDGE_GAP_OLDER);
 	/* The talker's own screen is not whole. */
-	sim_deinit(s);
 }
 
 struct numbers {
@@ -168,16 +163,15 @@ static void archive_more(struct sim *s, int n, int *number)
  * What is older than the screen is still missing, down to what was held before: history stops below the screen, and where an
  * errand has reached what was held it stops nowhere.
  */
-static void below_a_screen_the_gap_goes_on(_unused_ void **state)
+static void below_a_screen_the_gap_goes_on(void **state)
 {
 	struct errand_wish w = { .with = "bob@sim.test", .before_id = "", .pages = 0 };
-	struct sim *s = &sim;
+	struct sim *s = *state;
 	int number = 0, old;
 	struct numbers p;
 	uint32_t edges, id;
 	const char *why;
 
-	sim_init(s, 1);
 	archive_more(s, 500, &number);
 	old = number;
 	comes_in_sync(s);
@@ -210,18 +204,16 @@ static void below_a_screen_the_gap_goes_on(_unused_ void **state)
 	assert_true(edges & EDGE_START);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void an_errand_reaches_beyond_the_horizon(_unused_ void **state)
+static void an_errand_reaches_beyond_the_horizon(void **state)
 {
-	struct sim *s = &sim;
+	struct sim *s = *state;
 	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 1 };
 	const char *why;
 	struct page p;
 	uint32_t id;
 
-	sim_init(s, 1);
 	sim_fill(s, 1000, 5, 600 * SIM_SEC);
 	s->horizon_us = 100 * 600 * SIM_SEC;
 	comes_in_sync(s);
@@ -248,17 +240,15 @@ static void an_errand_reaches_beyond_the_horizon(_unused_ void **state)
 	engine_deepen(s->engine, 1);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
 /* A message whose time is our clock's, which was behind: what lies between is not in the page that is asked for by it. */
-static void a_wrong_clock_claims_nothing(_unused_ void **state)
+static void a_wrong_clock_claims_nothing(void **state)
 {
-	struct sim *s = &sim;
+	struct sim *s = *state;
 	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 1 };
 	struct page before, after;
 
-	sim_init(s, 1);
 	sim_fill(s, 1000, 5, 600 * SIM_SEC);
 	s->horizon_us = 100 * 600 * SIM_SEC;
 	comes_in_sync(s);
@@ -271,17 +261,15 @@ static void a_wrong_clock_claims_nothing(_unused_ void **state)
 	after = history(s, "c1@sim.test", 0, 500);
 	assert_int_equal(after.n, before.n);
 	assert_true(after.edges & EDGE_GAP_OLDER);
-	sim_deinit(s);
 }
 
-static void an_errand_survives_the_link(_unused_ void **state)
+static void an_errand_survives_the_link(void **state)
 {
-	struct sim *s = &sim;
+	struct sim *s = *state;
 	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 0 };
 	const char *why;
 	uint32_t id;
 
-	sim_init(s, 1);
 	sim_fill(s, 1000, 5, 600 * SIM_SEC);
 	s->horizon_us = 20 * 600 * SIM_SEC;
 	comes_in_sync(s);
@@ -292,17 +280,15 @@ static void an_errand_survives_the_link(_unused_ void **state)
 	sim_run(s, 60 * SIM_SEC);
 	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_DONE);
 	assert_int_equal(history(s, "c1@sim.test", 0, 500).n, 200);
-	sim_deinit(s);
 }
 
-static void A14_an_errand_that_leads_nowhere_fails(_unused_ void **state)
+static void A14_an_errand_that_leads_nowhere_fails(void **state)
 {
-	struct sim *s = &sim;
+	struct sim *s = *state;
 	struct errand_wish w = { .with = "c1@sim.test", .before_id = "", .pages = 0 };
 	const char *why;
 	uint32_t id;
 
-	sim_init(s, 1);
 	sim_fill(s, 300, 5, 600 * SIM_SEC);
 	comes_in_sync(s);
 	s->never_complete = true;
@@ -310,17 +296,15 @@ static void A14_an_errand_that_leads_nowhere_fails(_unused_ void **state)
 	sim_run(s, 60 * SIM_SEC);
 	assert_int_equal(engine_errand_state(s->engine, id, NULL, &why), ERRAND_FAILED);
 	assert_true(*why);
-	sim_deinit(s);
 }
 
 /* Gaps too: what is older than so long waits, is not forgotten, and is not said to be here. */
-static void on_a_metered_link_older_history_waits(_unused_ void **state)
+static void on_a_metered_link_older_history_waits(void **state)
 {
-	struct sim *s = &sim;
+	struct sim *s = *state;
 	struct account_status st;
 	int asked;
 
-	sim_init(s, 1);
 	sim_fill(s, 300, 5, 600 * SIM_SEC);
 	comes_in_sync(s);
 	session_is_lost(s);
@@ -344,20 +328,19 @@ static void on_a_metered_link_older_history_waits(_unused_ void **state)
 	engine_status(s->engine, &st);
 	assert_false(st.metered);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(first_screens_come_before_the_rest),
-		cmocka_unit_test(a_screen_ends_at_no_gap_of_others),
-		cmocka_unit_test(below_a_screen_the_gap_goes_on),
-		cmocka_unit_test(an_errand_reaches_beyond_the_horizon),
-		cmocka_unit_test(a_wrong_clock_claims_nothing),
-		cmocka_unit_test(an_errand_survives_the_link),
-		cmocka_unit_test(on_a_metered_link_older_history_waits),
-		cmocka_unit_test(A14_an_errand_that_leads_nowhere_fails),
+		STORY(first_screens_come_before_the_rest),
+		STORY(a_screen_ends_at_no_gap_of_others),
+		STORY(below_a_screen_the_gap_goes_on),
+		STORY(an_errand_reaches_beyond_the_horizon),
+		STORY(a_wrong_clock_claims_nothing),
+		STORY(an_errand_survives_the_link),
+		STORY(on_a_metered_link_older_history_waits),
+		STORY(A14_an_errand_that_leads_nowhere_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

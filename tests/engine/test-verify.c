@@ -7,15 +7,10 @@
 #include "story.h"
 #include "sync/engine-priv.h"
 
-static struct sim sim;
-
-static struct sim *begin(int n)
+/* So many messages of five contacts, a minute apart; offline. */
+static void given_archive(struct sim *s, int n)
 {
-	struct sim *s = &sim;
-
-	sim_init(s, 1);
 	sim_fill(s, n, 5, 60 * SIM_SEC);
-	return s;
 }
 
 /* The server leaves these out of its pages, or does not. */
@@ -25,25 +20,26 @@ static void hide(struct sim *s, int from, int to, bool hidden)
 		s->archive[i].deleted = hidden;
 }
 
-static void a_whole_archive_is_found_whole(_unused_ void **state)
+static void a_whole_archive_is_found_whole(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	const struct verify_tally *t;
 
+	given_archive(s, 420);
 	comes_in_sync(s);
 	t = verified(s, "", 0);
 	assert_int_equal(t->messages, 419); /* the newest was just met */
 	assert_int_equal(t->missing + t->different + t->gone + t->moved, 0);
 	assert_true(t->pages >= 419 / 50);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_place(_unused_ void **state)
+static void A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_place(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	const struct verify_tally *t;
 
+	given_archive(s, 420);
 	hide(s, 100, 130, true);
 	hide(s, 301, 302, true);
 	comes_in_sync(s);
@@ -55,14 +51,14 @@ static void A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_plac
 	sim_expect_all(s, 0);
 	t = verified(s, "", 0);
 	assert_int_equal(t->missing, 0);
-	sim_deinit(s);
 }
 
-static void A11_of_one_conversation_alone(_unused_ void **state)
+static void A11_of_one_conversation_alone(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	const struct verify_tally *t;
 
+	given_archive(s, 420);
 	hide(s, 100, 130, true);
 	comes_in_sync(s);
 	hide(s, 0, 420, false);
@@ -75,14 +71,14 @@ static void A11_of_one_conversation_alone(_unused_ void **state)
 	t = verified(s, "", 0);
 	assert_int_equal(t->missing, 24);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void what_the_server_forgot_is_kept_and_said(_unused_ void **state)
+static void what_the_server_forgot_is_kept_and_said(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	const struct verify_tally *t;
 
+	given_archive(s, 420);
 	comes_in_sync(s);
 	hide(s, 200, 207, true);
 	t = verified(s, "", 0);
@@ -92,14 +88,14 @@ static void what_the_server_forgot_is_kept_and_said(_unused_ void **state)
 	assert_int_equal(t->gone, 1); /* 203 */
 	hide(s, 0, 420, false);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void only_since_a_time(_unused_ void **state)
+static void only_since_a_time(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	const struct verify_tally *t;
 
+	given_archive(s, 420);
 	hide(s, 10, 20, true);
 	hide(s, 400, 410, true);
 	comes_in_sync(s);
@@ -107,15 +103,15 @@ static void only_since_a_time(_unused_ void **state)
 	t = verified(s, "", s->archive[395].us);
 	assert_int_equal(t->missing, 10);
 	assert_true(t->messages < 100);
-	sim_deinit(s);
 }
 
-static void it_goes_on_after_a_lost_link_where_it_was(_unused_ void **state)
+static void it_goes_on_after_a_lost_link_where_it_was(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	const struct verify *v;
 	uint64_t pages;
 
+	given_archive(s, 420);
 	hide(s, 50, 60, true);
 	comes_in_sync(s);
 	hide(s, 0, 420, false);
@@ -135,14 +131,14 @@ static void it_goes_on_after_a_lost_link_where_it_was(_unused_ void **state)
 	assert_int_equal(v->tally.missing, 10);
 	assert_true(pages >= 3 && v->tally.pages <= 420 / 50 + 2);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void messages_that_arrive_meanwhile_were_not_missing(_unused_ void **state)
+static void messages_that_arrive_meanwhile_were_not_missing(void **state)
 {
-	struct sim *s = begin(300);
+	struct sim *s = *state;
 	char body[32];
 
+	given_archive(s, 300);
 	comes_in_sync(s);
 	s->delay_us = SIM_SEC / 2;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
@@ -155,13 +151,13 @@ static void messages_that_arrive_meanwhile_were_not_missing(_unused_ void **stat
 	assert_int_equal(engine_verifying(s->engine)->tally.missing, 0);
 	assert_true(sim_settle(s, 60 * SIM_SEC));
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void a_full_disk_stops_it_and_nothing_is_taken_for_done(_unused_ void **state)
+static void a_full_disk_stops_it_and_nothing_is_taken_for_done(void **state)
 {
-	struct sim *s = begin(300);
+	struct sim *s = *state;
 
+	given_archive(s, 300);
 	hide(s, 100, 110, true);
 	comes_in_sync(s);
 	hide(s, 0, 300, false);
@@ -175,14 +171,14 @@ static void a_full_disk_stops_it_and_nothing_is_taken_for_done(_unused_ void **s
 	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_DONE);
 	assert_int_equal(engine_verifying(s->engine)->tally.missing, 10);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void B6_the_cursor_expires_under_it(_unused_ void **state)
+static void B6_the_cursor_expires_under_it(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	const struct verify *v;
 
+	given_archive(s, 420);
 	comes_in_sync(s);
 	s->delay_us = SIM_SEC;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
@@ -197,13 +193,13 @@ static void B6_the_cursor_expires_under_it(_unused_ void **state)
 	assert_int_equal(v->tally.missing, 0);
 	hide(s, 0, 420, false);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
-static void A14_an_archive_that_answers_nonsense_ends_it(_unused_ void **state)
+static void A14_an_archive_that_answers_nonsense_ends_it(void **state)
 {
-	struct sim *s = begin(300);
+	struct sim *s = *state;
 
+	given_archive(s, 300);
 	comes_in_sync(s);
 	s->empty_fins = true;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
@@ -213,14 +209,14 @@ static void A14_an_archive_that_answers_nonsense_ends_it(_unused_ void **state)
 		sim_run(s, SIM_SEC);
 	assert_int_equal(engine_verifying(s->engine)->state, VERIFY_FAILED);
 	assert_true(s->queries < 100);
-	sim_deinit(s);
 }
 
-static void one_at_a_time_and_it_can_be_ended(_unused_ void **state)
+static void one_at_a_time_and_it_can_be_ended(void **state)
 {
-	struct sim *s = begin(300);
+	struct sim *s = *state;
 	int asked;
 
+	given_archive(s, 300);
 	comes_in_sync(s);
 	s->delay_us = SIM_SEC;
 	assert_int_equal(engine_verify(s->engine, "", 0), 0);
@@ -232,17 +228,17 @@ static void one_at_a_time_and_it_can_be_ended(_unused_ void **state)
 	sim_run(s, 60 * SIM_SEC);
 	assert_true(s->queries <= asked + 1);
 	sim_expect_all(s, 0);
-	sim_deinit(s);
 }
 
 /* Below the horizon is a gap that stays open. */
-static void what_comes_live_is_proven_with_a_horizon_too(_unused_ void **state)
+static void what_comes_live_is_proven_with_a_horizon_too(void **state)
 {
-	struct sim *s = begin(600);
+	struct sim *s = *state;
 	int64_t archive;
 	const struct cover *c;
 	char body[32];
 
+	given_archive(s, 600);
 	s->horizon_us = 3600 * SIM_SEC;
 	comes_in_sync(s);
 	for (int i = 0; i < 120; i++) {
@@ -254,15 +250,15 @@ static void what_comes_live_is_proven_with_a_horizon_too(_unused_ void **state)
 	assert_int_equal(cover_count_gaps(c, false), 1);
 	/* Span 0 is what pages have proven, a run on top of it what came since. */
 	assert_true(c->n <= 2 && atoi(c->spans[0].last.id + 1) >= 690);
-	sim_deinit(s);
 }
 
 /* stable='false' (XEP-0313 section 4.3.2): stored, and looked at again when it may be settled. */
-static void what_was_not_settled_is_looked_at_again(_unused_ void **state)
+static void what_was_not_settled_is_looked_at_again(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	int asked;
 
+	given_archive(s, 420);
 	hide(s, 100, 130, true);
 	hide(s, 401, 404, true);
 	s->unsettled = true;
@@ -283,15 +279,15 @@ static void what_was_not_settled_is_looked_at_again(_unused_ void **state)
 	sim_run(s, 3 * RECHECK_CAP_US);
 	assert_int_equal(s->queries, asked);
 	assert_int_equal(s->timers[TIMER_RECHECK], 0);
-	sim_deinit(s);
 }
 
 /* Only as far down as it was not settled. */
-static void what_was_settled_is_not_read_again(_unused_ void **state)
+static void what_was_settled_is_not_read_again(void **state)
 {
-	struct sim *s = begin(420);
+	struct sim *s = *state;
 	int asked;
 
+	given_archive(s, 420);
 	comes_in_sync(s);
 	session_is_lost(s);
 	sim_fill(s, 40, 5, SIM_SEC);
@@ -304,15 +300,15 @@ static void what_was_settled_is_not_read_again(_unused_ void **state)
 	sim_run(s, RECHECK_FIRST_US + 60 * SIM_SEC);
 	sim_expect_all(s, 0);
 	assert_in_range(s->queries - asked, 1, 3);
-	sim_deinit(s);
 }
 
 /* A server that is never sure costs a page a day, and nobody's verifying is kept waiting. */
-static void a_server_that_is_never_sure_costs_little(_unused_ void **state)
+static void a_server_that_is_never_sure_costs_little(void **state)
 {
-	struct sim *s = begin(300);
+	struct sim *s = *state;
 	int asked;
 
+	given_archive(s, 300);
 	s->unsettled = true;
 	comes_in_sync(s);
 	asked = s->queries;
@@ -330,14 +326,14 @@ static void a_server_that_is_never_sure_costs_little(_unused_ void **state)
 	sim_run(s, 2 * RECHECK_FIRST_US);
 	assert_null(s->engine->settling);
 	assert_int_equal(s->engine->recheck.since_us, 0);
-	sim_deinit(s);
 }
 
 /* What is not settled and comes while the walk is below it, is looked at in its turn. */
-static void what_comes_unsettled_behind_the_walk_is_looked_at_too(_unused_ void **state)
+static void what_comes_unsettled_behind_the_walk_is_looked_at_too(void **state)
 {
-	struct sim *s = begin(400);
+	struct sim *s = *state;
 
+	given_archive(s, 400);
 	s->unsettled = true;
 	comes_in_sync(s);
 	s->unsettled = false;
@@ -358,28 +354,27 @@ static void what_comes_unsettled_behind_the_walk_is_looked_at_too(_unused_ void 
 	sim_run(s, 3 * RECHECK_FIRST_US);
 	sim_expect_all(s, 0);
 	assert_int_equal(s->engine->recheck.since_us, 0);
-	sim_deinit(s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_comes_live_is_proven_with_a_horizon_too),
-		cmocka_unit_test(a_whole_archive_is_found_whole),
-		cmocka_unit_test(A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_place),
-		cmocka_unit_test(A11_of_one_conversation_alone),
-		cmocka_unit_test(what_the_server_forgot_is_kept_and_said),
-		cmocka_unit_test(only_since_a_time),
-		cmocka_unit_test(it_goes_on_after_a_lost_link_where_it_was),
-		cmocka_unit_test(messages_that_arrive_meanwhile_were_not_missing),
-		cmocka_unit_test(a_full_disk_stops_it_and_nothing_is_taken_for_done),
-		cmocka_unit_test(B6_the_cursor_expires_under_it),
-		cmocka_unit_test(A14_an_archive_that_answers_nonsense_ends_it),
-		cmocka_unit_test(one_at_a_time_and_it_can_be_ended),
-		cmocka_unit_test(what_was_not_settled_is_looked_at_again),
-		cmocka_unit_test(what_was_settled_is_not_read_again),
-		cmocka_unit_test(a_server_that_is_never_sure_costs_little),
-		cmocka_unit_test(what_comes_unsettled_behind_the_walk_is_looked_at_too),
+		STORY(what_comes_live_is_proven_with_a_horizon_too),
+		STORY(a_whole_archive_is_found_whole),
+		STORY(A11_what_a_server_left_out_of_its_pages_is_found_and_put_in_its_place),
+		STORY(A11_of_one_conversation_alone),
+		STORY(what_the_server_forgot_is_kept_and_said),
+		STORY(only_since_a_time),
+		STORY(it_goes_on_after_a_lost_link_where_it_was),
+		STORY(messages_that_arrive_meanwhile_were_not_missing),
+		STORY(a_full_disk_stops_it_and_nothing_is_taken_for_done),
+		STORY(B6_the_cursor_expires_under_it),
+		STORY(A14_an_archive_that_answers_nonsense_ends_it),
+		STORY(one_at_a_time_and_it_can_be_ended),
+		STORY(what_was_not_settled_is_looked_at_again),
+		STORY(what_was_settled_is_not_read_again),
+		STORY(a_server_that_is_never_sure_costs_little),
+		STORY(what_comes_unsettled_behind_the_walk_is_looked_at_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
