@@ -85,28 +85,37 @@ static void soon(struct transport *t)
 		sd_event_source_set_enabled(t->turn, SD_EVENT_ONESHOT);
 }
 
+/* What came of a read or write of TLS, as read_some() says it. ${error}: why the connection is closed, if it is. */
+static int tls_came(struct transport *t, enum tls_result r, int error)
+{
+	switch (r) {
+	case TLS_OK:
+		return 1;
+	case TLS_WANT_READ:
+		return 0;
+	case TLS_WANT_WRITE:
+		t->want_out = true;
+		return 0;
+	case TLS_CLOSED:
+		lost(t, error);
+		return -1;
+	case TLS_CERT:
+	case TLS_BROKEN:
+		break;
+	}
+	gone(t, FAILURE_TLS, "", tls_error(t->tls));
+	return -1;
+}
+
 /* One read, plain or TLS, into ${data}. 1: *ret_n bytes; 0: nothing now; -1: it is over (gone was called). */
 static int read_some(struct transport *t, char *data, size_t *ret_n)
 {
 	ssize_t n;
 
 	if (t->tls) {
-		switch (tls_read(t->tls, data, READ_CHUNK, ret_n)) {
-		case TLS_OK:
-			return 1;
-		case TLS_WANT_READ:
-			return 0;
-		case TLS_WANT_WRITE:
-			t->want_out = true;
-			return 0;
-		case TLS_CLOSED:
-			lost(t, *tls_error(t->tls) ? errno : 0);
-			return -1;
-		case TLS_CERT:
-		case TLS_BROKEN:
-			gone(t, FAILURE_TLS, "", tls_error(t->tls));
-			return -1;
-		}
+		enum tls_result r = tls_read(t->tls, data, READ_CHUNK, ret_n);
+
+		return tls_came(t, r, *tls_error(t->tls) ? errno : 0);
 	}
 	n = recv(t->fd, data, READ_CHUNK, 0);
 	if (n > 0) {
@@ -150,22 +159,9 @@ static int write_some(struct transport *t, size_t *ret_n)
 	ssize_t n;
 
 	if (t->tls) {
-		switch (tls_write(t->tls, t->out.data, t->out.len, ret_n)) {
-		case TLS_OK:
-			return 1;
-		case TLS_WANT_READ:
-			return 0;
-		case TLS_WANT_WRITE:
-			t->want_out = true;
-			return 0;
-		case TLS_CLOSED:
-			lost(t, errno);
-			return -1;
-		case TLS_CERT:
-		case TLS_BROKEN:
-			gone(t, FAILURE_TLS, "", tls_error(t->tls));
-			return -1;
-		}
+		enum tls_result r = tls_write(t->tls, t->out.data, t->out.len, ret_n);
+
+		return tls_came(t, r, errno);
 	}
 	n = send(t->fd, t->out.data, t->out.len, MSG_NOSIGNAL);
 	if (n >= 0) {

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "ipc/libvarve/client.h"
+#include "ipc/libvarve/dict.h"
 
 #define CHANGES_LIMIT 500		/* rows a call; the daemon gives no more */
 #define RETRY_US (2 * UINT64_C(1000000)) /* after a failure that no signal announces the end of */
@@ -125,35 +126,29 @@ static void ask(struct varve_follow *f, sd_bus_message *m, int r, slot_fn fn)
 		f->slot = slot;
 }
 
-/* "v" of a string or a number, from GetAll. */
-static int take_property(sd_bus_message *m, const char **epoch, uint64_t *seq)
-{
-	const char *key, *contents;
-	char type;
-	int r = sd_bus_message_read_basic(m, 's', &key);
+struct position {
+	const char *epoch;
+	uint64_t *seq;
+};
 
-	if (r >= 0)
-		r = sd_bus_message_peek_type(m, &type, &contents);
-	if (r < 0)
-		return r;
+static int on_property(sd_bus_message *m, const char *key, const char *contents, void *userdata)
+{
+	struct position *p = userdata;
+
 	if (strcmp(key, "Epoch") == 0 && strcmp(contents, "s") == 0)
-		return sd_bus_message_read(m, "v", "s", epoch);
+		return sd_bus_message_read(m, "v", "s", &p->epoch);
 	if (strcmp(key, "Seq") == 0 && strcmp(contents, "t") == 0)
-		return sd_bus_message_read(m, "v", "t", seq);
-	return sd_bus_message_skip(m, "v");
+		return sd_bus_message_read(m, "v", "t", p->seq);
+	return 0;
 }
 
 static int read_position(sd_bus_message *m, const char **ret_epoch, uint64_t *ret_seq)
 {
-	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+	struct position p = { .seq = ret_seq };
+	int r = dict_each(m, on_property, &p);
 
-	*ret_epoch = NULL;
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		r = take_property(m, ret_epoch, ret_seq);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
-	return r < 0 ? r : *ret_epoch ? 0 : -EBADMSG;
+	*ret_epoch = p.epoch;
+	return r < 0 ? r : p.epoch ? 0 : -EBADMSG;
 }
 
 /* From the background: never a blocking connect. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ipc/libvarve/client.h"
+#include "ipc/libvarve/dict.h"
 
 struct varve_job {
 	struct varve *varve;
@@ -137,17 +138,19 @@ int varve_job_result(struct varve_job *j, const char *key, uint64_t *ret)
 	return 0;
 }
 
-/* State, Progress and Error of "a{sv}". */
-static int take_property(sd_bus_message *m, struct varve_job_status *s, const char **name, const char **text)
-{
-	const char *key, *contents, *state;
-	char type;
-	int r = sd_bus_message_read_basic(m, 's', &key);
+/* State, Progress and Error. */
+struct properties {
+	struct varve_job_status status;
+	const char *name, *text;
+};
 
-	if (r >= 0)
-		r = sd_bus_message_peek_type(m, &type, &contents);
-	if (r < 0)
-		return r;
+static int on_property(sd_bus_message *m, const char *key, const char *contents, void *userdata)
+{
+	struct properties *p = userdata;
+	struct varve_job_status *s = &p->status;
+	const char *state;
+	int r;
+
 	if (strcmp(key, "State") == 0 && strcmp(contents, "s") == 0) {
 		r = sd_bus_message_read(m, "v", "s", &state);
 		if (r >= 0)
@@ -157,15 +160,14 @@ static int take_property(sd_bus_message *m, struct varve_job_status *s, const ch
 	if (strcmp(key, "Progress") == 0 && strcmp(contents, "(tt)") == 0)
 		return sd_bus_message_read(m, "v", "(tt)", &s->done, &s->total);
 	if (strcmp(key, "Error") == 0 && strcmp(contents, "(ss)") == 0)
-		return sd_bus_message_read(m, "v", "(ss)", name, text);
-	return sd_bus_message_skip(m, "v");
+		return sd_bus_message_read(m, "v", "(ss)", &p->name, &p->text);
+	return 0;
 }
 
 int varve_job_get(struct varve_job *j, struct varve_job_status *ret)
 {
 	_cleanup_(unref_message) sd_bus_message *m = NULL, *reply = NULL;
-	struct varve_job_status s = { 0 };
-	const char *name = "", *text = "";
+	struct properties p = { .name = "", .text = "" };
 	int r = varve_call_new(j->varve, j->path, "org.freedesktop.DBus.Properties", "GetAll", &m);
 
 	if (r < 0)
@@ -174,17 +176,11 @@ int varve_job_get(struct varve_job *j, struct varve_job_status *ret)
 	r = r < 0 ? fail_args(j->varve, r) : varve_call(j->varve, m, 0, &reply);
 	if (r < 0)
 		return r;
-	r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-		r = take_property(reply, &s, &name, &text);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(reply);
-	}
-	if (r < 0)
+	if (dict_each(reply, on_property, &p) < 0)
 		return fail_reply(j->varve, "GetAll");
-	if (*name)
-		fail(j->varve, 0, name, "%s", text);
-	*ret = s;
+	if (*p.name)
+		fail(j->varve, 0, p.name, "%s", p.text);
+	*ret = p.status;
 	return 0;
 }
 

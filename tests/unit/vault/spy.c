@@ -193,3 +193,17 @@ void spy_fail_write(unsigned n)
 {
 	self.fail = n;
 }
+
+int spy_setup(void **state)
+{
+	int r = place_setup(state);
+
+	spy_install();
+	return r;
+}
+
+int spy_teardown(void **state)
+{
+	spy_remove();
+	return place_teardown(state);
+}

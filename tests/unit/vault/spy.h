@@ -26,6 +26,9 @@ struct spy {
 /* Put it below VAULT_VFS, or by itself under its own name "spy". */
 void spy_install(void);
 void spy_remove(void);
+/* cmocka's setup and teardown: a place with the spy below it. */
+int spy_setup(void **state);
+int spy_teardown(void **state);
 /* Counts since the last call. */
 struct spy spy_take(void);
 /* From now on ${size} bytes at ${needle} are looked for too (copied; at most 64 needles; spy_remove() forgets them). */

@@ -35,21 +35,12 @@ int munmap(void *p, size_t size)
 
 static int setup(void **state)
 {
-	int r = place_setup(state);
-
-	spy_install();
 	freed = dirty = 0;
-	return r;
-}
-
-static int teardown(void **state)
-{
-	spy_remove();
-	return place_teardown(state);
+	return spy_setup(state);
 }
 
 #undef RUN
-#define RUN(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RUN(name) cmocka_unit_test_setup_teardown(name, setup, spy_teardown)
 
 static uint32_t chance(uint32_t *x, uint32_t below)
 {

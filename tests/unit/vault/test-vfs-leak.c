@@ -6,22 +6,8 @@
 
 #include <unistd.h>
 
-static int setup(void **state)
-{
-	int r = place_setup(state);
-
-	spy_install();
-	return r;
-}
-
-static int teardown(void **state)
-{
-	spy_remove();
-	return place_teardown(state);
-}
-
 #undef RUN
-#define RUN(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RUN(name) cmocka_unit_test_setup_teardown(name, spy_setup, spy_teardown)
 
 /* ${vfs}: VAULT_VFS, or "spy": plain SQLite. */
 static sqlite3 *open_on(const char *vfs, const char *path)

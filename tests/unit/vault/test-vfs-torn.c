@@ -164,20 +164,6 @@ TEST(an_older_generation_is_the_end)
 	raw_close(f);
 }
 
-static int spied_setup(void **state)
-{
-	int r = place_setup(state);
-
-	spy_install();
-	return r;
-}
-
-static int spied_teardown(void **state)
-{
-	spy_remove();
-	return place_teardown(state);
-}
-
 /* Each write of a transaction and a checkpoint fails once, half of it written. */
 TEST(a_write_that_fails_is_not_taken_for_good)
 {
@@ -323,10 +309,10 @@ int main(void)
 		RUN(one_bad_page_spoils_no_other),
 		RUN(a_frame_in_use_that_goes_bad_is_an_error),
 		RUN(an_older_generation_is_the_end),
-		cmocka_unit_test_setup_teardown(a_write_that_fails_is_not_taken_for_good, spied_setup,
-						spied_teardown),
-		cmocka_unit_test_setup_teardown(a_frame_half_written_over_is_the_end, spied_setup, spied_teardown),
-		cmocka_unit_test_setup_teardown(a_spill_is_recovered, spied_setup, spied_teardown),
+		cmocka_unit_test_setup_teardown(a_write_that_fails_is_not_taken_for_good, spy_setup,
+						spy_teardown),
+		cmocka_unit_test_setup_teardown(a_frame_half_written_over_is_the_end, spy_setup, spy_teardown),
+		cmocka_unit_test_setup_teardown(a_spill_is_recovered, spy_setup, spy_teardown),
 		RUN(a_hot_journal_is_played_back),
 		RUN(the_lock_page),
 	};

@@ -76,6 +76,17 @@ static char *id_of(struct bench *b, const char *what)
 	return xstrndup(id, strcspn(id, "'"));
 }
 
+/* Of the disco requests: the server's has its address, the account's comes after it and has none. */
+static char *server_id(struct bench *b)
+{
+	return id_of(b, "to='chat.test'");
+}
+
+static char *account_id(struct bench *b)
+{
+	return id_of(b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+}
+
 static void answer(struct bench *b, const char *id, const char *from, const char *payload, bool expected)
 {
 	_cleanup_(freep) char *text = xasprintf("<iq type='result' id='%s' from='%s'>%s</iq>", id, from, payload);
@@ -110,10 +121,8 @@ static void ready_when_both_disco_answers_are_in(void **state)
 	struct link_ready ready = { 0 };
 
 	settle_begin(b->settle);
-	server = id_of(b, "to='chat.test'");
-	/* the account's is the disco request after the server's, without an address */
-	account = id_of(
-		b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+	server = server_id(b);
+	account = account_id(b);
 	assert_false(settle_is_done(b->settle));
 	answer(b, server, ME, DISCO(FEATURE("forged")), false); /* I8 */
 	answer(b, server, "chat.test", DISCO(FEATURE("urn:xmpp:carbons:2") FEATURE("x")), true);
@@ -138,7 +147,7 @@ static void features_without_end_are_not_all_looked_at(void **state)
 	_cleanup_(buf_deinit) struct buf payload = { 0 };
 
 	settle_begin(b->settle);
-	server = id_of(b, "to='chat.test'");
+	server = server_id(b);
 	buf_adds(&payload, "<query xmlns='http://jabber.org/protocol/disco#info'>");
 	for (int i = 1; i <= DISCO_FEATURES_MAX + 1; i++)
 		buf_addf(&payload, "<feature var='f%d'/>", i);
@@ -159,8 +168,7 @@ static void an_error_does_not_take_the_archive_away(void **state)
 
 	settle_know(b->settle, ARCHIVE_EXTENDED);
 	settle_begin(b->settle);
-	account = id_of(
-		b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+	account = account_id(b);
 	settle_fill_ready(b->settle, &ready);
 	assert_int_equal(ready.archive, ARCHIVE_NONE);
 	text = xasprintf("<iq type='error' id='%s'><error type='wait'><internal-server-error "
@@ -217,9 +225,8 @@ static void block_list_and_read_states_are_asked_for_where_they_are_announced(vo
 	_cleanup_(freep) char *server = NULL, *account = NULL;
 
 	settle_begin(b->settle);
-	server = id_of(b, "to='chat.test'");
-	account = id_of(
-		b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+	server = server_id(b);
+	account = account_id(b);
 	buf_reset(&b->sent);
 	answer(b, server, "chat.test", DISCO(FEATURE("urn:xmpp:blocking")), true);
 	assert_string_equal(buf_str(&b->sent),
@@ -246,9 +253,8 @@ static void neither_is_asked_for_where_it_is_not(void **state)
 	_cleanup_(freep) char *server = NULL, *account = NULL;
 
 	settle_begin(b->settle);
-	server = id_of(b, "to='chat.test'");
-	account = id_of(
-		b, "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>\n<iq type='get' id='varve-roster'");
+	server = server_id(b);
+	account = account_id(b);
 	buf_reset(&b->sent);
 	answer(b, server, "chat.test", DISCO(FEATURE("x")), true);
 	answer(b, account, ME, DISCO(FEATURE("urn:xmpp:blocking")), true); /* the server announces it, not the account */
