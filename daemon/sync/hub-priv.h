@@ -1,4 +1,4 @@
-/* The hub's inside, shared by hub.c, hub-store.c, hub-accounts.c, hub-diagnose.c and keyring.c. Nobody else includes this. */
+/* The hub's inside, shared by hub.c, hub-*.c and keyring*.c, with a section for each. Nobody else includes this. */
 #pragma once
 
 #include "core/config.h"
@@ -79,7 +79,7 @@ struct hub {
 	void *observer_data;
 };
 
-/* hub.c */
+/* hub-seat.c */
 /* NULL also while the archive is not READY. */
 struct seat *hub_seat(const struct hub *h, int64_t id);
 int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret);
@@ -88,6 +88,8 @@ int hub_seat_reset(struct seat *seat);
 void hub_seat_remove(struct hub *h, struct seat *seat);
 struct seat *seat_free(struct seat *seat);
 DEFINE_CLEANUP(struct seat *, seat_free);
+
+/* hub.c */
 void hub_note(struct hub *h, struct seat *seat, enum hub_event event);
 void hub_note_removed(struct hub *h, int64_t account);
 /* Tell the observer now what was noted. From the loop only. */

@@ -1,7 +1,7 @@
 /*
- * The inside of struct stream, shared by stream.c (life and death), negotiate.c (until the session stands), login.c and
- * sasl2.c (authentication), session.c (stanzas), keeper.c (its records) and turn.c (what is due after each batch).
- * Nobody else includes this.
+ * The inside of struct stream, shared by stream.c (life and death), network.c (what the network says), keeper.c (what the
+ * keeper says), negotiate.c (until the session stands), login.c and sasl2.c (authentication), session.c (stanzas) and
+ * turn.c (what is due after each batch). Nobody else includes this.
  */
 #pragma once
 
@@ -117,7 +117,11 @@ struct stream {
 	bool timer_urgent; /* it is not for the next probe */
 };
 
+/* network.c: what transport_new() is told */
+extern const struct transport_ops stream_network;
+
 /* stream.c */
+#define LAST_WORDS_US (1 * USEC_PER_SEC) /* for the keeper to take FAILED; it reads all the time */
 
 /* The only way to change the state: checks the move, logs it, tells the keeper the phase. */
 void stream_enter(struct stream *s, enum stream_state state);
