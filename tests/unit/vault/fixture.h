@@ -6,10 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "vault/vault.h"
 
+/* ${text} stands in the sentence ${why}. */
+#define assert_says(why, text) assert_non_null(strstr(str_or_empty(why), text))
 #define TEST(name) static void name(void **state _unused_)
 
 struct fx {
