@@ -2,6 +2,7 @@
 
 #define PAGES_LEAST 3	 /* of one measurement; and two rounds of every lane: answers come in bursts */
 #define GAIN_PERCENT 30	 /* twice the lanes must bring so much more: a server at its limit brings nothing */
+#define GROWTH_MOST 4	 /* times at once: what a page takes with one lane is a guess of what it takes with many */
 #define LOSS_PERCENT 70	 /* less than this of the old rate: somebody else needs the link or the server */
 #define SLOW_FACTOR 3	 /* pages take so much longer than they did: the server is busy */
 #define HOLD 16		 /* measurements between two attempts to use more */
@@ -32,23 +33,40 @@ void lanes_idle(struct lanes *l)
 
 void lanes_trouble(struct lanes *l)
 {
-	*l = (struct lanes){ .n = 1, .max = l->max, .hold = HOLD };
+	*l = (struct lanes){ .n = 1, .max = l->max, .rtt_us = l->rtt_us, .hold = HOLD };
 }
 
-/* Was using more than ${before} worth it? */
+void lanes_small_answer(struct lanes *l, int64_t us)
+{
+	if (us > 0 && (l->rtt_us == 0 || us < l->rtt_us))
+		l->rtt_us = us;
+}
+
+/* How many would keep the server busy if a page takes ${page_us} now; without a round trip to go by, twice as many as now. */
+static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
+{
+	int64_t work_us = page_us > l->rtt_us ? page_us - l->rtt_us : 1;
+	int64_t n = l->rtt_us ? 1 + (l->rtt_us + work_us / 2) / work_us : 2 * (int64_t)l->n;
+
+	n = n < GROWTH_MOST * (int64_t)l->n ? n : GROWTH_MOST * (int64_t)l->n;
+	return n < l->max ? (unsigned int)n : l->max;
+}
+
+/* Was using more than ${before} worth it? If not, as many as what it brought is worth. */
 static void judge_trial(struct lanes *l, uint64_t rate, int64_t page_us)
 {
-	uint64_t more = l->n - l->before;
+	unsigned int more = l->n - l->before, worth;
 
-	if (rate * 100 >= l->rate * (100 + GAIN_PERCENT * more / l->before)) {
+	if (rate * 100 * l->before >= l->rate * (100 * l->before + GAIN_PERCENT * more)) {
 		l->before = 0;
 		l->rate = rate;
 		l->base_page_us = page_us;
-	} else {
-		use(l, l->before);
-		l->before = 0;
-		l->hold = HOLD;
+		return;
 	}
+	worth = l->rate ? (unsigned int)(l->before * rate / l->rate) : 0;
+	use(l, worth > l->before && worth < l->n ? worth : l->before);
+	l->before = 0;
+	l->hold = HOLD;
 }
 
 /* Does the number still work as well as it did? */
@@ -72,6 +90,7 @@ static void judge_hold(struct lanes *l, uint64_t rate, int64_t page_us)
 
 void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t page_us)
 {
+	unsigned int wanted;
 	uint64_t rate;
 
 	if (l->settle) {
@@ -96,9 +115,10 @@ void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t 
 		judge_trial(l, rate, page_us);
 	else
 		judge_hold(l, rate, page_us);
-	if (l->before == 0 && l->hold == 0 && l->n < l->max) {
+	wanted = worth_trying(l, page_us);
+	if (l->before == 0 && l->hold == 0 && wanted > l->n) {
 		l->before = l->n;
-		use(l, l->n * 2 < l->max ? l->n * 2 : l->max);
+		use(l, wanted);
 		l->start_us = 0;
 	}
 }

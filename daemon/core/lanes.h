@@ -1,8 +1,10 @@
 /*
  * How many archive pages to ask for at a time. One page a round trip wastes a link with a long delay: 50 messages per
- * 200 ms are 250 a second whatever the bandwidth. The number adapts like a congestion window: it doubles while the rate
- * of messages grows with it, goes back when it does not, and tries again later. So it is one where the server, the
- * disk or the bandwidth is the bottleneck, and never more than the policy's maximum. Pure.
+ * 200 ms are 250 a second whatever the bandwidth. A page takes a round trip, in which the server is idle, and its work:
+ * 1 + round trip / work lanes keep it busy, and more would only wait in its queue. The round trip is what the fastest answer
+ * without a page took. So many are tried; what the rate of messages says is then kept, and what it does not say is tried again
+ * later. So it is one where the server, the disk or the bandwidth is the bottleneck, and never more than the policy's maximum.
+ * Pure.
  */
 #pragma once
 
@@ -14,6 +16,7 @@
 struct lanes {
 	unsigned int n;	  /* pages to keep in flight */
 	unsigned int max;
+	int64_t rtt_us; /* of the fastest small answer; 0 = none has come */
 	/* the measurement under way: pages and messages since start_us with n lanes all in use */
 	unsigned int settle; /* pages to let go by first: asked for with fewer lanes */
 	unsigned int pages;
@@ -26,6 +29,8 @@ struct lanes {
 };
 
 void lanes_init(struct lanes *l, unsigned int max);
+/* An answer of at most one message took ${us}. */
+void lanes_small_answer(struct lanes *l, int64_t us);
 /* A page of ${messages} came at ${now_us} (boot clock), ${page_us} after it was asked for. */
 void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t page_us);
 /* Not all lanes are in use, because there is nothing more to ask: what is being measured says nothing. */

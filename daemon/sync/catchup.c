@@ -111,15 +111,43 @@ static void note_whole_page(struct engine *e)
 		e->page_max = page_for(e);
 }
 
+/* What comes of so many: a server that gave fewer the last time has a limit of its own. */
+static uint32_t expected(const struct engine *e, uint32_t asked)
+{
+	return e->page_less && e->page_less < asked ? e->page_less : asked;
+}
+
+/* Messages that are asked for, or have come, and are not stored. */
+static uint32_t unacknowledged(const struct engine *e)
+{
+	const struct query *lists[] = { e->asked, e->aside, e->whole };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (const struct query *q = lists[i]; q; q = q->next)
+			n += lists[i] == e->whole || q->n > expected(e, q->max) ? q->n : expected(e, q->max);
+	return (uint32_t)n;
+}
+
+void catchup_session_refused(struct engine *e)
+{
+	if (e->unacknowledged <= ROOM || e->narrow)
+		return;
+	log_info("%s: the server did not keep a session with %u messages unacknowledged: from here on at most %d", LOG_JID(e->account.jid),
+		 e->unacknowledged, ROOM);
+	e->narrow = true;
+}
+
 void catchup_stream_begins(struct engine *e)
 {
 	catchup_drop_all(e);
 	forget_bounds(e);
-	lanes_init(&e->lanes, e->policy.lanes ? e->policy.lanes : LANES_MAX);
+	lanes_init(&e->lanes, e->policy.lanes ? e->policy.lanes : e->narrow ? LANES_NARROW : LANES_MAX);
 	str_set(&e->floor_id, NULL);
 	e->no_cuts = false;
+	e->unacknowledged = 0;
 	e->seen_us = 0;
-	e->page_given = 0;
+	e->page_given = e->page_less = 0;
 	e->seen_n = 0;
 	e->slice = e->slice ? e->slice : SLICE_FIRST;
 	e->page_max = page_for(e);
@@ -133,7 +161,12 @@ void catchup_stream_begins(struct engine *e)
 
 void catchup_stream_ends(struct engine *e)
 {
+	uint32_t n;
+
 	pages_flush(e);
+	/* A stream that never began asked for nothing, and the session is still that of the one before. */
+	n = unacknowledged(e);
+	e->unacknowledged = n > e->unacknowledged ? n : e->unacknowledged;
 	note_short_stream(e);
 	catchup_drop_all(e);
 	aside_stream_ends(e);
@@ -167,10 +200,19 @@ static struct plan_policy policy_of(const struct engine *e, struct plan_busy bus
 	return p;
 }
 
+/* Of all lanes together. */
+static uint32_t room(const struct engine *e)
+{
+	return e->lanes.n > LANES_NARROW ? e->lanes.n * LANES_PAGE : ROOM;
+}
+
 static uint32_t messages_to_ask(const struct engine *e, const struct plan *p)
 {
-	uint32_t share = LANES_MESSAGES_MAX / (e->lanes.n ? e->lanes.n : 1);
+	/* One lane asks for the next page when this one has come, and is not stored. */
+	uint32_t share = room(e) / (e->lanes.n > 1 ? e->lanes.n : 2);
 
+	if (p->step == PLAN_META)
+		return 0;
 	if (p->step == PLAN_CUT)
 		return 1;
 	if (p->step == PLAN_NEWEST)
@@ -183,6 +225,7 @@ void catchup_send(struct engine *e, struct query *q, uint32_t max)
 	struct link_record rec;
 	int r;
 
+	q->max = max;
 	q->asked_us = e->io->boot_us(e->userdata);
 	q->deadline_us = q->asked_us + QUERY_DEADLINE_US;
 	link_record_init(&rec, q->step == PLAN_META ? LINK_META_QUERY : LINK_QUERY);
@@ -253,9 +296,10 @@ static bool ask(struct engine *e, const struct cover *cover)
 	struct plan_busy busy[LANES_MAX];
 	struct plan_policy policy = policy_of(e, busy);
 	struct plan p = plan_next(cover, &policy);
+	uint32_t max = messages_to_ask(e, &p);
 	struct query *q;
 
-	if (p.step == PLAN_DONE || (p.step == PLAN_CUT && !may_cut(e, p.below_id)))
+	if (p.step == PLAN_DONE || unacknowledged(e) + expected(e, max) > room(e) || (p.step == PLAN_CUT && !may_cut(e, p.below_id)))
 		return false;
 	if (p.by_time && e->time_cursor)
 		p.cursor = e->time_cursor;
@@ -264,7 +308,7 @@ static bool ask(struct engine *e, const struct cover *cover)
 		e->bounces_asked = e->bounces;
 	q = query_new(++e->next_query, &p, cover);
 	query_push(&e->asked, q);
-	catchup_send(e, q, messages_to_ask(e, &p));
+	catchup_send(e, q, max);
 	return true;
 }
 
@@ -607,8 +651,10 @@ static void note_density(struct engine *e, const struct query *q)
 {
 	int64_t first = q->n ? q->stamps[0] : 0, last = q->n ? q->stamps[q->n - 1] : 0;
 
-	if (q->step == PLAN_BEFORE && !q->complete && q->n)
+	if (q->step == PLAN_BEFORE && !q->complete && q->n) {
 		e->page_given = (uint32_t)q->n;
+		e->page_less = q->n < q->max ? (uint32_t)q->n : 0;
+	}
 	if (q->n < 2 || q->by_time || first == 0 || last < first)
 		return;
 	if (e->seen_n > DENSITY_MESSAGES) {
@@ -639,7 +685,9 @@ void catchup_fin(struct engine *e, const struct link_fin *f)
 	note_whole_page(e);
 	query_push(&e->whole, q);
 	arm_deadline(e);
-	if (q->step != PLAN_CUT)
+	if (q->step == PLAN_CUT)
+		lanes_small_answer(&e->lanes, now - q->asked_us);
+	else
 		lanes_page(&e->lanes, now, (unsigned int)q->n, now - q->asked_us);
 	note_density(e, q);
 	engine_arm(e, TIMER_STORE, 0);
@@ -655,6 +703,7 @@ void catchup_meta(struct engine *e, const struct link_meta *m)
 	commit_skip(e, m->n);
 	if (!q || q->step != PLAN_META)
 		return;
+	lanes_small_answer(&e->lanes, e->io->boot_us(e->userdata) - q->asked_us);
 	withdraw(e, q);
 	e->metadata_known = true;
 	e->meta_start_us = m->empty ? 0 : m->start_us;

@@ -38,9 +38,15 @@
 #define PENDING_BYTES_MAX (16u << 20)	      /* live records in memory while the store refuses; the server keeps the rest */
 #define PAGE_BYTES_MAX (32u << 20)	      /* pages in memory; 250 ordinary messages are 300 kB */
 #define NEWEST_PAGE 50	   /* messages: a screen of the newest, without waiting for more */
-/* Messages asked for in all lanes together: below the 2000 stanzas that the wire takes in uncommitted, with room for
- * what arrives live between them. */
-#define LANES_MESSAGES_MAX 1000
+/*
+ * Messages asked for and not stored, so not acknowledged: Prosody keeps 500 stanzas for a session (smacks_max_queue_size) and
+ * cannot resume one that has more; the rest is for what arrives live. And what it keeps slows it down.
+ */
+#define ROOM 450
+/* But so many a page, even if that is more with many lanes: smaller ones cost the server a question each (16 x 50 = 800, below
+ * the 2000 stanzas that the wire takes in uncommitted). Until a session with more than ROOM was not resumed. */
+#define LANES_PAGE 50
+#define LANES_NARROW (ROOM / LANES_PAGE)
 #define SLICE_US (INT64_C(10) * 1000)	      /* a page is stored in slices of so long: a call of an app waits for one */
 /*
  * While no app has asked for messages for so long a slice is so much longer: what a commit costs hardly depends on how much
@@ -52,7 +58,8 @@
 #define SLICE_LEAST 25			      /* messages; less makes the fsync the whole cost */
 #define FLUSH_SLICES_MAX 8		      /* of pages that are whole, when the stream ends: tens of ms */
 #define ASIDE_PAGE 50			      /* messages: stored at once, in some 10 ms */
-#define ERRANDS_AT_ONCE LANES_MAX		      /* pages of ASIDE_PAGE: with those of LANES_MESSAGES_MAX below the wire's 2000 */
+#define ERRANDS_QUICK 4			      /* pages of ASIDE_PAGE at a time where */
+#define QUICK_US (INT64_C(20) * 1000)	      /* a round trip is no longer: more would only wait in the server */
 #define SCREENS_MAX 100			      /* conversations that get their first screen before all else, in a session */
 #define SCREENS_GAP 300			      /* messages that a gap seems to hold, so that its pages would be waited for */
 #define SHORT_STREAMS_MAX 5 /* a page is halved for each: 250 messages become PAGE_LEAST */
@@ -187,8 +194,11 @@ struct engine {
 	int64_t seen_us;	/* archive time that pages spanned lately, and their messages: how dense it is */
 	uint64_t seen_n;
 	uint32_t page_max;	/* policy's, or less when messages are big or streams short */
+	bool narrow;		    /* a session with more than ROOM messages unacknowledged was not resumed: no more of that */
+	uint32_t unacknowledged;    /* messages asked for and not stored when the last stream ended */
 	unsigned int short_streams; /* in a row that ended within a page, up to SHORT_STREAMS_MAX; fewer with each whole page */
 	uint32_t page_given;	/* messages in the last full page: the server may give fewer than was asked for */
+	uint32_t page_less;  /* ... if that was less than it was asked for; 0 = it was not */
 	unsigned int stalls, window_pages, barren_pages;
 	unsigned int vain;	/* runs that were forgotten since vain_us, on the boot clock */
 	int64_t vain_us;
@@ -319,6 +329,8 @@ bool commit_repeated(struct engine *e, uint32_t n);
 /* catchup.c: what to ask, when, and what comes of it */
 void catchup_stream_begins(struct engine *e);
 void catchup_stream_ends(struct engine *e);
+/* Its session was not resumed. */
+void catchup_session_refused(struct engine *e);
 /* What live delivery claimed is to be proven: forget the run, ask from the last page on. */
 void catchup_prove(struct engine *e);
 /* Ask the next things, as many as may be asked. */

@@ -224,6 +224,7 @@ static void on_refused(struct engine *e, const struct link_resume_refused *f)
 		engine_drop_wire(e);
 		return;
 	}
+	catchup_session_refused(e);
 	/* At once, and not with the new session: what h says of the outbox must not be forgotten if that never comes. */
 	if (commit_session_refused(e, f) < 0) {
 		engine_drop_wire(e);

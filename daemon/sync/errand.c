@@ -193,11 +193,14 @@ static void ask(struct engine *e, struct errand *x)
 
 void errand_go(struct engine *e)
 {
-	/* What a short stream does not carry to its end fills the next one. */
-	size_t most = e->short_streams ? 1 : ERRANDS_AT_ONCE;
+	bool quick = e->lanes.rtt_us && e->lanes.rtt_us < QUICK_US;
+	size_t most = quick ? ERRANDS_QUICK : e->narrow ? LANES_NARROW : LANES_MAX;
 
 	if (e->paused)
 		return;
+	/* What a short stream does not carry to its end fills the next one. */
+	if (e->short_streams)
+		most = 1;
 	for (struct errand *x = e->errands; x && query_count(e->aside) < most; x = x->next)
 		if (x->state == ERRAND_RUNNING && !is_asked(e, x->id))
 			ask(e, x);

@@ -33,6 +33,7 @@ struct query {
 	int64_t start_us, end_us; /* bounds that were asked with */
 	bool by_time;
 	bool run;	  /* that span was a run of live messages */
+	uint32_t max;	  /* messages that were asked for */
 	int64_t asked_us; /* boot clock */
 	int64_t deadline_us;
 	struct message **items; /* owned copies, as they came */
