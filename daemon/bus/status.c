@@ -78,7 +78,7 @@ static int append_sync(sd_bus_message *m, const struct account_status *s)
 }
 
 /* "failed_ids": absent when there is none. */
-static int append_failed(sd_bus_message *m, const struct account_status *s)
+static int append_failed(sd_bus_message *m, const struct outbox_status *s)
 {
 	int r;
 
@@ -92,15 +92,19 @@ static int append_failed(sd_bus_message *m, const struct account_status *s)
 	return close_containers(m, 2);
 }
 
-static int append_outbox(sd_bus_message *m, const struct account_status *s)
+/* "outbox": absent if it cannot be read, for no number is better than a wrong one. */
+static int append_outbox(sd_bus_message *m, const struct hub *hub, int64_t id)
 {
+	struct outbox_status s;
 	int r;
 
+	if (hub_outbox(hub, id, &s) != 0)
+		return 0;
 	if ((r = open_dict(m, "outbox")) < 0 ||
-	    (r = rows_entry(m, "queued", "u", s->queued)) < 0 ||
-	    (r = rows_entry(m, "sending", "u", s->sending)) < 0 ||
-	    (r = rows_entry(m, "failed", "u", s->failed)) < 0 ||
-	    (r = append_failed(m, s)) < 0)
+	    (r = rows_entry(m, "queued", "u", s.queued)) < 0 ||
+	    (r = rows_entry(m, "sending", "u", s.sending)) < 0 ||
+	    (r = rows_entry(m, "failed", "u", s.failed)) < 0 ||
+	    (r = append_failed(m, &s)) < 0)
 		return r;
 	return close_containers(m, 3);
 }
@@ -146,7 +150,7 @@ static int append_account(sd_bus_message *m, struct hub *hub, int64_t id)
 	    (r = entry_time(m, "next_retry_usec", s.next_retry_us)) < 0 ||
 	    (r = append_session(m, &s)) < 0 ||
 	    (r = append_sync(m, &s)) < 0 ||
-	    (r = append_outbox(m, &s)) < 0 ||
+	    (r = append_outbox(m, hub, id)) < 0 ||
 	    (r = append_push(m, &s)) < 0)
 		return r;
 	return sd_bus_message_close_container(m);

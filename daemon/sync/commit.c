@@ -292,7 +292,6 @@ int commit_finish(struct engine *e, const struct ackline *line, struct cover *co
 	e->dirty = false;
 	e->skipped = 0;
 	/* Any message may be the copy of one in doubt, which held others back. */
-	e->counts_known = false;
 	e->look = e->look || e->doubt;
 	if (e->wire && e->counted && old_h != line->h) {
 		rec.committed.n = line->h;

@@ -142,10 +142,6 @@ struct engine {
 	bool ack_due;		/* h_out has moved over items that are not stored as done */
 	struct unsendable *unsendable; /* not stored yet */
 	size_t n_unsendable;
-	struct outbox_counts counts;
-	int64_t failed_ids[STATUS_FAILED_MAX];
-	size_t n_failed_ids;
-	bool counts_known;
 	bool active;		/* somebody looks (XEP-0352) */
 	/* block list, reading states and requests to see our presence, since the last commit: owed.c */
 	struct told *told;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "sync/engine-priv.h"
 
 const struct account *engine_account(const struct engine *e)
@@ -100,19 +101,24 @@ static void progress(const struct engine *e, struct account_status *ret)
 	ret->done = ret->caught_up ? ret->total : (uint64_t)(held / USEC_PER_SEC);
 }
 
-/* Read when somebody looks: the outbox of a day offline is not counted at each message. */
-static const struct outbox_counts *counts(struct engine *e)
+int engine_outbox(const struct engine *e, struct outbox_status *ret)
 {
-	if (!e->counts_known && outbox_count(e->store, e->account.id, &e->counts) >= 0) {
-		e->n_failed_ids = 0;
-		e->counts_known = e->counts.failed == 0 ||
-				  outbox_failed_rows(e->store, e->account.id, e->failed_ids, STATUS_FAILED_MAX,
-						     &e->n_failed_ids) >= 0;
-	}
-	return &e->counts;
+	struct outbox_counts counts;
+	int r;
+
+	*ret = (struct outbox_status){ 0 };
+	r = outbox_count(e->store, e->account.id, &counts);
+	if (r == 0 && counts.failed > 0)
+		r = outbox_failed_rows(e->store, e->account.id, ret->failed_ids, STATUS_FAILED_MAX, &ret->n_failed_ids);
+	if (r < 0)
+		return err_trace(r);
+	ret->queued = counts.queued;
+	ret->sending = counts.sending + counts.doubt;
+	ret->failed = counts.failed;
+	return 0;
 }
 
-void engine_status(struct engine *e, struct account_status *ret)
+void engine_status(const struct engine *e, struct account_status *ret)
 {
 	const struct session *s = &e->session;
 
@@ -134,11 +140,6 @@ void engine_status(struct engine *e, struct account_status *ret)
 		.h_in = s->h_in,
 		.h_out = s->h_out,
 		.unacked = (uint32_t)flight_gone(&e->flight),
-		.queued = counts(e)->queued,
-		.sending = counts(e)->sending + counts(e)->doubt,
-		.failed = counts(e)->failed,
-		.failed_ids = e->failed_ids,
-		.n_failed_ids = e->n_failed_ids,
 		.gaps = (uint32_t)cover_count_gaps(&e->cover, false),
 		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
 		.messages = e->messages,

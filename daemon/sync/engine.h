@@ -162,7 +162,9 @@ void engine_second_gone(struct engine *e, const char *why);
 void engine_timer(struct engine *e, enum engine_timer which);
 
 const struct account *engine_account(const struct engine *e);
-void engine_status(struct engine *e, struct account_status *ret);
+void engine_status(const struct engine *e, struct account_status *ret);
+/* hub_outbox(). */
+int engine_outbox(const struct engine *e, struct outbox_status *ret);
 const struct cover *engine_cover(const struct engine *e, int64_t *ret_archive);
 /* Whether the gap before span ${i} is being fetched. */
 bool engine_fetching(const struct engine *e, size_t i);

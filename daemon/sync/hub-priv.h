@@ -55,6 +55,7 @@ struct hub {
 	struct ping_book pings;	  /* of each network, as long as the daemon runs */
 	sd_event_source *upkeep_timer, *upkeep; /* idle: hub-upkeep.c */
 	bool look_upkeep; /* something was written since it was looked what upkeep has to do */
+	int64_t upkeep_looked_us; /* boot clock: when something was last found, 0 = never */
 
 	/* keyring.c */
 	struct job *job, *locking; /* at work, or NULL; a lock ends whatever else is */

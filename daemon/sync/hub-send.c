@@ -179,8 +179,8 @@ static int explain_row(struct hub *h, int64_t account, int64_t msg, int r, bool 
 
 void hub_changed(struct hub *h, struct seat *seat)
 {
+	/* No property speaks of the outbox (hub_outbox()). */
 	hub_note(h, seat, HUB_FEED);
-	hub_note(h, seat, HUB_ACCOUNT_STATE);
 	engine_send(seat->engine);
 }
 

@@ -48,12 +48,25 @@ static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t us, void *use
 	return 0;
 }
 
+/*
+ * Looking costs a dozen queries, and after a commit there is nearly always something to find: within a burst the timer
+ * is set without a look, and when it has run out store_upkeep() sees for itself. A look a second is for a burst that does
+ * not end.
+ */
 void hub_upkeep_look(struct hub *h)
 {
+	int64_t now_us = clock_boot_us();
 	uint64_t behind = 0;
 
-	if (!h->store || !store_upkeep_due(h->store))
+	if (!h->store)
 		return;
+	if (h->upkeep_looked_us && now_us - h->upkeep_looked_us < UPKEEP_AFTER_US) {
+		arm(h, UPKEEP_AFTER_US);
+		return;
+	}
+	if (!store_upkeep_due(h->store))
+		return;
+	h->upkeep_looked_us = now_us;
 	if (search_behind(h->store, &behind) == 0 && behind > UPKEEP_BEHIND)
 		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
 	else

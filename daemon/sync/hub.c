@@ -194,6 +194,13 @@ int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
 	return 0;
 }
 
+int hub_outbox(const struct hub *h, int64_t id, struct outbox_status *ret)
+{
+	struct seat *seat = hub_seat(h, id);
+
+	return seat ? engine_outbox(seat->engine, ret) : HUB_E_NOT_FOUND;
+}
+
 const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive)
 {
 	struct seat *seat = hub_seat(h, id);

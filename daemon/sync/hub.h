@@ -129,8 +129,6 @@ int64_t hub_account_id(const struct hub *h, size_t i);
 /* The configuration; stays the hub's, valid until the next hub_ call. NULL if there is no such account. */
 const struct account *hub_account(const struct hub *h, int64_t id);
 
-#define STATUS_FAILED_MAX 50 /* ids; more than anybody looks at one by one, and GetStatus is asked for often */
-
 /* A snapshot for GetStatus and the properties; strings are the hub's, valid until control returns to the loop. */
 struct account_status {
 	const char *state;	  /* cli.md: disabled offline waiting-network connecting authenticating online auth-failed suspended */
@@ -143,9 +141,6 @@ struct account_status {
 	uint32_t flights;
 	int64_t last_resume_us;
 	uint32_t h_in, h_out, unacked; /* unacked: items of the outbox that the server has not acknowledged */
-	uint32_t queued, sending, failed; /* of the outbox; sending: with those whose fate is in doubt */
-	const int64_t *failed_ids; /* rows of failed messages, oldest first, at most STATUS_FAILED_MAX */
-	size_t n_failed_ids;
 	const char *sync_state;	  /* idle catching-up backfilling paused error */
 	const char *sync_phase;	  /* "" metadata newest gap past */
 	uint64_t done, total;	  /* total 0 = unknown; see below */
@@ -161,6 +156,19 @@ struct account_status {
 };
 /* done/total: seconds of archive time covered and to cover, from the server's metadata: never a server-side count. */
 int hub_status(const struct hub *h, int64_t id, struct account_status *ret);
+
+#define STATUS_FAILED_MAX 50 /* ids; more than anybody looks at one by one, and GetStatus is asked for often */
+
+struct outbox_status {
+	uint32_t queued, sending, failed; /* sending: with those whose fate is in doubt */
+	int64_t failed_ids[STATUS_FAILED_MAX]; /* rows of failed messages, oldest first */
+	size_t n_failed_ids;
+};
+/*
+ * Counted in the archive at each call, so that it is what is there: 0.6 ms here for the 10,000 that wait at most. Part of no
+ * property, so a Send, which changes it, counts nothing. HUB_E_NOT_FOUND, or -errno.
+ */
+int hub_outbox(const struct hub *h, int64_t id, struct outbox_status *ret);
 
 /* The cover of the account's own archive (a view) and its rowid. */
 const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive);

@@ -56,7 +56,6 @@ void sending_kick(struct engine *e)
 void engine_send(struct engine *e)
 {
 	e->look = true;
-	e->counts_known = false;
 	sending_kick(e);
 }
 
@@ -360,7 +359,6 @@ static void let_go(struct engine *e)
 void sending_put_done(struct engine *e)
 {
 	e->ack_due = false;
-	e->counts_known = false;
 	drop_unsendable(e);
 	if (flight_whole(&e->flight)) {
 		step("outbox.numbered");
@@ -404,7 +402,6 @@ void sending_stream_ends(struct engine *e)
 void sending_items_changed(struct engine *e)
 {
 	e->look = true;
-	e->counts_known = false;
 	e->io->event(e->userdata, HUB_FEED);
 }
 

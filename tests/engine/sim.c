@@ -319,11 +319,13 @@ bool sim_settle(struct sim *s, int64_t us)
 {
 	int64_t until = s->boot_us + us;
 	struct account_status st;
+	struct outbox_status out;
 
 	while (s->boot_us < until) {
 		sim_run(s, SIM_SEC);
 		engine_status(s->engine, &st);
-		if (st.caught_up && s->q_next >= s->q_tail && st.queued + st.sending == 0)
+		if (st.caught_up && s->q_next >= s->q_tail && engine_outbox(s->engine, &out) == 0 &&
+		    out.queued + out.sending == 0)
 			return true;
 	}
 	return false;

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "core/jid.h"
 #include "store/archive.h"
+#include "store/outbox.h"
 #include "sync/keyring.h"
 
 struct seat {
@@ -412,6 +413,15 @@ int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
 	ret->gaps = (uint32_t)cover_count_gaps(&s->cover, false);
 	ret->lost = (uint32_t)cover_count_gaps(&s->cover, true);
 	return 0;
+}
+
+int hub_outbox(const struct hub *h, int64_t id, struct outbox_status *ret)
+{
+	struct outbox_counts n = { 0 };
+	int r = seat_of(h, id) ? outbox_count(h->store, id, &n) : HUB_E_NOT_FOUND;
+
+	*ret = (struct outbox_status){ .queued = n.queued, .sending = n.sending + n.doubt, .failed = n.failed };
+	return r;
 }
 
 const struct cover *hub_cover(const struct hub *h, int64_t id, int64_t *ret_archive)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "core/jid.h"
 #include "link/vocab.h"
+#include "store/db.h"
 #include "store/push.h"
 #include "store/read.h"
 #include "sync/hub-priv.h"
@@ -71,6 +73,17 @@ static struct outgoing text(const char *to, const char *id, const char *body)
 	return (struct outgoing){ .kind = OUT_TEXT, .conversation = to, .client_id = id, .body = body, .emojis = "" };
 }
 
+/* What a user is told of the outbox. */
+static void expect_outbox(struct fixture *f, uint32_t queued, uint32_t failed)
+{
+	struct outbox_status s;
+
+	assert_int_equal(hub_outbox(f->hub, f->account, &s), 0);
+	assert_int_equal(s.queued, queued);
+	assert_int_equal(s.failed, failed);
+	assert_int_equal(s.n_failed_ids, failed);
+}
+
 static void what_cannot_be_sent_is_refused_with_words(void **state)
 {
 	struct fixture *f = *state;
@@ -117,7 +130,6 @@ static void the_same_request_is_one_message(void **state)
 	struct fixture *f = *state;
 	struct outgoing o = text("Bob@Unit.test", "id-1", "hello"), other = text(BOB, "id-1", "good bye");
 	_cleanup_(freep) char *why = NULL, *conversation = NULL;
-	struct account_status st;
 	int64_t first, second;
 	bool existing;
 
@@ -131,8 +143,7 @@ static void the_same_request_is_one_message(void **state)
 	assert_string_equal(conversation, BOB);
 	assert_int_equal(hub_send(f->hub, f->account, &other, &second, &existing, &why), HUB_E_CONFLICT);
 	assert_non_null(strstr(why, "new id"));
-	hub_status(f->hub, f->account, &st);
-	assert_int_equal(st.queued, 1);
+	expect_outbox(f, 1, 0);
 }
 
 static void cancel_and_retry(void **state)
@@ -140,19 +151,148 @@ static void cancel_and_retry(void **state)
 	struct fixture *f = *state;
 	struct outgoing o = text(BOB, "id-1", "hello");
 	_cleanup_(freep) char *why = NULL, *late = NULL, *none = NULL;
-	struct account_status st;
 	int64_t msg;
 	bool existing;
 
 	assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), 0);
 	assert_int_equal(hub_cancel(f->hub, f->account, msg, &why), 0);
-	hub_status(f->hub, f->account, &st);
-	assert_int_equal(st.queued, 0);
+	expect_outbox(f, 0, 0);
 	assert_int_equal(hub_cancel(f->hub, f->account, msg, &late), HUB_E_UNSUITABLE);
 	assert_int_equal(hub_retry(f->hub, f->account, msg, &why), 0);
-	hub_status(f->hub, f->account, &st);
-	assert_int_equal(st.queued, 1);
+	expect_outbox(f, 1, 0);
 	assert_int_equal(hub_retry(f->hub, f->account, 12345, &none), HUB_E_NOT_FOUND);
+}
+
+static int fail_half_way(struct store *s, void *arg)
+{
+	struct fixture *f = arg;
+	struct outgoing o = text(BOB, "id-undone", "never");
+	int64_t msg;
+	bool existing;
+
+	assert_int_equal(outbox_put(s, f->account, "me@unit.test", &o, 1, &msg, &existing), 0);
+	expect_outbox(f, 3, 0);
+	return -EIO;
+}
+
+static int fail_item(struct store *s, void *arg)
+{
+	struct fixture *f = arg;
+
+	return outbox_failed(s, f->account, 1, "not-allowed", "");
+}
+
+/* Whatever changed it: a message more, a state, a transaction undone, a message deleted, another life. */
+static void the_outbox_is_told_as_it_is(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *why = NULL;
+	char id[2] = "a";
+	int64_t msgs[3];
+	bool existing;
+
+	for (int i = 0; i < 3; i++, id[0]++) {
+		struct outgoing o = text(BOB, id, "hello");
+
+		expect_outbox(f, (uint32_t)i, 0);
+		assert_int_equal(hub_send(f->hub, f->account, &o, &msgs[i], &existing, &why), 0);
+	}
+	assert_int_equal(hub_transaction(hub_store(f->hub), fail_item, f), 0);
+	expect_outbox(f, 2, 1);
+	assert_int_equal(hub_retry(f->hub, f->account, msgs[0], &why), 0);
+	assert_int_equal(hub_cancel(f->hub, f->account, msgs[1], &why), 0);
+	expect_outbox(f, 2, 0);
+	assert_int_equal(hub_transaction(hub_store(f->hub), fail_half_way, f), -EIO);
+	expect_outbox(f, 2, 0);
+	assert_int_equal(hub_transaction(hub_store(f->hub), fail_item, f), 0);
+	expect_outbox(f, 1, 1);
+	hub_free(f->hub);
+	assert_int_equal(hub_new(f->event, f->dir, f->dir, &f->hub, &why), 0);
+	assert_int_equal(hub_start(f->hub), 0);
+	expect_outbox(f, 1, 1);
+	assert_int_equal(hub_delete_messages(f->hub, f->account, msgs, 1, &why), 0);
+	expect_outbox(f, 1, 0);
+}
+
+/* As bus/feed.c does. */
+static void look_at_status(void *userdata, _unused_ enum hub_event event, int64_t account)
+{
+	struct fixture *f = userdata;
+	struct account_status s;
+
+	if (account)
+		assert_int_equal(hub_status(f->hub, account, &s), 0);
+}
+
+/* What SQLite did in all, in steps of its virtual machine. */
+static int64_t steps_done(struct store *s)
+{
+	int64_t n = 0;
+
+	for (sqlite3_stmt *st = sqlite3_next_stmt(s->db, NULL); st; st = sqlite3_next_stmt(s->db, st))
+		n += sqlite3_stmt_status(st, SQLITE_STMTSTATUS_VM_STEP, 0);
+	return n;
+}
+
+static int64_t steps_of_ten_sends(struct fixture *f, int from)
+{
+	int64_t before = steps_done(hub_store(f->hub)), msg;
+	bool existing;
+
+	for (int i = from; i < from + 10; i++) {
+		_cleanup_(freep) char *id = xasprintf("id-%d", i), *why = NULL;
+		struct outgoing o = text(BOB, id, "hello");
+
+		assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), 0);
+		hub_tell(f->hub);
+	}
+	return steps_done(hub_store(f->hub)) - before;
+}
+
+/* Who wrote a thousand messages offline writes the next one as fast as the first; and so does what is told of it. */
+static void a_send_costs_the_same_whatever_waits(void **state)
+{
+	struct fixture *f = *state;
+	int64_t few, many;
+
+	hub_observe(f->hub, look_at_status, f);
+	steps_of_ten_sends(f, 0);
+	few = steps_of_ten_sends(f, 10);
+	for (int i = 20; i < 300; i += 10)
+		many = steps_of_ten_sends(f, i);
+	hub_observe(f->hub, NULL, NULL);
+	expect_outbox(f, 300, 0);
+	if (many > few + few / 4)
+		fail_msg("ten sends took %lld steps with ten waiting, %lld with 290", (long long)few, (long long)many);
+}
+
+static bool upkeep_is_due(struct fixture *f)
+{
+	int enabled = SD_EVENT_OFF;
+
+	assert_true(sd_event_source_get_enabled(f->hub->upkeep_timer, &enabled) >= 0);
+	return enabled != SD_EVENT_OFF;
+}
+
+/* It is looked for once in a burst; what is written after that look is not forgotten for it. */
+static void upkeep_follows_every_send(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *why = NULL;
+	int64_t msg;
+	bool existing;
+
+	assert_false(upkeep_is_due(f));
+	for (int i = 0; i < 3; i++) {
+		const char *const ids[] = { "a", "b", "c" };
+		struct outgoing o = text(BOB, ids[i], "hello");
+
+		assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), 0);
+		hub_tell(f->hub);
+		assert_true(upkeep_is_due(f));
+		/* As if its time had come, and all was done. */
+		sd_event_source_set_enabled(f->hub->upkeep_timer, SD_EVENT_OFF);
+	}
 }
 
 static void only_own_messages_are_corrected(void **state)
@@ -283,6 +423,9 @@ int main(void)
 		CASE(a_change_of_mind_without_end_is_refused_with_words),
 		CASE(the_same_request_is_one_message),
 		CASE(cancel_and_retry),
+		CASE(the_outbox_is_told_as_it_is),
+		CASE(a_send_costs_the_same_whatever_waits),
+		CASE(upkeep_follows_every_send),
 		CASE(only_own_messages_are_corrected),
 		CASE(offline_nothing_can_be_asked),
 		CASE(conversations_are_made_and_changed),
