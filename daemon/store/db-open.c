@@ -121,10 +121,30 @@ static void warn_untested(void)
 		    DB_SQLITE_TESTED % 1000);
 }
 
+/*
+ * The keeper has one thread, and nobody reads how much memory SQLite has: a lock and the books for each little
+ * allocation are a tenth of the instructions of outbox_put() (Debian's SQLite has no lookaside memory). Only before SQLite's
+ * first use in the process: else, as in a test, it refuses and stays as it was, which is slower and not wrong.
+ */
+static void run_alone(void)
+{
+	static bool tried;
+	int locks, books;
+
+	if (tried)
+		return;
+	tried = true;
+	locks = sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	books = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (locks != SQLITE_OK || books != SQLITE_OK)
+		log_debug("SQLite takes locks or counts its memory: %d, %d", locks, books);
+}
+
 int db_bind(const char *path, const struct page_keys *keys)
 {
 	int r;
 
+	run_alone();
 	/* Not again: a test may have put a disk of its own below it. */
 	if (!sqlite3_vfs_find(VAULT_VFS)) {
 		r = vfs_register(NULL);

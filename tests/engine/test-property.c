@@ -512,7 +512,5 @@ int main(void)
 		log_set_level(LOG_LEVEL_ERROR);
 	else
 		log_init("sim");
-	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,15 @@ TEST(every_pragma_took)
 }
 
 /* EXCLUSIVE without shared memory: no -shm file repeats content. */
+/* One thread, and nobody reads the books (db-open.c): each little allocation would pay for both. */
+TEST(sqlite_takes_no_locks_and_keeps_no_books)
+{
+	(void)state;
+	/* All are one that does nothing. */
+	assert_ptr_equal(sqlite3_mutex_alloc(SQLITE_MUTEX_FAST), sqlite3_mutex_alloc(SQLITE_MUTEX_FAST));
+	assert_int_equal(sqlite3_memory_used(), 0);
+}
+
 TEST(there_is_no_shared_memory)
 {
 	struct fx *fx = *state;
@@ -233,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(every_pragma_took),
+		RUN(sqlite_takes_no_locks_and_keeps_no_books),
 		RUN(there_is_no_shared_memory),
 		RUN(bug_of_sqlite_3401_is_harmless),
 		RUN(bug_of_sqlite_3401_would_bite_with_cache_spill),
