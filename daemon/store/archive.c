@@ -163,6 +163,34 @@ static int put_known(struct put *p, struct item *it, const struct aid *aid, bool
 	return r < 0 ? err_trace(r) : 0;
 }
 
+int put_any(struct put *p, enum put_none what, enum sql any, bool *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = { 0 };
+	int r;
+
+	*ret = false;
+	if (p->s->none_account == p->account && p->s->none & what)
+		return 0;
+	q = db_use(p->s, any);
+	put_i(&q, p->account);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret = r > 0;
+	if (p->s->none_account != p->account)
+		p->s->none = 0;
+	p->s->none_account = p->account;
+	if (!*ret)
+		p->s->none |= what;
+	return 0;
+}
+
+void put_has(struct put *p, enum put_none what)
+{
+	if (p->s->none_account == p->account)
+		p->s->none &= ~(unsigned int)what;
+}
+
 int put_begin(struct put *p)
 {
 	int r;

@@ -71,6 +71,7 @@ static int remember(struct put *p, const struct doomed *d)
 
 	if ((d->archived && d->time_us < p->now_us - IDENTITY_RESEND_US) || (!*d->xmpp_id && !*d->origin_id))
 		return 0;
+	put_has(p, NONE_GONE);
 	put_i(&q, p->account);
 	put_i(&q, d->conv);
 	put_n(&q, d->xmpp_id);
@@ -302,15 +303,7 @@ static int is_below_floor(struct put *p, const struct item *it)
 
 int gone_begin(struct put *p)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_GONE_ANY);
-	int r;
-
-	put_i(&q, p->account);
-	r = db_row(&q);
-	if (r < 0)
-		return err_trace(r);
-	p->gone = r > 0;
-	return 0;
+	return put_any(p, NONE_GONE, SQL_GONE_ANY, &p->gone);
 }
 
 int gone_is(struct put *p, const struct item *it)

@@ -173,12 +173,15 @@ int outbox_full(struct put *p, int64_t max)
 	int64_t low, last;
 	int r;
 
-	r = outbox_low(p->s, p->account, &low);
-	if (r == 0)
-		r = last_id(p->s, &last);
+	r = last_id(p->s, &last);
 	if (r < 0)
 		return err_trace(r);
-	/* Mostly there are not even so many rows. */
+	/* Mostly there are not even so many rows, from where the first was that waited when it was last looked. */
+	if (last - find_low(p->s, p->account)->id + 1 < max)
+		return 0;
+	r = outbox_low(p->s, p->account, &low);
+	if (r < 0)
+		return err_trace(r);
 	if (last - low + 1 < max)
 		return 0;
 	put_i(&q, p->account);

@@ -4,15 +4,7 @@
 
 int pending_begin(struct put *p)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_ANY);
-	int r;
-
-	put_i(&q, p->account);
-	r = db_row(&q);
-	if (r < 0)
-		return err_trace(r);
-	p->pending = r > 0;
-	return 0;
+	return put_any(p, NONE_PENDING, SQL_PENDING_ANY, &p->pending);
 }
 
 static int delete_row(struct put *p, int64_t id)
@@ -39,6 +31,7 @@ static int insert(struct put *p, const struct ref *ref)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_ADD);
 
+	put_has(p, NONE_PENDING);
 	put_i(&q, p->account);
 	put_i(&q, ref->conv);
 	put_t(&q, ref->target);

@@ -55,6 +55,14 @@ struct item {
  */
 int put_begin(struct put *p);
 int put_end(struct put *p, int r);
+/*
+ * What an account has mostly none of. That it has none is remembered, until a row is added or store_forget(): whoever
+ * adds one says so with put_has().
+ */
+enum put_none { NONE_PENDING = 1, NONE_GONE = 2 };
+/* ${any} (SELECT 1 ... LIMIT 1 by account) has a row, as far as it must be asked. */
+int put_any(struct put *p, enum put_none what, enum sql any, bool *ret);
+void put_has(struct put *p, enum put_none what);
 /* The sort key of what comes in now: after everything. */
 int put_natural_key(struct put *p, int64_t *ret);
 

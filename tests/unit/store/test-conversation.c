@@ -312,6 +312,17 @@ TEST(the_other_sides_reading_place_only_goes_forward)
 	assert_int_equal(row_of(fx, "one").state, STATE_DISPLAYED);
 }
 
+TEST(the_first_message_that_is_deleted_does_not_come_back_in_the_same_life)
+{
+	struct fx *fx = *state;
+
+	put_live(fx, text_in("1", "stays"), false);
+	put_live(fx, text_in("2", "goes"), false);
+	delete_message(fx, "goes");
+	put_live(fx, text_in("2", "goes"), false);
+	assert_string_equal(bodies(fx, BOB), "stays");
+}
+
 TEST(a_deleted_message_is_gone_with_its_words_and_does_not_come_back)
 {
 	struct fx *fx = *state;
@@ -753,6 +764,7 @@ int main(void)
 		RUN(H6_a_reading_state_by_archive_id_before_and_after_its_message),
 		RUN(H6_of_one_conversation_the_newest_state_waits_and_another_ones_id_is_ignored),
 		RUN(the_other_sides_reading_place_only_goes_forward),
+		RUN(the_first_message_that_is_deleted_does_not_come_back_in_the_same_life),
 		RUN(a_deleted_message_is_gone_with_its_words_and_does_not_come_back),
 		RUN(deleting_keeps_what_was_read_and_what_is_backlog),
 		RUN(pointers_to_a_deleted_row_go_to_the_one_before),

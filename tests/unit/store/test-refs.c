@@ -307,6 +307,23 @@ TEST(replies_are_linked_in_both_orders)
 	assert_int_equal(row_of(fx, "more").reply_to, row_of(fx, "question").id);
 }
 
+/* That nothing waits is remembered; not of what was undone. */
+TEST(what_waits_is_found_again_after_a_transaction_that_failed)
+{
+	struct fx *fx = *state;
+	struct message original = text_in("1", "wrong"), other = text_in("3", "other");
+	struct put_outcome out;
+
+	put_live(fx, text_in("0", "nothing waits"), false);
+	put_live(fx, fix("1", "2", "right"), false);
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(archive_put_live(fx->s, fx->account, fx->archive, OWN, &original, fx->now, false, &out), 0);
+	assert_int_equal(archive_put_live(fx->s, fx->account, fx->archive, OWN, &other, fx->now, false, &out), 0);
+	store_rollback(fx->s);
+	put_live(fx, original, false);
+	assert_string_equal(bodies(fx, BOB), "nothing waits right");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +341,7 @@ int main(void)
 		RUN(H6_reactions_latest_set_of_each_author),
 		RUN(H6_states_only_go_forward),
 		RUN(H6_what_waits_is_bounded_and_the_oldest_goes),
+		RUN(what_waits_is_found_again_after_a_transaction_that_failed),
 		RUN(references_alone_make_no_conversation),
 		RUN(replies_are_linked_in_both_orders),
 	};
