@@ -102,7 +102,7 @@ void interest_look(struct store *s, int64_t account, uint64_t *since, const stru
 {
 	static const struct changes_fns fns = { meet_message, meet_conversation, meet_contact, meet_removed };
 	struct look l = { of, n, ret_hit };
-	uint64_t next = 0, seq = 0, oldest;
+	uint64_t next = 0, seq = 0;
 	bool more = true;
 
 	if (n > 0 && read_changes(s, account, *since, 0, 0, &fns, &l, &next, &more) == 0 && !more) {
@@ -110,7 +110,7 @@ void interest_look(struct store *s, int64_t account, uint64_t *since, const stru
 		return;
 	}
 	memset(ret_hit, true, n * sizeof(*ret_hit));
-	if (read_seq(s, account, &seq, &oldest) == 0)
+	if (read_seq(s, account, &seq, NULL) == 0)
 		*since = seq;
 }
 

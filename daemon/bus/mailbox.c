@@ -125,10 +125,10 @@ void mailboxes_mark_feed(struct mailboxes *ms, int64_t account)
 {
 	struct store *s = hub_store(ms->hub);
 	struct bell *b = bell_of(ms, account);
-	uint64_t seq = 0, oldest;
+	uint64_t seq = 0;
 
 	/* Gone meanwhile. */
-	if (!s || !hub_account(ms->hub, account) || read_seq(s, account, &seq, &oldest) != 0)
+	if (!s || !hub_account(ms->hub, account) || read_seq(s, account, &seq, NULL) != 0)
 		return;
 	b->seq = seq;
 	ring_narrow(ms, s, b);
@@ -257,11 +257,10 @@ static int emit_changed(struct mailbox *m, sd_bus *bus, const char *path, int64_
 {
 	struct store *s = hub_store(m->all->hub);
 	struct bell *b = bell_of(m->all, account);
-	uint64_t oldest;
 	int r;
 
 	/* Locked and unlocked since it was marked. */
-	if (b->seq == 0 && (r = read_seq(s, account, &b->seq, &oldest)) != 0)
+	if (b->seq == 0 && (r = read_seq(s, account, &b->seq, NULL)) != 0)
 		return r;
 	return sd_bus_emit_signal(bus, path, VARVE_IFACE_ARCHIVE, "Changed", "st", store_epoch(s), b->seq);
 }

@@ -9,15 +9,22 @@
 
 int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_FEED_GET);
+	_cleanup_(stmt_done) struct stmt q = { 0 };
+	int64_t used = feed_used(s, account, -1);
 	int r;
 
+	if (!ret_oldest && used >= 0) {
+		*ret_seq = (uint64_t)used;
+		return 0;
+	}
+	q = db_use(s, SQL_FEED_GET);
 	put_i(&q, account);
 	r = db_row(&q);
 	if (r < 0)
 		return err_trace(r);
 	*ret_seq = r > 0 ? (uint64_t)feed_used(s, account, col_i(&q, 0)) : 0;
-	*ret_oldest = r > 0 ? (uint64_t)col_i(&q, 1) : 0;
+	if (ret_oldest)
+		*ret_oldest = r > 0 ? (uint64_t)col_i(&q, 1) : 0;
 	return 0;
 }
 

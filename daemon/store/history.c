@@ -274,7 +274,6 @@ int read_history(struct store *s, const struct history_query *hq, message_row_fn
 	_cleanup_(stmt_done) _unused_ struct stmt held = db_hold(s);
 	struct query q = { .s = s, .account = hq->account, .across = hq->across_gaps };
 	struct position at;
-	uint64_t oldest;
 	bool has_row;
 	int r;
 
@@ -285,7 +284,7 @@ int read_history(struct store *s, const struct history_query *hq, message_row_fn
 		if (q.conv == 0)
 			return READ_E_NO_CONVERSATION;
 	}
-	r = read_seq(s, hq->account, ret_seq, &oldest);
+	r = read_seq(s, hq->account, ret_seq, NULL);
 	if (r == 0)
 		r = find_anchor(&q, hq, &at, &has_row);
 	if (r == 0)

@@ -161,6 +161,7 @@ enum { READ_E_TOO_OLD = 3 };
  */
 int read_changes(struct store *s, int64_t account, uint64_t since, uint64_t begun, uint32_t limit,
 		 const struct changes_fns *fns, void *userdata, uint64_t *ret_next, bool *ret_more);
+/* Where the feed ends, and since when it can be answered; ${ret_oldest} NULL: nobody asks, and mostly nothing is read. */
 int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest);
 
 /* Display stamps of the messages with these archive ids, 0 if unknown: for showing gaps. */

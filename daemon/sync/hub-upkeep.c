@@ -16,8 +16,20 @@
 
 static void arm(struct hub *h, int64_t us)
 {
+	h->upkeep_at_us = clock_boot_us() + us;
 	sd_event_source_set_time_relative(h->upkeep_timer, (uint64_t)us);
 	sd_event_source_set_enabled(h->upkeep_timer, SD_EVENT_ONESHOT);
+}
+
+/* Something was written at ${now_us}. A timer that is set finds out by itself that it came too early (on_timer()). */
+static void arm_after(struct hub *h, int64_t now_us)
+{
+	int enabled = SD_EVENT_OFF;
+
+	h->upkeep_wrote_us = now_us;
+	sd_event_source_get_enabled(h->upkeep_timer, &enabled);
+	if (enabled == SD_EVENT_OFF || h->upkeep_at_us > now_us + UPKEEP_AFTER_US)
+		arm(h, UPKEEP_AFTER_US);
 }
 
 static int on_idle(_unused_ sd_event_source *s, void *userdata)
@@ -43,8 +55,12 @@ static int on_idle(_unused_ sd_event_source *s, void *userdata)
 static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t us, void *userdata)
 {
 	struct hub *h = userdata;
+	int64_t left_us = h->upkeep_wrote_us + UPKEEP_AFTER_US - clock_boot_us();
 
-	sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+	if (left_us > 0)
+		arm(h, left_us);
+	else
+		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
 	return 0;
 }
 
@@ -61,7 +77,7 @@ void hub_upkeep_look(struct hub *h)
 	if (!h->store)
 		return;
 	if (h->upkeep_looked_us && now_us - h->upkeep_looked_us < UPKEEP_AFTER_US) {
-		arm(h, UPKEEP_AFTER_US);
+		arm_after(h, now_us);
 		return;
 	}
 	if (!store_upkeep_due(h->store))
@@ -70,7 +86,7 @@ void hub_upkeep_look(struct hub *h)
 	if (search_behind(h->store, &behind) == 0 && behind > UPKEEP_BEHIND)
 		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
 	else
-		arm(h, UPKEEP_AFTER_US);
+		arm_after(h, now_us);
 }
 
 int hub_upkeep_init(struct hub *h)

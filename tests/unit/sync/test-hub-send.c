@@ -12,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/jid.h"
 #include "link/vocab.h"
 #include "store/db.h"
 #include "store/push.h"
 #include "store/read.h"
+#include "store/search.h"
 #include "sync/hub-priv.h"
 #include "sync/keyring.h"
 
@@ -295,6 +297,32 @@ static void upkeep_follows_every_send(void **state)
 	}
 }
 
+/* By the real clock, a second after the last: the timer that the first one set fires before that, and goes on waiting. */
+static void upkeep_comes_after_the_last_send(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *why = NULL;
+	int64_t msg, deadline_us = clock_boot_us() + 60 * USEC_PER_SEC;
+	uint64_t behind = 0;
+	bool existing;
+
+	for (int i = 0; i < 2; i++) {
+		struct outgoing o = text(BOB, i ? "a" : "b", "hello");
+		int64_t until_us = clock_boot_us() + USEC_PER_SEC / 2;
+
+		assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), 0);
+		while (i == 0 && clock_boot_us() < until_us)
+			assert_true(sd_event_run(f->event, USEC_PER_SEC / 10) >= 0);
+	}
+	assert_int_equal(search_behind(hub_store(f->hub), &behind), 0);
+	assert_true(behind > 0);
+	while (behind && clock_boot_us() < deadline_us) {
+		assert_true(sd_event_run(f->event, USEC_PER_SEC / 10) >= 0);
+		assert_int_equal(search_behind(hub_store(f->hub), &behind), 0);
+	}
+	assert_int_equal(behind, 0);
+}
+
 static void only_own_messages_are_corrected(void **state)
 {
 	struct fixture *f = *state;
@@ -426,6 +454,7 @@ int main(void)
 		CASE(the_outbox_is_told_as_it_is),
 		CASE(a_send_costs_the_same_whatever_waits),
 		CASE(upkeep_follows_every_send),
+		CASE(upkeep_comes_after_the_last_send),
 		CASE(only_own_messages_are_corrected),
 		CASE(offline_nothing_can_be_asked),
 		CASE(conversations_are_made_and_changed),
