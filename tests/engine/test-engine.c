@@ -88,6 +88,32 @@ static void lanes_fill_a_long_link(void **state)
 	story_forget(one);
 }
 
+/* The server does not resume a session that has too much unacknowledged: it is asked for less at a time from then on. */
+static void a_session_lost_with_many_lanes_makes_them_fewer(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st = { 0 };
+
+	s->delay_us = 200000;
+	s->stanza_us = 20;
+	sim_fill(s, SIM_MESSAGES_MAX - 1, 7, 60 * SIM_SEC);
+	engine_connect(s->engine);
+	for (int i = 0; i < 400 && s->lanes_seen <= LANES_NARROW; i++)
+		sim_run(s, SIM_SEC / 20);
+	assert_true(s->lanes_seen > LANES_NARROW);
+	assert_false(s->engine->narrow);
+	sim_run(s, SIM_SEC / 2);
+	session_is_lost(s);
+	s->lanes_seen = 0;
+	for (int i = 0; i < 4000 && !st.caught_up; i++) {
+		sim_run(s, SIM_SEC / 20);
+		engine_status(s->engine, &st);
+	}
+	assert_true(s->engine->narrow);
+	assert_in_range(s->lanes_seen, 2, LANES_NARROW);
+	sim_expect_all(s, 0);
+}
+
 /* A page is stored in slices, with what it proves; killed between two, the rest is fetched again. */
 static void a_page_is_stored_in_slices(void **state)
 {
@@ -974,6 +1000,7 @@ int main(void)
 		STORY(first_sync_of_2000),
 		STORY(streams_shorter_than_a_page),
 		STORY(lanes_fill_a_long_link),
+		STORY(a_session_lost_with_many_lanes_makes_them_fewer),
 		STORY(a_page_is_stored_in_slices),
 		STORY(an_empty_account_is_in_sync_at_once),
 		STORY(A17_the_first_message_comes_while_we_are_away),

@@ -1,4 +1,4 @@
-"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS] [--long | --screens | --pages ...]     (VARVE_BUILD=DIR)
+"""The figures of a release, all of one run: python3 -m varvetest.figures [--idle SECONDS] [--long | --iterator | --screens | --pages ...]     (VARVE_BUILD=DIR)
 
     messages/s of a first sync from ejabberd, beside a bare page reader that discards what it reads
     RSS of keeper and wire after 20,000 messages
@@ -11,6 +11,8 @@
     --screens: instead of these, when the newest 50 of each of 30 conversations are readable over a link with 100 ms one way
     --large: instead of these, a first sync of 20,000 and one of 300,000 messages from ejabberd: time, and peak RSS of both processes
     --long: instead of these, a first sync over a link with 100 ms one way, in pages of 50: one lane and up to sixteen
+    --iterator [--count N] [--server NAME]: instead of these, slixmpp's own archive iterator into SQLite over the same link, beside
+             ours with up to sixteen lanes
 """
 
 import asyncio
@@ -28,9 +30,8 @@ from xml.sax.saxutils import escape
 
 import dbus
 
-from . import app, daemon, loop, proxy, seed, servers, xmpp
-
-COUNT = 20000
+from . import app, daemon, figures_long, loop, proxy, seed, servers, xmpp
+from .figures_long import COUNT, LINK_DELAY
 
 
 class Discarding(xmpp.AsyncClient):
@@ -84,30 +85,6 @@ def status(pid, *names):
 
 def switches(pid):
     return status(pid, "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
-
-
-def long_link(server, directory, lanes):
-    """Seconds of a first sync of COUNT messages over a long link."""
-    varved = daemon.Varved(os.path.join(directory, str(lanes)))
-    os.makedirs(os.path.join(varved.config, "varve"), mode=0o700)
-    with open(os.path.join(varved.config, "varve", "varve.conf"), "w") as f:
-        f.write(f"[sync]\npage = 50\nlanes = {lanes}\n")
-    with proxy.Proxy(server.tls_port) as link, varved:
-        link.delay = 0.1
-        begin = time.monotonic()
-        varved.add_account(server, "alice", port=link.port)
-        varved.wait_sync(timeout=600)
-        return time.monotonic() - begin
-
-
-def long_links():
-    for cls in servers.BY_NAME.values():
-        with cls() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
-            server.add_user("alice")
-            server.seed_archive("alice", seed.history(COUNT, domain=server.domain))
-            one, many = long_link(server, directory, 1), long_link(server, directory, 16)
-            print(f"{cls.__name__}, 100 ms one way, pages of 50, {COUNT} messages: one lane {one:.1f} s, "
-                  f"up to sixteen {many:.1f} s, {one / many:.1f} x")
 
 
 def first_screens():
@@ -241,9 +218,6 @@ class Wire:
         return {**out, "token": self.field("TOKEN", "token"), "token_mechanism": self.field("TOKEN", "mechanism")}
 
 
-LINK_DELAY = 0.1
-
-
 def reference(argv):
     """(how its session stands, seconds after TCP) of another client; None: it did not get there."""
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
@@ -338,7 +312,10 @@ def main(argv):
     if "--large" in argv:
         return large()
     if "--long" in argv:
-        return long_links()
+        return figures_long.long_links()
+    if "--iterator" in argv:
+        return figures_long.iterators(int(argv[argv.index("--count") + 1]) if "--count" in argv else COUNT,
+                         argv[argv.index("--server") + 1] if "--server" in argv else None)
     idle = float(argv[argv.index("--idle") + 1]) if "--idle" in argv else 120
     with servers.Ejabberd() as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
         server.add_user("alice")

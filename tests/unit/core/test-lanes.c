@@ -133,6 +133,60 @@ static void the_maximum_is_kept(_unused_ void **state)
 	assert_int_equal(l.max, LANES_MAX);
 }
 
+/* Where answers without a page are quick, a page is the server's work: no more lanes are even tried. */
+static void a_quick_link_is_not_tried(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 1 * MS, .work_us = 20 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 4 * MS);
+	lanes_small_answer(&l, 2 * MS);
+	lanes_small_answer(&l, 9 * MS);
+	assert_int_equal(l.rtt_us, 2 * MS);
+	for (int i = 0; i < 500; i++) {
+		drive(&m, &l, 1);
+		assert_int_equal(l.n, 1);
+	}
+}
+
+/* It is known from the first measurement how many are worth a try: faster than by doubling. */
+static void a_long_link_is_filled_sooner(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 1 * MS, .now_us = 1 }, doubling = m;
+	struct lanes l, unknown;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_init(&unknown, LANES_MAX);
+	lanes_small_answer(&l, 200 * MS);
+	drive(&m, &l, 30);
+	drive(&doubling, &unknown, 30);
+	assert_int_equal(l.n, LANES_MAX);
+	assert_true(m.now_us < doubling.now_us);
+}
+
+/* The round trip promises more than the server can do: what the rate showed is kept of it, not nothing. */
+static void what_a_trial_brought_is_kept(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 60 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 200 * MS);
+	drive(&m, &l, 60);
+	assert_in_range(l.n, 2, 5);
+}
+
+static void trouble_does_not_forget_the_round_trip(_unused_ void **state)
+{
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 30 * MS);
+	lanes_trouble(&l);
+	assert_int_equal(l.rtt_us, 30 * MS);
+}
+
 /* What is measured while there was nothing more to ask decides nothing. */
 static void idle_lanes_are_no_measurement(_unused_ void **state)
 {
@@ -155,6 +209,10 @@ int main(void)
 		cmocka_unit_test(a_server_that_slows_down_is_left_alone),
 		cmocka_unit_test(trouble_means_one_for_a_while),
 		cmocka_unit_test(the_maximum_is_kept),
+		cmocka_unit_test(a_quick_link_is_not_tried),
+		cmocka_unit_test(a_long_link_is_filled_sooner),
+		cmocka_unit_test(what_a_trial_brought_is_kept),
+		cmocka_unit_test(trouble_does_not_forget_the_round_trip),
 		cmocka_unit_test(idle_lanes_are_no_measurement),
 	};
 
