@@ -58,6 +58,7 @@ int cmd_keys_list(struct ctl *c)
 	if (r != EXIT_OK)
 		return r;
 	j = c->json != JSON_OFF ? json_new(stdout, c->json) : NULL;
+	table_whole(t);
 	for (size_t i = 0; i < slots.n; i++) {
 		const struct slot *s = &slots.slot[i];
 		_cleanup_(freep) char *id = xasprintf("%u", s->id), *where = short_path(s->path);
@@ -76,7 +77,6 @@ int cmd_keys_list(struct ctl *c)
 		table_cell(t, where);
 	}
 	table_limit(t, 3, 20);
-	table_whole(t);
 	table_print(t, stdout);
 	if (!j && !c->quiet && slots.n > 0)
 		tell_use(&slots);

@@ -1,9 +1,13 @@
 #include "ipc/ctl/table.h"
 
+#include <string.h>
+
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/util.h"
 
 #define WHOLE_INDENT 4 /* columns before what has a line of its own */
+#define LAST_LEAST 10 /* columns that the last one gets, however narrow the terminal is */
+#define BYTES_A_COLUMN 16 /* kept of a text that is cut: more than any script needs, less than stacked marks can take */
 
 struct cell {
 	char *text;
@@ -51,13 +55,35 @@ void table_whole(struct table *t)
 	t->whole = true;
 }
 
+/*
+ * What a line can show of the cleaned ${text}, which is consumed: rows wait here until the widths are known, and ten
+ * thousand bodies of 64 KiB shall not wait with them.
+ */
+static char *shown_part(char *text)
+{
+	size_t columns = term_columns() > LAST_LEAST ? term_columns() : LAST_LEAST, n;
+	char *cut = text_ellipsis(text, columns);
+
+	free(text);
+	if (strlen(cut) <= columns * BYTES_A_COLUMN)
+		return cut;
+	for (n = columns * BYTES_A_COLUMN; n > 0 && (cut[n] & 0xC0) == 0x80; n--)
+		;
+	cut[n] = '\0';
+	return xrealloc(cut, n + 1, 1);
+}
+
 void table_cell_color(struct table *t, enum color color, const char *text)
 {
+	char *clean = text_clean(text ? text : "", false);
+
 	if (t->n == t->cap) {
 		t->cap = t->cap ? t->cap * 2 : 64;
 		t->cells = xrealloc(t->cells, t->cap, sizeof(*t->cells));
 	}
-	t->cells[t->n++] = (struct cell){ text_clean(text ? text : "", false), color };
+	if (t->n % t->columns == t->columns - 1 && !t->whole)
+		clean = shown_part(clean);
+	t->cells[t->n++] = (struct cell){ clean, color };
 }
 
 void table_cell(struct table *t, const char *text)
@@ -100,8 +126,8 @@ void table_print(struct table *t, FILE *f)
 	}
 	for (size_t c = 0; c + 1 < t->columns; c++)
 		used += width[c] + 2;
-	/* What the last column has left; a narrow terminal still gets ten columns of it. */
-	width[t->columns - 1] = edge > used + 10 ? edge - used : 10;
+	/* What the last column has left; a narrow terminal still gets some columns of it. */
+	width[t->columns - 1] = edge > used + LAST_LEAST ? edge - used : LAST_LEAST;
 	for (size_t c = 0; c < t->columns; c++) {
 		bool right = *t->heads[c] == '>';
 

@@ -21,9 +21,10 @@ static inline void table_freep(struct table **t)
 
 /* No column but the last is wider than this many columns; longer text is cut. */
 void table_limit(struct table *t, size_t column, size_t width);
-/* The last column is never cut, as it is to be copied: what is too long for its line has one of its own. */
+/* The last column is never cut, as it is to be copied: what is too long for its line has one of its own. Before the
+ * first cell. */
 void table_whole(struct table *t);
-/* Add a cell, row by row. The text is copied and cleaned; NULL is "". */
+/* Add a cell, row by row. The text is copied and cleaned, of the last column what a line can show; NULL is "". */
 void table_cell(struct table *t, const char *text);
 void table_cell_color(struct table *t, enum color color, const char *text);
 /* Print it, with titles unless there is no row. */

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import re
 import signal
 import subprocess
@@ -314,6 +315,17 @@ def test_ls_pages_through_all(archive, ctl):
 
 
 FLAGS = ["pinned", "muted", "archived", "joined", "encrypted", "blocked", "has_gap", "typing_allowed"]
+
+
+def test_ls_holds_of_long_bodies_what_it_shows(fake, ctl):
+    fake.page_max = 100
+    bodies = ["long " * 13000, "z" + "\u0301" * 32000]
+    fake.messages = [message(2 + i, "bob%d@example.org" % i, T0 + i * HOUR, bodies[i % 2]) for i in range(400)]
+
+    out = ctl("ls", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (8 << 20, 8 << 20)))     # they are 25 MiB
+
+    assert len(out.splitlines()) == 401
+    assert all(line.endswith("long…") or len(line) < 2000 for line in out.splitlines())
 
 
 def test_ls_has_what_is_set_of_a_conversation(fake, ctl):
