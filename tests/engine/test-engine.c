@@ -96,7 +96,7 @@ static void a_session_lost_with_many_lanes_makes_them_fewer(void **state)
 
 	s->delay_us = 200000;
 	s->stanza_us = 20;
-	sim_fill(s, SIM_MESSAGES_MAX - 1, 7, 60 * SIM_SEC);
+	sim_fill(s, 3900, 7, 60 * SIM_SEC);
 	engine_connect(s->engine);
 	for (int i = 0; i < 400 && s->lanes_seen <= LANES_NARROW; i++)
 		sim_run(s, SIM_SEC / 20);

@@ -100,7 +100,8 @@ def test_first_login_and_resume_by_token(fast_server, varved):
         varved.start()
         varved.wait_resumed(2)
         assert (session(varved)["flights"], server.flights) == (3, [2, 2])
-        assert server.elements("authenticate", 2)[0].find("{%s}user-agent" % NS_SASL2).get("id") == str(agent)
+        # The newest: another story's network changes can make a second wire, which is a connection between them.
+        assert server.elements("authenticate")[-1].find("{%s}user-agent" % NS_SASL2).get("id") == str(agent)
 
 
 @pytest.mark.parametrize("tls, flights", [("direct", 4), ("starttls", 5)])
