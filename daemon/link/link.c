@@ -8,45 +8,33 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "link/fields.h"
 
 #define LINK_PATH "/link"
 #define LINK_INTERFACE "org.varve.Link1"
 
-enum field_type { F_U32, F_U64, F_I64, F_BOOL, F_STR };
-
-struct field {
-	enum field_type type;
-	size_t offset; /* within the record's struct */
-	size_t max;    /* bytes; F_STR only */
-};
-
-struct entry {
-	const char *name;
-	enum link_side reader;
-	const struct field *(*fields)(size_t *ret_n);
-};
-
-#define TO_WIRE LINK_WIRE
-#define TO_KEEPER LINK_KEEPER
-
-/* A field row needs the struct's name, which the field list does not know: a local typedef supplies it. */
-#define FIELD_ROW(type, name, max) { F_##type, offsetof(RECORD, name), (max) },
-#define DEFINE_FIELDS(NAME, name, tag, list, dir)                  \
-	static const struct field *fields_##NAME(size_t *ret_n)    \
-	{                                                          \
-		typedef struct tag RECORD;                         \
-		static const struct field rows[] = { list(FIELD_ROW) }; \
-                                                                   \
-		*ret_n = ARRAY_SIZE(rows);                         \
-		return rows;                                       \
-	}
-LINK_VOCABULARY(DEFINE_FIELDS)
-
-#define ENTRY(NAME, name, tag, list, dir) [LINK_##NAME] = { #NAME, dir, fields_##NAME },
-static const struct entry entries[LINK_KINDS] = { LINK_VOCABULARY(ENTRY) };
+/*
+ * MSG: as many as come up in one turn of the event loop make one sd-bus message, an array of them. A page of an archive is
+ * hundreds in a row, and of each alone both ends would pay for a header, two reads and a turn of the loop.
+ */
+#define MANY LINK_MSG
+#define MANY_MAX 64		  /* records; what the other side does with them it does in one turn */
+#define MANY_BYTES_MAX (64 * 1024) /* no record is begun above it */
+#define SIG_U32 "u"
+#define SIG_U64 "t"
+#define SIG_I64 "x"
+#define SIG_BOOL "b"
+#define SIG_STR "s"
+#define SIG(type, name, max) SIG_##type
+static const char many_fields[] = MESSAGE_FIELDS(SIG);
+static const char many_struct[] = "(" MESSAGE_FIELDS(SIG) ")";
 
 struct link {
 	sd_bus *bus;
+	sd_bus_message *many; /* is being filled; NULL: there is none */
+	size_t many_n, many_bytes;
+	size_t more; /* records beyond the first of each message that may still be queued */
+	sd_event_source *turn; /* sends it */
 	enum link_side side;
 	link_record_fn on_record;
 	link_gone_fn on_gone;
@@ -58,38 +46,27 @@ struct link {
 	bool freed;
 };
 
-const char *link_kind_name(enum link_kind kind)
+static int send_many(struct link *l)
 {
-	return kind < LINK_KINDS ? entries[kind].name : "?";
-}
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = TAKE_PTR(l->many);
+	int r;
 
-/* The union member starts where the struct does, whatever its kind. */
-static void *body_of(struct link_record *r)
-{
-	return &r->start;
-}
-
-static const void *body_of_const(const struct link_record *r)
-{
-	return &r->start;
-}
-
-void link_record_init(struct link_record *r, enum link_kind kind)
-{
-	size_t n;
-	const struct field *f = entries[kind].fields(&n);
-
-	*r = (struct link_record){ .kind = kind };
-	for (size_t i = 0; i < n; i++)
-		if (f[i].type == F_STR)
-			*(const char **)(void *)((char *)body_of(r) + f[i].offset) = "";
+	if (!m)
+		return 0;
+	l->more += l->many_n - 1;
+	r = sd_bus_message_close_container(m);
+	if (r >= 0)
+		r = sd_bus_send(l->bus, m, NULL);
+	return r < 0 ? err_origin(r) : 0;
 }
 
 static struct link *link_release(struct link *l)
 {
 	if (l->depth > 0)
 		return NULL;
+	(void)send_many(l);
 	sd_event_source_disable_unref(l->post);
+	sd_event_source_disable_unref(l->turn);
 	sd_bus_close(l->bus);
 	sd_bus_detach_event(l->bus);
 	sd_bus_unref(l->bus);
@@ -113,64 +90,47 @@ static void say_gone(struct link *l, const char *why)
 	l->on_gone(l->userdata, why);
 }
 
-static int read_field(sd_bus_message *m, const struct field *f, void *at)
+static int read_one(struct link *l, sd_bus_message *m, enum link_kind kind)
 {
-	const char *s;
-	uint32_t b;
-	int r;
+	struct link_record rec = { .kind = kind };
+	int r = fields_read(m, &rec);
 
-	switch (f->type) {
-	case F_U32:
-		return sd_bus_message_read_basic(m, 'u', at);
-	case F_U64:
-		return sd_bus_message_read_basic(m, 't', at);
-	case F_I64:
-		return sd_bus_message_read_basic(m, 'x', at);
-	case F_BOOL:
-		r = sd_bus_message_read_basic(m, 'b', &b);
-		if (r > 0)
-			*(bool *)at = b;
-		return r;
-	case F_STR:
-		r = sd_bus_message_read_basic(m, 's', &s);
-		if (r > 0 && strlen(s) > f->max)
-			return -EMSGSIZE;
-		if (r > 0)
-			*(const char **)at = s;
-		return r;
-	}
-	return -EINVAL;
+	if (r == 0 && sd_bus_message_at_end(m, true) <= 0)
+		r = -EBADMSG;
+	if (r == 0)
+		l->on_record(l->userdata, &rec);
+	return r;
 }
 
-static int read_record(struct link *l, sd_bus_message *m, struct link_record *ret)
+/* What comes after one that is bad, or that ended the link, is nobody's. */
+static int read_many(struct link *l, sd_bus_message *m)
 {
-	const char *name = sd_bus_message_get_member(m);
-	const struct field *f;
-	size_t n;
-	int r;
+	int r = sd_bus_message_enter_container(m, 'a', many_struct);
 
-	if (!name || !sd_bus_message_is_signal(m, LINK_INTERFACE, NULL))
-		return -EBADMSG;
-	for (int k = 0; k < LINK_KINDS; k++) {
-		if (entries[k].reader != l->side || strcmp(entries[k].name, name) != 0)
-			continue;
-		ret->kind = (enum link_kind)k;
-		f = entries[k].fields(&n);
-		for (size_t i = 0; i < n; i++) {
-			r = read_field(m, &f[i], (char *)body_of(ret) + f[i].offset);
-			if (r <= 0)
-				return r < 0 ? r : -EBADMSG;
-		}
-		return sd_bus_message_at_end(m, true) > 0 ? 0 : -EBADMSG;
+	while (r > 0 && (r = sd_bus_message_enter_container(m, 'r', many_fields)) > 0) {
+		struct link_record rec = { .kind = MANY };
+
+		r = fields_read(m, &rec);
+		if (r == 0)
+			r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			return r;
+		l->on_record(l->userdata, &rec);
+		if (l->gone || l->freed)
+			return 0;
 	}
-	return -EBADMSG;
+	if (r == 0)
+		r = sd_bus_message_exit_container(m);
+	if (r < 0)
+		return r;
+	return sd_bus_message_at_end(m, true) > 0 ? 0 : -EBADMSG;
 }
 
 static int on_message(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
 {
 	struct link *l = userdata;
-	struct link_record rec = { 0 };
-	const char *iface = sd_bus_message_get_interface(m);
+	const char *iface = sd_bus_message_get_interface(m), *name = str_or_empty(sd_bus_message_get_member(m));
+	enum link_kind kind;
 	int r;
 
 	if (l->gone || l->freed)
@@ -179,12 +139,11 @@ static int on_message(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *
 	if (iface && strcmp(iface, "org.freedesktop.DBus.Local") == 0) {
 		say_gone(l, "closed");
 	} else {
-		r = read_record(l, m, &rec);
+		kind = sd_bus_message_is_signal(m, LINK_INTERFACE, NULL) > 0 ? fields_kind(l->side, name) : LINK_KINDS;
+		r = kind == LINK_KINDS ? -EBADMSG : kind == MANY ? read_many(l, m) : read_one(l, m, kind);
 		if (r < 0) {
-			log_debug("link: bad record %s: %s", str_or_empty(sd_bus_message_get_member(m)), strerror(-r));
+			log_debug("link: bad record %s: %s", name, strerror(-r));
 			say_gone(l, "broke the vocabulary");
-		} else {
-			l->on_record(l->userdata, &rec);
 		}
 	}
 	l->depth--;
@@ -213,6 +172,16 @@ static int on_post(_unused_ sd_event_source *s, void *userdata)
 	l->depth--;
 	if (l->freed)
 		link_release(l);
+	return 0;
+}
+
+/* The next turn: nothing comes up any more in the one that began it. */
+static int on_turn(_unused_ sd_event_source *s, void *userdata)
+{
+	struct link *l = userdata;
+
+	if (!l->gone && !l->freed)
+		(void)send_many(l);
 	return 0;
 }
 
@@ -261,56 +230,79 @@ int link_new(sd_event *event, int fd, enum link_side side, link_record_fn on_rec
 	r = sd_event_add_post(event, &l->post, on_post, l);
 	if (r < 0)
 		return err_origin(r);
+	r = sd_event_add_defer(event, &l->turn, on_turn, l);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
+	/* Before more is read that would have to wait behind it. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(l->turn, SD_EVENT_PRIORITY_IMPORTANT);
+	if (r < 0)
+		return err_origin(r);
 	*ret = TAKE_PTR(l);
 	return 0;
 }
 
-static int write_field(sd_bus_message *m, const struct field *f, const void *at)
+static int begin_many(struct link *l)
 {
-	const char *s;
-	uint32_t b;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = sd_bus_message_new_signal(l->bus, &m, LINK_PATH, LINK_INTERFACE, link_kind_name(MANY));
 
-	switch (f->type) {
-	case F_U32:
-		return sd_bus_message_append_basic(m, 'u', at);
-	case F_U64:
-		return sd_bus_message_append_basic(m, 't', at);
-	case F_I64:
-		return sd_bus_message_append_basic(m, 'x', at);
-	case F_BOOL:
-		b = *(const bool *)at;
-		return sd_bus_message_append_basic(m, 'b', &b);
-	case F_STR:
-		s = *(const char *const *)at;
-		if (strlen(s) > f->max)
-			return -EMSGSIZE;
-		return sd_bus_message_append_basic(m, 's', s);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', many_struct);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(l->turn, SD_EVENT_ONESHOT);
+	if (r < 0)
+		return err_origin(r);
+	l->many = TAKE_PTR(m);
+	l->many_n = l->many_bytes = 0;
+	return 0;
+}
+
+static int add_to_many(struct link *l, const struct link_record *rec)
+{
+	size_t bytes;
+	int r = fields_check(rec, &bytes);
+
+	if (r == 0 && !l->many)
+		r = begin_many(l);
+	if (r < 0)
+		return err_trace(r);
+	r = sd_bus_message_open_container(l->many, 'r', many_fields);
+	if (r >= 0)
+		r = fields_write(l->many, rec);
+	if (r >= 0)
+		r = sd_bus_message_close_container(l->many);
+	/* For want of memory alone, as malloc() fails; those before it must not be lost without a word. */
+	if (r < 0) {
+		log_error("link: no memory for a record: %s", strerror(-r));
+		abort();
 	}
-	return -EINVAL;
+	l->many_n++;
+	l->many_bytes += bytes;
+	return l->many_n >= MANY_MAX || l->many_bytes >= MANY_BYTES_MAX ? send_many(l) : 0;
 }
 
 int link_send(struct link *l, const struct link_record *rec)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	const struct field *f;
-	size_t n;
 	int r;
 
 	if (l->gone || l->freed)
 		return -ENOTCONN;
-	r = sd_bus_message_new_signal(l->bus, &m, LINK_PATH, LINK_INTERFACE, entries[rec->kind].name);
+	if (rec->kind == MANY)
+		return add_to_many(l, rec);
+	r = sd_bus_message_new_signal(l->bus, &m, LINK_PATH, LINK_INTERFACE, link_kind_name(rec->kind));
 	if (r < 0)
 		return err_origin(r);
 	/* Secrets are wiped from sd-bus's memory. */
 	if (rec->kind == LINK_START || rec->kind == LINK_TOKEN || rec->kind == LINK_TICKET)
 		sd_bus_message_sensitive(m);
-	f = entries[rec->kind].fields(&n);
-	for (size_t i = 0; i < n; i++) {
-		r = write_field(m, &f[i], (const char *)body_of_const(rec) + f[i].offset);
-		if (r < 0)
-			return err_origin(r == -EINVAL ? -EBADMSG : r);
-	}
-	r = sd_bus_send(l->bus, m, NULL);
+	r = fields_write(m, rec);
+	if (r < 0)
+		return err_origin(r == -EINVAL ? -EBADMSG : r);
+	r = send_many(l);
+	if (r >= 0)
+		r = sd_bus_send(l->bus, m, NULL);
 	return r < 0 ? err_origin(r) : 0;
 }
 
@@ -318,7 +310,11 @@ size_t link_queued(struct link *l)
 {
 	uint64_t n = 0;
 
-	return sd_bus_get_n_queued_write(l->bus, &n) < 0 ? 0 : n;
+	if (sd_bus_get_n_queued_write(l->bus, &n) < 0)
+		n = 0;
+	if (n == 0)
+		l->more = 0;
+	return n + l->more + (l->many ? l->many_n : 0);
 }
 
 int link_flush(struct link *l, int64_t timeout_us)
@@ -326,6 +322,8 @@ int link_flush(struct link *l, int64_t timeout_us)
 	int64_t until = clock_boot_us() + timeout_us;
 	int r = 0;
 
+	if (!l->gone)
+		(void)send_many(l);
 	/* Records may arrive meanwhile, and their receiver may free us. */
 	l->depth++;
 	while (r >= 0 && !l->gone && !l->freed && link_queued(l) > 0) {

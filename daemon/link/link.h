@@ -29,10 +29,11 @@ DEFINE_CLEANUP(struct link *, link_free);
 
 /*
  * Queue one record. Strings over their limit or not UTF-8 are an error of the caller: -EMSGSIZE, -EBADMSG, nothing
- * is sent. Never blocks. -ENOTCONN after the end.
+ * is sent. Never blocks. -ENOTCONN after the end. MSGs leave together with the next turn of the event loop, or before
+ * the next record of another kind: the order stays.
  */
 int link_send(struct link *l, const struct link_record *r);
-/* Records queued and not yet written: the wire stops reading the network while this is high. */
+/* Records queued and not yet written, at most so many: the wire stops reading the network while this is high. */
 size_t link_queued(struct link *l);
 /*
  * Write out what is queued, blocking up to ${timeout_us}. For last words before an exit. Callbacks may run inside;

@@ -21,6 +21,8 @@
  * Without stream management (ONLINE.counted false) items alone are numbered, from 1 on each stream, and ACKED says that
  * a ping sent behind them was answered.
  *
+ * MSGs that come up together travel together (link.c); the order of records is that of link_send() all the same.
+ *
  * Every record made from a counted stanza carries its XEP-0198 number n. Numbers the keeper never sees named were
  * consumed by the wire without effect for the archive: a record with number n says so of everything before n, IDLE n
  * of everything up to n.

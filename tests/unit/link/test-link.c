@@ -20,6 +20,7 @@ struct ends {
 	char text[256]; /* a string of the record, copied */
 	int records, gone;
 	bool free_inside;
+	char order[2048]; /* what came, a letter or number each */
 };
 
 static const char *string_of(const struct link_record *r)
@@ -35,6 +36,8 @@ static void on_record(void *userdata, const struct link_record *r)
 	e->got = *r;
 	snprintf(e->text, sizeof(e->text), "%s", string_of(r));
 	e->records++;
+	if (strlen(e->order) + 16 < sizeof(e->order))
+		snprintf(e->order + strlen(e->order), 16, r->kind == LINK_MSG ? "%u " : "idle ", r->msg.n);
 	if (e->free_inside)
 		e->keeper = link_free(e->keeper);
 }
@@ -194,6 +197,91 @@ static void freed_inside_a_flush(void **state)
 	assert_null(e->keeper);
 }
 
+static struct link_record numbered(uint32_t n)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_MSG);
+	r.msg.n = n;
+	return r;
+}
+
+/* MSGs travel together, but nothing overtakes anything, and each keeps what it says. */
+static void messages_that_travel_together_keep_their_order(void **state)
+{
+	struct ends *e = *state;
+	char want[2048] = "";
+	struct link_record r;
+
+	for (uint32_t n = 1; n <= 200; n++) {
+		r = numbered(n);
+		assert_int_equal(link_send(e->wire, &r), 0);
+		snprintf(want + strlen(want), 16, "%u ", n);
+		if (n % 70 != 0)
+			continue;
+		link_record_init(&r, LINK_IDLE);
+		assert_int_equal(link_send(e->wire, &r), 0);
+		snprintf(want + strlen(want), 16, "idle ");
+	}
+	spin(e);
+	assert_string_equal(e->order, want);
+	assert_int_equal(link_queued(e->wire), 0);
+}
+
+/* Nobody sends anything after it, and it comes all the same. */
+static void what_waits_for_company_is_queued_and_leaves_without(void **state)
+{
+	struct ends *e = *state;
+	struct link_record r = numbered(7);
+
+	assert_int_equal(link_send(e->wire, &r), 0);
+	assert_int_equal(link_queued(e->wire), 1);
+	spin(e);
+	assert_int_equal(e->records, 1);
+	assert_int_equal(link_queued(e->wire), 0);
+	assert_int_equal(link_send(e->wire, &r), 0);
+	assert_int_equal(link_flush(e->wire, 1000000), 0);
+	assert_int_equal(link_send(e->wire, &r), 0);
+	e->wire = link_free(e->wire);
+	spin(e);
+	assert_int_equal(e->records, 3);
+}
+
+static void a_bad_message_leaves_its_neighbours_alone(void **state)
+{
+	struct ends *e = *state;
+	static char longer[JID_MAX + 2];
+	struct link_record r = numbered(1);
+
+	assert_int_equal(link_send(e->wire, &r), 0);
+	r = numbered(2);
+	r.msg.body = "a\xff";
+	assert_int_equal(link_send(e->wire, &r), -EBADMSG);
+	r.msg.body = "\xef\xb7\x90"; /* U+FDD0, which sd-bus refuses */
+	assert_int_equal(link_send(e->wire, &r), -EBADMSG);
+	memset(longer, 'a', JID_MAX + 1);
+	r = numbered(3);
+	r.msg.from = longer;
+	assert_int_equal(link_send(e->wire, &r), -EMSGSIZE);
+	r = numbered(4);
+	assert_int_equal(link_send(e->wire, &r), 0);
+	spin(e);
+	assert_string_equal(e->order, "1 4 ");
+	assert_int_equal(e->gone, 0);
+}
+
+static void freed_among_messages_that_travel_together(void **state)
+{
+	struct ends *e = *state;
+	struct link_record r = numbered(1);
+
+	e->free_inside = true;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(link_send(e->wire, &r), 0);
+	spin(e);
+	assert_int_equal(e->records, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -206,6 +294,10 @@ int main(void)
 		T(the_other_side_dies),
 		T(freed_inside_its_own_callback),
 		T(freed_inside_a_flush),
+		T(messages_that_travel_together_keep_their_order),
+		T(what_waits_for_company_is_queued_and_leaves_without),
+		T(a_bad_message_leaves_its_neighbours_alone),
+		T(freed_among_messages_that_travel_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
