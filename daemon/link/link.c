@@ -102,15 +102,16 @@ static int read_one(struct link *l, sd_bus_message *m, enum link_kind kind)
 	return r;
 }
 
-/* What comes after one that is bad, or that ended the link, is nobody's. */
+/* What comes after one that is bad, or that ended the link, is nobody's; a peer that sends more than we would is taken over. */
 static int read_many(struct link *l, sd_bus_message *m)
 {
+	size_t n = 0;
 	int r = sd_bus_message_enter_container(m, 'a', many_struct);
 
 	while (r > 0 && (r = sd_bus_message_enter_container(m, 'r', many_fields)) > 0) {
 		struct link_record rec = { .kind = MANY };
 
-		r = fields_read(m, &rec);
+		r = ++n > MANY_MAX ? -EBADMSG : fields_read(m, &rec);
 		if (r == 0)
 			r = sd_bus_message_exit_container(m);
 		if (r < 0)
