@@ -55,17 +55,16 @@ static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 /* Was using more than ${before} worth it? If not, as many as what it brought is worth. */
 static void judge_trial(struct lanes *l, uint64_t rate, int64_t page_us)
 {
-	unsigned int more = l->n - l->before, worth;
+	unsigned int before = l->before, more = l->n - before, worth;
 
-	if (rate * 100 * l->before >= l->rate * (100 * l->before + GAIN_PERCENT * more)) {
-		l->before = 0;
+	l->before = 0;
+	if (rate * 100 * before >= l->rate * (100 * before + GAIN_PERCENT * more)) {
 		l->rate = rate;
 		l->base_page_us = page_us;
 		return;
 	}
-	worth = l->rate ? (unsigned int)(l->before * rate / l->rate) : 0;
-	use(l, worth > l->before && worth < l->n ? worth : l->before);
-	l->before = 0;
+	worth = l->rate ? (unsigned int)(before * rate / l->rate) : 0;
+	use(l, worth > before && worth < l->n ? worth : before);
 	l->hold = HOLD;
 }
 

@@ -124,8 +124,11 @@ static uint32_t unacknowledged(const struct engine *e)
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-		for (const struct query *q = lists[i]; q; q = q->next)
-			n += lists[i] == e->whole || q->n > expected(e, q->max) ? q->n : expected(e, q->max);
+		for (const struct query *q = lists[i]; q; q = q->next) {
+			size_t due = lists[i] == e->whole ? 0 : expected(e, q->max);
+
+			n += q->n > due ? q->n : due;
+		}
 	return (uint32_t)n;
 }
 
