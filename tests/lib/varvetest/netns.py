@@ -8,11 +8,26 @@ import subprocess
 from . import loop
 
 TRY = f"varvetest-try-{os.getpid()}"      # tests run side by side
+CABLES_MAX = 1000                         # on this machine at a time: the number is part of the addresses
+_names = itertools.count()
 _numbers = itertools.count(os.getpid() % 200 * 4)
 
 
 def ip(*argv):
     subprocess.run(["ip", *argv], check=True, capture_output=True, timeout=10)
+
+
+def lay_cable(into):
+    """The number of a cable that nobody else has: tests run side by side, and one that was killed left its own."""
+    for _ in range(CABLES_MAX):
+        n = next(_numbers) % CABLES_MAX
+        try:
+            ip("link", "add", f"vt{n}a", "type", "veth", "peer", "name", f"vt{n}b", "netns", into)
+            return n
+        except subprocess.CalledProcessError as e:
+            if b"exists" not in e.stderr:
+                raise
+    raise OSError(f"{CABLES_MAX} cables of tests are here: ip link; ip link delete vt0a")
 
 
 def usable():
@@ -29,16 +44,15 @@ class Network:
     """.wrap starts a program inside; .near is this side's address, where `forward(port)` leads on to 127.0.0.1."""
 
     def __init__(self):
-        n = next(_numbers)
-        self.name = f"varvetest-{os.getpid()}-{n}"
-        self.net = f"10.{70 + n // 250}.{n % 250}"
-        self.near = f"{self.net}.1"
+        self.name = f"varvetest-{os.getpid()}-{next(_names)}"
         self.wrap = ["ip", "netns", "exec", self.name]
-        self._outer, self._inner = f"vt{n}a", f"vt{n}b"
         self._servers = []
         self.address = self._buried = None
         ip("netns", "add", self.name)
-        ip("link", "add", self._outer, "type", "veth", "peer", "name", self._inner, "netns", self.name)
+        n = lay_cable(self.name)
+        self.net = f"10.{70 + n // 250}.{n % 250}"
+        self.near = f"{self.net}.1"
+        self._outer, self._inner = f"vt{n}a", f"vt{n}b"
         ip("addr", "add", f"{self.near}/24", "dev", self._outer)
         ip("link", "set", self._outer, "up")
         self.inside("link", "set", "lo", "up")

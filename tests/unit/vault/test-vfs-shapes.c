@@ -366,7 +366,9 @@ TEST(a_journal_reads_back)
 	static const uint8_t magic[8] = { 0xd9, 0xd5, 5, 0xf9, 0x20, 0xa1, 0x63, 0xd7 };
 	struct place *p = *state;
 	uint8_t page[PAGE_SIZE], got[PAGE_SIZE];
+	_cleanup_(freep) uint8_t *all = NULL;
 	sqlite3_file *f;
+	size_t size;
 
 	prepare(p, SQLITE_OPEN_MAIN_JOURNAL);
 	f = raw_open(p, SQLITE_OPEN_MAIN_JOURNAL);
@@ -385,7 +387,9 @@ TEST(a_journal_reads_back)
 	}
 	/* a record that was never finished ends the journal */
 	assert_int_equal(raw_read(f, got, PAGE_SIZE, 512 + 2 * RECORD_SIZE + 4), SQLITE_IOERR_SHORT_READ);
-	file_patch(raw_path(p, SQLITE_OPEN_MAIN_JOURNAL), 3000, "x", 1);
+	all = file_read(raw_path(p, SQLITE_OPEN_MAIN_JOURNAL), &size);
+	all[3000] ^= 1;
+	file_patch(raw_path(p, SQLITE_OPEN_MAIN_JOURNAL), 3000, all + 3000, 1);
 	assert_int_equal(raw_read(f, got, PAGE_SIZE, 516), SQLITE_IOERR_SHORT_READ);
 	/* in place of the name of a super-journal: only its mark */
 	file_patch(raw_path(p, SQLITE_OPEN_MAIN_JOURNAL), 512 + 2 * RECORD_SIZE - 8, magic, 8);
