@@ -15,6 +15,7 @@
 #include "ipc/names.h"
 
 #define BACKLOG 64 /* connections that wait for accept(); as many as we take at all */
+#define BIRTH ".new" /* what a socket is called before it listens */
 
 static const struct {
 	const char *fdname;
@@ -129,18 +130,41 @@ static int clear_path(const struct sockaddr_un *addr, char **ret_why)
 	return 0;
 }
 
-static int open_one(struct listeners *l, const char *dir, size_t kind, char **ret_why)
+/*
+ * Bound and listening under another name first: whoever finds the socket at ${path} is answered. Else a client in the moment
+ * between bind() and listen() is refused, and another daemon takes it for one that was left behind.
+ */
+static int bind_ready(int fd, const char *path, const char *birth)
 {
-	_cleanup_(closep) int fd = -1;
-	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, kinds[kind].file);
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct stat st;
 	mode_t old;
 	int r;
 
-	if (strlen(path) >= sizeof(addr.sun_path)) {
+	memcpy(addr.sun_path, birth, strlen(birth));
+	unlink(birth);
+	/* So that there is no moment with a wider mode. */
+	old = umask(0177);
+	r = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
+	umask(old);
+	if (r < 0 || listen(fd, BACKLOG) < 0)
+		return -errno;
+	/* Not rename(): what came there meanwhile is somebody else's. */
+	r = link(birth, path) < 0 ? -errno : 0;
+	unlink(birth);
+	return r;
+}
+
+static int open_one(struct listeners *l, const char *dir, size_t kind, char **ret_why)
+{
+	_cleanup_(closep) int fd = -1;
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, kinds[kind].file), *birth = xasprintf("%s" BIRTH, path);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
+	int r;
+
+	if (strlen(birth) >= sizeof(addr.sun_path)) {
 		*ret_why = xasprintf("the socket path %s is longer than %zu bytes: set XDG_RUNTIME_DIR to a shorter one", path,
-				     sizeof(addr.sun_path) - 1);
+				     sizeof(addr.sun_path) - sizeof(BIRTH));
 		return LISTEN_E_UNUSABLE;
 	}
 	memcpy(addr.sun_path, path, strlen(path));
@@ -150,16 +174,11 @@ static int open_one(struct listeners *l, const char *dir, size_t kind, char **re
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_origin(-errno);
-	/* So that there is no moment with a wider mode. */
-	old = umask(0177);
-	r = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
-	umask(old);
+	r = bind_ready(fd, path, birth);
 	if (r < 0 || stat(path, &st) < 0) {
-		*ret_why = xasprintf("the socket %s cannot be made: %s", path, strerror(errno));
+		*ret_why = xasprintf("the socket %s cannot be made: %s", path, strerror(r < 0 ? -r : errno));
 		return LISTEN_E_UNUSABLE;
 	}
-	if (listen(fd, BACKLOG) < 0)
-		return err_origin(-errno);
 	l->of[l->n++] = (struct listener){ TAKE_FD(fd), kinds[kind].role, kinds[kind].others, TAKE_PTR(path), st.st_dev,
 					     st.st_ino };
 	return 0;
@@ -187,6 +206,9 @@ char *listeners_path(const struct listeners *l)
 		struct sockaddr_un addr = { 0 };
 		socklen_t len = sizeof(addr);
 
+		/* What it was bound to is not where it is. */
+		if (l->of[i].role == ROLE_ADMIN && l->of[i].path)
+			return xstrdup(l->of[i].path);
 		/* Abstract ones and unnamed ones are never ours. */
 		if (l->of[i].role == ROLE_ADMIN && getsockname(l->of[i].fd, (struct sockaddr *)&addr, &len) == 0 &&
 		    addr.sun_family == AF_UNIX && addr.sun_path[0] == '/')

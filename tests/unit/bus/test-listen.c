@@ -6,12 +6,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "bus/listen.h"
@@ -80,6 +83,49 @@ static void a_dead_socket_is_replaced(_unused_ void **state)
 		free(l.of[i].path);
 }
 
+/* Connects as soon as there is something to connect to. Its exit status: 0, or the errno. */
+static pid_t knock(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	memcpy(addr.sun_path, path, strlen(path));
+	for (;;) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+			_exit(0);
+		if (errno != ENOENT)
+			_exit(errno);
+		close(fd);
+	}
+}
+
+static void a_socket_that_is_there_is_answered(_unused_ void **state)
+{
+	for (int i = 0; i < 50; i++) {
+		_cleanup_(remove_root) char *root = make_root();
+		_cleanup_(freep) char *dir = xasprintf("%s/varve", root), *path = xasprintf("%s/bus", dir), *why = NULL;
+		_cleanup_(freep) char *birth = xasprintf("%s.new", path);
+		struct listeners l;
+		int status = -1;
+		pid_t pid;
+
+		/* One that died in the middle left it. */
+		assert_int_equal(mkdir(dir, 0700), 0);
+		close(open(birth, O_CREAT | O_WRONLY, 0600));
+		pid = knock(path);
+		assert_true(pid > 0);
+		assert_int_equal(listeners_open(&l, dir, &why), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(access(birth, F_OK), -1);
+		listeners_close(&l);
+	}
+}
+
 static void a_successor_s_socket_is_left_alone(_unused_ void **state)
 {
 	_cleanup_(remove_root) char *root = make_root();
@@ -130,6 +176,7 @@ int main(void)
 		cmocka_unit_test(sockets_are_private_and_leave_with_us),
 		cmocka_unit_test(a_living_daemon_is_not_replaced),
 		cmocka_unit_test(a_dead_socket_is_replaced),
+		cmocka_unit_test(a_socket_that_is_there_is_answered),
 		cmocka_unit_test(a_successor_s_socket_is_left_alone),
 		cmocka_unit_test(what_is_in_the_way_is_named),
 	};
