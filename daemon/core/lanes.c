@@ -1,17 +1,21 @@
 #include "core/lanes.h"
 
-#define PAGES_LEAST 3	 /* of one measurement; and two rounds of every lane: answers come in bursts */
+#define PAGES_LEAST 3	 /* of one measurement */
 #define GAIN_PERCENT 30	 /* twice the lanes must bring so much more: a server at its limit brings nothing */
-#define GROWTH_MOST 4	 /* times at once: what a page takes with one lane is a guess of what it takes with many */
+#define GROWTH_MOST 8	 /* times at once: what a page takes with one lane is a guess of what it takes with many */
 #define LOSS_PERCENT 70	 /* less than this of the old rate: somebody else needs the link or the server */
 #define SLOW_FACTOR 3	 /* pages take so much longer than they did: the server is busy */
 #define HOLD 16		 /* measurements between two attempts to use more */
+#define HOLD_SHORT 4	 /* ... where the round trip says that more would help: it was chance, or will pass */
+#define SPREAD_PERCENT 80 /* of the time a page takes: so questions are spread, and do not hold up what could be faster */
+#define LATELY 16	  /* pages: what the fastest of them took rises by such a part with each that took longer */
 
 static void restart(struct lanes *l)
 {
 	l->pages = 0;
 	l->messages = 0;
 	l->page_us = 0;
+	l->least_us = 0;
 	l->start_us = 0;
 }
 
@@ -42,7 +46,10 @@ void lanes_small_answer(struct lanes *l, int64_t us)
 		l->rtt_us = us;
 }
 
-/* How many would keep the server busy if a page takes ${page_us} now; without a round trip to go by, twice as many as now. */
+/*
+ * How many would keep the server busy if a page that waits behind no other takes ${page_us}; without a round trip to go by, twice as
+ * many as now.
+ */
 static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 {
 	int64_t work_us = page_us > l->rtt_us ? page_us - l->rtt_us : 1;
@@ -65,7 +72,7 @@ static void judge_trial(struct lanes *l, uint64_t rate, int64_t page_us)
 	}
 	worth = l->rate ? (unsigned int)(before * rate / l->rate) : 0;
 	use(l, worth > before && worth < l->n ? worth : before);
-	l->hold = HOLD;
+	l->hold = l->rtt_us ? HOLD_SHORT : HOLD;
 }
 
 /* Does the number still work as well as it did? */
@@ -87,16 +94,47 @@ static void judge_hold(struct lanes *l, uint64_t rate, int64_t page_us)
 		l->base_page_us = page_us;
 }
 
+static int64_t apart_us(const struct lanes *l)
+{
+	return l->n > 1 ? l->takes_us * SPREAD_PERCENT / 100 / l->n : 0;
+}
+
+void lanes_asked(struct lanes *l, int64_t now_us)
+{
+	/* Those that are late, because we were storing, are not caught up with: that would be a burst again. */
+	l->asked_us = now_us;
+}
+
+int64_t lanes_wait(const struct lanes *l, int64_t now_us)
+{
+	int64_t due_us = l->asked_us + apart_us(l);
+
+	return due_us > now_us ? due_us - now_us : 0;
+}
+
+/* With the round trip it is known from one page what one lane brings; else, and of several, answers come in bursts. */
+static unsigned int pages_needed(const struct lanes *l)
+{
+	if (l->n == 1)
+		return l->rtt_us && l->hold == 0 ? 1 : PAGES_LEAST;
+	return 2 * l->n;
+}
+
 void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t page_us)
 {
 	unsigned int wanted;
+	int64_t least_us;
 	uint64_t rate;
 
+	l->takes_us += l->takes_us / LATELY;
+	l->takes_us = l->takes_us && l->takes_us < page_us ? l->takes_us : page_us;
 	if (l->settle) {
 		l->settle--;
 		return;
 	}
-	/* The page before starts the clock. */
+	/* One lane was idle before this page; of several, the page before starts the clock. */
+	if (l->start_us == 0 && l->n == 1)
+		l->start_us = now_us - page_us;
 	if (l->start_us == 0) {
 		l->start_us = now_us;
 		return;
@@ -104,17 +142,19 @@ void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t 
 	l->pages++;
 	l->messages += messages;
 	l->page_us += page_us;
-	if (l->pages < PAGES_LEAST || l->pages < 2 * l->n || now_us <= l->start_us)
+	l->least_us = l->least_us && l->least_us < page_us ? l->least_us : page_us;
+	if (l->pages < pages_needed(l) || now_us <= l->start_us)
 		return;
 	rate = l->messages * UINT64_C(1000000) / (uint64_t)(now_us - l->start_us);
 	page_us = l->page_us / l->pages;
+	least_us = l->least_us;
 	restart(l);
 	l->start_us = now_us;
 	if (l->before)
 		judge_trial(l, rate, page_us);
 	else
 		judge_hold(l, rate, page_us);
-	wanted = worth_trying(l, page_us);
+	wanted = worth_trying(l, least_us);
 	if (l->before == 0 && l->hold == 0 && wanted > l->n) {
 		l->before = l->n;
 		use(l, wanted);

@@ -55,6 +55,7 @@ void catchup_drop_all(struct engine *e)
 	while (e->aside)
 		catchup_discard(e, query_take(&e->aside, e->aside->id));
 	engine_arm(e, TIMER_QUERY, -1);
+	engine_arm(e, TIMER_ASK, -1);
 	engine_arm(e, TIMER_STORE, -1);
 }
 
@@ -343,10 +344,19 @@ static void ask_all(struct engine *e)
 	/* What has come and is not stored is memory: no more than one page a lane. */
 	if (query_count(e->whole) > e->lanes.n || !pages_expected(e, &expected))
 		return;
-	while (query_count(e->asked) < e->lanes.n && ask(e, &expected))
-		;
-	if (query_count(e->asked) < e->lanes.n)
-		lanes_idle(&e->lanes);
+	while (query_count(e->asked) < e->lanes.n) {
+		int64_t now = e->io->boot_us(e->userdata), wait = lanes_wait(&e->lanes, now);
+
+		if (wait > 0) {
+			engine_arm(e, TIMER_ASK, wait);
+			return;
+		}
+		if (!ask(e, &expected)) {
+			lanes_idle(&e->lanes);
+			return;
+		}
+		lanes_asked(&e->lanes, now);
+	}
 }
 
 static bool nothing_wanted(const struct engine *e, bool at_all)

@@ -418,6 +418,9 @@ void engine_timer(struct engine *e, enum engine_timer which)
 	case TIMER_QUERY:
 		catchup_timeout(e);
 		break;
+	case TIMER_ASK:
+		catchup_go(e);
+		break;
 	case TIMER_STORE:
 		pages_store(e);
 		break;

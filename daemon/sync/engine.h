@@ -35,6 +35,7 @@ enum engine_timer {
 	TIMER_DEADLINE, /* the wire must have reached the next phase by then, or it is killed */
 	TIMER_COMMIT,	/* group commit of live messages */
 	TIMER_QUERY,	/* an archive answer is due */
+	TIMER_ASK,	/* the next question of several lanes: lanes_wait() */
 	TIMER_STORE,	/* store the next slice of a page: at once, but after whatever else waits in the loop */
 	TIMER_SYNC,	/* try the archive, or the store, again after an error */
 	TIMER_SEND,	/* offer to the wire what waits in the outbox: at once, but many together */

@@ -187,6 +187,101 @@ static void trouble_does_not_forget_the_round_trip(_unused_ void **state)
 	assert_int_equal(l.rtt_us, 30 * MS);
 }
 
+/*
+ * A server that reads all that has come, works on it, and says at the end what it has to say to all of it, as Prosody does. In
+ * steps of 1 ms; returns how long ${pages} took.
+ */
+static int64_t drive_bursts(struct lanes *l, int rtt, int work, unsigned int pages)
+{
+	struct { int asked, due; } flying[LANES_MAX];
+	unsigned int n = 0, done = 0;
+	int now = 0, free_at = 0;
+
+	while (done < pages) {
+		unsigned int read = 0;
+
+		now++;
+		/* Asked: due is 0 until the server has read it. */
+		while (n < l->n && lanes_wait(l, now * MS) == 0) {
+			flying[n].asked = now;
+			flying[n++].due = 0;
+			lanes_asked(l, now * MS);
+		}
+		for (unsigned int i = 0; now >= free_at && i < n; i++)
+			read += flying[i].due == 0 && flying[i].asked + rtt / 2 <= now;
+		for (unsigned int i = 0; read && i < n; i++)
+			if (flying[i].due == 0 && flying[i].asked + rtt / 2 <= now)
+				flying[i].due = now + (int)read * work + rtt / 2;
+		if (read)
+			free_at = now + (int)read * work;
+		for (unsigned int i = 0; i < n;) {
+			if (flying[i].due == 0 || flying[i].due > now) {
+				i++;
+				continue;
+			}
+			lanes_page(l, now * MS, PAGE, (now - flying[i].asked) * MS);
+			done++;
+			flying[i] = flying[--n];
+		}
+	}
+	return now * MS;
+}
+
+/* Questions that leave together come back together, and the server is idle for a round trip. They do not. */
+static void questions_are_spread(_unused_ void **state)
+{
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 200 * MS);
+	/* 400 pages are 4 s of work; in bursts of eight, and more do not seem to help, they take 14. */
+	assert_true(drive_bursts(&l, 200, 10, 400) < 8000 * MS);
+	assert_in_range(l.n, 12, LANES_MAX);
+}
+
+/* One lane waits for nothing, nor does what has waited. */
+static void nothing_waits_longer_than_it_must(_unused_ void **state)
+{
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_page(&l, 300 * MS, PAGE, 200 * MS);
+	lanes_asked(&l, 300 * MS);
+	assert_int_equal(lanes_wait(&l, 300 * MS), 0);
+	l.n = 4;
+	assert_in_range(lanes_wait(&l, 300 * MS), 25 * MS, 50 * MS);
+	assert_int_equal(lanes_wait(&l, 350 * MS), 0);
+	/* A page that took long says little: another was quick. */
+	lanes_page(&l, 900 * MS, PAGE, 800 * MS);
+	assert_in_range(lanes_wait(&l, 300 * MS), 25 * MS, 60 * MS);
+	/* Until they all take so long. */
+	for (int i = 0; i < 100; i++)
+		lanes_page(&l, 1000 * MS, PAGE, 800 * MS);
+	l.n = 4;
+	assert_in_range(lanes_wait(&l, 300 * MS), 120 * MS, 200 * MS);
+	lanes_trouble(&l);
+	assert_int_equal(lanes_wait(&l, 300 * MS), 0);
+}
+
+/* A trial that failed by chance is made again soon, where the round trip says that more would help. */
+static void chance_is_tried_again(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 2 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 200 * MS);
+	while (l.n < LANES_MAX / 2)
+		drive(&m, &l, 1);
+	m.work_us = 100 * MS;
+	drive(&m, &l, 3 * LANES_MAX);
+	assert_true(l.n < LANES_MAX);
+	m.work_us = 2 * MS;
+	m.free_us = 0;
+	drive(&m, &l, 10 * LANES_MAX);
+	assert_int_equal(l.n, LANES_MAX);
+}
+
 /* What is measured while there was nothing more to ask decides nothing. */
 static void idle_lanes_are_no_measurement(_unused_ void **state)
 {
@@ -213,6 +308,9 @@ int main(void)
 		cmocka_unit_test(a_long_link_is_filled_sooner),
 		cmocka_unit_test(what_a_trial_brought_is_kept),
 		cmocka_unit_test(trouble_does_not_forget_the_round_trip),
+		cmocka_unit_test(questions_are_spread),
+		cmocka_unit_test(nothing_waits_longer_than_it_must),
+		cmocka_unit_test(chance_is_tried_again),
 		cmocka_unit_test(idle_lanes_are_no_measurement),
 	};
 
