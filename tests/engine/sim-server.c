@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "link/link.h"
 #include "sync/engine-priv.h"
 
 static struct sim_stanza *push(struct sim *s, enum sim_kind kind)

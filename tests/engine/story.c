@@ -1,8 +1,11 @@
 #include "story.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
+#include "link/link.h"
 #include "sync/engine-priv.h"
 
 #define NEVER_US (60 * SIM_SEC)
@@ -68,10 +71,73 @@ void comes_in_sync(struct sim *s)
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 }
 
+void given_long_online(struct sim *s)
+{
+	sim_run(s, SIM_SEC);
+	given_in_sync(s, 5);
+	sim_run(s, HOUR);
+}
+
+void given_contact(struct sim *s, const char *jid, const char *subscription)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_ROSTER);
+	r.roster.jid = jid;
+	r.roster.subscription = subscription;
+	r.roster.last = true;
+	engine_record(s->engine, &r);
+	sim_run(s, SIM_SEC);
+}
+
+void server_is(struct sim *s, bool prosody)
+{
+	s->item_not_found = prosody;
+	s->resolution_us = prosody ? SIM_SEC : 1;
+}
+
 void session_is_lost(struct sim *s)
 {
 	sim_cut(s);
 	sim_forget_session(s);
+}
+
+void away(struct sim *s, int64_t us, int n, int contacts)
+{
+	session_is_lost(s);
+	s->boot_us += us;
+	sim_fill(s, n, contacts, us / (n + 1));
+}
+
+void until_a_hole_is_open(struct sim *s)
+{
+	engine_connect(s->engine);
+	while (s->engine->cover.n < 2)
+		sim_run(s, 1);
+}
+
+uint32_t open_gaps(struct sim *s)
+{
+	struct account_status st;
+
+	engine_status(s->engine, &st);
+	return st.gaps;
+}
+
+const char *state_of(struct sim *s)
+{
+	static struct account_status st;
+
+	engine_status(s->engine, &st);
+	return st.state;
+}
+
+void expect_all_when_quiet(struct sim *s)
+{
+	assert_true(sim_settle(s, 6 * HOUR));
+	engine_sync_now(s->engine);
+	assert_true(sim_settle(s, 6 * HOUR));
+	sim_expect_all(s, 0);
 }
 
 enum errand_state errand_ends(struct sim *s, uint32_t id)
@@ -110,4 +176,56 @@ void run_until_gone(struct sim *s, int n)
 	for (int i = 0; i < 10000 && flight_gone(&s->engine->flight) < (size_t)n; i++)
 		sim_run(s, 1000);
 	assert_int_equal(flight_gone(&s->engine->flight), n);
+}
+
+int64_t send_n(struct sim *s, const char *to, int n)
+{
+	char id[16], body[32];
+
+	snprintf(id, sizeof(id), "m%d", n);
+	snprintf(body, sizeof(body), "sent %d", n);
+	return sim_send(s, to, id, body);
+}
+
+void given_gone(struct sim *s, int n, int reach)
+{
+	link_swallows(s, reach);
+	for (int i = 0; i < n; i++)
+		send_n(s, BOB, i);
+	run_until_gone(s, n);
+}
+
+void expect_sent(struct sim *s, int n)
+{
+	char id[48];
+	int next = 0;
+
+	for (int i = 0; i < s->n_sent; i++) {
+		if (s->sent[i].kind != OUT_TEXT)
+			continue;
+		snprintf(id, sizeof(id), "m%d", next);
+		if (strcmp(s->sent[i].id, id) != 0)
+			fail_msg("seed %u: %s arrived where %s should", s->seed, s->sent[i].id, id);
+		next++;
+	}
+	if (next != n)
+		fail_msg("seed %u: %d messages arrived instead of %d", s->seed, next, n);
+}
+
+void says_silent(struct sim *s)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_SILENT);
+	r.silent.answer_ms = 6000;
+	engine_record(s->engine, &r);
+}
+
+void says_alive(struct sim *s, uint32_t probe)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_ALIVE);
+	r.alive.probe = probe;
+	engine_record(s->engine, &r);
 }

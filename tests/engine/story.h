@@ -12,6 +12,7 @@
 
 #include "sim.h"
 
+#define MS INT64_C(1000)
 #define HOUR (INT64_C(3600) * SIM_SEC)
 #define DAY (24 * HOUR)
 #define BOB "bob@sim.test"
@@ -38,8 +39,23 @@ int story_end(void **state);
 void given_in_sync(struct sim *s, int n);
 /* Online, and in sync within ten minutes. */
 void comes_in_sync(struct sim *s);
+/* Online for so long that nobody is to blame for what comes. */
+void given_long_online(struct sim *s);
+/* A subscription of ours, as the roster tells it. */
+void given_contact(struct sim *s, const char *jid, const char *subscription);
+/* The server behaves like Prosody, or like ejabberd, where ids have expired, and in its stamps. */
+void server_is(struct sim *s, bool prosody);
 /* The link breaks, and the session with it. */
 void session_is_lost(struct sim *s);
+/* Away for ${us}: the session is gone, and ${n} messages of ${contacts} contacts came, evenly. Offline still. */
+void away(struct sim *s, int64_t us, int n, int contacts);
+/* Connects; until the newest page of what was missed is here, and nothing else. */
+void until_a_hole_is_open(struct sim *s);
+/* engine_status(): gaps that are not lost; the state's name, valid until the next call. */
+uint32_t open_gaps(struct sim *s);
+const char *state_of(struct sim *s);
+/* sim_expect_all(), after all is quiet and the places of what we sent are known. */
+void expect_all_when_quiet(struct sim *s);
 /* Until the errand ${id} has ended, for at most a minute: how it stands then. */
 enum errand_state errand_ends(struct sim *s, uint32_t id);
 /* Verified to the end, within ten minutes: engine_verify(). The engine's. */
@@ -52,3 +68,14 @@ void link_is_whole(struct sim *s);
 
 /* Until ${n} items have left that are not acknowledged. */
 void run_until_gone(struct sim *s, int n);
+
+/* Text number ${n} to ${to}: its id is "m${n}". Returns its row. */
+int64_t send_n(struct sim *s, const char *to, int n);
+/* Texts 0 to ${n} - 1 to BOB have left; ${reach} stanzas of what left arrive, and nobody says so. */
+void given_gone(struct sim *s, int n, int reach);
+/* Texts 0 to ${n} - 1 are at the receiver, once and in order, and no others. */
+void expect_sent(struct sim *s, int n);
+
+/* Records of the wire: the server owes an answer; it gave one, to PROBE number ${probe} (0: to what it owed). */
+void says_silent(struct sim *s);
+void says_alive(struct sim *s, uint32_t probe);

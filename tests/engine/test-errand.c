@@ -1,6 +1,5 @@
 /* Pages of one conversation: first screens, and what somebody scrolls up to. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "story.h"

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "link/link.h"
 #include "story.h"
 #include "torture.h"

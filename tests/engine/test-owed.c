@@ -4,29 +4,14 @@
  */
 #define _GNU_SOURCE
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "link/link.h"
 #include "story.h"
 #include "torture.h"
-#include "store/outbox.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
-
-static void given_contact(struct sim *s, const char *jid, const char *subscription)
-{
-	struct link_record r;
-
-	link_record_init(&r, LINK_ROSTER);
-	r.roster.jid = jid;
-	r.roster.subscription = subscription;
-	r.roster.last = true;
-	engine_record(s->engine, &r);
-	sim_run(s, SIM_SEC);
-}
 
 static int receipts(const struct sim *s, int message)
 {

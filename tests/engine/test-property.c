@@ -28,7 +28,6 @@
 #include "base/log.h"
 #include "sim.h"
 #include "store/outbox.h"
-#include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)

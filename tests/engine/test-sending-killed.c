@@ -14,10 +14,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "link/link.h"
 #include "story.h"
 #include "store/outbox.h"
-#include "store/read.h"
 #include "sync/engine-priv.h"
 
 #define STEPS_MAX 2000
@@ -31,13 +29,8 @@ struct shared {
 
 static void send_from_to(struct sim *s, int from, int to)
 {
-	char id[16], body[32];
-
-	for (int i = from; i <= to; i++) {
-		snprintf(id, sizeof(id), "m%d", i);
-		snprintf(body, sizeof(body), "sent %d", i);
-		sim_send(s, BOB, id, body);
-	}
+	for (int i = from; i <= to; i++)
+		send_n(s, BOB, i);
 }
 
 static void settle(struct sim *s)
@@ -84,15 +77,9 @@ static void hand_over(struct sim *s, int first)
 static void receive(struct shared *x)
 {
 	struct sim *s = &x->sim;
-	struct link_record r;
 
 	settle(s);
-	link_record_init(&r, LINK_ROSTER);
-	r.roster.jid = BOB;
-	r.roster.subscription = "both";
-	r.roster.last = true;
-	engine_record(s->engine, &r);
-	sim_run(s, SIM_SEC);
+	given_contact(s, BOB, "both");
 	if (x->live < 0) {
 		s->asks = ASKS_RECEIPT;
 		x->live = sim_live(s, BOB, "hello");

@@ -1,7 +1,6 @@
 /* Verifying what coverage claims (A11): the engine against a server whose archive is not what it said. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "story.h"
