@@ -58,6 +58,36 @@ int try_open(const char *dir, struct vault **ret_vault, struct store **ret, char
 	return r;
 }
 
+int open_once(const char *dir)
+{
+	_cleanup_(freep) char *why = NULL;
+	struct vault *v = NULL;
+	struct store *s = NULL;
+	int r = try_open(dir, &v, &s, &why);
+
+	store_free(s);
+	vault_free(v);
+	return r;
+}
+
+void assert_outcome(const char *dir, int want, const char *word)
+{
+	_cleanup_(freep) char *why = NULL;
+	struct vault *v = NULL;
+	struct store *s = NULL;
+	int r = try_open(dir, &v, &s, &why);
+
+	if (r != want)
+		print_error("outcome %d, not %d: %s\n", r, want, str_or_empty(why));
+	assert_int_equal(r, want);
+	assert_null(s);
+	assert_non_null(why);
+	assert_non_null(strstr(why, dir));
+	if (!strstr(why, word))
+		print_error("no \"%s\" in: %s\n", word, why);
+	assert_non_null(strstr(why, word));
+}
+
 static void fx_open(struct fx *fx)
 {
 	_cleanup_(freep) char *why = NULL;
@@ -151,6 +181,11 @@ void fx_undo_v3(struct fx *fx)
 	}
 }
 
+char *path_of(const struct fx *fx, const char *name)
+{
+	return xasprintf("%s/%s", fx->dir, name);
+}
+
 void write_file(const char *path, const void *data, size_t len)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -202,6 +237,20 @@ bool tree_has(const char *dir, const char *text)
 	return found;
 }
 
+void spoil(const char *path, uint32_t page)
+{
+	long at = (long)(page - 1) * PAGE_SIZE + 77;
+	FILE *f = fopen(path, "r+");
+	int c;
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, at, SEEK_SET), 0);
+	c = fgetc(f);
+	assert_int_equal(fseek(f, at, SEEK_SET), 0);
+	assert_int_equal(fputc(c ^ 1, f), c ^ 1);
+	assert_int_equal(fclose(f), 0);
+}
+
 int run_self(const char *command, const char *dir, int kill_at)
 {
 	char n[16];
@@ -219,6 +268,14 @@ int run_self(const char *command, const char *dir, int kill_at)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFSIGNALED(status) ? RUN_KILLED : WEXITSTATUS(status);
+}
+
+int64_t sql(struct fx *fx, const char *text)
+{
+	int64_t n;
+
+	assert_int_equal(db_number(fx->s->db, text, &n), 0);
+	return n;
 }
 
 bool fx_sound(struct fx *fx)

@@ -31,6 +31,18 @@
 #define TEST(name) static void name(void **state)
 #define RUN(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
 
+#define BEGIN(fx) assert_int_equal(store_begin((fx)->s), 0)
+#define COMMIT(fx) assert_int_equal(store_commit((fx)->s), 0)
+/* An outcome of one call in a transaction of its own. */
+#define IN_TX(fx, call)                             \
+	({                                          \
+		int in_tx_r;                        \
+		BEGIN(fx);                          \
+		in_tx_r = (call);                   \
+		COMMIT(fx);                         \
+		in_tx_r;                            \
+	})
+
 struct fx {
 	char dir[64]; /* key files are in "${dir}-config" */
 	struct vault *v;
@@ -48,17 +60,23 @@ void fx_reopen(struct fx *fx);
 void fx_open_plain(struct fx *fx);
 /* The open file becomes one of schema version 2, by hand. */
 void fx_undo_v3(struct fx *fx);
+/* A file of its directory; the caller frees. */
+char *path_of(const struct fx *fx, const char *name);
 void write_file(const char *path, const void *data, size_t len);
 /* -1 if there is none. */
 int64_t file_size(const char *path);
 /* A file, any file of a directory, contains these bytes. */
 bool file_has(const char *path, const char *text);
 bool tree_has(const char *dir, const char *text);
+/* One bit of page ${page} of a file that nobody has open. */
+void spoil(const char *path, uint32_t page);
 /* This program again as "test ${command} ${dir}", dying at step ${kill_at} (0: never): its exit code or RUN_KILLED. */
 enum { RUN_KILLED = 1000 };
 int run_self(const char *command, const char *dir, int kill_at);
 /* SQLite finds the trees sound. */
 bool fx_sound(struct fx *fx);
+/* The one number that ${text} asks for. */
+int64_t sql(struct fx *fx, const char *text);
 /* A second account and its own archive. */
 int64_t fx_account(struct fx *fx, const char *jid, int64_t *ret_archive);
 /* Remove a directory with what is in it, and its configuration. */
@@ -66,6 +84,10 @@ void remove_tree(const char *dir);
 char *config_of(const char *dir);
 /* store_find() and store_open(): their outcomes. */
 int try_open(const char *dir, struct vault **ret_vault, struct store **ret, char **ret_why);
+/* The same, and closed again: what run_self() has to do for "open". */
+int open_once(const char *dir);
+/* Opening fails with ${want}, and the sentence names the path and contains ${word}. */
+void assert_outcome(const char *dir, int want, const char *word);
 
 /* A text from Bob, from us to Bob, from ${from}. ${stamp}: seconds after T0 of the archive, with ${aid}. */
 struct message text_in(const char *id, const char *body);

@@ -136,14 +136,6 @@ int cancel(struct fx *fx, int64_t msg)
 	return IN_TX(fx, outbox_cancel(fx->s, fx->account, msg));
 }
 
-int64_t sql(struct fx *fx, const char *text)
-{
-	int64_t n;
-
-	assert_int_equal(db_number(fx->s->db, text, &n), 0);
-	return n;
-}
-
 const char *counts(struct fx *fx)
 {
 	static char text[64];

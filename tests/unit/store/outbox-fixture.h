@@ -8,18 +8,6 @@
 #include "fixture.h"
 #include "store/outbox.h"
 
-#define BEGIN(fx) assert_int_equal(store_begin((fx)->s), 0)
-#define COMMIT(fx) assert_int_equal(store_commit((fx)->s), 0)
-/* An outcome of one call in a transaction of its own. */
-#define IN_TX(fx, call)                             \
-	({                                          \
-		int in_tx_r;                        \
-		BEGIN(fx);                          \
-		in_tx_r = (call);                   \
-		COMMIT(fx);                         \
-		in_tx_r;                            \
-	})
-
 struct put_result_of {
 	int r;
 	int64_t msg;
@@ -61,8 +49,6 @@ size_t doubt_over(struct fx *fx);
 int retry(struct fx *fx, int64_t msg);
 int cancel(struct fx *fx, int64_t msg);
 
-/* The one number that ${text} asks for. */
-int64_t sql(struct fx *fx, const char *text);
 /* "queued sending doubt failed"; valid until the next call. */
 const char *counts(struct fx *fx);
 /* Of the row with this body: enum message_state. */

@@ -47,16 +47,6 @@ static uint32_t leaf_of_msg(struct fx *fx, int which)
 	return at;
 }
 
-static void spoil(const char *path, uint32_t page)
-{
-	FILE *f = fopen(path, "r+");
-
-	assert_non_null(f);
-	fseek(f, (long)(page - 1) * PAGE_SIZE + 1000, SEEK_SET);
-	assert_int_equal(fputs("a bad sector", f) >= 0, 1);
-	fclose(f);
-}
-
 static int read_one(struct fx *fx, int64_t id)
 {
 	_cleanup_(freep) char *sql = xasprintf("SELECT length(body) FROM msg WHERE id=%lld", (long long)id);

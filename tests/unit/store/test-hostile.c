@@ -1,43 +1,13 @@
 /* What a review tried: files that are planted, moved or cut between two starts, and failures at a bad moment. */
 #define _GNU_SOURCE
-#include "fixture.h"
+#include "copy-fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
-#include "store/copy.h"
 #include "store/index.h"
-
-static char *path_of(const struct fx *fx, const char *name)
-{
-	return xasprintf("%s/%s", fx->dir, name);
-}
-
-static void finish(struct copy *c)
-{
-	int r;
-
-	while ((r = copy_step(c, 200)) > 0)
-		;
-	assert_int_equal(r, 0);
-}
-
-/* A backup named b.db in the directory of the archive. */
-static void back_up(struct fx *fx)
-{
-	_cleanup_(freep) char *path = path_of(fx, "b.db");
-	struct vault_next *n;
-	struct copy *c;
-
-	assert_int_equal(vault_next_at(fx->v, path, &n), 0);
-	assert_int_equal(copy_new(fx->s, COPY_BACKUP, path, vault_next_keys(n), &c), 0);
-	finish(c);
-	assert_int_equal(vault_next_write(n), 0);
-	assert_int_equal(copy_keep(c), 0);
-	copy_free(c);
-	vault_next_free(n);
-}
 
 static int64_t synchronous(struct fx *fx)
 {
@@ -67,8 +37,8 @@ TEST(a_message_is_durable_after_an_index_step_that_could_not_begin)
 TEST(a_backup_with_torn_keys_is_none)
 {
 	struct fx *fx = *state;
-	_cleanup_(freep) char *path = path_of(fx, "b.db"), *keys = path_of(fx, "b.db.keys"), *aside = path_of(fx, "x");
-	_cleanup_(freep) char *partial = path_of(fx, "b.db.partial");
+	_cleanup_(freep) char *path = path_of(fx, "backup.varve"), *keys = path_of(fx, "backup.varve.keys"), *aside = path_of(fx, "x");
+	_cleanup_(freep) char *partial = path_of(fx, "backup.varve.partial");
 	struct vault_next *n;
 	struct copy *c;
 
@@ -91,9 +61,9 @@ TEST(a_backup_with_torn_keys_is_none)
 TEST(a_file_that_took_the_name_of_a_partial_backup_stays)
 {
 	struct fx *fx = *state;
-	_cleanup_(freep) char *partial = path_of(fx, "b.db.partial");
+	_cleanup_(freep) char *partial = path_of(fx, "backup.varve.partial");
 
-	back_up(fx);
+	free(back_up(fx, NULL));
 	write_file(partial, "a download that is not finished", 31);
 	fx_reopen(fx);
 	assert_int_equal(file_size(partial), 31);
@@ -200,10 +170,10 @@ TEST(no_new_archive_beside_a_restored_one_without_keys)
 {
 	struct fx *fx = *state;
 	_cleanup_(freep) char *dir = xasprintf("%s-restored", fx->dir), *config = config_of(fx->dir);
-	_cleanup_(freep) char *from = path_of(fx, "b.db"), *to = xasprintf("%s/b.db", dir), *why = NULL;
+	_cleanup_(freep) char *from = path_of(fx, "backup.varve"), *to = xasprintf("%s/b.db", dir), *why = NULL;
 	struct vault *v = NULL;
 
-	back_up(fx);
+	free(back_up(fx, NULL));
 	assert_int_equal(mkdir(dir, 0700), 0);
 	assert_int_equal(rename(from, to), 0);
 	assert_int_equal(store_find(dir, config, &v, &why), STORE_E_NO_KEYS);
@@ -223,7 +193,7 @@ TEST(the_directory_may_be_reached_by_a_symlink)
 	assert_int_equal(store_find(name, config, &fx->v, &why), 0);
 	assert_int_equal(store_open(fx->v, &fx->s, &why), 0);
 	assert_int_equal(count_messages(fx), 1);
-	back_up(fx);
+	free(back_up(fx, NULL));
 	assert_int_equal(unlink(name), 0);
 }
 
@@ -279,11 +249,11 @@ TEST(a_batch_of_the_index_is_bounded_in_bytes)
 TEST(a_backup_may_have_the_name_of_a_file_on_its_way_out)
 {
 	struct fx *fx = *state;
-	_cleanup_(freep) char *from = path_of(fx, "b.db"), *to = path_of(fx, "archive.db.plain-0.1");
+	_cleanup_(freep) char *from = path_of(fx, "backup.varve"), *to = path_of(fx, "archive.db.plain-0.1");
 	_cleanup_(freep) char *damaged = path_of(fx, "archive.keys.damaged");
 	struct vault_next *n;
 
-	back_up(fx);
+	free(back_up(fx, NULL));
 	assert_int_equal(rename(from, to), 0);
 	fx_reopen(fx);
 	assert_true(file_size(to) > 0);

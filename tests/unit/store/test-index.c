@@ -1,24 +1,12 @@
 /* The search index: the watermark, the triggers, erasing, a new start, damage, and the migration to it. */
 #define _GNU_SOURCE /* memmem */
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "fixture.h"
+#include "search-fixture.h"
 
-#include "store/index.h"
 #include "store/schema.h"
-#include "store/search.h"
 #include "store/tokenizer.h"
-
-#define BUDGET INT64_C(1000000000)
-
-static void put_text(struct fx *fx, const char *id, const char *body)
-{
-	fx->now += SEC;
-	put_live(fx, text_in(id, body), false);
-}
 
 static void correct(struct fx *fx, const char *id, const char *by, const char *body)
 {
@@ -32,16 +20,6 @@ static void correct(struct fx *fx, const char *id, const char *by, const char *b
 static void retract(struct fx *fx, const char *id)
 {
 	assert_int_equal(put_live(fx, ref_in(PAYLOAD_RETRACTION, id), false).result, PUT_APPLIED);
-}
-
-static void index_all(struct fx *fx)
-{
-	int r;
-
-	while ((r = index_step(fx->s, BUDGET)) > 0)
-		;
-	assert_int_equal(r, 0);
-	assert_false(index_due(fx->s));
 }
 
 /* ${n} messages in batches of their own, so that the index has many segments: "common", "word<i>". */
@@ -58,25 +36,13 @@ static void fill(struct fx *fx, int n)
 	}
 }
 
-static int64_t number(struct fx *fx, const char *sql)
-{
-	sqlite3_stmt *st;
-	int64_t n;
-
-	assert_int_equal(sqlite3_prepare_v2(fx->s->db, sql, -1, &st, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
-	n = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return n;
-}
-
 /* Rows that the index itself gives for ${match}. */
 static int64_t in_index(struct fx *fx, const char *match)
 {
-	char sql[128];
+	char text[128];
 
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM fts WHERE fts MATCH '%s'", match);
-	return number(fx, sql);
+	snprintf(text, sizeof(text), "SELECT count(*) FROM fts WHERE fts MATCH '%s'", match);
+	return sql(fx, text);
 }
 
 static int count_hit(void *userdata, const struct message_row *row, const struct search_range *ranges, size_t n)
@@ -136,13 +102,13 @@ TEST(new_messages_cost_the_index_nothing_until_it_comes_to_them)
 	retract(fx, "2");
 	assert_int_equal(index_watermark(fx->s, &upto), 0);
 	assert_int_equal(upto, 0);
-	assert_int_equal(number(fx, "SELECT count(*) FROM fts_dirty"), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM fts_dirty"), 0);
 	assert_true(index_due(fx->s));
 
 	index_all(fx);
 
 	assert_int_equal(index_watermark(fx->s, &upto), 0);
-	assert_int_equal(upto, number(fx, "SELECT max(id) FROM msg"));
+	assert_int_equal(upto, sql(fx, "SELECT max(id) FROM msg"));
 	assert_int_equal(in_index(fx, "alpha"), 1);
 	assert_int_equal(in_index(fx, "beta"), 0);
 	assert_int_equal(index_check(fx->s), 0);
@@ -231,7 +197,7 @@ TEST(a_retraction_during_the_merge_job_is_erased_too)
 	put_text(fx, "two", "zqmarkertwo");
 	index_all(fx);
 	retract(fx, "one");
-	while (number(fx, "SELECT erasing > erased FROM fts_state") == 0)
+	while (sql(fx, "SELECT erasing > erased FROM fts_state") == 0)
 		assert_int_equal(index_step(fx->s, 1), 1);
 
 	retract(fx, "two");
@@ -239,7 +205,7 @@ TEST(a_retraction_during_the_merge_job_is_erased_too)
 
 	assert_int_equal(in_image(fx, "markerone"), 0);
 	assert_int_equal(in_image(fx, "markertwo"), 0);
-	assert_int_equal(number(fx, "SELECT edits = erased FROM fts_state"), 1);
+	assert_int_equal(sql(fx, "SELECT edits = erased FROM fts_state"), 1);
 }
 
 TEST(a_removed_account_leaves_the_index)
@@ -253,7 +219,7 @@ TEST(a_removed_account_leaves_the_index)
 	assert_int_equal(store_commit(fx->s), 0);
 	while (store_upkeep_due(fx->s))
 		assert_true(store_upkeep(fx->s, 1) >= 0);
-	assert_int_equal(number(fx, "SELECT count(*) FROM msg"), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM msg"), 0);
 	index_all(fx);
 
 	assert_int_equal(in_index(fx, "common"), 0);
@@ -287,7 +253,7 @@ TEST(an_index_of_another_tokenizer_is_made_anew_in_steps)
 	}
 	assert_true(steps > 4);
 
-	assert_int_equal(number(fx, "SELECT tokenizer FROM fts_state"), TOKENIZER_VERSION);
+	assert_int_equal(sql(fx, "SELECT tokenizer FROM fts_state"), TOKENIZER_VERSION);
 	assert_int_equal(in_index(fx, "common"), 1999);
 	assert_int_equal(index_check(fx->s), 0);
 }
@@ -331,7 +297,7 @@ TEST(damage_of_the_index_is_found_and_repaired_alone)
 
 	fill(fx, 300);
 	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
-		int64_t rows = number(fx, "SELECT count(*) FROM msg"), sum = number(fx, "SELECT sum(mod) FROM msg");
+		int64_t rows = sql(fx, "SELECT count(*) FROM msg"), sum = sql(fx, "SELECT sum(mod) FROM msg");
 
 		index_all(fx);
 		damage(fx, damages[i].sql);
@@ -343,8 +309,8 @@ TEST(damage_of_the_index_is_found_and_repaired_alone)
 
 		assert_int_equal(index_check(fx->s), 0);
 		assert_int_equal(in_index(fx, "common"), rows);
-		assert_int_equal(number(fx, "SELECT count(*) FROM msg"), rows);
-		assert_int_equal(number(fx, "SELECT sum(mod) FROM msg"), sum);
+		assert_int_equal(sql(fx, "SELECT count(*) FROM msg"), rows);
+		assert_int_equal(sql(fx, "SELECT sum(mod) FROM msg"), sum);
 	}
 }
 
@@ -394,12 +360,12 @@ TEST(a_file_of_version_1_gets_its_index)
 	assert_int_equal(db_exec(fx->s, "DROP TRIGGER msg_body; DROP TRIGGER msg_gone; DROP TABLE fts_term;"
 					"DROP TABLE fts; DROP VIEW fts_source; DROP TABLE fts_state; DROP TABLE fts_dirty;"
 					"PRAGMA user_version=1"), 0);
-	assert_int_equal(number(fx, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%fts%' OR sql LIKE '%fts%'"),
+	assert_int_equal(sql(fx, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%fts%' OR sql LIKE '%fts%'"),
 			 0);
 
 	fx_reopen(fx);
 
-	assert_int_equal(number(fx, "PRAGMA user_version"), SCHEMA_VERSION);
+	assert_int_equal(sql(fx, "PRAGMA user_version"), SCHEMA_VERSION);
 	assert_int_equal(hits(fx, "common"), 50);
 	index_all(fx);
 	assert_int_equal(in_index(fx, "common"), 50);

@@ -3,19 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "fixture.h"
+#include "search-fixture.h"
 
 #include "store/copy.h"
-#include "store/index.h"
-#include "store/search.h"
-
-#define BUDGET INT64_C(1000000000)
-
-static void put_text(struct fx *fx, const char *id, const char *body)
-{
-	fx->now += SEC;
-	put_live(fx, text_in(id, body), false);
-}
 
 static void fill(struct fx *fx, int from, int to)
 {
@@ -39,14 +29,6 @@ static void upkeep(struct fx *fx, int64_t budget)
 		assert_true(store_upkeep(fx->s, budget) >= 0);
 	}
 	assert_null(index_trouble(fx->s));
-}
-
-static int64_t number(struct fx *fx, const char *sql)
-{
-	int64_t n = -1;
-
-	assert_int_equal(db_number(fx->s->db, sql, &n), 0);
-	return n;
 }
 
 static int count_hit(void *userdata, _unused_ const struct message_row *row,
@@ -96,12 +78,12 @@ enum { FIRST = 0, MIDDLE = 1 };
 /* The page ${depth} levels below the root of ${table}, always by its first or its middle child; 0: there is none. */
 static uint32_t page_of(struct fx *fx, const char *table, int depth, int which)
 {
-	char sql[128];
+	char text[128];
 	uint8_t data[PAGE_SIZE];
 	uint32_t page;
 
-	snprintf(sql, sizeof(sql), "SELECT rootpage FROM sqlite_schema WHERE name='%s'", table);
-	page = (uint32_t)number(fx, sql);
+	snprintf(text, sizeof(text), "SELECT rootpage FROM sqlite_schema WHERE name='%s'", table);
+	page = (uint32_t)sql(fx, text);
 	while (depth-- > 0) {
 		uint32_t n;
 
@@ -114,17 +96,12 @@ static uint32_t page_of(struct fx *fx, const char *table, int depth, int which)
 	return page;
 }
 
-static void spoil(struct fx *fx, uint32_t page)
+static void spoil_page(struct fx *fx, uint32_t page)
 {
 	_cleanup_(freep) char *path = xstrdup(fx->s->path);
-	FILE *f;
 
 	fx_close(fx);
-	f = fopen(path, "r+");
-	assert_non_null(f);
-	fseek(f, (long)(page - 1) * PAGE_SIZE + 1000, SEEK_SET);
-	assert_true(fputs("a bad sector", f) >= 0);
-	fclose(f);
+	spoil(path, page);
 	fx_reopen(fx);
 }
 
@@ -175,16 +152,16 @@ static void check_kind(struct fx *fx, size_t i, int *messages)
 	assert_int_equal(store_checkpoint(fx->s), 0);
 	page = page_of(fx, kinds[i].table, kinds[i].depth, kinds[i].which);
 	assert_true(page > 1);
-	rows = number(fx, "SELECT count(*) FROM msg");
-	sum = number(fx, "SELECT sum(mod*length(body)) FROM msg");
-	spoil(fx, page);
+	rows = sql(fx, "SELECT count(*) FROM msg");
+	sum = sql(fx, "SELECT sum(mod*length(body)) FROM msg");
+	spoil_page(fx, page);
 
 	/* At once: messages are found, stored and changed. */
 	snprintf(text, sizeof(text), "\"word%d\"", *messages - 1);
 	assert_int_equal(hits(fx, text), 1);
 	assert_int_equal(hits(fx, "\"word7\""), 1);
-	assert_int_equal(number(fx, "SELECT count(*) FROM msg"), rows);
-	assert_int_equal(number(fx, "SELECT sum(mod*length(body)) FROM msg"), sum);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM msg"), rows);
+	assert_int_equal(sql(fx, "SELECT sum(mod*length(body)) FROM msg"), sum);
 	fill(fx, *messages, *messages + 1);
 	++*messages;
 
@@ -197,15 +174,15 @@ static void check_kind(struct fx *fx, size_t i, int *messages)
 	assert_true(fx_sound(fx));
 	assert_int_equal(bad_pages(fx), 0);
 	assert_int_equal(index_check(fx->s), 0);
-	assert_int_equal(number(fx, "SELECT count(*) FROM fts WHERE fts MATCH 'common'"), *messages - (int)i);
-	assert_int_equal(number(fx, "PRAGMA secure_delete"), 1);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM fts WHERE fts MATCH 'common'"), *messages - (int)i);
+	assert_int_equal(sql(fx, "PRAGMA secure_delete"), 1);
 	assert_int_equal(hits(fx, text), 1);
 	/* The new one serves: one retraction for each kind. */
 	snprintf(id, sizeof(id), "fill-%d", 100 + (int)i);
 	assert_int_equal(put_live(fx, ref_in(PAYLOAD_RETRACTION, id), false).result, PUT_APPLIED);
 	upkeep(fx, BUDGET);
 	assert_int_equal(index_check(fx->s), 0);
-	assert_int_equal(number(fx, "SELECT count(*) FROM msg WHERE body IS NOT NULL"), *messages - (int)i - 1);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM msg WHERE body IS NOT NULL"), *messages - (int)i - 1);
 }
 
 TEST(a_bad_page_of_the_index_is_repaired_alone)
@@ -243,7 +220,7 @@ TEST(a_repair_leaves_no_words_in_free_pages)
 	fill(fx, 800, 1500);
 	upkeep(fx, BUDGET);
 	assert_int_equal(store_checkpoint(fx->s), 0);
-	spoil(fx, page_of(fx, "fts_idx", 0, FIRST));
+	spoil_page(fx, page_of(fx, "fts_idx", 0, FIRST));
 	assert_int_equal(put_live(fx, ref_in(PAYLOAD_RETRACTION, "secret"), false).result, PUT_APPLIED);
 	assert_int_equal(in_image(fx, "markerone"), 1);
 
@@ -265,7 +242,7 @@ TEST(a_bad_page_of_messages_is_not_taken_for_the_index)
 	assert_int_equal(store_checkpoint(fx->s), 0);
 	page = page_of(fx, "msg", 1, MIDDLE);
 	/* The middle of 600 is the first that waits, or one of its neighbours. */
-	spoil(fx, page);
+	spoil_page(fx, page);
 	fx->s->index.rows = 1000;
 
 	assert_int_equal(index_step(fx->s, BUDGET), -EBADMSG);
@@ -275,8 +252,8 @@ TEST(a_bad_page_of_messages_is_not_taken_for_the_index)
 		assert_int_equal(store_upkeep(fx->s, BUDGET), 0);
 	assert_int_equal(fx->s->index.rebuilds, 0);
 	assert_false(fx->s->index.damaged);
-	assert_int_equal(number(fx, "SELECT clearing FROM fts_state"), 0);
-	assert_int_equal(number(fx, "SELECT upto FROM fts_state"), 300);
+	assert_int_equal(sql(fx, "SELECT clearing FROM fts_state"), 0);
+	assert_int_equal(sql(fx, "SELECT upto FROM fts_state"), 300);
 	assert_int_equal(hits(fx, "\"word7\""), -EBADMSG);
 	assert_int_equal(bad_pages(fx), 1);
 	/* What does not touch the page goes on. */
@@ -307,7 +284,7 @@ TEST(an_index_that_is_damaged_again_waits)
 	fx->s->index.rebuild_us = 0;
 	upkeep(fx, BUDGET);
 	assert_int_equal(fx->s->index.rebuilds, 2);
-	assert_int_equal(number(fx, "SELECT count(*) FROM fts WHERE fts MATCH 'common'"), 110);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM fts WHERE fts MATCH 'common'"), 110);
 }
 
 int main(void)

@@ -1,6 +1,4 @@
 /* Words, pairs and emoji of a text; and that no bytes make it read beyond the end. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 

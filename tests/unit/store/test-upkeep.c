@@ -2,13 +2,11 @@
 #define _GNU_SOURCE /* syscall */
 #include "fixture.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "store/conversation.h"
 #include "store/copy.h"
 #include "store/index.h"
