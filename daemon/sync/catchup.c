@@ -142,11 +142,19 @@ void catchup_session_refused(struct engine *e)
 	e->narrow = true;
 }
 
+/* The policy says how many at most: what a session was lost by holds for it too. */
+static unsigned int most_lanes(const struct engine *e)
+{
+	unsigned int most = e->narrow ? LANES_NARROW : LANES_MAX;
+
+	return e->policy.lanes && e->policy.lanes < most ? e->policy.lanes : most;
+}
+
 void catchup_stream_begins(struct engine *e)
 {
 	catchup_drop_all(e);
 	forget_bounds(e);
-	lanes_init(&e->lanes, e->policy.lanes ? e->policy.lanes : e->narrow ? LANES_NARROW : LANES_MAX);
+	lanes_init(&e->lanes, most_lanes(e));
 	str_set(&e->floor_id, NULL);
 	e->no_cuts = false;
 	e->unacknowledged = 0;
@@ -167,10 +175,13 @@ void catchup_stream_ends(struct engine *e)
 {
 	uint32_t n;
 
-	pages_flush(e);
-	/* A stream that never began asked for nothing, and the session is still that of the one before. */
+	/*
+	 * A stream that never began asked for nothing, and the session is still that of the one before. What is stored from here
+	 * on the server hears of only when it resumes, so after it had to keep all of it.
+	 */
 	n = unacknowledged(e);
 	e->unacknowledged = n > e->unacknowledged ? n : e->unacknowledged;
+	pages_flush(e);
 	note_short_stream(e);
 	catchup_drop_all(e);
 	aside_stream_ends(e);
