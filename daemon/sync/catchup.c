@@ -16,6 +16,8 @@
 #define VAIN_MAX 5 /* live ids in VAIN_US that the archive does not know: somebody deletes them; more is a server's nonsense */
 #define VAIN_US (INT64_C(600) * USEC_PER_SEC)
 #define DENSITY_MESSAGES 2000 /* how dense the archive is: about so many of the last messages say so */
+/* Of one page: stamps are a server's, and what is reckoned with it (the sum of DENSITY_MESSAGES pages, core/plan.c) stays defined. */
+#define DENSITY_SPAN_US (INT64_C(20) * 365 * 86400 * USEC_PER_SEC)
 
 /* Its stanzas have no effect, so they may be acknowledged. */
 void catchup_discard(struct engine *e, struct query *q)
@@ -133,6 +135,11 @@ static uint32_t unacknowledged(const struct engine *e)
 	return (uint32_t)n;
 }
 
+uint32_t catchup_unacknowledged(const struct engine *e)
+{
+	return unacknowledged(e);
+}
+
 void catchup_session_refused(struct engine *e)
 {
 	if (e->unacknowledged <= ROOM || e->narrow)
@@ -215,10 +222,12 @@ static struct plan_policy policy_of(const struct engine *e, struct plan_busy bus
 	return p;
 }
 
-/* Of all lanes together. */
+/* Of all lanes together. A page of what somebody waits for finds its place beside them. */
 static uint32_t room(const struct engine *e)
 {
-	return e->lanes.n > LANES_NARROW ? e->lanes.n * LANES_PAGE : ROOM;
+	uint32_t all = e->lanes.n > LANES_NARROW ? e->lanes.n * LANES_PAGE : ROOM;
+
+	return errand_waits(e) ? all - ASIDE_PAGE : all;
 }
 
 static uint32_t messages_to_ask(const struct engine *e, const struct plan *p)
@@ -621,6 +630,15 @@ void catchup_failed(struct engine *e, const struct link_query_failed *f)
 	}
 }
 
+/* A page that came in part by then would be late each time: the link is slow, so half of it is asked for from here on. */
+static void ask_for_less(struct engine *e, const struct query *q)
+{
+	if (q->n == 0 || e->lanes.n > 1 || e->page_max <= PAGE_LEAST)
+		return;
+	e->page_max = e->page_max / 2 > PAGE_LEAST ? e->page_max / 2 : PAGE_LEAST;
+	log_debug("%s: pages come too slowly: %u from here on", e->account.jid, e->page_max);
+}
+
 void catchup_timeout(struct engine *e)
 {
 	int64_t now = e->io->boot_us(e->userdata);
@@ -631,12 +649,15 @@ void catchup_timeout(struct engine *e)
 		if (q->deadline_us > now)
 			continue;
 		late = true;
+		ask_for_less(e, q);
 		catchup_discard(e, query_take(&e->asked, q->id));
 	}
 	for (struct query *q = e->aside, *next; q; q = next) {
 		next = q->next;
-		if (q->deadline_us <= now)
-			aside_failed(e, query_take(&e->aside, q->id), false, "no answer in time");
+		if (q->deadline_us > now)
+			continue;
+		ask_for_less(e, q);
+		aside_failed(e, query_take(&e->aside, q->id), false, "no answer in time");
 	}
 	arm_deadline(e);
 	if (!late) {
@@ -679,7 +700,7 @@ static void note_density(struct engine *e, const struct query *q)
 		e->page_given = (uint32_t)q->n;
 		e->page_less = q->n < q->max ? (uint32_t)q->n : 0;
 	}
-	if (q->n < 2 || q->by_time || first == 0 || last < first)
+	if (q->n < 2 || q->by_time || first == 0 || last < first || last - first > DENSITY_SPAN_US)
 		return;
 	if (e->seen_n > DENSITY_MESSAGES) {
 		e->seen_n /= 2;

@@ -318,6 +318,8 @@ int commit_failed(struct engine *e, int r)
 					       : "the archive cannot be written: nothing is lost, see varvectl doctor");
 	}
 	e->store_failing = true;
+	/* With nothing else to write the session's row is what is tried, or nobody would see that it can be written again. */
+	e->dirty = true;
 	e->commit_armed = 0;
 	arm(e, 2);
 	return err_trace(r);

@@ -348,6 +348,8 @@ void catchup_drop_all(struct engine *e);
 void catchup_discard(struct engine *e, struct query *q);
 /* ${q} goes to the server, ${max} messages at most; its deadline begins. */
 void catchup_send(struct engine *e, struct query *q, uint32_t max);
+/* Messages that are asked for, or have come, and are not stored: the server keeps them for the session. */
+uint32_t catchup_unacknowledged(const struct engine *e);
 /* An answer moved nothing: ask once more in another way, then leave the archive alone for a while (A14). Takes ${q},
  * which is on no list. */
 void catchup_stalled(struct engine *e, struct query *q);
@@ -414,6 +416,8 @@ void errand_go(struct engine *e);
 void errand_look(struct engine *e);
 /* First screens are on their way: the plan's pages would share the link with them. */
 bool errand_first(const struct engine *e);
+/* Somebody waits for a page of one conversation. */
+bool errand_waits(const struct engine *e);
 void errand_answer(struct engine *e, struct query *q);
 void errand_failed(struct engine *e, struct query *q, bool unknown_id, const char *why);
 /* A new session begins: look again what the first screens lack. */

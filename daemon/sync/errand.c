@@ -191,6 +191,20 @@ static void ask(struct engine *e, struct errand *x)
 	catchup_send(e, q, e->page_max < ASIDE_PAGE ? e->page_max : ASIDE_PAGE);
 }
 
+bool errand_waits(const struct engine *e)
+{
+	for (const struct errand *x = e->errands; x; x = x->next)
+		if (x->state == ERRAND_RUNNING)
+			return true;
+	return false;
+}
+
+/* In the room that the plan leaves: while we wait, as much as one page takes (room() in catchup.c). */
+static bool has_room(const struct engine *e)
+{
+	return catchup_unacknowledged(e) + ASIDE_PAGE <= (e->narrow ? ROOM : LANES_MAX * LANES_PAGE);
+}
+
 void errand_go(struct engine *e)
 {
 	bool quick = e->lanes.rtt_us && e->lanes.rtt_us < QUICK_US;
@@ -201,7 +215,7 @@ void errand_go(struct engine *e)
 	/* What a short stream does not carry to its end fills the next one. */
 	if (e->short_streams)
 		most = 1;
-	for (struct errand *x = e->errands; x && query_count(e->aside) < most; x = x->next)
+	for (struct errand *x = e->errands; x && query_count(e->aside) < most && has_room(e); x = x->next)
 		if (x->state == ERRAND_RUNNING && !is_asked(e, x->id))
 			ask(e, x);
 }

@@ -152,6 +152,8 @@ static void answer_page(struct sim *s, const struct link_query *q)
 		z->query = q->query;
 		z->message = found[i];
 	}
+	if (s->no_fins)
+		return;
 	z = push(s, SIM_FIN);
 	z->query = q->query;
 	z->complete = !more && !s->never_complete;

@@ -89,6 +89,7 @@ struct sim {
 	bool no_ids;	       /* nor any id of the sender's */
 	bool contradicts;      /* its archive was another one too often in a day */
 	bool never_complete;   /* an answer never says complete, and repeats the same page (A14) */
+	bool no_fins;	       /* an answer never ends */
 	bool empty_fins;       /* fin without results, complete or last (A14) */
 	bool no_metadata;
 	bool unsettled;	       /* stable='false' */
