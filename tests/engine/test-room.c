@@ -3,11 +3,9 @@
  * server's queue on every path, and nothing that a slow link, a full disk or a server's stamps do stops it for ever.
  */
 #define _GNU_SOURCE
-#include "story.h"
-
 #include <stdio.h>
-#include <string.h>
 
+#include "story.h"
 #include "core/config.h"
 #include "link/link.h"
 #include "sync/engine-priv.h"
