@@ -10,6 +10,7 @@
 #include "store/gone.h"
 #include "store/held.h"
 #include "store/identity.h"
+#include "store/known.h"
 #include "store/outbox-priv.h"
 #include "store/pending.h"
 #include "store/place.h"
@@ -212,6 +213,7 @@ int put_end(struct put *p, int r)
 	if (r >= 0)
 		r = conv_settle(p);
 	free(p->dirty);
+	known_forget(p);
 	/* What was done by half must not be committed by somebody who overlooks the error. */
 	if (r < 0 && p->s->in_tx && p->s->tx_error == 0)
 		p->s->tx_error = r;
@@ -356,22 +358,18 @@ int archive_put_read(struct store *s, int64_t account, int64_t archive, const ch
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* The row that ${m} is another copy of, if it has no place in the archive yet: where it is now. */
-static int find_loose(struct put *p, const struct message *m, const struct aid *aid, struct place *place)
+/* The row that ${it} is another copy of, if it has no place in the archive yet: where it is now. */
+static int find_loose(struct put *p, struct item *it, const struct aid *aid, struct place *place)
 {
-	struct item it;
 	int64_t msg = aid->msg, key;
 	bool placed;
 	int r = 0;
 
-	if (!aid->known && has_row(m)) {
-		item_init(&it, p, m);
-		r = conv_find(p, &it);
+	if (!aid->known && has_row(it->m)) {
+		r = conv_find(p, it);
 		if (r == 0)
-			r = identity_find(p, &it, &msg);
-		place->conv = it.conv;
+			r = identity_find(p, it, &msg);
 		place->unseen = msg == 0;
-		item_deinit(&it);
 	}
 	if (r == 0 && msg)
 		r = row_key(p, msg, &key, &placed);
@@ -435,7 +433,7 @@ static bool mark_twins(const struct message *const *items, size_t n, struct put_
 	return any;
 }
 
-static int look_up(struct put *p, const struct message *const *items, size_t n, struct place *places,
+static int look_up(struct put *p, const struct message *const *items, size_t n, struct item *list, struct place *places,
 		   struct put_outcome *ret)
 {
 	bool another = false;
@@ -456,7 +454,7 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 			.placed = aid.known && aid.placed,
 			.key = aid.key,
 		};
-		r = places[i].placed ? 0 : find_loose(p, items[i], &aid, &places[i]);
+		r = places[i].placed ? 0 : find_loose(p, &list[i], &aid, &places[i]);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -465,10 +463,10 @@ static int look_up(struct put *p, const struct message *const *items, size_t n, 
 	return another ? ARCHIVE_E_ANOTHER : 0;
 }
 
-static int put_page_item(struct put *p, const struct message *m, const struct place *place, struct put_outcome *ret)
+static int put_page_item(struct put *p, struct item *it, const struct place *place, struct put_outcome *ret)
 {
+	const struct message *m = it->m;
 	struct aid aid = { 0 };
-	struct item it;
 	int r = 0;
 
 	/* Asked again: a server that sends one id twice in a page has made it known meanwhile. */
@@ -476,24 +474,21 @@ static int put_page_item(struct put *p, const struct message *m, const struct pl
 		r = aid_get(p, m->archive_id, &aid);
 	if (r < 0)
 		return err_trace(r);
-	item_init(&it, p, m);
-	it.key = place->key;
-	it.conv = place->conv;
-	it.unseen = p->fresh && place->unseen;
+	it->key = place->key;
+	it->unseen = p->fresh && place->unseen;
 	if (aid.known)
-		r = put_known(p, &it, &aid, place->known && (place->placed ? place->moved : !p->part), ret);
+		r = put_known(p, it, &aid, place->known && (place->placed ? place->moved : !p->part), ret);
 	else
-		r = put_new(p, &it, *m->archive_id && !p->part, ret);
+		r = put_new(p, it, *m->archive_id && !p->part, ret);
 	if (r == 0)
-		r = put_after(p, &it, ret);
+		r = put_after(p, it, ret);
 	/* What changes a row that was here before may make another copy of a message of what was none. */
 	if (r == 0 && ret->result != PUT_NEW)
 		p->fresh = false;
 	if (r == 0 && aid.known && p->compare) {
 		ret->moved = place->placed && place->moved;
-		r = aid.msg && has_row(m) ? row_differs(p, &it, aid.msg, &ret->different) : 0;
+		r = aid.msg && has_row(m) ? row_differs(p, it, aid.msg, &ret->different) : 0;
 	}
-	item_deinit(&it);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -544,6 +539,7 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us,
 			 .part = page->part, .compare = page->compare };
 	_cleanup_(freep) struct place *places = xnewn(struct place, page->n + 1);
+	_cleanup_(freep) struct item *items = xnewn(struct item, page->n + 1);
 	int r;
 
 	if (page->n > ARCHIVE_PAGE_MAX)
@@ -551,15 +547,19 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 	for (size_t i = 0; i < page->n; i++)
 		ret[i] = (struct put_outcome){ 0 };
 	p.fresh = !has_repeats(page->items, page->n);
+	for (size_t i = 0; i < page->n; i++)
+		item_init(&items[i], &p, page->items[i]);
 	r = put_begin(&p);
 	if (r == 0)
-		r = look_up(&p, page->items, page->n, places, ret);
+		r = look_up(&p, page->items, page->n, items, places, ret);
 	if (r == 0)
 		r = place_page(&p, places, page);
 	for (size_t i = 0; i < page->n && r == 0; i++)
-		r = put_page_item(&p, page->items[i], &places[i], &ret[i]);
+		r = put_page_item(&p, &items[i], &places[i], &ret[i]);
 	if (r == 0 && page->with)
 		r = note_held(&p, page, ret);
 	r = put_end(&p, r);
+	for (size_t i = 0; i < page->n; i++)
+		item_deinit(&items[i]);
 	return r < 0 ? err_trace(r) : r;
 }

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "store/feed.h"
+#include "store/known.h"
 #include "store/read.h"
 #include "store/walls.h"
 
@@ -24,10 +25,12 @@ static int find(struct store *s, int64_t account, const char *jid, int64_t *ret_
 
 int conv_find(struct put *p, struct item *it)
 {
-	bool room;
-	int r = find(p->s, p->account, it->conv_jid, &it->conv, &room);
+	int r = it->known ? 0 : known_get(p, it->conv_jid, &it->known);
 
-	return r < 0 ? err_trace(r) : 0;
+	if (r < 0)
+		return err_trace(r);
+	it->conv = it->known->id;
+	return 0;
 }
 
 int conv_look_up(struct put *p, const char *jid, int64_t *ret, bool *ret_room)
@@ -44,11 +47,15 @@ static int add(struct put *p, struct item *it)
 	put_t(&q, it->conv_jid);
 	put_t(&q, it->room ? "room" : "direct");
 	r = db_insert(&q, &it->conv);
-	return r < 0 ? err_trace(r) : 0;
+	if (r < 0)
+		return err_trace(r);
+	it->known->id = it->conv;
+	it->known->room = it->room;
+	return 0;
 }
 
 /* A JID that was only known through an invitation or a private message turns out to be a room. */
-static int become_room(struct put *p, int64_t conv)
+static int become_room(struct put *p, struct known *k)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_KIND);
 	int64_t mod;
@@ -59,23 +66,25 @@ static int become_room(struct put *p, int64_t conv)
 		return err_trace(r);
 	put_t(&q, "room");
 	put_i(&q, mod);
-	put_i(&q, conv);
+	put_i(&q, k->id);
 	r = db_run(&q);
-	return r < 0 ? err_trace(r) : 0;
+	if (r < 0)
+		return err_trace(r);
+	k->room = true;
+	return 0;
 }
 
 int conv_get(struct put *p, struct item *it)
 {
-	bool room;
 	int r;
 
 	if (it->conv && !it->room)
 		return 0;
-	r = find(p->s, p->account, it->conv_jid, &it->conv, &room);
+	r = conv_find(p, it);
 	if (r == 0 && it->conv == 0)
 		r = add(p, it);
-	else if (r == 0 && it->room && !room)
-		r = become_room(p, it->conv);
+	else if (r == 0 && it->room && !it->known->room)
+		r = become_room(p, it->known);
 	return r < 0 ? err_trace(r) : 0;
 }
 

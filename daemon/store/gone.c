@@ -9,6 +9,7 @@
 #include "store/count.h"
 #include "store/feed.h"
 #include "store/identity.h"
+#include "store/known.h"
 #include "store/outbox-priv.h"
 #include "store/read.h"
 #include "store/row.h"
@@ -286,19 +287,12 @@ static int each_gone(struct put *p, enum sql id, const char *name, struct likene
 
 /* An older message of a deleted conversation, by its place and its stamp: both only the archive's, and a server's clock
  * may have been set back. What fails one of them is shown rather than lost. */
-static int is_below_floor(struct put *p, const struct item *it)
+static bool is_below_floor(const struct item *it)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_GONE_FLOOR);
-	int64_t below;
-	int r;
+	const struct known *k = it->known;
 
-	if (it->m->via != VIA_ARCHIVE || it->clock != CLOCK_ARCHIVE)
-		return 0;
-	put_i(&q, it->conv);
-	put_i(&q, it->key);
-	put_i(&q, it->time_us);
-	r = db_int(&q, 0, &below);
-	return r < 0 ? err_trace(r) : below != 0;
+	return it->m->via == VIA_ARCHIVE && it->clock == CLOCK_ARCHIVE && k->floor != INT64_MIN && k->floor >= it->key &&
+	       k->floor_us > it->time_us;
 }
 
 int gone_begin(struct put *p)
@@ -314,7 +308,7 @@ int gone_is(struct put *p, const struct item *it)
 	if (!it->conv)
 		return 0;
 	if (!p->gone)
-		return is_below_floor(p, it);
+		return is_below_floor(it);
 	r = each_gone(p, SQL_GONE_BY_ID, it->m->id, &l);
 	if (r == 0)
 		r = each_gone(p, SQL_GONE_BY_ORIGIN, it->m->id, &l);
@@ -325,11 +319,9 @@ int gone_is(struct put *p, const struct item *it)
 	/* From now on it has an archive id, as its row would have. */
 	if (r == 0 && l.id && !l.archived && *it->m->archive_id)
 		r = run3(p, SQL_GONE_ARCHIVED, l.id, 0, 0);
-	if (r == 0 && !l.id)
-		r = is_below_floor(p, it);
 	if (r < 0)
 		return err_trace(r);
-	return l.id != 0 || r > 0;
+	return l.id != 0 || is_below_floor(it);
 }
 
 int gone_names(struct put *p, int64_t conv, const char *id)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/order.h"
 #include "store/aid.h"
+#include "store/known.h"
 
 /*
  * Which messages of [from, to) stay where they are: a longest strictly ascending run of keys between ${lo} and ${hi}
@@ -166,6 +167,7 @@ static int shift(struct put *p, int64_t from, int64_t by)
 	p->s->key_shifts++;
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = run_shift(p, steps[i], from, by);
+	known_shift(p, from, by);
 	return r < 0 ? err_trace(r) : 0;
 }
 

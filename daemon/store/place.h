@@ -17,7 +17,6 @@ struct place {
 	int64_t key; /* in: of a placed or loose one; out: its place */
 	bool moved;  /* out: key is new */
 	bool unseen; /* neither the archive id nor a row that it could be another copy of was here before the page */
-	int64_t conv; /* of an unseen one; 0 = there is none yet */
 };
 
 /* Fill ${places}, one for each message of ${page}. May move keys of stored rows up. */

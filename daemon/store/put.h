@@ -25,6 +25,8 @@ struct put {
 	bool new_rows;	/* a message row was made */
 	bool gone;	/* the account has messages that were deleted here, and may come again */
 	bool fresh;	/* what the page's messages were found to be before the first of them was stored still holds */
+	struct known **known; /* store/known.h; owned */
+	size_t n_known;
 	int64_t *dirty; /* conversations to settle; owned */
 	size_t n_dirty;
 };
@@ -42,6 +44,7 @@ struct item {
 	bool queued;	   /* of our outbox: it has not been sent yet */
 	int64_t reply_to;  /* queued: the row that it answers, 0 = none */
 	int64_t conv;	   /* row, 0 = there is none yet */
+	struct known *known; /* of that conversation (store/known.h); NULL = not asked */
 	bool unseen;	   /* nothing that is stored is another copy of it */
 	int64_t key;
 	int64_t time_us;

@@ -7,6 +7,7 @@
 #include "store/conv.h"
 #include "store/feed.h"
 #include "store/ids.h"
+#include "store/known.h"
 #include "store/pending.h"
 #include "store/read.h"
 
@@ -46,12 +47,13 @@ static int each_candidate(struct put *p, enum sql id, int64_t conv, const char *
 
 int row_candidates(struct put *p, int64_t conv, const char *id, candidate_fn fn, void *userdata)
 {
+	const struct known *k = known_by_row(p, conv);
 	int r;
 
 	if (!*id || conv == 0)
 		return 0;
 	r = each_candidate(p, SQL_MSG_BY_ID, conv, id, 0, fn, userdata);
-	if (r == 0)
+	if (r == 0 && (!k || k->origins))
 		r = each_candidate(p, SQL_MSG_BY_ORIGIN, conv, id, 0, fn, userdata);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -76,7 +78,10 @@ static uint32_t first_state(const struct item *it)
 	if (it->out)
 		return it->queued ? STATE_QUEUED : STATE_SENT;
 	/* What was dropped cannot be read; it must not count. */
-	return it->m->payload == PAYLOAD_TEXT ? STATE_RECEIVED : STATE_READ;
+	if (it->m->payload != PAYLOAD_TEXT)
+		return STATE_READ;
+	/* As conv_settle() would have it: nearly all of a backlog. */
+	return it->known && it->key <= it->known->read_key ? STATE_READ : STATE_RECEIVED;
 }
 
 static int insert(struct put *p, const struct item *it, int64_t reply_to, int64_t *ret_msg)
@@ -166,11 +171,13 @@ static int relink(struct put *p, int64_t conv, const char *id, int64_t now, int6
 }
 
 /* Answers that were stored before what they answer (newest-first paging). */
-static int link_replies(struct put *p, int64_t conv, const char *id, int64_t target)
+static int link_replies(struct put *p, const struct item *it, const char *id, int64_t target)
 {
 	size_t n;
 
-	return *id ? relink(p, conv, id, 0, target, &n) : 0;
+	if (!*id || (it->known && !it->known->replies))
+		return 0;
+	return relink(p, it->conv, id, 0, target, &n);
 }
 
 int row_unlink_replies(struct put *p, int64_t conv, const char *id, int64_t msg)
@@ -194,7 +201,7 @@ static int welcome(struct put *p, const struct item *it, int64_t msg)
 	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
 		if (i == 1 && strcmp(names[0], names[1]) == 0)
 			continue;
-		r = link_replies(p, it->conv, names[i], msg);
+		r = link_replies(p, it, names[i], msg);
 		if (r == 0)
 			r = pending_apply(p, it->conv, names[i]);
 	}
@@ -206,10 +213,28 @@ static int welcome(struct put *p, const struct item *it, int64_t msg)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* Who answers has read. What comes in while it waits, and is archived before it, he has not. */
+static int read_by_answer(struct put *p, const struct item *it, int64_t msg)
+{
+	int r;
+
+	if (it->queued)
+		return conv_read_present(p, it->conv, it->key);
+	if (it->known && it->key <= it->known->read_key)
+		return 0;
+	r = conv_read_to(p, it->conv, msg);
+	if (r < 0)
+		return err_trace(r);
+	if (it->known)
+		it->known->read_key = it->key;
+	return 0;
+}
+
 int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 {
 	struct candidate target = { 0 };
 	struct aid aid = { 0 };
+	struct known *k;
 	int64_t msg = 0;
 	int r;
 
@@ -226,11 +251,13 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 		r = aid_add(p, it->m->archive_id, it->key, placed, msg);
 	if (r == 0)
 		r = welcome(p, it, msg);
-	/* Who answers has read. What comes in while it waits, and is archived before it, he has not. */
 	if (r == 0 && it->out)
-		r = it->queued ? conv_read_present(p, it->conv, it->key) : conv_read_to(p, it->conv, msg);
+		r = read_by_answer(p, it, msg);
 	if (r < 0)
 		return err_trace(r);
+	k = it->known ? it->known : known_by_row(p, it->conv);
+	if (k)
+		known_row(k, it->m);
 	conv_dirty(p, it->conv);
 	p->new_rows = true;
 	*ret_msg = msg;
@@ -350,6 +377,7 @@ int row_rekey(struct put *p, int64_t msg)
 			return err_trace(r);
 	}
 	/* Where all is read up to this row, that goes with it (conv.read_msg). Nothing is read for its new place. */
+	known_unread(p, conv);
 	conv_dirty(p, conv);
 	return 0;
 }

@@ -358,6 +358,11 @@
 	S(AID_OF_ROW, "SELECT count(*) FROM aid WHERE msg=?1")                                                     \
 	/* conv.c */                                                                                               \
 	S(CONV_FIND, "SELECT id, kind FROM conv WHERE account=?1 AND jid=?2")                                      \
+	S(CONV_KNOW, "SELECT c.id, c.kind, max(ifnull(m.key, c.read_key), ifnull(c.read_key, m.key)), c.floor, c.floor_us," \
+		     " EXISTS(SELECT 1 FROM msg x WHERE x.conv=c.id AND x.reply_id IS NOT NULL),"                 \
+		     " EXISTS(SELECT 1 FROM msg x WHERE x.conv=c.id AND x.origin_id IS NOT NULL"                  \
+		     " AND x.origin_id IS NOT x.xmpp_id)"                                                         \
+		     " FROM conv c LEFT JOIN msg m ON m.id=c.read_msg WHERE c.account=?1 AND c.jid=?2")           \
 	S(CONV_ADD, "INSERT INTO conv(account, jid, kind, mod) VALUES(?1,?2,?3,0)")                                \
 	S(CONV_KIND, "UPDATE conv SET kind=?1, mod=?2 WHERE id=?3")                                                \
 	S(CONV_STATE, "SELECT c.mod, c.last_msg, c.activity_us, c.unread, c.first_unread,"                         \
@@ -411,7 +416,6 @@
 	S(GONE_BY_ORIGIN, "SELECT " SQL_GONE_COLUMNS " FROM gone WHERE conv=?1 AND origin_id=?2"                   \
 			  " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id ORDER BY id DESC LIMIT ?3")     \
 	S(GONE_ARCHIVED, "UPDATE gone SET archived=1 WHERE id=?1 AND ?2=0 AND ?3=0")                               \
-	S(GONE_FLOOR, "SELECT EXISTS(SELECT 1 FROM conv WHERE id=?1 AND floor>=?2 AND floor_us>?3)")               \
 	S(GONE_NAMED, "SELECT EXISTS(SELECT 1 FROM gone WHERE conv=?1 AND xmpp_id=?2 AND xmpp_id IS NOT NULL)"     \
 		      " OR EXISTS(SELECT 1 FROM gone WHERE conv=?1 AND origin_id=?2 AND origin_id IS NOT NULL"     \
 		      " AND origin_id IS NOT xmpp_id)")                                                            \
