@@ -179,6 +179,7 @@
 	F(U32, sm_in, 0)	    /* inbound count now: 0 after a bind, START's after a resume */     \
 	F(U32, sm_out, 0)	    /* outbound acknowledged: 0 after a bind, the server's h after a resume */ \
 	F(U32, flights, 0)	    /* client flights from TCP connect to here */                       \
+	F(U32, round_trip_us, 0)    /* what one of them took, as far as TLS shows; 0 = not known */         \
 	F(STR, mechanism, 64)                                                                           \
 	F(STR, address, 300)	    /* what answered: "203.0.113.9:5223" */
 

@@ -157,11 +157,13 @@ static unsigned int most_lanes(const struct engine *e)
 	return e->policy.lanes && e->policy.lanes < most ? e->policy.lanes : most;
 }
 
-void catchup_stream_begins(struct engine *e)
+void catchup_stream_begins(struct engine *e, int64_t round_trip_us)
 {
 	catchup_drop_all(e);
 	forget_bounds(e);
 	lanes_init(&e->lanes, most_lanes(e));
+	/* What is asked first is asked together with much else: Prosody answers it when it is done with all of it. */
+	lanes_small_answer(&e->lanes, round_trip_us);
 	str_set(&e->floor_id, NULL);
 	e->no_cuts = false;
 	e->unacknowledged = 0;
@@ -710,6 +712,19 @@ static void note_density(struct engine *e, const struct query *q)
 	e->seen_n += q->n - 1;
 }
 
+static void note_speed(struct engine *e, const struct query *q, int64_t now)
+{
+	unsigned int n = e->lanes.n;
+
+	if (q->step == PLAN_CUT)
+		lanes_small_answer(&e->lanes, now - q->asked_us);
+	else
+		lanes_page(&e->lanes, now, (unsigned int)q->n, now - q->asked_us);
+	if (e->lanes.n != n)
+		log_debug("%s: %u pages at a time: a round trip takes %lld ms, a page %lld ms", e->account.jid, e->lanes.n,
+			  (long long)(e->lanes.rtt_us / 1000), (long long)(e->lanes.takes_us / 1000));
+}
+
 void catchup_fin(struct engine *e, const struct link_fin *f)
 {
 	struct query *q = query_find(e->asked, f->query), *aside = query_find(e->aside, f->query);
@@ -730,10 +745,7 @@ void catchup_fin(struct engine *e, const struct link_fin *f)
 	note_whole_page(e);
 	query_push(&e->whole, q);
 	arm_deadline(e);
-	if (q->step == PLAN_CUT)
-		lanes_small_answer(&e->lanes, now - q->asked_us);
-	else
-		lanes_page(&e->lanes, now, (unsigned int)q->n, now - q->asked_us);
+	note_speed(e, q, now);
 	note_density(e, q);
 	engine_arm(e, TIMER_STORE, 0);
 	catchup_go(e);

@@ -323,7 +323,8 @@ int commit_cover(struct engine *e, struct cover *cover);
 bool commit_repeated(struct engine *e, uint32_t n);
 
 /* catchup.c: what to ask, when, and what comes of it */
-void catchup_stream_begins(struct engine *e);
+/* ${round_trip_us}: of its login; 0 = not known. */
+void catchup_stream_begins(struct engine *e, int64_t round_trip_us);
 void catchup_stream_ends(struct engine *e);
 /* Its session was not resumed. */
 void catchup_session_refused(struct engine *e);

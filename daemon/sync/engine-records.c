@@ -55,7 +55,7 @@ static void on_online(struct engine *e, const struct link_online *o)
 	e->resumed = o->resumed;
 	str_set(&e->address, o->address);
 	str_set(&e->mechanism, o->mechanism);
-	catchup_stream_begins(e);
+	catchup_stream_begins(e, o->round_trip_us);
 	sending_stream_begins(e);
 	e->stream_caught_up = false;
 	r = o->resumed ? commit_session_resumed(e, o) : commit_session_bound(e, o);

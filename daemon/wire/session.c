@@ -22,6 +22,7 @@ static void emit_online(struct stream *s, const struct link_online *fields)
 	r.online.sm_in = s->sm.in;
 	r.online.sm_out = s->sm.acked;
 	r.online.flights = transport_flights(s->transport);
+	r.online.round_trip_us = transport_round_trip_us(s->transport);
 	r.online.mechanism = s->mechanism;
 	r.online.address = s->address;
 	login_remember(s);

@@ -36,6 +36,8 @@ struct transport {
 	bool quick;
 	bool heard; /* since the last write: the next one is a new flight */
 	unsigned int flights;
+	int64_t secure_us; /* boot clock: the TLS handshake began */
+	uint32_t round_trip_us;
 };
 
 static void set_events(struct transport *t)
@@ -197,6 +199,13 @@ static void write_all(struct transport *t)
 	}
 }
 
+static void note_round_trip(struct transport *t)
+{
+	int64_t us = (clock_boot_us() - t->secure_us) / tls_round_trips(t->tls);
+
+	t->round_trip_us = us < 1 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
 static void handshake(struct transport *t)
 {
 	t->want_out = false;
@@ -204,6 +213,7 @@ static void handshake(struct transport *t)
 	case TLS_OK:
 		t->state = TRANSPORT_OPEN;
 		t->flights += tls_round_trips(t->tls);
+		note_round_trip(t);
 		t->heard = true;
 		t->ops->secured(t->userdata);
 		soon(t);
@@ -374,6 +384,7 @@ int transport_secure(struct transport *t, const char *domain, const char *ca_pem
 	/* Nothing queued in clear may follow inside TLS. */
 	buf_reset(&t->out);
 	t->state = TRANSPORT_HANDSHAKE;
+	t->secure_us = clock_boot_us();
 	handshake(t);
 	if (t->io && t->state != TRANSPORT_GONE)
 		set_events(t);
@@ -460,6 +471,11 @@ void transport_set_quickack(struct transport *t, bool quick)
 unsigned int transport_flights(const struct transport *t)
 {
 	return t->flights;
+}
+
+uint32_t transport_round_trip_us(const struct transport *t)
+{
+	return t->round_trip_us;
 }
 
 /* Wait for the socket until ${until_us}. False when the time is over. */

@@ -66,6 +66,8 @@ void transport_pause(struct transport *t, bool pause);
 void transport_set_quickack(struct transport *t, bool quick);
 /* Writes after having waited for the server, TCP's SYN and TLS included. */
 unsigned int transport_flights(const struct transport *t);
+/* A round trip of the TLS handshake, in us: to the server itself and back, whoever answers TCP's SYN. 0: there was none. */
+uint32_t transport_round_trip_us(const struct transport *t);
 /*
  * Last words: write what is queued, close our direction, wait until the server closes its own. Blocks for
  * ${timeout_us} at most. Without the wait unread input would make TCP reset, and the server lose our last bytes.

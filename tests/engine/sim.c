@@ -145,6 +145,7 @@ static void announce(struct sim *s)
 	r.online.sm_in = resume ? h : 0;
 	r.online.sm_out = s->h;
 	r.online.mechanism = "SIM";
+	r.online.round_trip_us = s->round_trip_us;
 	say(s, &r);
 	if (!s->wire)
 		return;

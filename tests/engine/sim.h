@@ -105,6 +105,7 @@ struct sim {
 	int64_t metered_us;    /* policy: the same while the link is metered */
 	int64_t horizon_us;    /* policy: no history before so long ago; 0 = all */
 	int64_t delay_us;      /* from a question to the first stanza of its answer */
+	uint32_t round_trip_us; /* what the login says it is; 0 = nothing */
 	int64_t skew_us;       /* the phone's clock against the server's */
 
 	bool no_archive;       /* the server has none */

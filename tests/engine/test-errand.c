@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "story.h"
 #include "store/read.h"
+#include "sync/engine-priv.h"
 
 #define RTT (200 * 1000)
 
@@ -94,6 +95,29 @@ static void first_screens_come_before_the_rest(void **state)
 	assert_true(s->engine != NULL && sim_count(s, "text 3000") == 0);
 	sim_expect_honest(s);
 	assert_true(sim_settle(s, 600 * SIM_SEC));
+	sim_expect_all(s, 0);
+}
+
+/* The login has shown that a round trip is short: pages would only wait in the server, and it keeps what is not acknowledged. */
+static void first_screens_are_few_at_a_time_on_a_quick_link(void **state)
+{
+	struct sim *s = *state;
+	size_t most = 0;
+
+	given_thirty_contacts(s);
+	s->round_trip_us = 2000;
+	s->delay_us = SIM_SEC / 20;
+	engine_connect(s->engine);
+	for (int i = 0; i < 2000 && readable(s) < 30; i++) {
+		sim_run(s, SIM_SEC / 100);
+		if (query_count(s->engine->aside) > most)
+			most = query_count(s->engine->aside);
+	}
+	assert_int_equal(readable(s), 30);
+	assert_int_equal(most, ERRANDS_QUICK);
+	/* And so are the plan's, whatever a page takes. */
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->lanes_seen, 1);
 	sim_expect_all(s, 0);
 }
 
@@ -333,6 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORY(first_screens_come_before_the_rest),
+		STORY(first_screens_are_few_at_a_time_on_a_quick_link),
 		STORY(a_screen_ends_at_no_gap_of_others),
 		STORY(below_a_screen_the_gap_goes_on),
 		STORY(an_errand_reaches_beyond_the_horizon),

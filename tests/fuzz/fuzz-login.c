@@ -147,6 +147,11 @@ unsigned int transport_flights(_unused_ const struct transport *t)
 	return 1;
 }
 
+uint32_t transport_round_trip_us(_unused_ const struct transport *t)
+{
+	return 1;
+}
+
 void transport_finish(_unused_ struct transport *t, _unused_ int64_t timeout_us)
 {
 }

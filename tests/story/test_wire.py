@@ -6,6 +6,7 @@ from slixmpp.xmlstream import ET as SET
 
 from varvetest import wire as w
 from varvetest.peer import Peer
+from varvetest.proxy import Proxy
 from varvetest.wait import holds, wait_for
 from varvetest.wire import Wire
 
@@ -294,3 +295,16 @@ def test_our_capabilities_are_what_their_hash_says(server, fresh):
                      if i.tag.endswith("identity")]
             parts += [f + "<" for f in sorted(f.get("var") for f in query if f.tag.endswith("feature"))]
             assert base64.b64encode(hashlib.sha1("".join(parts).encode()).digest()).decode() == c.get("ver")
+
+
+def test_the_round_trip_is_the_way_to_the_server(server, fresh):
+    """As TLS shows it: whoever is in between and answers TCP does not count."""
+    (alice,) = pair(server, fresh, "alice")
+    with Proxy(server.tls_port) as link:
+        for delay in (0, 0.15):
+            link.delay = delay
+            with ready(server, alice, port=link.port) as wire:
+                online = wire.wait("ONLINE")
+            assert online["round_trip_us"] > 2e6 * delay, online
+            # A busy machine may be slow, but not for as long as all of the login takes.
+            assert online["round_trip_us"] < 2e6 * delay + 1e6, online
