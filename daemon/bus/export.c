@@ -18,6 +18,7 @@
 #include "bus/turn.h"
 #include "ipc/names.h"
 #include "store/read.h"
+#include "store/walk.h"
 
 #define EXPORT_PAGE 200 /* rows in one go: a millisecond or two; facts/ipc.md section 2.1 no. 5 */
 #define EXPORT_CONVERSATIONS_MAX 500
@@ -37,15 +38,9 @@ struct export {
 	struct turn turn; /* idle: the next page */
 	int64_t account;
 	struct wish wish;
-	size_t conversation; /* index of the one that is being read */
-	bool begun;	     /* it has had its first page */
-	/* Where to go on: behind this message; when that was deleted meanwhile, by its time and the last page's ids. */
-	int64_t last_id, last_us;
-	int64_t ids[EXPORT_PAGE + 1];
-	size_t n_ids;
+	struct walk *walk;   /* over all, or the present one of the conversations; NULL: none yet */
+	size_t conversation; /* index of the next one */
 	uint64_t messages, bytes, total;
-	int64_t page_ids[EXPORT_PAGE + 1];
-	size_t n_page;
 };
 
 static void on_free(void *userdata)
@@ -54,19 +49,12 @@ static void on_free(void *userdata)
 
 	turn_deinit(&x->turn);
 	pour_free(x->pour);
+	walk_free(x->walk);
 	options_free_texts(x->wish.conversations);
 	free(x);
 }
 
 /* ---- reading ---- */
-
-static bool was_in_last_page(const struct export *x, int64_t id)
-{
-	for (size_t i = 0; i < x->n_ids; i++)
-		if (x->ids[i] == id)
-			return true;
-	return false;
-}
 
 static int on_row(void *userdata, const struct message_row *row)
 {
@@ -74,11 +62,6 @@ static int on_row(void *userdata, const struct message_row *row)
 	struct buf *b = pour_buf(x->pour);
 	size_t before = b->len;
 
-	x->page_ids[x->n_page++] = row->id;
-	if (was_in_last_page(x, row->id))
-		return 0;
-	x->last_id = row->id;
-	x->last_us = row->time_us;
 	if (row->time_us < x->wish.since_us || (x->wish.until_us && row->time_us >= x->wish.until_us))
 		return 0;
 	(x->wish.text ? export_text : export_json)(b, row);
@@ -87,53 +70,33 @@ static int on_row(void *userdata, const struct message_row *row)
 	return 0;
 }
 
-/* READ_E_NO_MESSAGE when the message behind which to go on is gone. */
-static int read_page(struct export *x, bool by_time, uint32_t *ret_edges)
+/* Begin the walk over all, or over the next conversation: 1, or 0 when there is none. */
+static int next_walk(struct export *x)
 {
-	struct history_query q = {
-		.account = x->account,
-		.conversation = x->wish.conversations ? x->wish.conversations[x->conversation] : "",
-		.anchor = x->begun && !by_time ? ANCHOR_MESSAGE : x->begun || x->wish.since_us ? ANCHOR_TIME : ANCHOR_OLDEST,
-		.value = x->begun && !by_time ? x->last_id : x->begun ? x->last_us : x->wish.since_us,
-		.after = EXPORT_PAGE,
-		.across_gaps = true,
-	};
-	uint64_t seq;
-
-	x->n_page = 0;
-	return read_history(hub_store(x->hub), &q, on_row, x, ret_edges, &seq);
-}
-
-/* One page of the present conversation: 1 if there is more, 0 at its end, or an error. */
-static int next_page(struct export *x)
-{
-	uint32_t edges = 0;
+	char **conversations = x->wish.conversations;
+	size_t i = x->conversation;
 	int r;
 
-	r = read_page(x, false, &edges);
-	if (r == READ_E_NO_MESSAGE)
-		r = read_page(x, true, &edges);
-	/* It went away as a whole. */
-	if (r == READ_E_NO_CONVERSATION)
+	if (conversations ? !conversations[i] : i > 0)
 		return 0;
-	if (r != 0)
-		return r < 0 ? r : -EIO;
-	x->begun = true;
-	memcpy(x->ids, x->page_ids, x->n_page * sizeof(*x->ids));
-	x->n_ids = x->n_page;
-	return !(edges & EDGE_NEWEST) && x->n_page > 0;
+	x->conversation++;
+	r = walk_new(hub_store(x->hub), x->account, conversations ? conversations[i] : "", x->wish.since_us, &x->walk);
+	return r < 0 ? err_trace(r) : 1;
 }
 
 /* More into the buffer: 1 if there may be more, 0 at the end of all, or an error. */
 static int advance(struct export *x)
 {
-	int r = next_page(x);
+	int r = x->walk ? 1 : next_walk(x);
 
-	if (r != 0)
+	if (r <= 0)
 		return r;
-	x->begun = false;
-	x->n_ids = 0;
-	return x->wish.conversations && x->wish.conversations[++x->conversation];
+	r = walk_step(x->walk, hub_store(x->hub), EXPORT_PAGE, on_row, x);
+	if (r < 0)
+		return err_trace(r);
+	if (r == 0)
+		x->walk = walk_free(x->walk);
+	return 1;
 }
 
 /* False: the job has ended. */

@@ -441,6 +441,9 @@
 		    " WHERE m.id=?1 AND m.account=?2")                                                             \
 	S(READ_CHANGED, "SELECT " SQL_MESSAGE_COLUMNS " FROM msg m JOIN conv c ON c.id=m.conv"                     \
 			" WHERE m.account=?1 AND m.mod>?2 ORDER BY m.mod LIMIT ?3")                                \
+	/* walk.c */                                                                                               \
+	S(READ_LAST_ID, "SELECT max(id) FROM msg")                                                                 \
+	S(READ_CHANGED_IDS, "SELECT id, mod FROM msg WHERE account=?1 AND mod>?2 ORDER BY mod LIMIT ?3")           \
 	S(READ_KEY, "SELECT m.key, m.conv, " SQL_MESSAGE_SIZE " FROM msg m WHERE m.account=?1 AND m.id=?2")        \
 	S(CONV_OLDER, "SELECT m.id, m.key, " SQL_MESSAGE_SIZE " FROM msg m WHERE m.conv=?1"                        \
 		      " AND (m.key, m.id) < (?2, ?3) ORDER BY m.key DESC, m.id DESC LIMIT ?4")                     \

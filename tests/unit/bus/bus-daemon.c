@@ -6,6 +6,7 @@
  *   live JID TEXT     one message from JID now
  *   flood N           N live messages, a transaction and a doorbell each
  *   chance P SEED N   N random events with ids that begin with P (chance.h), a transaction and a doorbell each
+ *   settle A B        the archive's page that brings live message A says that it stands right before live message B
  *   tombstones N      that many are kept
  *   backup FILE       a whole one: FILE and FILE.keys
  *   state NAME        the account's state
@@ -40,6 +41,7 @@
 #include "core/message.h"
 #include "hub-double-send.h"
 #include "hub-double.h"
+#include "settle.h"
 #include "store/archive.h"
 #include "store/copy.h"
 #include "store/db.h"
@@ -49,6 +51,7 @@
 #define DAY (86400 * USEC_PER_SEC)
 #define CONTACTS 30
 #define PAGE 100
+#define FLOODS "contact00@example.net/phone" /* from whom live messages without a name come */
 
 struct world {
 	sd_event *event;
@@ -163,6 +166,13 @@ static void live(struct world *w, const char *from, const char *body)
 	check(store_begin(w->store), "begin");
 	check(archive_put_live(w->store, w->account, w->archive, OWN, &m, clock_real_us(), false, &out), "live");
 	check(store_commit(w->store), "commit");
+	hub_double_tell(w->hub, HUB_FEED, w->account);
+}
+
+/* The numbers are those of flood. */
+static void settled(struct world *w, unsigned long a, unsigned long b)
+{
+	check(settle(w->store, w->account, w->archive, OWN, FLOODS, a, b), "settle");
 	hub_double_tell(w->hub, HUB_FEED, w->account);
 }
 
@@ -305,7 +315,12 @@ static void command(struct world *w, char *line)
 	if (strcmp(word, "backup") == 0)
 		backup(w, line);
 	for (unsigned long i = 0; strcmp(word, "flood") == 0 && i < n; i++)
-		live(w, "contact00@example.net/phone", NULL);
+		live(w, FLOODS, NULL);
+	if (strcmp(word, "settle") == 0) {
+		char *a = strsep(&line, " ");
+
+		settled(w, strtoul(a, NULL, 10), strtoul(line, NULL, 10));
+	}
 	if (strcmp(word, "state") == 0)
 		set_state(w, line);
 	if (strcmp(word, "archive") == 0)
