@@ -161,6 +161,39 @@ TEST(what_comes_meanwhile_does_not_come)
 	assert_string_equal(bodies(fx, BOB), "0 past 1 2 3 4 5");
 }
 
+TEST(who_moves_in_another_conversation_does_not_come)
+{
+	struct fx *fx = *state;
+	_cleanup_(walk_freep) struct walk *w = NULL;
+
+	live(fx, 0, 5);
+	fx->now = T0 + 9 * SEC;
+	put_live(fx, text_from(CAROL "/x", "c", "hello"), false);
+	w = begin(fx, BOB);
+	assert_string_equal(step(fx, w, 3), "0 1 2");
+	PAGE(fx, "", "?", copy(0, 0), copy(1, 1));
+	PAGE(fx, "", "?", copy(0, 0), archived(text_from(CAROL "/x", "c", "hello"), "ac", 1), copy(1, 1));
+	assert_string_equal(bodies(fx, ""), "0 hello 1 2 3 4");
+	assert_string_equal(step(fx, w, 9), "3 4 .");
+}
+
+TEST(who_moves_after_much_else_comes_too)
+{
+	struct fx *fx = *state;
+	_cleanup_(walk_freep) struct walk *w = NULL;
+	int all = 9;
+
+	live(fx, 0, all);
+	w = begin(fx, "");
+	assert_string_equal(step(fx, w, 4), "0 1 2 3");
+	/* More than a step looks at. */
+	for (; all < 1100; all++)
+		live(fx, all, all + 1);
+	settle(fx, 7, 2);
+	assert_string_equal(step(fx, w, 2000), "4 5 6 8");
+	assert_string_equal(step(fx, w, 2000), "7 .");
+}
+
 TEST(who_moves_changes)
 {
 	struct fx *fx = *state;
@@ -284,6 +317,8 @@ int main(void)
 		RUN(what_moves_within_what_is_ahead_is_in_its_place),
 		RUN(the_message_where_the_walk_stands_moves_or_goes),
 		RUN(what_comes_meanwhile_does_not_come),
+		RUN(who_moves_in_another_conversation_does_not_come),
+		RUN(who_moves_after_much_else_comes_too),
 		RUN(who_moves_changes),
 		RUN(all_keys_move_up),
 		cmocka_unit_test(whatever_happens_each_comes_once),
