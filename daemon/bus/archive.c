@@ -208,10 +208,15 @@ static int get_property(_unused_ sd_bus *bus, const char *path, _unused_ const c
 {
 	struct store *s = hub_store(conn_hub(userdata));
 	uint64_t seq = 0, oldest = 0;
+	int64_t last = 0;
 	int r;
 
 	if (strcmp(property, "Epoch") == 0)
 		return rows_text(m, store_epoch(s));
+	if (strcmp(property, "LastId") == 0) {
+		r = read_last_id(s, &last);
+		return r < 0 ? error_from_store(error, r) : sd_bus_message_append(m, "t", (uint64_t)last);
+	}
 	r = read_seq(s, tree_account(path), &seq, &oldest);
 	if (r != 0)
 		return error_from_store(error, r < 0 ? r : -EIO);
@@ -251,6 +256,7 @@ const sd_bus_vtable archive_vtable[] = {
 	SD_BUS_PROPERTY("Epoch", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Seq", "t", get_property, 0, 0),
 	SD_BUS_PROPERTY("OldestSeq", "t", get_property, 0, 0),
+	SD_BUS_PROPERTY("LastId", "t", get_property, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("Changed", SD_BUS_ARGS("s", epoch, "t", seq), 0),
 	SD_BUS_VTABLE_END,
 };

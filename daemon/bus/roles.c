@@ -92,6 +92,7 @@ static const struct entry table[] = {
 	{ VARVE_IFACE_ARCHIVE, "Epoch", ROLE_STATUS, true },
 	{ VARVE_IFACE_ARCHIVE, "Seq", ROLE_STATUS, true },
 	{ VARVE_IFACE_ARCHIVE, "OldestSeq", ROLE_STATUS, true },
+	{ VARVE_IFACE_ARCHIVE, "LastId", ROLE_STATUS, true },
 
 	{ VARVE_IFACE_CONVERSATIONS, "List", ROLE_READ },
 	{ VARVE_IFACE_CONVERSATIONS, "Get", ROLE_READ },

@@ -28,6 +28,13 @@ int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_
 	return 0;
 }
 
+int read_last_id(struct store *s, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_READ_LAST_ID);
+
+	return db_int(&q, 0, ret);
+}
+
 /* The feed is four lists, each ordered by mod through an index; they are merged row by row. */
 enum source { SOURCE_MESSAGE, SOURCE_CONVERSATION, SOURCE_CONTACT, SOURCE_REMOVED, SOURCE_N };
 

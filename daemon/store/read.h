@@ -163,6 +163,8 @@ int read_changes(struct store *s, int64_t account, uint64_t since, uint64_t begu
 		 const struct changes_fns *fns, void *userdata, uint64_t *ret_next, bool *ret_more);
 /* Where the feed ends, and since when it can be answered; ${ret_oldest} NULL: nobody asks, and mostly nothing is read. */
 int read_seq(struct store *s, int64_t account, uint64_t *ret_seq, uint64_t *ret_oldest);
+/* The highest id that a stored message of any account has: what is stored from now on has a higher one. 0: there is none. */
+int read_last_id(struct store *s, int64_t *ret);
 
 /* Display stamps of the messages with these archive ids, 0 if unknown: for showing gaps. */
 int read_aid_time(struct store *s, int64_t archive, const char *aid, int64_t *ret_us, int64_t *ret_msg);

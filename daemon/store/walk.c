@@ -37,13 +37,6 @@ static int hand_out(struct walk *w, struct store *s, int64_t id, message_row_fn 
 	return r < 0 ? r : 0;
 }
 
-static int highest_id(struct store *s, int64_t *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_READ_LAST_ID);
-
-	return db_int(&q, 0, ret);
-}
-
 /* 0: it has gone. */
 static int find_conversation(struct store *s, const struct walk *w, int64_t *ret)
 {
@@ -63,7 +56,7 @@ int walk_new(struct store *s, int64_t account, const char *conversation, int64_t
 	w->conversation = xstrdup(conversation);
 	w->key = since_us ? since_us : INT64_MIN;
 	w->id = INT64_MIN;
-	r = highest_id(s, &w->last_id);
+	r = read_last_id(s, &w->last_id);
 	if (r == 0)
 		r = read_seq(s, account, &w->looked, NULL);
 	if (r < 0)

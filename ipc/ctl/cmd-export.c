@@ -5,15 +5,18 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ipc/ctl/ctl.h"
-#include "ipc/ctl/page.h"
+#include "ipc/ctl/row.h"
 #include "ipc/ctl/show.h"
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
+#include "ipc/ctl/walk.h"
 
 #define PROGRESS_US 250000 /* between two progress lines */
+#define ORDER_TRIES 3 /* of a file in which something is out of order */
 
 struct export
 {
@@ -80,47 +83,48 @@ static void progress(struct export *e)
 	term_progress(line);
 }
 
-/* Walk from page to page. The anchor of a page is the last row of the one before, so nothing is between them. */
-static int walk(struct export *e, int64_t since)
+static void on_row(void *userdata, const struct varve_message *m)
 {
-	struct varve_history_query q = {
+	put(userdata, m);
+}
+
+static bool on_page(void *userdata)
+{
+	struct export *e = userdata;
+
+	progress(e);
+	return !ferror(e->f);
+}
+
+/* *ret_late: messages that came out of order, at the end. */
+static int walk(struct export *e, int64_t since, uint64_t *ret_late)
+{
+	struct walk w = {
 		.conversation = e->n_only == 1 ? e->only[0] : "",
-		.anchor = since ? "time" : "oldest",
-		.value = since > 0 ? (uint64_t)since : 0,
-		.after = PAGE_ROWS_MAX - 1,
-		.across_gaps = true,
+		.since_us = since,
+		.row = on_row,
+		.page = on_page,
+		.userdata = e,
 	};
-	bool first = true, begun = since == 0;
+	int r = walk_all(e->c, &w);
 
-	for (;;) {
-		struct page page = { 0 };
-		uint32_t edges;
-		size_t fresh = 0;
-		int r = page_get(e->c, &q, &page);
+	*ret_late = w.late;
+	return r;
+}
 
-		if (r != EXIT_OK)
-			return r;
-		for (size_t i = 0; i < page.n; i++) {
-			if (!first && i == 0 && page.rows[i]->id == q.value)
-				continue;
-			fresh++;
-			/* Where nothing is so new the page may begin before ${since}; later rows are in archive order. */
-			begun = begun || page.rows[i]->time_usec >= since;
-			if (begun)
-				put(e, page.rows[i]);
-		}
-		if (page.n > 0)
-			q.value = page.rows[page.n - 1]->id;
-		q.anchor = "message";
-		first = false;
-		progress(e);
-		edges = page.edges;
-		page_deinit(&page);
-		if (edges & VARVE_EDGE_NEWEST || ferror(e->f))
-			return EXIT_OK;
-		if (fresh == 0) /* there is more, and it does not come: never half an export as if it were whole */
-			return ctl_bad_reply(e->c, "GetHistory");
+/* A file can be written anew, and then everything is in its place. */
+static int walk_in_order(struct export *e, int64_t since)
+{
+	uint64_t late = 0;
+	int r = walk(e, since, &late);
+
+	for (int i = 1; r == EXIT_OK && late > 0 && i < ORDER_TRIES && !ferror(e->f); i++) {
+		if (fflush(e->f) != 0 || fseeko(e->f, 0, SEEK_SET) < 0 || ftruncate(fileno(e->f), 0) < 0)
+			return ctl_fail(e->c, EXIT_FAIL, NULL, "cannot write the file anew: %s", strerror(errno));
+		e->written = 0;
+		r = walk(e, since, &late);
 	}
+	return r;
 }
 
 /* Into a file beside ${path} that takes its place when it is complete: half an export never looks like a whole one. */
@@ -137,7 +141,7 @@ static int to_file(struct export *e, const char *path, enum json_mode mode, int6
 	if (!e->f)
 		abort();
 	e->json = mode != JSON_OFF ? json_new(e->f, mode) : NULL;
-	r = walk(e, since);
+	r = walk_in_order(e, since);
 	if (r == EXIT_OK && (ferror(e->f) || fflush(e->f) != 0 || fsync(fd) < 0))
 		r = ctl_fail(e->c, EXIT_FAIL, "make room and try again; an older file was not touched",
 			     "cannot write %s: %s", temp, strerror(errno));
@@ -160,13 +164,14 @@ static bool is_special(const char *path)
 
 static int to_special(struct export *e, const char *path, enum json_mode mode, int64_t since)
 {
+	uint64_t late;
 	int r;
 
 	e->f = fopen(path, "we");
 	if (!e->f)
 		return ctl_fail(e->c, errno == EACCES ? EXIT_DENIED : EXIT_FAIL, NULL, "cannot open %s: %s", path, strerror(errno));
 	e->json = mode != JSON_OFF ? json_new(e->f, mode) : NULL;
-	r = walk(e, since);
+	r = walk(e, since, &late);
 	if ((ferror(e->f) | fclose(e->f)) != 0 && r == EXIT_OK)
 		r = ctl_fail(e->c, EXIT_FAIL, NULL, "cannot write %s: %s", path, strerror(errno));
 	return r;
@@ -179,6 +184,7 @@ int cmd_export(struct ctl *c)
 	bool text = format && strcmp(format, "text") == 0;
 	/* A file is one object a line whatever -j says, so that its name tells what is in it. */
 	enum json_mode mode = text ? JSON_OFF : JSON_SHORT;
+	uint64_t late;
 	int64_t since;
 	int r;
 
@@ -200,7 +206,7 @@ int cmd_export(struct ctl *c)
 	} else {
 		e.f = stdout;
 		e.json = mode != JSON_OFF ? json_new(stdout, mode) : NULL;
-		r = walk(&e, since);
+		r = walk(&e, since, &late);
 		term_progress(NULL);
 	}
 	json_free(e.json);

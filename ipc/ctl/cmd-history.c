@@ -13,6 +13,7 @@
 #define HISTORY_PRESET 20
 #define HISTORY_MAX 100000 /* rows; more is what export is for */
 #define SIDE_MAX (PAGE_ROWS_MAX - 1) /* rows of one side of an anchor that fit an answer with it */
+#define TRIES_MAX 3 /* to read more than a page in one state of the archive */
 #define AUTHOR_MAX 14 /* columns */
 
 struct history {
@@ -20,6 +21,7 @@ struct history {
 	const char *conversation;
 	struct page page;
 	uint64_t want;
+	bool mixed; /* the pages are of more than one state of the archive: a message may be there twice, or not at all */
 };
 
 static uint32_t at_most_side(uint64_t n)
@@ -36,23 +38,13 @@ static int extend(struct history *h, bool older)
 
 	while (h->page.n > 0 && h->page.n < h->want && !(h->page.edges & none)) {
 		uint32_t n = at_most_side(h->want - h->page.n);
-		struct varve_history_query q = {
-			.conversation = h->conversation,
-			.anchor = "message",
-			.value = h->page.rows[older ? 0 : h->page.n - 1]->id,
-			.before = older ? n : 0,
-			.after = older ? 0 : n,
-			.across_gaps = true,
-		};
+		const struct varve_history_query q = { .conversation = h->conversation, .across_gaps = true };
 		struct page more = { 0 };
-		int r = page_get(h->c, &q, &more);
+		int r = page_beyond(h->c, &q, &h->page, older, n, &more);
 
 		if (r != EXIT_OK)
 			return r;
-		if (more.n > 0 && older) /* the anchor, which we have */
-			page_cut(&more, more.n - 1);
-		else
-			page_drop(&more, more.n > 0);
+		h->mixed = h->mixed || more.seq != h->page.seq;
 		h->page.edges = (h->page.edges & ~mine) | (more.edges & mine);
 		if (more.n == 0) {
 			page_deinit(&more);
@@ -173,6 +165,47 @@ static int fetch(struct history *h)
 	if (around)
 		return fetch_around(h, &q);
 	return after ? fetch_after(h, &q, is_time) : fetch_before(h, &q, is_time);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct varve_message *const *x = a, *const *y = b;
+
+	return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+/* Some message is there twice. */
+static bool has_twice(const struct page *p)
+{
+	_cleanup_(freep) const struct varve_message **rows = xcalloc(p->n, sizeof(*rows));
+	bool twice = false;
+
+	if (p->n > 0)
+		memcpy(rows, p->rows, p->n * sizeof(*rows));
+	qsort(rows, p->n, sizeof(*rows), by_id);
+	for (size_t i = 1; i < p->n && !twice; i++)
+		twice = rows[i]->id == rows[i - 1]->id;
+	return twice;
+}
+
+/*
+ * More than a page is read in several calls, between which messages get their places (docs/decisions/0028): what is of several
+ * states is read again. While much comes in, states do not last; then that nothing is there twice must do.
+ */
+static int fetch_all(struct history *h, uint64_t want)
+{
+	int r = PAGE_LOST;
+
+	for (int i = 0; i < TRIES_MAX && (r == PAGE_LOST || (r == EXIT_OK && h->mixed)); i++) {
+		page_deinit(&h->page);
+		h->mixed = false;
+		h->want = want;
+		r = fetch(h);
+	}
+	if (r == PAGE_LOST || (r == EXIT_OK && h->mixed && has_twice(&h->page)))
+		return ctl_fail(h->c, EXIT_FAIL, "varvectl sync pause, and again; or fewer with -n",
+				"the archive changes faster than it can be read");
+	return r;
 }
 
 static const char *dash(void)
@@ -348,13 +381,14 @@ int cmd_history(struct ctl *c)
 	struct history h = { .c = c, .conversation = conversation };
 	struct gaps gaps = { 0 };
 	struct json *j;
+	uint64_t want;
 	int r;
 
-	r = ctl_lines(c, HISTORY_PRESET, HISTORY_MAX, &h.want);
+	r = ctl_lines(c, HISTORY_PRESET, HISTORY_MAX, &want);
 	if (r == EXIT_OK)
 		r = ctl_account(c, NULL);
 	if (r == EXIT_OK)
-		r = fetch(&h);
+		r = fetch_all(&h, want);
 	if (r == EXIT_OK && c->json == JSON_OFF)
 		r = gaps_get(c, conversation, &gaps);
 	if (r == EXIT_OK && c->json == JSON_OFF) {

@@ -84,6 +84,9 @@ class Fake:
         self.roster = {}          # jid -> (name, subscription, flags, groups)
         self.devices = []         # (full jid, show, status)
         self.job_result = {}
+        self.last_id = True       # there is the property LastId
+        self.between = None       # called with the number of GetHistory calls that were answered, after each
+        self.pages = 0
         self.job = None           # (state, (done, total), (error, text)); each look takes the next of a list
 
     def account(self, jid, state="online", sync="idle", caught_up=True, **kw):
@@ -211,6 +214,8 @@ class Fake:
             values = dict(Version=v("s", "0.1.0"), ApiRevision=v("u", 1), Role=v("s", "admin"), State=v("s", "ready"),
                           Enabled=v("b", getattr(self, "enabled", True)), Features=v("as", []), Epoch=v("s", self.epoch), Seq=v("t", self.seq),
                           OldestSeq=v("t", self.oldest_seq), RetryAfterUSec=v("t", self.retry_after))
+            if self.last_id is not False:  # an older varved has none
+                values["LastId"] = v("t", max([m["id"] for m in self.messages], default=0))
             if iface.endswith(".Job"):
                 state, progress, error = self.job[0]
                 if name == "Result" and len(self.job) > 1:  # the last one that GetAll asks for
@@ -328,7 +333,14 @@ class Fake:
         return v("(a(sxxa(xxssua{sv})a{sv}))", ([("alice@example.org",) + self.ends + (self.spans, {})],))
 
     # -- Archive ------------------------------------------------------------------------------------------------
-    def do_GetHistory(self, conversation, anchor, value, before, after, options):
+    def do_GetHistory(self, *args):
+        answer = self.history(*args)
+        self.pages += 1
+        if self.between:
+            self.between(self.pages)
+        return answer
+
+    def history(self, conversation, anchor, value, before, after, options):
         rows = [m for m in self.messages if conversation in ("", m["conversation"])]
         if conversation and not rows:
             raise Refused("NoSuchConversation", "no message of %s is stored" % conversation)
