@@ -282,6 +282,56 @@ static void freed_among_messages_that_travel_together(void **state)
 	assert_int_equal(e->records, 1);
 }
 
+static void a_message_in_the_wrong_direction_ends_the_link(void **state)
+{
+	struct ends *e = *state;
+	struct link_record r = numbered(1);
+
+	assert_int_equal(link_send(e->keeper, &r), 0);
+	spin(e);
+	assert_int_equal(e->records, 0);
+	assert_int_equal(e->gone, 1);
+}
+
+/* The wire stops reading the network while much is queued: it is records that count, not what carries them. */
+static void what_travels_together_is_counted_one_by_one(void **state)
+{
+	struct ends *e = *state;
+	static char big[200 * 1024];
+	struct link_record r = numbered(1);
+	size_t full;
+
+	memset(big, 'x', sizeof(big) - 1);
+	r.msg.body = big;
+	for (int i = 0; i < 200; i++) /* sd-bus asks for 8 or 16 MB of socket buffer */
+		assert_int_equal(link_send(e->wire, &r), 0);
+	full = link_queued(e->wire);
+	assert_true(full > 0);
+	r.msg.body = "";
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(link_send(e->wire, &r), 0);
+	assert_int_equal(link_queued(e->wire), full + 300);
+	for (int i = 0; i < 100 && e->records < 500; i++)
+		spin(e);
+	assert_int_equal(e->records, 500);
+	assert_int_equal(link_queued(e->wire), 0);
+}
+
+/* Long ones leave before there are many of them: nobody holds megabytes back for company. */
+static void long_messages_do_not_wait(void **state)
+{
+	struct ends *e = *state;
+	static char text[40 * 1024];
+	struct link_record r = numbered(1);
+
+	memset(text, 'x', sizeof(text) - 1);
+	r.msg.body = text;
+	assert_int_equal(link_send(e->wire, &r), 0);
+	assert_int_equal(link_queued(e->wire), 1);
+	assert_int_equal(link_send(e->wire, &r), 0);
+	assert_int_equal(link_queued(e->wire), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -298,6 +348,9 @@ int main(void)
 		T(what_waits_for_company_is_queued_and_leaves_without),
 		T(a_bad_message_leaves_its_neighbours_alone),
 		T(freed_among_messages_that_travel_together),
+		T(a_message_in_the_wrong_direction_ends_the_link),
+		T(what_travels_together_is_counted_one_by_one),
+		T(long_messages_do_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
