@@ -31,6 +31,7 @@
 #define CONNS_MAX 160
 #define CONNS_FREE_FOR_ALL 128
 #define CONNS_FEW 4
+#define CONNS_OTHERS 16 /* of other users, who see states and counts at most: they do not lock out whose daemon it is */
 #define REFUSED_LOG_US (60 * INT64_C(1000000)) /* between two lines about refused connections */
 #define TICK_US (5 * UINT64_C(1000000))		/* how exactly deadlines of connections are kept */
 #define TICK_ACCURACY_US (1 * UINT64_C(1000000))
@@ -85,12 +86,16 @@ static bool grant(uid_t uid, const struct listener *l, enum role *ret)
 	return uid == 0 || l->others;
 }
 
-static bool has_place(const struct server *s, pid_t pid)
+static bool has_place(const struct server *s, uid_t uid, pid_t pid)
 {
-	size_t own = 0;
+	size_t own = 0, others = 0;
 
-	for (size_t i = 0; i < s->n_conns; i++)
+	for (size_t i = 0; i < s->n_conns; i++) {
 		own += conn_config(s->conns[i])->pid == pid;
+		others += conn_config(s->conns[i])->uid != geteuid();
+	}
+	if (uid != geteuid() && others >= CONNS_OTHERS)
+		return false;
 	return s->n_conns < CONNS_FREE_FOR_ALL || (s->n_conns < CONNS_MAX && own < CONNS_FEW);
 }
 
@@ -133,7 +138,7 @@ static int adopt(struct server *s, const struct listener *l, int fd)
 		close(fd);
 		return 0;
 	}
-	if (!has_place(s, peer.pid)) {
+	if (!has_place(s, peer.uid, peer.pid)) {
 		say_refused(s, peer.pid);
 		close(fd);
 		return 0;

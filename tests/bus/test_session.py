@@ -71,6 +71,9 @@ def owner(conn):
         return None
 
 
+CONNS_OTHERS = 16  # server.c
+
+
 class Bootstrap(unittest.TestCase):
     def setUp(self):
         self.bus = SessionBus()
@@ -260,16 +263,35 @@ class Activation(unittest.TestCase):
                   "c = Raw(sys.argv[2]); m = c.reply(c.send(ROOT, 'Manager', 'GetStatus', V('(a{sv})', {})))\n"
                   "print(m.get_message_type() == Gio.DBusMessageType.METHOD_RETURN)\n"
                   "m = c.reply(c.send(ACCOUNT, 'Archive', 'GetHistory', history_args(1))); print(m.get_error_name())\n")
+        self.assertEqual(self.as_nobody(script, "status.sock").split(), ["True", ERROR + "Denied"])
+        self.assertEqual(self.as_nobody(script, "full.sock"), "")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+    def test_another_user_does_not_take_all_places(self):
+        socks = {n: self.listen(n + ".sock") for n in ("full", "status")}
+        os.chmod(os.path.join(self.dir, "status.sock"), 0o666)
+        self.start(list(socks.values()), list(socks))
+        script = ("import sys; sys.path.insert(0, sys.argv[1]); from busdaemon import *\n"
+                  "got = []\n"
+                  "for _ in range(40):\n"
+                  "    try:\n"
+                  "        got.append(Raw(sys.argv[2]))\n"
+                  "    except (EOFError, OSError):\n"
+                  "        pass\n"
+                  "print(len(got))\n")
+        self.assertEqual(self.as_nobody(script, "status.sock").strip(), str(CONNS_OTHERS))
+        # They are gone, and so are their places.
+        wait_for(lambda: self.as_nobody(script, "status.sock").strip() == str(CONNS_OTHERS), what="places for others")
+        # The owner's are as many as before.
+        self.assertEqual(len([self.peer("full.sock") for _ in range(CONNS_OTHERS + 4)]), CONNS_OTHERS + 4)
+
+    def as_nobody(self, script, name):
         here = os.path.dirname(os.path.abspath(__file__))
         tests = os.path.join(self.dir, "tests")
-        os.mkdir(tests)
+        os.makedirs(tests, exist_ok=True)
         shutil.copy(os.path.join(here, "busdaemon.py"), tests)
-
-        def as_nobody(name):
-            return subprocess.run(["/usr/bin/python3", "-c", script, tests, os.path.join(self.dir, name)], user="nobody",
-                                  capture_output=True, text=True, cwd="/", check=False)
-        self.assertEqual(as_nobody("status.sock").stdout.split(), ["True", ERROR + "Denied"])
-        self.assertNotEqual(as_nobody("full.sock").returncode, 0)
+        return subprocess.run(["/usr/bin/python3", "-c", script, tests, os.path.join(self.dir, name)], user="nobody",
+                              capture_output=True, text=True, cwd="/", check=False).stdout
 
 
 if __name__ == "__main__":
