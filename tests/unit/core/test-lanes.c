@@ -159,7 +159,10 @@ static void a_long_link_is_filled_sooner(_unused_ void **state)
 	lanes_init(&l, LANES_MAX);
 	lanes_init(&unknown, LANES_MAX);
 	lanes_small_answer(&l, 200 * MS);
-	drive(&m, &l, 30);
+	/* One page and the round trip are all that it takes. */
+	drive(&m, &l, 1);
+	assert_in_range(l.n, LANES_MAX / 2, LANES_MAX);
+	drive(&m, &l, 29);
 	drive(&doubling, &unknown, 30);
 	assert_int_equal(l.n, LANES_MAX);
 	assert_true(m.now_us < doubling.now_us);
@@ -278,8 +281,36 @@ static void chance_is_tried_again(_unused_ void **state)
 	assert_true(l.n < LANES_MAX);
 	m.work_us = 2 * MS;
 	m.free_us = 0;
-	drive(&m, &l, 10 * LANES_MAX);
+	drive(&m, &l, 3 * LANES_MAX);
 	assert_int_equal(l.n, LANES_MAX);
+}
+
+/* A trial that brought three times the rate with eight times the lanes leaves three. */
+static void a_trial_that_brought_little_leaves_as_many(_unused_ void **state)
+{
+	int64_t now = 1000 * MS;
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 200 * MS);
+	lanes_page(&l, now, PAGE, 210 * MS);
+	assert_int_equal(l.n, 8);
+	for (int i = 0; i < 8 + 1 + 16; i++)
+		lanes_page(&l, now += 68 * MS, PAGE, 500 * MS);
+	assert_int_equal(l.n, 3);
+}
+
+/* Those that waited behind another lane's say nothing of the server's work: the fastest does. */
+static void the_fastest_page_says_what_the_work_is(_unused_ void **state)
+{
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 200 * MS);
+	l.n = 4;
+	for (int i = 1; i <= 9; i++)
+		lanes_page(&l, i * 60 * MS, PAGE, (i == 5 ? 210 : 300) * MS);
+	assert_true(l.n > 4);
 }
 
 /* What is measured while there was nothing more to ask decides nothing. */
@@ -311,6 +342,8 @@ int main(void)
 		cmocka_unit_test(questions_are_spread),
 		cmocka_unit_test(nothing_waits_longer_than_it_must),
 		cmocka_unit_test(chance_is_tried_again),
+		cmocka_unit_test(a_trial_that_brought_little_leaves_as_many),
+		cmocka_unit_test(the_fastest_page_says_what_the_work_is),
 		cmocka_unit_test(idle_lanes_are_no_measurement),
 	};
 
