@@ -17,7 +17,7 @@
  * All of facts/db.md section 7, in the order in which they must be given: page size and locking before the first
  * access, a journal in memory before WAL so that a new file never has a journal file. ${want} is what reading back
  * must give. cache_spill is the one that matters most: SQLite before 3.50.2 loses committed transactions after a
- * spill (facts/db.md section 2.3).
+ * spill (facts/db.md section 2.3). wal_autocheckpoint is the last resort: store_shorten_log() and upkeep come before it.
  */
 static const struct pragma {
 	const char *name;
@@ -38,8 +38,8 @@ static const struct pragma {
 	{ "cache_size", "-8000", "-8000", false },
 	{ "cache_spill", "OFF", "0", false },
 	{ "secure_delete", "ON", "1", false },
-	{ "wal_autocheckpoint", "1000", "1000", false },
-	{ "journal_size_limit", "8388608", "8388608", false },
+	{ "wal_autocheckpoint", "3500", "3500", false },
+	{ "journal_size_limit", "16777216", "16777216", false },
 	{ "foreign_keys", "ON", "1", false },
 };
 

@@ -23,10 +23,11 @@
 /*
  * pending_refs: 10,000 are some 5 MB; a contact who sends corrections of nothing pushes out others' at worst.
  * tombstones: facts/ipc.md section 3.6. purge_rows: some 15 ms here.
- * log_frames: 800 kB to copy in one piece.
+ * log_frames: 800 kB to copy in one piece. log_long: 10 MB, of which a catch-up copies 4 to 8, for it writes most pages
+ * again and again (decision 0026); a log is checked when a process was killed, 2.5 us a page.
  */
 const struct store_limits store_limits_default = {
-	.pending_refs = 10000, .tombstones = 100000, .purge_rows = 1000, .log_frames = 200,
+	.pending_refs = 10000, .tombstones = 100000, .purge_rows = 1000, .log_frames = 200, .log_long = 2500,
 	.count_rows = 5000,
 };
 

@@ -58,6 +58,12 @@ void store_rollback(struct store *s);
 /* At suspend or quit: the log goes into the database and is truncated. */
 int store_checkpoint(struct store *s);
 /*
+ * The log is so long that who writes much without a pause shortens it, between two transactions and in a turn of its own:
+ * the commit that reaches wal_autocheckpoint (db-open.c) would take both times at once.
+ */
+bool store_log_is_long(struct store *s);
+int store_shorten_log(struct store *s);
+/*
  * Work for idle time, in steps that hold the loop for about ${budget_us}: rows of removed accounts, the search index
  * behind its watermark, merge steps that erase retracted words, a passive checkpoint when nothing else is left.
  * Returns 1 if there is more to do, 0 if not, -errno. Never inside a transaction.

@@ -34,7 +34,7 @@ static bool log_due(struct store *s)
 	return log_frames(s) > (int)s->limits.log_frames;
 }
 
-/* All of the log at once: SQLite has no smaller step. It is short because this is done often. */
+/* All of the log at once: SQLite has no smaller step. */
 static int checkpoint(struct store *s)
 {
 	int code;
@@ -44,8 +44,33 @@ static int checkpoint(struct store *s)
 	if (code != SQLITE_OK)
 		return err_origin(db_errno(code));
 	s->log_seen += log_frames(s);
+	return 0;
+}
+
+/* It is short because this is done often. */
+static int checkpoint_idle(struct store *s)
+{
+	int r = checkpoint(s);
+
+	if (r < 0)
+		return err_trace(r);
 	vfs_trim(s->db);
 	step("store.checkpoint-idle");
+	return 0;
+}
+
+bool store_log_is_long(struct store *s)
+{
+	return !s->frozen && log_frames(s) > (int)s->limits.log_long;
+}
+
+int store_shorten_log(struct store *s)
+{
+	int r = checkpoint(s);
+
+	if (r < 0)
+		return err_trace(r);
+	step("store.checkpoint-long");
 	return 0;
 }
 
@@ -101,7 +126,7 @@ int store_upkeep(struct store *s, int64_t budget_us)
 		return r < 0 ? err_trace(r) : 1;
 	if (!log_due(s))
 		return 0;
-	r = checkpoint(s);
+	r = checkpoint_idle(s);
 	return r < 0 ? err_trace(r) : 0;
 }
 

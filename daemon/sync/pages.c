@@ -342,10 +342,22 @@ static bool store_next(struct engine *e)
 	return true;
 }
 
+/* A slice without what makes room for the next ones: neither has an app wait for both. */
+static void store_turn(struct engine *e)
+{
+	int r = store_log_is_long(e->store) ? store_shorten_log(e->store) : 1;
+
+	/* The next commit that cannot write tells the user. */
+	if (r < 0)
+		log_debug("%s: the log stays as long as it is: %s", e->account.jid, strerror(-r));
+	if (r != 0)
+		store_next(e);
+}
+
 void pages_store(struct engine *e)
 {
 	if (e->whole)
-		store_next(e);
+		store_turn(e);
 	engine_arm(e, TIMER_STORE, e->whole && !e->store_failing ? 0 : -1);
 	catchup_go(e);
 	e->io->event(e->userdata, HUB_SYNC);

@@ -10,8 +10,8 @@
 #include "vault/page.h"
 
 /*
- * The newest so many frames, 4 MB. A checkpoint comes with the commit that brings the log to 1,000 frames (the store's
- * wal_autocheckpoint); of a longer log the oldest are the likeliest to be superseded, and are read from the disk.
+ * The newest so many frames, 4 MB. The store lets its log grow to 2,500 frames (store_log_is_long()); the oldest are the
+ * likeliest to be superseded, and are read from the disk.
  */
 enum { WAL_CACHE_FRAMES = 1024 };
 

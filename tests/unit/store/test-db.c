@@ -17,7 +17,7 @@ TEST(every_pragma_took)
 	} numbers[] = {
 		{ "page_size", 4096 }, { "synchronous", 2 }, { "cache_size", -8000 }, { "cache_spill", 0 },
 		{ "temp_store", 2 }, { "mmap_size", 0 }, { "secure_delete", 1 }, { "auto_vacuum", 0 },
-		{ "wal_autocheckpoint", 1000 }, { "journal_size_limit", 8388608 }, { "foreign_keys", 1 },
+		{ "wal_autocheckpoint", 3500 }, { "journal_size_limit", 16777216 }, { "foreign_keys", 1 },
 		{ "trusted_schema", 0 }, { "cell_size_check", 1 }, { "application_id", 0x76617276 },
 		{ "user_version", SCHEMA_VERSION },
 	};

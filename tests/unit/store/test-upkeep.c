@@ -116,6 +116,32 @@ TEST(a_short_log_is_left_alone_and_a_long_one_is_not)
 	assert_false(store_upkeep_due(fx->s));
 }
 
+/* In the middle of work: what is in the log goes into the database, and the next transaction begins it anew. */
+TEST(a_log_that_got_long_can_be_shortened_between_two_transactions)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *db = xstrdup(fx->s->path);
+	_cleanup_(freep) char *wal = xasprintf("%s-wal", fx->s->path);
+	int64_t size;
+
+	run_upkeep(fx, 1000);
+	size = file_size(db);
+	assert_false(store_log_is_long(fx->s));
+	fx->s->limits.log_long = 20;
+	fill(fx, 0, 300);
+	assert_true(store_log_is_long(fx->s));
+	given_back = 0;
+	assert_int_equal(store_shorten_log(fx->s), 0);
+	assert_int_equal(given_back, 0);
+	assert_true(file_size(db) > size);
+	assert_false(store_log_is_long(fx->s));
+	size = file_size(wal);
+	fx->s->limits.log_long = 100000;
+	fill(fx, 300, 10);
+	assert_false(store_log_is_long(fx->s));
+	assert_int_equal(file_size(wal), size);
+}
+
 /* What a crash left in the log is seen by the next start. */
 TEST(an_old_log_is_due)
 {
@@ -251,6 +277,7 @@ int main(void)
 		RUN(an_idle_store_sets_no_timer),
 		RUN(everything_due_gets_done),
 		RUN(a_short_log_is_left_alone_and_a_long_one_is_not),
+		RUN(a_log_that_got_long_can_be_shortened_between_two_transactions),
 		RUN(an_old_log_is_due),
 		RUN(an_account_goes_in_slices),
 		RUN(waiting_references_go_in_slices_too),
