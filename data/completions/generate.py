@@ -142,10 +142,10 @@ def bash(table):
             out.append("\t\t'%s') list=(%s) ;;\n" % (g, " ".join(seconds)))
     for v in table["verbs"]:
         kind = v["words"]
-        if kind in ("account", "conversation"):
+        if kind == "conversation":
             out.append("\t\t'%s') mapfile -t list < <(_varvectl_known %s) ;;\n" % (v["name"], kind))
-        elif kind == "conversation1":
-            out.append("\t\t'%s') ((args == 0)) && mapfile -t list < <(_varvectl_known conversation) ;;\n" % v["name"])
+        elif kind in ("account", "conversation1"):
+            out.append("\t\t'%s') ((args == 0)) && mapfile -t list < <(_varvectl_known %s) ;;\n" % (v["name"], kind.rstrip("1")))
         elif kind == "contact":
             second = "list=(%s)" % " ".join(ACTIONS) if v["name"] == "roster authorize" else ":"
             out.append("\t\t'%s') if ((args == 0)); then mapfile -t list < <(_varvectl_known contact); else %s; fi ;;\n" % (
@@ -241,7 +241,7 @@ def zsh(table):
     out += ["\t)\n\tcase $verb in\n"]
     for g, seconds in [("", split)] + [(g, s) for g, s in split.items() if s]:
         out.append("\t'%s') _arguments $options '*::verb:{ _varvectl_verb %s }' ;;\n" % (g, quote(g).replace("'", '"')))
-    kinds = {"account": "'*:account:_varvectl_accounts'", "conversation": "'*:conversation:_varvectl_conversations'",
+    kinds = {"account": "'@1:account:_varvectl_accounts' '*: :()'", "conversation": "'*:conversation:_varvectl_conversations'",
              # Words are counted from the verb's own.
              "conversation1": "'@1:conversation:_varvectl_conversations' '*: :()'",
              "contact": "'@1:contact:_varvectl_contacts' '@2:action:(%s)'" % " ".join(ACTIONS),
@@ -326,7 +326,7 @@ def fish(table):
                 if seconds:
                     offer("is", v["name"] + " " + g, "-a %s" % quote(" ".join(seconds)))
         elif v["words"]:
-            one = v["words"] in ("conversation1", "contact")
+            one = v["words"] != "conversation"
             offer("is" if one else "in", v["name"], "-a '(__varvectl_%ss)'" % v["words"].rstrip("1"))
             if v["name"] == "roster authorize":
                 offer("second", v["name"], "-a %s" % quote(" ".join(ACTIONS)))

@@ -72,7 +72,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "sync gaps", "[CONV]", "List what is missing",
 	  "One line a gap: messages that the server has, or had, and the local archive has\n"
 	  "not. A gap is open, being fetched, or lost (the server no longer has it).\n",
-	  0, 0, 1, WORDS_CONVERSATION, cmd_sync_gaps },
+	  0, 0, 1, WORDS_CONVERSATION_ONE, cmd_sync_gaps },
 	{ "sync now", "", "Look for missing messages now",
 	  "Confirms the newest message with the server and fetches what is missing.\n", 0, 0, 0, WORDS_NONE,
 	  cmd_sync_now },
@@ -119,7 +119,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "    varvectl history bob@example.org --before=1234\n"
 	  "    varvectl history bob@example.org --around=2026-03-01\n"
 	  "    varvectl history bob@example.org --after='2h ago'\n",
-	  OPT_BIT(LINES) | OPT_BIT(BEFORE) | OPT_BIT(AFTER) | OPT_BIT(AROUND), 1, 1, WORDS_CONVERSATION,
+	  OPT_BIT(LINES) | OPT_BIT(BEFORE) | OPT_BIT(AFTER) | OPT_BIT(AROUND), 1, 1, WORDS_CONVERSATION_ONE,
 	  cmd_history },
 	{ "export", "[CONV...]", "Write out every message",
 	  "Every message of the account, or of the given conversations, in the order of the\n"

@@ -98,6 +98,18 @@ def test_the_tab_key_completes_verbs_options_and_who_is_there(talk, ctl, tmp_pat
     shell.close()
 
 
+def test_bash_offers_nothing_behind_the_last_word(talk, tmp_path):
+    def offered(line):
+        line = "varvectl --address=%s %s" % (talk.path, line)
+        script = 'source "$0"; COMP_LINE=$1 COMP_POINT=${#1}; _varvectl 2>/dev/null; printf "%s\\n" "${COMPREPLY[@]}"'
+        return set(subprocess.run(["bash", "-c", script, FILES + "/varvectl", line], stdout=subprocess.PIPE, text=True, check=True,
+                                  env={"PATH": os.path.dirname(os.path.abspath(PROGRAM)) + ":/usr/bin:/bin"}).stdout.split())
+
+    assert "bob@example.org" in offered("history ") and "bob@example.org" in offered("monitor carol@example.org ")
+    for line in ("history bob@example.org ", "account show alice@example.org ", "sync gaps bob@example.org ", "send bob@example.org "):
+        assert offered(line) == set(), line
+
+
 def test_fish_completes(talk, ctl, tmp_path):
     def complete(line):
         p = subprocess.run(["fish", "-N", "-c", "source %s/varvectl.fish; complete -C $argv[1]" % FILES, line],
@@ -115,6 +127,7 @@ def test_fish_completes(talk, ctl, tmp_path):
     assert complete(start + "-a alice@example.org hist") == {"history"}
     assert complete(start + "help sy") == {"sync"} and complete(start + "help sync fe") == {"fetch"}
     assert complete(start + "account set tls=") == {"tls=direct", "tls=starttls"}
-    assert complete(start + "send bob@example.org ca") == set()
+    for one in ("send bob@example.org ca", "history bob@example.org ca", "account show alice@example.org al"):
+        assert complete(start + one) == set()
     assert complete(start + "roster authorize dora@example.org ap") == {"approve"}
     assert "--reply-to=" in {x.rstrip("=") + "=" for x in complete(start + "send --re")}
