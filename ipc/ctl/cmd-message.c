@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
+#include "ipc/ctl/hint.h"
 #include "ipc/ctl/outgoing.h"
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
@@ -165,7 +166,7 @@ static int all_there(struct ctl *c, const uint64_t *ids, size_t n)
 		while (k < varve_messages_count(set) && varve_messages_get(set, k)->id != ids[i])
 			k++;
 		if (k == varve_messages_count(set))
-			r = ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NOT_FOUND, NULL,
+			r = ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NOT_FOUND, HINT_ID,
 					"there is no message %llu: nothing was deleted", (unsigned long long)ids[i]);
 	}
 	varve_messages_unref(set);

@@ -6,6 +6,7 @@
 
 #include "ipc/ctl/ctl.h"
 #include "ipc/ctl/gaps.h"
+#include "ipc/ctl/hint.h"
 #include "ipc/ctl/show.h"
 #include "ipc/ctl/table.h"
 #include "ipc/ctl/text.h"
@@ -73,8 +74,9 @@ static int look_at(struct ctl *c, struct waiting *w, const struct value *a, int 
 	line = strcmp(state, "online") == 0 ? xasprintf("%s  %s %s", jid, what, progress)
 					    : xasprintf("%s  %s%s%s", jid, what, *reason ? ": " : "", reason);
 	free(w->stuck_on);
-	w->stuck_on = xasprintf("%s is %s, sync %s, %lld gaps%s%s", jid, state, value_str(sync, "state"),
-				(long long)value_int(sync, "gaps"), *reason ? ": " : "", reason);
+	w->stuck_on = xasprintf("%s is %s, sync %s, %lld gap%s%s%s", jid, state, value_str(sync, "state"),
+				(long long)value_int(sync, "gaps"), value_int(sync, "gaps") == 1 ? "" : "s",
+				*reason ? ": " : "", reason);
 	if (!c->quiet) {
 		_cleanup_(freep) char *clean = text_clean(line, false);
 
@@ -122,8 +124,8 @@ static int look(struct ctl *c, struct waiting *w, int *ret_code)
 	}
 	if (seen > 0)
 		return 1;
-	*ret_code = ctl_fail(c, EXIT_NOT_FOUND, "varvectl account add JID", "there is no account%s%s",
-			     only ? " " : " yet", only ? only : "");
+	*ret_code = only ? ctl_fail(c, EXIT_NOT_FOUND, "varvectl account list", "there is no account %s", only)
+			 : ctl_fail(c, EXIT_NOT_FOUND, "varvectl account add JID", "there is no account yet");
 	return 0;
 }
 
@@ -156,9 +158,11 @@ int cmd_sync_wait(struct ctl *c)
 	return r;
 }
 
+#define CLOCK_FROM 60 /* columns: days alone fit where there are less */
+
 static const char *stamp(int64_t us, char buf[static TIME_HUMAN_SIZE])
 {
-	return us ? time_local(us, "%Y-%m-%d %H:%M", buf) : "?";
+	return time_local(us, term_columns() < CLOCK_FROM ? "%Y-%m-%d" : "%Y-%m-%d %H:%M", buf);
 }
 
 int cmd_sync_gaps(struct ctl *c)
@@ -174,9 +178,12 @@ int cmd_sync_gaps(struct ctl *c)
 	r = ctl_account(c, NULL);
 	if (r == EXIT_OK && *conversation)
 		r = ctl_knows(c, conversation, &known);
-	if (r == EXIT_OK && !known) /* the daemon has no gap for a name that it never saw, and neither has a typing error */
-		r = ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NO_SUCH_CONVERSATION, "varvectl ls",
-				"no message of %s is stored", conversation);
+	if (r == EXIT_OK && !known) { /* the daemon has no gap for a name that it never saw, and neither has a typing error */
+		_cleanup_(freep) char *hint = hint_conversation(c);
+
+		r = ctl_fail_as(c, EXIT_NOT_FOUND, VARVE_ERROR_NO_SUCH_CONVERSATION, hint, "no message of %s is stored",
+				conversation);
+	}
 	if (r == EXIT_OK)
 		r = gaps_get(c, conversation, &gaps);
 	if (r != EXIT_OK)

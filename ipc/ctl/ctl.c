@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "ipc/ctl/hint.h"
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
@@ -135,24 +136,10 @@ int ctl_opened(struct ctl *c, const struct value *status)
 	return ctl_fail_as(c, EXIT_SECRET, VARVE_ERROR_LOCKED, "varvectl unlock", "%s", problem);
 }
 
-/* Connecting is refused to one that is disabled. What cannot be told counts as enabled. */
-static bool account_enabled(struct ctl *c)
-{
-	_cleanup_(unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	int enabled = 1;
-
-	if (!c->account || varve_call_new(c->varve, varve_account_path(c->account), "org.freedesktop.DBus.Properties", "Get",
-					  &m) < 0 ||
-	    sd_bus_message_append(m, "ss", VARVE_IFACE_ACCOUNT, "Enabled") < 0 || varve_call(c->varve, m, 0, &reply) < 0 ||
-	    sd_bus_message_read(reply, "v", "b", &enabled) < 0)
-		return true;
-	return enabled;
-}
-
 int ctl_fail_taken(struct ctl *c, const struct failure *f)
 {
 	enum exit_code code = exit_code_of(f->name, f->r);
-	const char *hint = NULL;
+	_cleanup_(freep) char *hint = NULL;
 
 	switch (code) {
 	case EXIT_UNREACHABLE:
@@ -161,16 +148,10 @@ int ctl_fail_taken(struct ctl *c, const struct failure *f)
 	case EXIT_TIMEOUT:
 		return ctl_fail(c, code, "wait longer with --timeout=SEC, or see what it does: varvectl doctor",
 				"varved did not answer in time");
-	case EXIT_VERSION:
-		hint = "varvectl and varved are of different versions; restart varved after an upgrade";
-		break;
-	case EXIT_OFFLINE:
-		hint = account_enabled(c) ? "varvectl account connect, then try again; why it is offline: varvectl status"
-					  : "varvectl account enable, then try again";
-		break;
 	default:
 		break;
 	}
+	hint = hint_for(c, f);
 	tell(c, "error", *f->name ? f->name : exit_error_name(code), *f->text ? f->text : strerror(f->r < 0 ? -f->r : EIO), hint);
 	return code;
 }

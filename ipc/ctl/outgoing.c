@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
+#include "ipc/ctl/hint.h"
 #include "ipc/ctl/show.h"
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
@@ -17,8 +18,7 @@ int outgoing_id(struct ctl *c, const char *word, uint64_t *ret)
 {
 	if (parse_u64(word, ret) == 0 && *ret > 0)
 		return EXIT_OK;
-	return ctl_fail(c, EXIT_USAGE, "it is the number at the left of a line of: varvectl history CONV",
-			"\"%s\" is not the id of a message", word);
+	return ctl_fail(c, EXIT_USAGE, HINT_ID, "\"%s\" is not the id of a message", word);
 }
 
 /* Up to TEXT_MAX + 1 bytes of ${f}. */
