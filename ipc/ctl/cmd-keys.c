@@ -26,6 +26,7 @@ static char *short_path(const char *path)
 /* Below the table: which of them open the archive now, and what that means for a start. */
 static void tell_use(const struct slots *slots)
 {
+	_cleanup_(freep) char *use = NULL;
 	size_t broken = 0;
 
 	for (size_t i = 0; i < slots->n; i++) {
@@ -40,11 +41,12 @@ static void tell_use(const struct slots *slots)
 		term_put(stdout, COLOR_YELLOW, clean, 0, 4);
 	}
 	if (broken == slots->n)
-		puts("None of them opens the archive now.");
+		use = xstrdup("None of them opens the archive now.");
 	else
-		printf("Any of %s opens the archive; %s\n", broken ? "the others" : "them",
-		       slots_automatic(slots) ? "a key file or credential does so at every start."
-					      : "it is locked at every start (varvectl unlock).");
+		use = xasprintf("Any of %s opens the archive; %s", broken ? "the others" : "them",
+				slots_automatic(slots) ? "a key file or credential does so at every start."
+						       : "it is locked at every start (varvectl unlock).");
+	term_put(stdout, COLOR_OFF, use, 0, 0);
 }
 
 int cmd_keys_list(struct ctl *c)

@@ -6,9 +6,11 @@
 #include "ipc/ctl/ctl.h"
 #include "ipc/ctl/row.h"
 #include "ipc/ctl/table.h"
+#include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
 
 #define ROSTER_PAGE 500 /* contacts a call; the daemon gives no more */
+#define GROUPS_FROM 60 /* columns: groups have no room in a terminal that has less */
 #define GROUPS_MAX 64 /* of a contact: org.varve.Varve1.xml, Roster.Set */
 
 /* One device of a contact that is there now. */
@@ -120,7 +122,7 @@ static char *groups_text(const struct varve_contact *row)
 	return all;
 }
 
-static void put_row(struct table *t, const struct varve_contact *row, const struct devices *d)
+static void put_row(struct table *t, const struct varve_contact *row, const struct devices *d, bool with_groups)
 {
 	const struct device *there = best(d, row->jid);
 	const char *show = there ? (*there->show ? there->show : "online") : "";
@@ -133,7 +135,8 @@ static void put_row(struct table *t, const struct varve_contact *row, const stru
 	table_cell(t, row->name);
 	table_cell_color(t, blocked ? COLOR_RED : COLOR_OFF, blocked ? "blocked" : sub);
 	table_cell_color(t, there && (!*there->show || strcmp(show, "chat") == 0) ? COLOR_GREEN : COLOR_YELLOW, show);
-	table_cell(t, groups);
+	if (with_groups)
+		table_cell(t, groups);
 }
 
 /* Who waits for an answer of ours, and how it is given: behind the table, one line each. */
@@ -155,7 +158,9 @@ static void note_asking(char **notes, const struct varve_contacts *set)
 int cmd_roster_list(struct ctl *c)
 {
 	static const char *const heads[] = { "CONTACT", "NAME", "SEES", "THERE", "GROUPS", NULL };
-	_cleanup_(table_freep) struct table *t = table_new(heads);
+	static const char *const narrow[] = { "CONTACT", "NAME", "SEES", "THERE", NULL };
+	bool groups = term_columns() >= GROUPS_FROM;
+	_cleanup_(table_freep) struct table *t = table_new(groups ? heads : narrow);
 	_cleanup_(json_freep) struct json *j = NULL;
 	_cleanup_(freep) char *cursor = xstrdup(""), *notes = NULL;
 	size_t n = 0;
@@ -177,7 +182,7 @@ int cmd_roster_list(struct ctl *c)
 			if (j)
 				put_json(j, varve_contacts_get(set, i), &devices);
 			else
-				put_row(t, varve_contacts_get(set, i), &devices);
+				put_row(t, varve_contacts_get(set, i), &devices, groups);
 		free(cursor);
 		cursor = xstrdup(varve_contacts_next(set));
 		varve_contacts_unref(set);

@@ -13,6 +13,9 @@
 
 #define SEARCH_PRESET 20
 #define SEARCH_MAX 100000 /* rows; more is what export is for */
+#define TIME_COLUMNS 18 /* a date, a time, two blanks */
+#define AUTHOR_MAX 20 /* columns */
+#define ADDRESS_LEAST 8 /* columns, however narrow the terminal is */
 #define BODY_LINES 3 /* of a hit; `history --around=ID` shows the rest */
 
 struct search {
@@ -51,20 +54,23 @@ static void put_json(struct search *s, const struct varve_message *m, const stru
 static void put_text(struct search *s, const struct varve_message *m, const struct varve_mark *marks, size_t n)
 {
 	_cleanup_(freep) char *conversation = text_clean(m->conversation, false), *raw = message_author(m);
-	_cleanup_(freep) char *author = text_clean(raw, false), *head = NULL, *cut = NULL;
+	_cleanup_(freep) char *clean = text_clean(raw, false), *author = text_ellipsis(clean, AUTHOR_MAX), *tail = NULL, *cut = NULL;
 	bool plain = strcmp(message_text(m), m->body) == 0;
 	char when[TIME_HUMAN_SIZE];
 	struct marked body;
+	size_t used;
 
 	if (s->found > 1 && !s->c->quiet)
 		putchar('\n');
 	/* In a conversation of two the other party's name is that of the conversation. */
-	if (strcmp(author, conversation) == 0)
-		head = xasprintf("%s  id %llu", conversation, (unsigned long long)m->id);
+	if (strcmp(clean, conversation) == 0)
+		tail = xasprintf("  id %llu", (unsigned long long)m->id);
 	else
-		head = xasprintf("%s  %s  id %llu", conversation, author, (unsigned long long)m->id);
-	cut = text_ellipsis(head, term_columns() - 18);
-	printf("%s%s  %s%s\n", term_color(COLOR_DIM), time_local(m->time_usec, "%Y-%m-%d %H:%M", when), cut,
+		tail = xasprintf("  %s  id %llu", author, (unsigned long long)m->id);
+	/* What is long is the address, and what is needed to go on is the id. */
+	used = TIME_COLUMNS + text_width(tail);
+	cut = text_ellipsis(conversation, term_columns() > used + ADDRESS_LEAST ? term_columns() - used : ADDRESS_LEAST);
+	printf("%s%s  %s%s%s\n", term_color(COLOR_DIM), time_local(m->time_usec, "%Y-%m-%d %H:%M", when), cut, tail,
 	       term_color(COLOR_OFF));
 	body = marked_new(message_text(m), marks, plain ? n : 0);
 	marked_print(&body, stdout, 4, BODY_LINES);

@@ -3,8 +3,72 @@
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
+#include "ipc/ctl/term.h"
+#include "ipc/ctl/text.h"
 
 #define LEFT 26 /* columns; longer option names get a line of their own */
+#define WIDE 80 /* columns: what the texts are written for; narrower terminals have them wrapped */
+#define NARROW_INDENT 6
+
+static bool narrow(void)
+{
+	return term_columns() < WIDE;
+}
+
+/* A name, and what it is, beside or below it. */
+static void put_pair(FILE *f, const char *left, const char *text)
+{
+	if (narrow()) {
+		fprintf(f, "  %s\n%*s", left + strspn(left, " "), NARROW_INDENT, "");
+		term_put(f, COLOR_OFF, text, NARROW_INDENT, NARROW_INDENT);
+	} else if (strlen(left) > LEFT) {
+		fprintf(f, "  %s\n  %*s  %s\n", left, LEFT, "", text);
+	} else {
+		fprintf(f, "  %-*s  %s\n", LEFT, left, text);
+	}
+}
+
+/* How much of ${text} is said together: a line, and those that go on with it. */
+static size_t together(const char *text)
+{
+	size_t indent = strspn(text, " "), len = strcspn(text, "\n");
+
+	while (len > 0 && text[len] == '\n') {
+		size_t next = strspn(text + len + 1, " ");
+
+		if (!text[len + 1 + next] || text[len + 1 + next] == '\n' || (indent ? next < indent + 8 : next > 0))
+			break;
+		len += 1 + next + strcspn(text + len + 1 + next, "\n");
+	}
+	return len;
+}
+
+/* Paragraphs are wrapped anew; what is to be typed stays a line, and what explains it comes below. */
+static void put_text(FILE *f, const char *text)
+{
+	if (!narrow()) {
+		fputs(text, f);
+		return;
+	}
+	while (*text) {
+		size_t indent = strspn(text, " "), len = together(text);
+		_cleanup_(freep) char *line = xstrndup(text, len);
+		char *gap = indent ? strstr(line + indent, "  ") : NULL;
+
+		for (char *p = strchr(line, '\n'); p; p = strchr(p, '\n'))
+			*p = ' ';
+		if (gap && text_width(line) > term_columns()) {
+			*gap = '\0';
+			fprintf(f, "%s\n%*s", line, NARROW_INDENT, "");
+			term_put(f, COLOR_OFF, gap + 1 + strspn(gap + 1, " "), NARROW_INDENT, NARROW_INDENT);
+		} else if (indent || strncmp(line, "Usage: ", strlen("Usage: ")) == 0) {
+			fprintf(f, "%s\n", line);
+		} else {
+			term_put(f, COLOR_OFF, line, 0, 0);
+		}
+		text += len + (text[len] == '\n');
+	}
+}
 
 static void put_option(FILE *f, const struct opt_spec *o)
 {
@@ -16,10 +80,7 @@ static void put_option(FILE *f, const struct opt_spec *o)
 			 close);
 	else
 		snprintf(left, sizeof(left), "    --%s%s%s%s", o->name, open, o->arg ? o->arg : "", close);
-	if (strlen(left) > LEFT)
-		fprintf(f, "  %s\n  %*s  %s\n", left, LEFT, "", o->help);
-	else
-		fprintf(f, "  %-*s  %s\n", LEFT, left, o->help);
+	put_pair(f, left, o->help);
 }
 
 static void put_options(FILE *f, uint64_t mask)
@@ -33,29 +94,24 @@ static void put_verb(FILE *f, const struct ctl_cmd *cmd)
 {
 	char left[80];
 
-	snprintf(left, sizeof(left), "%s %s", cmd->name, cmd->synopsis);
-	if (strlen(left) > LEFT)
-		fprintf(f, "  %s\n  %*s  %s\n", left, LEFT, "", cmd->summary);
-	else
-		fprintf(f, "  %-*s  %s\n", LEFT, left, cmd->summary);
+	snprintf(left, sizeof(left), "%s%s%s", cmd->name, *cmd->synopsis ? " " : "", cmd->synopsis);
+	put_pair(f, left, cmd->summary);
 }
 
 void help_all(FILE *f)
 {
-	fputs("Usage: varvectl [OPTION...] VERB [ARGUMENT...]\n"
-	      "\n"
-	      "Ask and tell varved, the keeper of your XMPP archive.\n"
-	      "\n"
-	      "Verbs:\n",
-	      f);
+	put_text(f, "Usage: varvectl [OPTION...] VERB [ARGUMENT...]\n"
+		    "\n"
+		    "Ask and tell varved, the keeper of your XMPP archive.\n"
+		    "\n"
+		    "Verbs:\n");
 	for (size_t i = 0; i < ctl_cmds_n; i++)
 		put_verb(f, &ctl_cmds[i]);
 	fputs("\nOptions (before or after the verb):\n", f);
 	put_options(f, OPTS_GLOBAL);
-	fputs("\n"
-	      "\"varvectl VERB --help\" tells more about a verb; varvectl(1) has the exit codes\n"
-	      "and the keys of the JSON.\n",
-	      f);
+	put_text(f, "\n"
+		    "\"varvectl VERB --help\" tells more about a verb; varvectl(1) has the exit codes\n"
+		    "and the keys of the JSON.\n");
 }
 
 void help_group(FILE *f, const char *group)
@@ -70,8 +126,11 @@ void help_group(FILE *f, const char *group)
 
 void help_verb(FILE *f, const struct ctl_cmd *cmd)
 {
-	fprintf(f, "Usage: varvectl %s%s%s%s\n\n%s.\n\n%s", cmd->name, *cmd->synopsis ? " " : "", cmd->synopsis,
-		cmd->opts ? " [OPTION...]" : "", cmd->summary, cmd->help);
+	_cleanup_(freep) char *text = xasprintf("Usage: varvectl %s%s%s%s\n\n%s.\n\n%s", cmd->name,
+						*cmd->synopsis ? " " : "", cmd->synopsis, cmd->opts ? " [OPTION...]" : "",
+						cmd->summary, cmd->help);
+
+	put_text(f, text);
 	if (cmd->opts) {
 		fputs("\nOptions:\n", f);
 		put_options(f, cmd->opts);

@@ -7,6 +7,7 @@
 
 #define WHOLE_INDENT 4 /* columns before what has a line of its own */
 #define LAST_LEAST 10 /* columns that the last one gets, however narrow the terminal is */
+#define CUT_LEAST 8 /* columns of one that is cut for them */
 #define BYTES_A_COLUMN 16 /* kept of a text that is cut: more than any script needs, less than stacked marks can take */
 
 struct cell {
@@ -108,12 +109,9 @@ static void put(FILE *f, const char *text, size_t width, bool right, bool last, 
 		fprintf(f, "%*s", right ? 2 : (int)pad + 2, "");
 }
 
-void table_print(struct table *t, FILE *f)
+/* How wide each column wants to be. */
+static void want(const struct table *t, size_t *width)
 {
-	size_t width[TABLE_COLUMNS_MAX] = { 0 }, used = 0, edge = term_columns();
-
-	if (t->n == 0)
-		return;
 	for (size_t c = 0; c < t->columns; c++)
 		width[c] = text_width(t->heads[c] + (*t->heads[c] == '>'));
 	for (size_t i = 0; i < t->n; i++) {
@@ -124,22 +122,64 @@ void table_print(struct table *t, FILE *f)
 		if (w > width[c])
 			width[c] = w;
 	}
-	for (size_t c = 0; c + 1 < t->columns; c++)
+}
+
+/*
+ * Into a narrow terminal: columns with a limit hold what may be cut, so the widest of them gets narrower until the line
+ * fits. The last one gets what is left, and is not pushed out by the others.
+ */
+static void fit(const struct table *t, size_t *width)
+{
+	size_t last = t->columns - 1, edge = term_columns(), used = 0;
+	size_t least = t->whole ? text_width(t->heads[last]) : width[last] < LAST_LEAST ? width[last] : LAST_LEAST;
+
+	for (size_t c = 0; c < last; c++)
 		used += width[c] + 2;
-	/* What the last column has left; a narrow terminal still gets some columns of it. */
-	width[t->columns - 1] = edge > used + LAST_LEAST ? edge - used : LAST_LEAST;
+	for (; used + least > edge; used--) {
+		size_t widest = last;
+
+		for (size_t c = 0; c < last; c++)
+			if (t->limit[c] != SIZE_MAX && width[c] > CUT_LEAST && (widest == last || width[c] > width[widest]))
+				widest = c;
+		if (widest == last)
+			break;
+		width[widest]--;
+	}
+	width[last] = edge > used + LAST_LEAST ? edge - used : LAST_LEAST;
+}
+
+static void put_row(const struct table *t, FILE *f, const struct cell *row, const size_t *width)
+{
+	size_t n = t->columns;
+	const char *tail = row[n - 1].text;
+	bool own_line = t->whole && text_width(tail) > width[n - 1];
+
+	if (own_line)
+		n--;
+	while (n > 1 && !*row[n - 1].text) /* no blanks at the end of a line */
+		n--;
+	for (size_t c = 0; c < n; c++)
+		put(f, row[c].text, width[c], *t->heads[c] == '>', c + 1 == n, row[c].color);
+	if (own_line)
+		fprintf(f, "%*s%s\n", WHOLE_INDENT, "", tail);
+}
+
+void table_print(struct table *t, FILE *f)
+{
+	size_t width[TABLE_COLUMNS_MAX] = { 0 };
+	struct cell heads[TABLE_COLUMNS_MAX] = { 0 };
+
+	if (t->n == 0)
+		return;
+	want(t, width);
+	fit(t, width);
 	for (size_t c = 0; c < t->columns; c++) {
-		bool right = *t->heads[c] == '>';
-
-		put(f, t->heads[c] + right, width[c], right, c + 1 == t->columns, COLOR_DIM);
+		heads[c].text = xstrdup(t->heads[c] + (*t->heads[c] == '>'));
+		heads[c].color = COLOR_DIM;
 	}
-	for (size_t i = 0; i < t->n; i++) {
-		bool last = (i + 1) % t->columns == 0;
-
-		if (t->whole && last && text_width(t->cells[i].text) > width[t->columns - 1])
-			fprintf(f, "\n%*s%s\n", WHOLE_INDENT, "", t->cells[i].text);
-		else
-			put(f, t->cells[i].text, width[i % t->columns], *t->heads[i % t->columns] == '>',
-			    last, t->cells[i].color);
-	}
+	put_row(t, f, heads, width);
+	for (size_t i = 0; i < t->n; i += t->columns)
+		put_row(t, f, t->cells + i, width);
+	for (size_t c = 0; c < t->columns; c++)
+		free(heads[c].text);
 }

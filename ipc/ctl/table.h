@@ -19,7 +19,7 @@ static inline void table_freep(struct table **t)
 	table_free(*t);
 }
 
-/* No column but the last is wider than this many columns; longer text is cut. */
+/* No column but the last is wider than this many columns; longer text is cut, and more of it in a narrow terminal. */
 void table_limit(struct table *t, size_t column, size_t width);
 /* The last column is never cut, as it is to be copied: what is too long for its line has one of its own. Before the
  * first cell. */

@@ -19,7 +19,7 @@
 #define COLUMNS_MAX 400
 
 static bool colors;
-static bool progress_shown;
+static volatile sig_atomic_t progress_shown;
 
 static bool is_set(const char *name)
 {
@@ -242,6 +242,27 @@ void term_put(FILE *f, enum color color, const char *s, size_t used, size_t inde
 	fprintf(f, "%s\n", color != COLOR_OFF ? term_color(COLOR_OFF) : "");
 }
 
+/* A signal that ends the program: the line goes, and the shell's prompt does not stand in the middle of a bar. */
+static void on_end(int sig)
+{
+	static const char clear[] = "\r\033[K";
+
+	if (progress_shown)
+		(void)!write(STDERR_FILENO, clear, sizeof(clear) - 1);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void clear_at_end(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction now;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL) /* not what is ignored (nohup) */
+			signal(signals[i], on_end);
+}
+
 void term_progress(const char *text)
 {
 	_cleanup_(freep) char *cut = NULL;
@@ -254,6 +275,8 @@ void term_progress(const char *text)
 		progress_shown = false;
 		return;
 	}
+	if (!progress_shown)
+		clear_at_end();
 	cut = text_ellipsis(text, term_columns() - 1);
 	fprintf(stderr, "\r%s\033[K", cut);
 	fflush(stderr);

@@ -41,5 +41,8 @@ void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf);
  */
 void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent);
 
-/* Replace the progress line on stderr by ${text} (cut to the width), or end it for NULL. Only on a terminal. */
+/*
+ * Replace the progress line on stderr by ${text} (cut to the width), or end it for NULL. Only on a terminal. A signal that
+ * ends the program takes the line away too.
+ */
 void term_progress(const char *text);

@@ -55,6 +55,43 @@ TEST(a_cell_is_cleaned_limited_and_cut_at_the_edge)
 	unsetenv("COLUMNS");
 }
 
+TEST(what_may_be_cut_makes_room_in_a_narrow_terminal)
+{
+	struct table *t = table_new((const char *const[]){ "WHO", "NAME", "STATE", "LAST", NULL });
+	char *text;
+
+	setenv("COLUMNS", "40", 1);
+	table_limit(t, 0, 32);
+	table_limit(t, 1, 20);
+	table_cell(t, "somebody@a-long-domain.example.org");
+	table_cell(t, "Bob");
+	table_cell(t, "online");
+	table_cell(t, "a message that is too long");
+	text = printed(t);
+	assert_string_equal(text, "WHO             NAME  STATE   LAST\n"
+				  "somebody@a-lo…  Bob   online  a message…\n");
+	free(text);
+	unsetenv("COLUMNS");
+}
+
+TEST(no_line_ends_in_blanks)
+{
+	struct table *t = table_new((const char *const[]){ "A", "B", "C", NULL });
+	char *text;
+
+	table_cell(t, "x");
+	table_cell(t, "");
+	table_cell(t, "");
+	table_cell(t, "y");
+	table_cell(t, "");
+	table_cell(t, "z");
+	text = printed(t);
+	assert_string_equal(text, "A  B  C\n"
+				  "x\n"
+				  "y     z\n");
+	free(text);
+}
+
 TEST(no_row_is_no_title)
 {
 	char *text = printed(table_new((const char *const[]){ "A", NULL }));
@@ -99,6 +136,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(columns_are_aligned_by_width),
 		cmocka_unit_test(a_cell_is_cleaned_limited_and_cut_at_the_edge),
+		cmocka_unit_test(what_may_be_cut_makes_room_in_a_narrow_terminal),
+		cmocka_unit_test(no_line_ends_in_blanks),
 		cmocka_unit_test(no_row_is_no_title),
 		cmocka_unit_test(counts_have_commas),
 		cmocka_unit_test(a_bar_is_full_only_at_the_end),

@@ -1,0 +1,73 @@
+"""What people see in a terminal of a phone: 40 or 60 columns, interrupted, with names in any script."""
+
+import signal
+import unicodedata
+
+import pytest
+from ctlkit import HOUR, T0
+from fake import Refused, message
+from test_keys import Terminal
+
+LONG = "averyveryverylongnameindeedthatdoesnotend@a-very-long-domain-name.example.org"
+NAMES = {LONG: "Jörg Müller-Lüdenscheidt von und zu Weißenstein", "yuki@example.org": "山田太郎さんと仲間たちの集まり",
+         "olga@example.org": "שלום עליכם", "zoe@example.org": "Zoé 🎂"}
+
+
+def cells(line):
+    return sum(0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
+
+
+@pytest.fixture
+def crowd(fake):
+    for i, (jid, name) in enumerate(NAMES.items()):
+        fake.messages.append(message(5002 + 2 * i, jid, T0 + i * HOUR, "今日は電車がとても遅れています。" * 4, direction=i % 2))
+        fake.roster[jid] = (name, "both", 0, ["家族", "Sport und Freizeit"])
+    fake.titles = dict(NAMES)
+    fake.hits = [(m, [(0, 2)]) for m in reversed(fake.messages)]
+    return fake
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_no_line_of_a_list_is_wider_than_the_terminal_or_ends_in_blanks(crowd, ctl, columns):
+    for verb in ("ls", "roster", "account", "search 電車", "status", "history yuki@example.org", "keys"):
+        lines = ctl(*verb.split(), env={"COLUMNS": str(columns)}).splitlines()
+        assert lines and [x for x in lines if cells(x) > columns or x != x.rstrip()] == [], verb
+    assert "yuki" in ctl("ls", env={"COLUMNS": str(columns)}) and "yuki" in ctl("roster", env={"COLUMNS": str(columns)})
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_id_of_what_was_found_is_never_cut(crowd, ctl, columns):
+    out = ctl("search", "電車", env={"COLUMNS": str(columns)})
+
+    assert all("  id %d\n" % m["id"] in out for m in crowd.messages)
+
+
+def test_help_is_wrapped_and_what_is_to_be_typed_is_not(ctl):
+    for verb in ("send", "account set", "keys add", "sync fetch"):
+        lines = ctl(*verb.split(), "--help", env={"COLUMNS": "40"}).splitlines()
+        wide = [x for x in lines if len(x) > 40]
+        assert all(x.startswith(("Usage: ", "    varvectl ")) for x in wide), wide
+        assert " ".join(ctl(*verb.split(), "--help").split()).replace(" ", "") == "".join(lines).replace(" ", "")
+
+
+def test_an_interrupt_takes_the_progress_line_away(fake, ctl):
+    fake.accounts = [fake.account("alice@example.org", state="connecting", caught_up=False)]
+    t = Terminal(ctl, "sync", "wait")
+    while "alice@example.org  connecting" not in t.seen:
+        assert t.read(), t.seen
+    t.p.send_signal(signal.SIGINT)
+    assert t.end(-signal.SIGINT).endswith("\r\033[K")
+
+
+# -- who was meant ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("line", ["history yuki", "export yuki", "search x --in=Yuki", "read yuki", "sync gaps yuki",
+                                  "sync fetch yuki", "delete yuki --yes"])
+def test_a_word_that_names_nobody_is_answered_with_whom_it_may_mean(crowd, ctl, line):
+    crowd.refuse = {m: Refused("NoSuchConversation", "there is none") for m in ("Search", "Fetch")}
+    assert ctl.error(*line.split(), code=4)["hint"] == "did you mean yuki@example.org?"
+    assert ctl.error(*line.replace("uki", "oko").split(), code=4)["hint"] == "varvectl ls shows the conversations"
+
+
+@pytest.mark.parametrize("line", ["retry 99", "edit 99 x", "react 99", "delete 99 --yes"])
+def test_where_ids_are_is_said_to_who_gives_one_that_is_none(crowd, ctl, line):
+    assert "varvectl history CONV" in ctl.error(*line.split(), code=4)["hint"]
