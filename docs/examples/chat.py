@@ -7,20 +7,19 @@ What every app does, in this order: connect (connect); read what is shown, and r
 Up, Down        choose a conversation
 Page Up, Down   scroll
 Enter, ^R       send; send again what failed
-^C              leave
 /open ADDRESS   begin a conversation
-/help           show this
+/help, ^C       show this; leave
 """
 
 import collections
 import curses
-import datetime
+import functools
 import os
 import signal
 import sys
 import textwrap
+import time
 import unicodedata
-import uuid
 
 from gi.repository import Gio, GLib
 
@@ -35,23 +34,21 @@ Gap = collections.namedtuple("Gap", "id conversation after_id before_id after_ti
 
 
 def cells(text):
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+    return sum(unicodedata.category(c)[0] != "M" and 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def cut(text, width):
-    text = text[:width]
-    while cells(text) > width:
-        text = text[:-1]
-    return text
+    return next(text[:n] for n in range(width, -1, -1) if cells(text[:n]) <= width)
 
 
+@functools.lru_cache(1000)      # a page is drawn with every key
 def wrap(text, width):
-    for line in text.split("\n"):
-        yield from [line] if cells(line) <= width else textwrap.wrap(line, width * len(line) // max(cells(line), len(line)))
+    text = "".join(c + "\0" * (cells(c) - 1) for c in text)        # for textwrap a wide character is made of two
+    return [part.replace("\0", "") for line in text.split("\n") for part in textwrap.wrap(line, width) or [""]]
 
 
-def when(time, form):
-    return datetime.datetime.fromtimestamp(time / 1e6).strftime(form)
+def when(usec, form):
+    return time.strftime(form, time.localtime(usec / 1e6))
 
 
 def callback(work):
@@ -63,7 +60,7 @@ def callback(work):
             name = Gio.DBusError.get_remote_error(e) or ""
             if name.endswith((".EpochChanged", ".ChangesTooOld")):
                 self.load()
-            elif name:          # without one the connection went: on_closed says so
+            elif name:          # without one the connection went: on_tick makes another
                 self.notice = e.message.split(": ", 1)[-1]
         self.draw()
         return True
@@ -74,19 +71,16 @@ class Chat:
     def __init__(self, screen, jid):
         self.screen, self.jid = screen, jid
         self.conn = self.account = self.epoch = self.since = None
-        self.conversations, self.typing = {}, {}    # id -> Conversation, id -> who
-        self.open = None                    # id of the one that is shown
-        self.bottoms = []                   # the lowest message of each screen that was scrolled up to; []: the newest
-        self.page, self.gaps, self.edges, self.visible = [], [], 0, []
-        self.unsent = []                    # (conversation, client id, text) that varved has not answered yet
-        self.help = False                   # the keys are shown, until the next one
-        self.text = self.state = self.problem = self.notice = ""    # input; of the account; why nothing works; last error
+        self.conversations, self.typing, self.open = {}, {}, None   # id -> Conversation, id -> who, id of the one shown
+        self.bottoms = []       # the lowest (message, line of it) of each screen scrolled up to; []: the newest
+        self.page, self.gaps, self.edges, self.top = [], [], 0, None       # top: where the next screen above ends
+        self.unsent, self.help = [], False      # (conversation, client id, text) not answered yet; the keys are shown
+        self.text = self.state = self.problem = self.notice = ""    # input; of the account; why nothing works; error
 
     def connect(self):
         self.problem = "varved is not running: systemctl --user start varved"      # until load() knows better
         # Peer to peer, without Hello: calls have no destination, signals need no AddMatch.
         self.conn = Gio.DBusConnection.new_for_address_sync(ADDRESS, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT)
-        self.conn.connect("closed", self.on_closed)
         self.conn.signal_subscribe(None, None, None, None, None, 0, self.on_signal)
         self.load()
 
@@ -101,20 +95,18 @@ class Chat:
         """Everything anew: at first, after a reconnect, when the archive was unlocked or is another one."""
         (status,) = self.call(ROOT, "Manager.GetStatus", "(a{sv})", {})
         accounts = [a for a in status["accounts"] if self.jid in (None, a["jid"])]
-        self.problem = status.get("state_reason", "") or "there is no such account: varvectl account add you@example.org"
+        self.problem = status.get("state_reason", "") or "there is no such account: varvectl account add JID"
         if status["state"] != "ready" or not accounts:      # locked, say: keep what is on the screen
             return
         self.jid, self.state, self.problem = accounts[0]["jid"], accounts[0]["state"], ""
         (self.account,) = self.call(ROOT, "Manager.FindAccount", "(s)", self.jid)
         (self.epoch,) = self.call(self.account, "org.freedesktop.DBus.Properties.Get", "(ss)", PREFIX + "Archive", "Epoch")
-        self.conversations, self.since, cursor = {}, None, ""
-        while self.since is None or cursor:
-            rows, cursor, seq = self.call(self.account, "Conversations.List", "(sua{sv})", cursor, 500, {})
-            self.since = seq if self.since is None else self.since      # of the first page: later changes come again
-            self.conversations.update((row[0], Conversation(*row)) for row in rows)
+        rows, cursor, self.since = self.call(self.account, "Conversations.List", "(sua{sv})", "", 500, {})
+        while cursor:               # `since` is that of the first page: what changed meanwhile comes again
+            more, cursor, _ = self.call(self.account, "Conversations.List", "(sua{sv})", cursor, 500, {})
+            rows += more
+        self.conversations = {row[0]: Conversation(*row) for row in rows}
         self.read_page()
-        (typing,) = self.call(self.account, "Conversations.GetTyping")
-        self.typing = {conversation: who for conversation, who, state in typing if state == "composing"}
         self.flush()
 
     def pull(self):
@@ -133,17 +125,13 @@ class Chat:
             self.open, self.bottoms, self.page = next((c.id for c in self.listed()), None), [], []
         if self.open is None:
             return
-        anchor = ("message", self.bottoms[-1]) if self.bottoms else ("newest", 0)
+        anchor = ("message", self.bottoms[-1][0]) if self.bottoms else ("newest", 0)
         rows, self.edges, _ = self.call(self.account, "Archive.GetHistory", "(sstuua{sv})", self.open, *anchor,
                                         100, 0, {"across-gaps": GLib.Variant("b", True)})      # 100: more than a screen
         self.page = [Message(*row) for row in rows]
         self.gaps = [Gap(*row) for row in self.call(self.account, "Sync.ListGaps", "(stu)", self.open, 0, 0)[0]]
         if not self.bottoms and self.page and self.conversations[self.open].unread:
             self.call(self.account, "Conversations.MarkRead", "(sta{sv})", self.open, self.page[-1].id, {})
-
-    @callback
-    def on_closed(self, *_):
-        self.conn, self.problem = None, "varved is gone; waiting for it"
 
     @callback
     def on_signal(self, _conn, _sender, path, _interface, member, arguments):
@@ -162,7 +150,7 @@ class Chat:
     @callback
     def on_tick(self):                      # and when the terminal changed its size
         curses.resizeterm(*os.get_terminal_size()[::-1])
-        if self.conn is None:
+        if self.conn is None or self.conn.is_closed():
             self.connect()
         self.flush()
 
@@ -172,28 +160,30 @@ class Chat:
             try:
                 self.call(self.account, "Archive.Send", "(sssa{sv})", *self.unsent[0], {})
             except GLib.Error as e:
-                name = Gio.DBusError.get_remote_error(e)
-                if not name or name.endswith((".Locked", ".Storage", ".Busy")):
+                if not (name := Gio.DBusError.get_remote_error(e)) or name.endswith((".Locked", ".Storage", ".Busy")):
                     return                  # on_tick tries again
-                self.notice = e.message.split(": ", 1)[-1]
+                self.notice, self.text = e.message.split(": ", 1)[-1], self.unsent[0][2] + self.text    # to be mended
             self.unsent.pop(0)
 
     def enter(self):
-        text, self.text, self.bottoms = self.text.strip(), "", []
-        if text.startswith("/open "):
-            (self.open,) = self.call(self.account, "Conversations.Open", "(sa{sv})", text[6:].strip(), {})
+        text = self.text.strip()
+        command, _, rest = text.partition(" ")
+        if command == "/open" and ("@" in rest or "." in rest):         # a word would be the server of that name
+            (self.open,) = self.call(self.account, "Conversations.Open", "(sa{sv})", rest.strip(), {})
             self.load()
-        elif text.startswith("/") and not text.startswith("/me "):      # XEP-0245: "/me" is said, not done
-            self.help = text == "/help"
-            self.notice = "" if self.help else "no such command; /help"
+        elif text == "/help":
+            self.help = True
+        elif text.startswith("/") and command != "/me":                 # XEP-0245: "/me" is said, not done
+            self.notice = "an address has an @" if command == "/open" else "no such command; /help"
+            return                          # what was typed stays, to be mended
         elif text and self.open:
-            self.unsent.append((self.open, str(uuid.uuid4()), text))
-            self.flush()
+            self.unsent.append((self.open, GLib.uuid_string_random(), text))
+        self.text, self.bottoms = "", []
+        self.flush()
 
     def retry(self):
-        for row in self.page:
-            if row.direction == 1 and row.state == 20:
-                self.call(self.account, "Archive.Retry", "(ta{sv})", row.id, {})
+        for row in (row for row in self.page if row.state == 20):
+            self.call(self.account, "Archive.Retry", "(ta{sv})", row.id, {})
 
     def select(self, step):
         ids = [c.id for c in self.listed()] or [None]
@@ -202,16 +192,13 @@ class Chat:
         self.read_page()
 
     def scroll(self, up):
-        if up and self.visible and not (self.edges & 1 and self.visible[0] == self.page[0].id):
-            self.bottoms.append(self.visible[0] if len(self.visible) > 1 else self.page[-2].id)
-        elif not up and self.bottoms:
-            self.bottoms.pop()
+        self.bottoms = self.bottoms + [self.top] * bool(self.top) if up else self.bottoms[:-1]
         self.read_page()
+        self.draw()                         # finds the next top; keys may come in a row
 
     def type(self, key):
-        if key in (curses.KEY_BACKSPACE, "\x7f", "\b"):
-            self.text = self.text[:-1]
-        self.text += key if isinstance(key, str) and key.isprintable() else ""
+        back = key in (curses.KEY_BACKSPACE, "\x7f", "\b")
+        self.text = self.text[:-1] if back else self.text + (key if isinstance(key, str) and key.isprintable() else "")
         if self.open:
             self.call(self.account, "Conversations.SetTyping", "(ss)", self.open, "composing" if self.text else "active")
 
@@ -222,8 +209,7 @@ class Chat:
                 curses.KEY_NPAGE: (self.scroll, 0), "\n": (self.enter,), "\r": (self.enter,), "\x12": (self.retry,)}
         try:
             while True:
-                key = self.screen.get_wch()
-                work, *args = keys.get(key, (self.type, key))
+                work, *args = keys.get(key := self.screen.get_wch(), (self.type, key))
                 work(*args)
         except curses.error:                # that was the last one
             pass
@@ -232,17 +218,17 @@ class Chat:
         return sorted(self.conversations.values(), key=lambda c: (not c.flags & 1, -c.time, c.id))
 
     def lines(self, width):
-        """The page as (text, attribute, message id)."""
+        """The page as (text, attribute, (message id, line of it))."""
         gaps, last = sorted(self.gaps, key=lambda g: g.before_time or 1 << 62), 0
         for row in self.page:
             while gaps and 0 < gaps[0].before_time <= row.time:
                 gap = gaps.pop(0)
                 if gap.before_time > last > 0 or not last and self.edges & 1:
-                    yield self.gap_line(gap), curses.A_BOLD, None
+                    yield self.gap_line(gap), curses.A_BOLD, (row.id, -2)
             if not last or when(last, "%x") != when(row.time, "%x"):
-                yield when(row.time, "— %A, %d %B %Y —"), curses.A_DIM, None
+                yield when(row.time, "— %A, %d %B %Y —"), curses.A_DIM, (row.id, -1)
             for n, line in enumerate(wrap(self.message(row), width - 6)):
-                yield " " * 6 * (n > 0) + line, curses.A_NORMAL, row.id
+                yield " " * 6 * (n > 0) + line, curses.A_NORMAL, (row.id, n)
             last = row.time
         if not self.bottoms:
             yield from ((self.gap_line(gap), curses.A_BOLD, None) for gap in gaps if not gap.before_time)
@@ -250,11 +236,11 @@ class Chat:
 
     def gap_line(self, gap):
         what = {"fetching": "being fetched", "lost": "gone from the server"}.get(gap.state, "not synced yet")
-        since = when(gap.after_time, "%d %b %Y") if gap.after_time else "the beginning"
-        return f"╌╌ gap since {since}: {what} ╌╌"
+        return f"╌╌ gap since {when(gap.after_time, '%d %b %Y') if gap.after_time else 'the beginning'}: {what} ╌╌"
 
     def message(self, row):
-        who = "me" if row.direction == 1 else self.conversations[self.open].title.split("@")[0]
+        title = self.conversations[self.open].title if self.open in self.conversations else row.sender
+        who = "me" if row.direction == 1 else title.split("@")[0]
         notes = ["edited"] * ("edited" in row.extra) + [" ".join(e) for e in row.extra.get("reactions", {}).values()]
         if row.direction == 1:
             condition, reason = row.extra.get("error", ("", ""))       # a server need not give a reason
@@ -281,12 +267,15 @@ class Chat:
             self.put(y, 0, cut(c.title, column - len(unread)) + unread, column,
                      curses.A_REVERSE if c.id == self.open else curses.A_BOLD if c.unread else curses.A_NORMAL)
         keys = ((line, curses.A_NORMAL, None) for line in __doc__.split("\n\n")[-1].splitlines())
-        lines = list(keys if self.help else self.lines(right))[3 - height:]
-        self.visible = list(dict.fromkeys(line[2] for line in lines if line[2]))
-        for y, (text, attribute, _) in enumerate(lines, 1):
+        bottom, end = self.bottoms[-1] if self.bottoms else (None, 0)
+        lines = [line for line in (keys if self.help else self.lines(right))
+                 if not line[2] or line[2][0] != bottom or line[2][1] <= end]
+        first, again = max(0, len(lines) - height + 3), 1 + (height > 5)    # two lines of the screen below come again
+        first *= not (self.bottoms and self.edges & 1 and first <= again)   # the beginning comes with its day
+        self.top = lines[first + again - 1][2] if first or len(lines) > again and not self.edges & 1 else None
+        for y, (text, attribute, _) in enumerate(lines[first:first + height - 3], 1):
             self.put(y, column + 1, text, right, attribute)
-        typing = self.typing.get(self.open)
-        self.put(height - 2, column + 1, f"{typing} is typing..." if typing else "", right)
+        self.put(height - 2, column + 1, f"{who} is typing..." if (who := self.typing.get(self.open)) else "", right)
         text = "> " + cut(self.text[::-1], right - 3)[::-1]
         self.put(height - 1, column + 1, text, right)
         self.screen.move(height - 1, column + 1 + cells(text))
@@ -295,15 +284,16 @@ class Chat:
 
 def main(screen):
     screen.nodelay(True)
-    chat = Chat(screen, sys.argv[1] if len(sys.argv) > 1 else None)
-    chat.on_tick()
+    chat, loop = Chat(screen, sys.argv[1] if len(sys.argv) > 1 else None), GLib.MainLoop()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)        # or Python would raise an exception somewhere
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, loop.quit)
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGWINCH, chat.on_tick)
     GLib.timeout_add(1000, chat.on_tick)
     GLib.io_add_watch(0, GLib.PRIORITY_DEFAULT, GLib.IO_IN, chat.on_key)
-    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGWINCH, chat.on_tick)
-    GLib.MainLoop().run()
+    chat.on_tick()
+    loop.run()
+    return chat.unsent
 
 
-try:
-    curses.wrapper(main)
-except KeyboardInterrupt:
-    pass
+for conversation, _, text in curses.wrapper(main):
+    print(f"not handed over, varved is gone: to {conversation}: {text}")

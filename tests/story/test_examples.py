@@ -150,6 +150,45 @@ def test_chat_sends_and_shows_what_became_of_it(chat, server):
         chat.wait_text("me: hällo bob, 今日", "✓✓ read")
 
 
+def test_chat_shows_all_of_what_is_wider_and_longer_than_the_screen(chat, server):
+    """Wide and narrow characters in a line, and a message of more lines than there are on the screen."""
+    def shown(lines):
+        return [int(n) for line in lines for n in re.findall(r"word(\d+)", line)]
+
+    wide = "a narrow beginning of this line " + "".join(chr(0x4e00 + i) for i in range(60)) + "\tend"
+    with Peer(server, "bob") as bob:
+        bob.send(f"alice@{server.domain}", wide)
+        bob.send(f"alice@{server.domain}", " ".join(f"word{i}" for i in range(300)))
+        chat.wait_text("word299")
+        top = shown(chat.lines)[0]
+        assert top > 100
+        while top > 0:
+            chat.keys("PPage")
+            numbers = shown(chat.wait(lambda lines: (n := shown(lines)) and n == list(range(n[0], n[-1] + 1)) and
+                                      n[0] < top <= n[-1] and lines, what=f"what is above word {top}, and the line of it"))
+            top = numbers[0]
+        text = "\n".join(line[25:] for line in chat.lines)
+        assert [c for c in text if c >= "\u4e00"] == [c for c in wide if c >= "\u4e00"] and re.search(r"\bend\b", text)
+    for _ in range(20):
+        chat.keys("NPage")
+    chat.wait_text("word299")
+
+
+def test_chat_is_of_less_than_300_lines():
+    with open(os.path.join(EXAMPLES, "chat.py")) as f:
+        assert len(f.readlines()) < 300
+
+
+def test_chat_keeps_what_led_to_an_error(chat, server):
+    for text, why in (("/open someone", "an address has an @"), ("/open a b@c", "is not a JID"), ("/opne x", "no such command")):
+        chat.type(text)
+        chat.keys("Enter")
+        chat.wait_text(why)
+        chat.wait_text("> " + text)
+        chat.keys(*["BSpace"] * len(text))
+        chat.wait_gone(text)
+
+
 def test_chat_begins_a_conversation(chat, server):
     chat.type(f"/open someone@{server.domain}")
     chat.keys("Enter")
@@ -162,6 +201,7 @@ def test_chat_does_not_send_what_looks_like_a_command(chat, server):
             chat.type(text)
             chat.keys("Enter")
             chat.wait_text("no such command; /help" if text != "/help" else "begin a conversation")
+            chat.keys(*["BSpace"] * len(text))          # an unknown one stays, to be mended
         chat.type("/me waves")
         chat.wait_gone("begin a conversation")
         chat.keys("Enter")
