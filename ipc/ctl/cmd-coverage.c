@@ -156,8 +156,8 @@ static void put_pictures(const struct archives *a)
 
 		label = w > LABEL_MAX ? LABEL_MAX : w > label ? w : label;
 		picture_range(a->list[i].spans, a->list[i].n, a->list[i].first_us, a->list[i].last_us, &f, &t);
-		if (a->list[i].n == 0 && !a->list[i].last_us)
-			continue;
+		if (a->list[i].n == 0 && !(a->list[i].first_us && a->list[i].last_us))
+			continue; /* no picture begins in 1970 because nobody knows yet when it begins */
 		from = f < from ? f : from;
 		to = t > to ? t : to;
 	}
@@ -167,6 +167,8 @@ static void put_pictures(const struct archives *a)
 	}
 	columns = edge - label - 2 - 5;
 	ticks = picture_ticks(from, to, columns);
+	for (size_t n = strlen(ticks); n > 0 && ticks[n - 1] == ' '; n--)
+		ticks[n - 1] = '\0';
 	printf("%*s  %s\n", (int)label, "", ticks);
 	for (size_t i = 0; i < a->n; i++)
 		put_archive(&a->list[i], from, to, label, columns);
