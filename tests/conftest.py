@@ -8,8 +8,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
 
 import pytest
 
-from varvetest import daemon, scripted, servers
+from varvetest import daemon, sasl2, scripted, servers
 from varvetest.certs import Certs
+from varvetest.mail import Mail, MailServer
 
 _count = 0
 
@@ -85,18 +86,36 @@ def own_server(server_class, certs):
         one.close()
 
 
-@pytest.fixture
-def scripted_server(certs):
-    """scripted_server(script): see varvetest.scripted."""
+def scripts(certs, kind):
+    """make(script=None, ...): started servers of that kind; a script that fails fails the test."""
     made = []
 
     def make(script=None, **kwargs):
-        made.append(scripted.Scripted(certs, script, **kwargs).start())
+        made.append(kind(certs, script, **kwargs).start())
         return made[-1]
     yield make
     for one in made:
         one.close()
     assert not [e for one in made for e in one.errors], "the script itself failed"
+
+
+@pytest.fixture
+def scripted_server(certs):
+    """scripted_server(script): see varvetest.scripted."""
+    yield from scripts(certs, scripted.Scripted)
+
+
+@pytest.fixture
+def fast_server(certs):
+    """fast_server(script): see varvetest.sasl2."""
+    yield from scripts(certs, sasl2.Server)
+
+
+@pytest.fixture
+def mail(certs):
+    """A server that takes messages: see varvetest.mail."""
+    with MailServer(certs, Mail()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import unittest
 
 from gi.repository import Gio, GLib
 
-from busdaemon import ACCOUNT, IFACE, ROOT, Daemon, Raw, V, blob, call, wait_for
+from busdaemon import ACCOUNT, IFACE, ROOT, Daemon, Raw, V, call, wait_for
 
 SEED = 20261122
 DOORBELL = 0.05  # mailbox.h

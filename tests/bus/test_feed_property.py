@@ -17,7 +17,7 @@ import unittest
 
 from gi.repository import GLib
 
-from busdaemon import ACCOUNT, IFACE, V, Raw, call, wait_for
+from busdaemon import ACCOUNT, IFACE, V, Raw
 
 SEED = int(os.environ.get("FEED_SEED", random.SystemRandom().randrange(1 << 32)))
 ROUNDS = int(os.environ.get("FEED_ROUNDS", 70))

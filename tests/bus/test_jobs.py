@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from gi.repository import Gio, GLib
+from gi.repository import GLib
 
 from busdaemon import ACCOUNT, IFACE, ROOT, Daemon, V, call, error_name, export, wait_for
 from test_feed import signals

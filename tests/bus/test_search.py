@@ -5,7 +5,7 @@ import unittest
 
 from gi.repository import Gio, GLib
 
-from busdaemon import ACCOUNT, ROOT, Daemon, Raw, V, call, error_name, history_args, wait_for
+from busdaemon import ACCOUNT, Daemon, Raw, V, call, error_name, history_args, wait_for
 
 ERROR = "org.varve.Varve1.Error."
 BIG = 60000

@@ -5,15 +5,13 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 import unittest
 import xml.etree.ElementTree as ET
 
 from gi.repository import Gio, GLib
 
-from busdaemon import ACCOUNT, IFACE, NAME, ROOT, Daemon, Raw, V, call, error_name, wait_for
+from busdaemon import ACCOUNT, IFACE, NAME, ROOT, Daemon, V, call, error_name, wait_for
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "data")
 ERROR = "org.varve.Varve1.Error."

@@ -10,7 +10,7 @@ import unittest
 
 from gi.repository import GLib
 
-from busdaemon import ACCOUNT, ROOT, V, Varved, call, error_name, history_args, wait_for
+from busdaemon import ACCOUNT, ROOT, V, Varved, call, error_name, history_args
 
 ERROR = "org.varve.Varve1.Error."
 PAGE = 4096

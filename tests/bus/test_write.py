@@ -2,11 +2,10 @@
 the real one), and who may call it."""
 
 import unittest
-import xml.etree.ElementTree as ET
 
 from gi.repository import Gio, GLib
 
-from busdaemon import ACCOUNT, IFACE, ROOT, XML, Daemon, Raw, V, blob, call, error_name, wait_for
+from busdaemon import ACCOUNT, ROOT, XML, Daemon, Raw, V, blob, call, error_name, wait_for
 from test_gate import methods
 
 ERROR = "org.varve.Varve1.Error."

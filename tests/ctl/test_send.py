@@ -1,9 +1,7 @@
 """Sending and what is done to messages and contacts, against the fake daemon."""
 
 import json
-import os
 import subprocess
-import threading
 import uuid
 
 import pytest

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from varvetest.servers import Prosody
-from varvetest.wait import holds, wait_for
+from varvetest.wait import holds
 
 ALL = '"tls-exporter"; "tls-server-end-point"'
 

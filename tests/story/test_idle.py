@@ -7,7 +7,6 @@ import pytest
 from varvetest.daemon import EXIT_NOT_FOUND, EXIT_OK, EXIT_TIMEOUT, EXIT_UNREACHABLE
 from varvetest.figures_link import Idle
 from varvetest.proxy import Proxy
-from varvetest.wait import wait_for
 
 
 @pytest.fixture

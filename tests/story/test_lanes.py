@@ -4,7 +4,6 @@ byte for byte what one lane fetches. How much faster they are is printed, and me
 machine the server is the bottleneck, and one lane is right.
 """
 
-import os
 import time
 
 from varvetest import daemon, proxy, seed
@@ -15,9 +14,7 @@ DELAY = 0.1     # seconds, each way
 def first_sync(tmp_path, name, server, user, lanes, delay=DELAY):
     """Seconds of a first sync over the long link, and the export."""
     varved = daemon.Varved(tmp_path / name)
-    os.makedirs(os.path.join(varved.config, "varve"), mode=0o700, exist_ok=True)
-    with open(os.path.join(varved.config, "varve", "varve.conf"), "w") as f:
-        f.write(f"[sync]\npage = 50\nlanes = {lanes}\n")
+    varved.configure(f"[sync]\npage = 50\nlanes = {lanes}\n")
     with proxy.Proxy(server.tls_port) as link, varved:
         link.delay = delay
         begin = time.monotonic()

@@ -5,7 +5,6 @@ changed behind its back: so that its pages had holes when they were fetched.
 
 import json
 
-import pytest
 
 from varvetest import daemon, seed
 

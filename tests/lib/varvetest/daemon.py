@@ -66,6 +66,12 @@ class Varved:
         env.update(self.extra_env)
         return env
 
+    def configure(self, text):
+        """varve.conf says this from the next start on."""
+        os.makedirs(os.path.join(self.config, "varve"), mode=0o700, exist_ok=True)
+        with open(os.path.join(self.config, "varve", "varve.conf"), "w", encoding="utf-8") as f:
+            f.write(text)
+
     # the daemon
 
     def spawn(self):

@@ -96,5 +96,5 @@ class Wire:
 
     def __exit__(self, *exc):
         if exc[0] is not None:
-            print(f"--- records of the wire\n" + "\n".join(map(repr, self.records[-60:])))
+            print("--- records of the wire\n" + "\n".join(map(repr, self.records[-60:])))
         self.close()
