@@ -14,7 +14,6 @@
 #include "base/harden.h"
 #include "base/log.h"
 #include "salvage/carve.h"
-#include "salvage/bytes.h"
 #include "salvage/image.h"
 #include "salvage/jsonl.h"
 #include "salvage/source.h"

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "base/buf.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void buf_room(struct buf *b, size_t more)
@@ -34,8 +33,7 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) < 0)
-		abort();
+	s = xvasprintf(fmt, ap);
 	va_end(ap);
 	buf_adds(b, s);
 }

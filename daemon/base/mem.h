@@ -25,7 +25,9 @@ void *xrealloc(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
 /* A copy of at most ${n} bytes of ${s}, NUL-terminated. */
 char *xstrndup(const char *s, size_t n);
+/* As asprintf() and vasprintf(). The caller frees. */
 char *xasprintf(const char *fmt, ...) _printf_(1, 2);
+char *xvasprintf(const char *fmt, va_list ap) _printf_(1, 0);
 
 /* Replace an owned string: frees the old, copies the new (NULL allowed). Safe when both are the same. */
 void str_set(char **dst, const char *src);

@@ -1,6 +1,5 @@
 #include "bus/batch.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/err.h"

@@ -1,6 +1,5 @@
 #include "bus/check.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "bus/errors.h"

@@ -1,6 +1,5 @@
 #include "bus/driver.h"
 
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/text.h"
@@ -25,10 +24,9 @@ int error_set(sd_bus_error *error, enum varve_error e, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	return set_clean(error, varve_error_name(e), str_or_empty(text));
+	return set_clean(error, varve_error_name(e), text);
 }
 
 int error_invalid(sd_bus_error *error, const char *fmt, ...)
@@ -37,10 +35,9 @@ int error_invalid(sd_bus_error *error, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	return set_clean(error, SD_BUS_ERROR_INVALID_ARGS, str_or_empty(text));
+	return set_clean(error, SD_BUS_ERROR_INVALID_ARGS, text);
 }
 
 int error_from_store(sd_bus_error *error, int r)

@@ -1,6 +1,5 @@
 #include "bus/fetch.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -263,10 +262,9 @@ void job_fail(struct job *job, enum varve_error e, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	error_set(&error, e, "%s", str_or_empty(text));
+	error_set(&error, e, "%s", text);
 	job_fail_error(job, &error);
 }
 
@@ -297,17 +295,7 @@ char *job_path(uint64_t number)
 
 uint64_t job_number(const char *path)
 {
-	uint64_t n = 0;
-	const char *p;
-
-	if (strncmp(path, JOB_PREFIX, strlen(JOB_PREFIX)) != 0)
-		return 0;
-	p = path + strlen(JOB_PREFIX);
-	if (*p == '0' || strlen(p) > 18)
-		return 0;
-	for (; *p >= '0' && *p <= '9'; p++)
-		n = n * 10 + (uint64_t)(*p - '0');
-	return *p ? 0 : n;
+	return tree_number(path, JOB_PREFIX);
 }
 
 bool jobs_has(const struct jobs *j, uint64_t number)

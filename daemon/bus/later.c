@@ -1,6 +1,5 @@
 #include "bus/later.h"
 
-#include "base/err.h"
 #include "base/log.h"
 #include "bus/conn.h"
 #include "bus/errors.h"

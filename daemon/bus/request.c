@@ -1,6 +1,5 @@
 #include "bus/request.h"
 
-#include "base/err.h"
 #include "base/mem.h"
 #include "bus/conn.h"
 #include "bus/errors.h"

@@ -10,7 +10,6 @@
 #include "bus/manager.h"
 #include "bus/roles.h"
 #include "ipc/names.h"
-#include "sync/hub.h"
 
 struct session_bus {
 	struct hub *hub;

@@ -11,7 +11,6 @@
 #include "bus/pem.h"
 #include "bus/rows.h"
 #include "core/jid.h"
-#include "core/text.h"
 #include "link/vocab.h"
 
 #define HOST_MAX 255 /* bytes; RFC 1035 section 2.3.4, and what link START carries */

@@ -31,20 +31,25 @@ char *tree_path(int64_t account)
 	return xasprintf(ACCOUNT_PREFIX "%" PRId64, account);
 }
 
-int64_t tree_account(const char *path)
+uint64_t tree_number(const char *path, const char *prefix)
 {
-	int64_t id = 0;
+	uint64_t n = 0;
 	const char *p;
 
-	if (strncmp(path, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) != 0)
+	if (strncmp(path, prefix, strlen(prefix)) != 0)
 		return 0;
-	p = path + strlen(ACCOUNT_PREFIX);
-	/* One spelling an account: no leading zero. */
+	p = path + strlen(prefix);
+	/* One spelling a number: no leading zero. And what has 18 digits fits. */
 	if (*p == '0' || strlen(p) > 18)
 		return 0;
 	for (; *p >= '0' && *p <= '9'; p++)
-		id = id * 10 + (*p - '0');
-	return *p ? 0 : id;
+		n = n * 10 + (uint64_t)(*p - '0');
+	return *p ? 0 : n;
+}
+
+int64_t tree_account(const char *path)
+{
+	return (int64_t)tree_number(path, ACCOUNT_PREFIX);
 }
 
 bool tree_needs_archive(sd_bus_message *call)

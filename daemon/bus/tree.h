@@ -36,6 +36,8 @@ int tree_register(sd_bus *bus, struct conn *c);
 
 /* The path of an account's object; the caller frees. */
 char *tree_path(int64_t account);
+/* The number behind ${prefix} in ${path}, in its one spelling; 0 if there is none. */
+uint64_t tree_number(const char *path, const char *prefix);
 /* The account that ${path} names, existing or not; 0 if it names none. */
 int64_t tree_account(const char *path);
 /* The call reads or writes messages or conversations: somebody waits for it in front of a screen, as a rule. */

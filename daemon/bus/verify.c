@@ -1,7 +1,5 @@
 #include "bus/verify.h"
 
-#include <string.h>
-
 #include "base/err.h"
 #include "base/mem.h"
 #include "bus/account-job.h"
@@ -11,7 +9,6 @@
 #include "bus/job.h"
 #include "bus/options.h"
 #include "bus/tree.h"
-#include "core/jid.h"
 #include "ipc/names.h"
 
 struct verifying {

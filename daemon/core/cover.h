@@ -88,7 +88,7 @@ bool cover_page_has(const struct cover_page *p, const char *id);
  */
 #define COVER_OLD '\x1f'
 
-enum gap_state { GAP_OPEN, GAP_FETCHING, GAP_LOST };
+enum gap_state { GAP_OPEN, GAP_LOST };
 
 /* The hole before span ${span}. After/before are views into the cover, "" and 0 at the archive's beginning. */
 struct gap {
@@ -97,7 +97,7 @@ struct gap {
 	const char *before_id;
 	int64_t after_us;
 	int64_t before_us;
-	enum gap_state state; /* OPEN or LOST; FETCHING is the engine's knowledge */
+	enum gap_state state;
 };
 
 void cover_init(struct cover *c);

@@ -6,7 +6,8 @@
 #include "base/err.h"
 #include "core/text.h"
 
-enum field_type { F_U32, F_U64, F_I64, F_BOOL, F_STR };
+/* By their types on the bus. */
+enum field_type { F_U32 = 'u', F_U64 = 't', F_I64 = 'x', F_BOOL = 'b', F_STR = 's' };
 
 struct field {
 	enum field_type type;
@@ -85,18 +86,16 @@ static int read_field(sd_bus_message *m, const struct field *f, void *at)
 
 	switch (f->type) {
 	case F_U32:
-		return sd_bus_message_read_basic(m, 'u', at);
 	case F_U64:
-		return sd_bus_message_read_basic(m, 't', at);
 	case F_I64:
-		return sd_bus_message_read_basic(m, 'x', at);
+		return sd_bus_message_read_basic(m, (char)f->type, at);
 	case F_BOOL:
-		r = sd_bus_message_read_basic(m, 'b', &b);
+		r = sd_bus_message_read_basic(m, (char)f->type, &b);
 		if (r > 0)
 			*(bool *)at = b;
 		return r;
 	case F_STR:
-		r = sd_bus_message_read_basic(m, 's', &s);
+		r = sd_bus_message_read_basic(m, (char)f->type, &s);
 		if (r > 0 && strlen(s) > f->max)
 			return -EMSGSIZE;
 		if (r > 0)
@@ -127,19 +126,17 @@ static int write_field(sd_bus_message *m, const struct field *f, const void *at)
 
 	switch (f->type) {
 	case F_U32:
-		return sd_bus_message_append_basic(m, 'u', at);
 	case F_U64:
-		return sd_bus_message_append_basic(m, 't', at);
 	case F_I64:
-		return sd_bus_message_append_basic(m, 'x', at);
+		return sd_bus_message_append_basic(m, (char)f->type, at);
 	case F_BOOL:
 		b = *(const bool *)at;
-		return sd_bus_message_append_basic(m, 'b', &b);
+		return sd_bus_message_append_basic(m, (char)f->type, &b);
 	case F_STR:
 		s = *(const char *const *)at;
 		if (strlen(s) > f->max)
 			return -EMSGSIZE;
-		return sd_bus_message_append_basic(m, 's', s);
+		return sd_bus_message_append_basic(m, (char)f->type, s);
 	}
 	return -EINVAL;
 }

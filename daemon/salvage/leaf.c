@@ -1,7 +1,5 @@
 #include "salvage/leaf.h"
 
-#include <string.h>
-
 enum {
 	TABLE_LEAF = 0x0d,
 	HEADER_BYTES = 8,	/* of a leaf page */

@@ -1,6 +1,5 @@
 #include "store/account.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/err.h"

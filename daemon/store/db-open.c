@@ -7,7 +7,6 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "store/index.h"
 #include "store/index-mend.h"
 #include "store/search.h"
 #include "store/tokenizer.h"

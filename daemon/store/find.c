@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <string.h>
 
 #include "base/err.h"
 #include "store/disk.h"

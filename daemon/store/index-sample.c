@@ -8,7 +8,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "store/index-priv.h"
 #include "store/search-query.h"
 #include "store/tokenizer.h"

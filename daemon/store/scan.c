@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "store/copy.h"
 #include "store/db.h"
 #include "vault/vfs.h"

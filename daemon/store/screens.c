@@ -1,7 +1,6 @@
 /*
  * Which conversations have less than a screen to show above a gap: store/archive.h.
  */
-#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"

@@ -1,5 +1,4 @@
 /* What waits for an idle daemon, in slices. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/clock.h"

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "core/jid.h"
 #include "core/text.h"
 
 static void person_deinit(struct person *p)

@@ -2,7 +2,6 @@
  * What became of messages whose session was lost without a count? The archive knows, once it is held from their anchor to
  * its end (docs/decisions/0008). core/flight.h says when that is; here is where the anchor lies.
  */
-#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"

@@ -8,7 +8,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#include "base/err.h"
 #include "base/log.h"
 #include "sync/keyring-priv.h"
 

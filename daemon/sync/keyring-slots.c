@@ -3,8 +3,6 @@
  */
 #include <string.h>
 
-#include "base/err.h"
-#include "base/log.h"
 #include "sync/keyring-priv.h"
 
 static enum keyring_slot slot_kind(enum slot_type t)

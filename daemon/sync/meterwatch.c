@@ -1,7 +1,6 @@
 #include "sync/meterwatch.h"
 
 #include <stdint.h>
-#include <string.h>
 #include <systemd/sd-bus.h>
 
 #include "base/err.h"

@@ -4,7 +4,6 @@
  * account moved. Then what is stored stays, with the coverage that it had, and the archive that is there now is read from its
  * newest message on like any other.
  */
-#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"

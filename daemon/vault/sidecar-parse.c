@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "vault/sidecar-text.h"

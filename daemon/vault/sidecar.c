@@ -2,11 +2,9 @@
 
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "vault/secret.h"
 #include "vault/sidecar-text.h"
 
 static void add_hex(struct buf *b, const char *word, const uint8_t *data, size_t len)

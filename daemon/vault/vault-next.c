@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"

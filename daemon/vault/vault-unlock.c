@@ -1,6 +1,4 @@
-#include <errno.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 /* Of later kernels than the header that we are built with may be (landlock(7), ABI 2 and 3). */

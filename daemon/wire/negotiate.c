@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "core/jid.h"
-#include "core/text.h"
 #include "wire/element.h"
 #include "wire/ns.h"
 #include "wire/stream-private.h"

@@ -2,7 +2,6 @@
 #include "wire/sandbox.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "core/stamp.h"
-#include "core/text.h"
 #include "wire/element.h"
 #include "wire/ns.h"
 #include "wire/stream-private.h"

@@ -1,13 +1,9 @@
-#include <errno.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "core/jid.h"
 #include "varve-build.h"
 #include "wire/caps.h"
 #include "wire/element.h"
-#include "wire/limits.h"
 #include "wire/notice.h"
 #include "wire/ns.h"
 #include "wire/stream-private.h"

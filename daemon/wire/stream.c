@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -198,8 +197,7 @@ void stream_writef(struct stream *s, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&xml, fmt, ap) < 0)
-		abort();
+	xml = xvasprintf(fmt, ap);
 	va_end(ap);
 	stream_write(s, xml);
 }

@@ -13,7 +13,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "wire/limits.h"
 #include "wire/race.h"
 #include "wire/tls.h"

@@ -1,7 +1,6 @@
 #include "wire/xml.h"
 
 #include <expat.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"

@@ -12,7 +12,6 @@
 #include "store/read.h"
 #include "sync/engine-priv.h"
 
-
 static int receipts(const struct sim *s, int message)
 {
 	int n = 0;

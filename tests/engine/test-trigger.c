@@ -6,7 +6,6 @@
 #include "story.h"
 #include "sync/engine-priv.h"
 
-
 /* In sync, and then the link broke. */
 static void given_cut(struct sim *s)
 {

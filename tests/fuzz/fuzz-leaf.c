@@ -2,7 +2,6 @@
  * Pages and records read by hand, for varve-salvage. They authenticate before, but a page of a disk that lies, or of a
  * bug of ours, is parsed here too: what it says to be in a record lies in that record, and never beyond.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"

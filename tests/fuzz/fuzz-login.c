@@ -21,7 +21,6 @@
 #include <systemd/sd-event.h>
 
 #include "base/buf.h"
-#include "base/log.h"
 #include "core/text.h"
 #include "fuzz.h"
 #include "link/link.h"

@@ -4,10 +4,8 @@
  * Input: kind, page number (u32), then 0: the rest is the sealed thing as it is; or 1: edits (tests/fuzz/edits.h) of one
  * that was sealed from a page of which the input is the beginning.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "edits.h"
 #include "fuzz.h"
 #include "vault/page.h"

@@ -6,8 +6,6 @@
  * for it, so that the fuzzer gets past that.
  */
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"

@@ -3,10 +3,8 @@
  * text that D-Bus refuses, and cutting the bytes differently may not change what is read.
  */
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "core/text.h"
 #include "fuzz.h"
 #include "link/link.h"

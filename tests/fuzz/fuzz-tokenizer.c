@@ -3,7 +3,6 @@
  * says, and FTS5 takes it. The same text gives the same tokens twice.
  */
 #include <sqlite3.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"

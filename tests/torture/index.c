@@ -16,7 +16,6 @@
 #include "store/archive.h"
 #include "store/index.h"
 #include "store/schema.h"
-#include "work.h"
 
 #define OWN "alice@a.example"
 #define NOW INT64_C(1700000000000000)

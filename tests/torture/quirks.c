@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "rig.h"
 #include "vault/vfs.h"
 #include "work.h"

@@ -1,10 +1,8 @@
 #include "test.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "ipc/ctl/cursor.h"

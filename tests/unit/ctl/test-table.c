@@ -2,7 +2,6 @@
 
 #include <locale.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ipc/ctl/show.h"
 #include "ipc/ctl/table.h"

@@ -1,7 +1,6 @@
 #include "test.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "ipc/ctl/time.h"

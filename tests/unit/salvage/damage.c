@@ -1,9 +1,7 @@
 #include "damage.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "salvage/bytes.h"

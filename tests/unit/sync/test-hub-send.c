@@ -21,7 +21,6 @@
 #include "store/read.h"
 #include "store/search.h"
 #include "sync/hub-priv.h"
-#include "sync/keyring.h"
 
 #define BOB "bob@unit.test"
 

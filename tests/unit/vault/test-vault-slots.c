@@ -11,7 +11,6 @@
 
 #include "fixture.h"
 #include "vault/secret.h"
-#include "vault/slot.h"
 
 TEST(a_passphrase_change_leaves_no_copy_of_the_old_one)
 {

@@ -12,7 +12,6 @@
 
 #include "fixture.h"
 #include "vault/kdf.h"
-#include "vault/recovery.h"
 #include "vault/secret.h"
 
 TEST(why_the_key_file_did_not_open_it)

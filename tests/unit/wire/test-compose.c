@@ -1,5 +1,4 @@
 /* wire/compose.c: every kind byte for byte, and what is refused. */
-#include "base/buf.h"
 #include "wire-test.h"
 #include "wire/compose.h"
 #include "wire/limits.h"

@@ -1,5 +1,4 @@
 /* wire/mds.c: what becomes of a published read state. */
-#include "base/buf.h"
 #include "wire-test.h"
 #include "wire/mds.h"
 
