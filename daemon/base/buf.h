@@ -1,5 +1,5 @@
 /*
- * A growable byte string with a limit: what a peer can make it hold is bounded where it is made.
+ * A byte string that grows. It has no limit of its own: who fills it from outside has one. All zero is an empty one.
  */
 #pragma once
 
@@ -20,8 +20,9 @@ void buf_adds(struct buf *b, const char *s);
 void buf_addf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
 /* Append ${s} escaped for XML text and attribute values. */
 void buf_add_xml(struct buf *b, const char *s);
-/* Drop ${n} bytes at the front. */
+/* Drop ${n} bytes at the front, or all that are there. */
 void buf_eat(struct buf *b, size_t n);
+/* Empty again; keeps its memory, or gives it back. */
 void buf_reset(struct buf *b);
 void buf_deinit(struct buf *b);
 /* The string, "" when empty; stays the buffer's. */

@@ -2,8 +2,8 @@
  * A function run in a forked child, its answer read from a pipe: for what takes a second and cannot be cut into slices
  * (Argon2id, an integrity check), because the loop never waits and there are no threads. The child inherits the memory
  * of its parent, computes, writes one answer and is gone by _exit(2): it must not touch sd-event, sd-bus or any open
- * database. It starts with every signal at its default, no descriptor but 0 to 2, its own pipe and what it is given, and no core dump;
- * memory that was locked in the parent is not locked in it (mlock(2)).
+ * database. It starts with every signal at its default, no descriptor but 0 to 2, its own pipe and what it is given,
+ * and no core dump; memory that was locked in the parent is not locked in it (mlock(2)).
  *
  * SIGCHLD may be blocked and read by sd-event: only this process id is waited for, by child_free().
  */

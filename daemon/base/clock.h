@@ -1,6 +1,6 @@
 /*
- * The real clocks. Only the edge (varved.c, varve-wire.c, hub, peer, transport) reads them; what decides gets the
- * time passed in.
+ * The real clocks. What decides (core/, the engine) gets the time passed in; who reads a clock is the edge, or works in
+ * slices of so many microseconds (store/upkeep.c, search, copies).
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /*
- * Two kinds of failure, as everywhere in varve (docs/STYLE.md, section Errors):
+ * Two kinds of failure, as everywhere in varve (docs/STYLE.md, rule 3):
  *
  *   r < 0   cannot go on: a negative errno. Pass it up unchanged with err_trace(). Never matched against.
  *   r > 0   a documented outcome of the function that returned it (SOMETHING_E_x). Handled by the caller, on the

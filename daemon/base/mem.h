@@ -19,6 +19,7 @@
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
 #define xnewn(type, n) ((type *)xcalloc((n), sizeof(type)))
 
+/* ${n} times ${size} bytes, zeroed or as realloc() leaves them. Never NULL: a product that overflows aborts too. */
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n, size_t size);
 /* A copy of ${s}; NULL for NULL. */
@@ -38,6 +39,7 @@ static inline const char *str_or_empty(const char *s)
 	return s ? s : "";
 }
 
+/* The value, which is the caller's from here on; the variable holds nothing any more. */
 #define TAKE_PTR(p)                      \
 	({                               \
 		__typeof__(p) _p = (p);  \
@@ -52,6 +54,7 @@ static inline const char *str_or_empty(const char *s)
 		_fd;            \
 	})
 
+/* For _cleanup_: ${p} is the address of the pointer, or of the descriptor (negative: there is none). */
 static inline void freep(void *p)
 {
 	free(*(void **)p);

@@ -70,8 +70,8 @@ bool conn_hello(struct conn *c);
 struct matches *conn_matches(struct conn *c);
 struct lease *conn_lease(struct conn *c);
 /*
- * It wants this ephemeral signal now: subscribed, interested (${conversation} NULL: of none), and nothing is queued: who is
- * slow does not get it at all (facts/ipc.md section 2.1 no. 1).
+ * It wants this ephemeral signal now: subscribed, interested (${conversation} NULL: of none), and nothing is queued:
+ * who is slow does not get it at all (facts/ipc.md section 2.1 no. 1).
  */
 bool conn_wants_ephemeral(struct conn *c, int64_t account, const char *interface, const char *member,
 			  const char *conversation);

@@ -27,11 +27,10 @@ struct listeners {
 enum { LISTEN_E_BUSY = 1, LISTEN_E_UNUSABLE };
 
 /*
- * Sockets named "full", "readonly" and "status" by sd_listen_fds_with_names(3), at most one of each; if there is none of them, ${dir}/bus and
- * ${dir}/bus-ro (directory made if missing, 0700; sockets 0600). A socket that is there is replaced only when nobody
- * answers on it.
- * LISTEN_E_BUSY: somebody does; LISTEN_E_UNUSABLE: the directory or path; *ret_why is then a sentence with the next
- * step, for the caller to free.
+ * Sockets named "full", "readonly" and "status" by sd_listen_fds_with_names(3), at most one of each; if there is none
+ * of them, ${dir}/bus and ${dir}/bus-ro (directory made if missing, 0700; sockets 0600). A socket that is there is
+ * replaced only when nobody answers on it. LISTEN_E_BUSY: somebody does; LISTEN_E_UNUSABLE: the directory or path;
+ * *ret_why is then a sentence with the next step, for the caller to free.
  */
 int listeners_open(struct listeners *l, const char *dir, char **ret_why);
 /* The path of the socket that serves everything, "" if there is none or it has no name; the caller frees. */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define BACKOFF_FIRST_US (INT64_C(1) * 1000000)	  /* a flaky cell is often back at once */
-#define BACKOFF_CAP_US (INT64_C(300) * 1000000)	  /* as Conversations: a server that is down an hour sees 12 tries */
+#define BACKOFF_CAP_US (INT64_C(300) * 1000000)	  /* as Conversations: a server that is down for an hour sees some 23 tries */
 #define BACKOFF_SLOW_US (INT64_C(60) * 1000000)	  /* first wait when a person has to act (certificate, conflict) */
 
 struct backoff {

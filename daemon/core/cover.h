@@ -1,12 +1,12 @@
 /*
  * Coverage: what we hold of one server archive without a hole. The central data structure of varve.
  *
- * A cover is a list of disjoint spans in archive order. A span means: every message of that archive from its first
- * id to its last id is stored. What lies between two spans, and before the first one unless it is flagged
- * SPAN_START, is a gap. Archive ids are opaque and unordered (XEP-0313 section 4.1): spans are only ever joined by
- * meeting the same id, by a page that was asked for exactly there, or by a page whose stamps reach strictly beyond a
- * boundary (by COVER_MARGIN_US, unless nothing older exists within what was asked); never by comparing ids, and never by
- * equal stamps (Prosody's have one-second resolution).
+ * A cover is a list of disjoint spans in archive order. A span means: every message of that archive from its first id
+ * to its last id is stored. What lies between two spans, and before the first one unless it is flagged SPAN_START, is a
+ * gap. Archive ids are opaque and unordered (XEP-0313 section 4.1): spans are only ever joined by meeting the same id,
+ * by a page that was asked for exactly there, or by a page whose stamps reach strictly beyond a boundary (by
+ * COVER_MARGIN_US, unless nothing older exists within what was asked); never by comparing ids, and never by equal
+ * stamps (Prosody's have one-second resolution).
  *
  *     past gap        gap             gap
  *   ...........[=====]......[========]....[==) LIVE: live messages extend it
@@ -83,8 +83,9 @@ struct cover_page {
 bool cover_page_has(const struct cover_page *p, const char *id);
 
 /*
- * Ids of an archive that the server does not have any more (it was emptied and began to use its ids again) keep their spans,
- * but are nobody's: they begin with this, which no XML can carry (XML 1.0 section 2.2), so they are met by no page.
+ * Ids of an archive that the server does not have any more (it was emptied and began to use its ids again) keep their
+ * spans, but are nobody's: they begin with this, which no XML can carry (XML 1.0 section 2.2), so they are met by no
+ * page.
  */
 #define COVER_OLD '\x1f'
 
@@ -109,20 +110,22 @@ void cover_load(struct cover *c, const char *first_id, int64_t first_us, const c
 		uint32_t flags);
 
 /*
- * Is it known on which side of ${page}, the answer to "newest page", the run lies? A run that was opened while the question
- * was under way lies above what the page has not got of it, as a rule; but it may also lie below, when more was archived
- * behind it than a page holds, none of which came live (our own messages, those of other devices). It is known when the
- * page has an end of the run, or reaches below where the run begins: to the span below, to the archive's beginning, or to
- * ${seen_id}, which was the archive's newest at a moment when the run did not exist yet (NULL = none). Without a run: true.
- * When it is not known, nothing can be done with the page: forget the run, which is now older than the next question.
+ * Is it known on which side of ${page}, the answer to "newest page", the run lies? A run that was opened while the
+ * question was under way lies above what the page has not got of it, as a rule; but it may also lie below, when more
+ * was archived behind it than a page holds, none of which came live (our own messages, those of other devices). It is
+ * known when the page has an end of the run, or reaches below where the run begins: to the span below, to the archive's
+ * beginning, or to ${seen_id}, which was the archive's newest at a moment when the run did not exist yet (NULL = none).
+ * Without a run: true. When it is not known, nothing can be done with the page: forget the run, which is now older than
+ * the next question.
  */
 bool cover_places_run(const struct cover *c, const struct cover_page *page, bool complete, const char *seen_id);
 
 /*
- * The answer to "newest page": ${page} ends where the archive ended; cover_places_run() must hold. ${complete}: it is the whole archive. ${now_us}
- * stamps an empty archive. Joins every span it meets by id or by reaching strictly below its end; otherwise a new
- * span stands there and with it a gap (A4). A run opened during the query stays above it, with a gap between unless
- * they overlap; without one the page's span is live. Returns the index of the span that holds the page.
+ * The answer to "newest page": ${page} ends where the archive ended; cover_places_run() must hold. ${complete}: it is
+ * the whole archive. ${now_us} stamps an empty archive. Joins every span it meets by id or by reaching strictly below
+ * its end; otherwise a new span stands there and with it a gap (A4). A run opened during the query stays above it, with
+ * a gap between unless they overlap; without one the page's span is live. Returns the index of the span that holds the
+ * page.
  */
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us);
 
@@ -161,8 +164,8 @@ void cover_exhausted(struct cover *c, size_t i, int64_t archive_start_us);
 void cover_live(struct cover *c, const char *id);
 
 /*
- * The archive's newest id (from metadata) is ${id}, stamped ${us} (0 = unknown): if it ends the newest span, that span is live.
- * True if so. An id with another stamp is another message's (B8).
+ * The archive's newest id (from metadata) is ${id}, stamped ${us} (0 = unknown): if it ends the newest span, that span
+ * is live. True if so. An id with another stamp is another message's (B8).
  */
 bool cover_confirm_end(struct cover *c, const char *id, int64_t us);
 /* Metadata says the archive is empty: remember it on a cover without spans; keeps spans as they are (B8). */
@@ -171,17 +174,17 @@ void cover_confirm_empty(struct cover *c, int64_t now_us);
 /* The session is gone, or proof is wanted: the run is forgotten, the newest end must be confirmed again. */
 void cover_session_lost(struct cover *c);
 /*
- * The server's archive is another one now, which may use the same ids for other messages. What was held is still held: the
- * first ${n} spans stay, their ids get ${mark} (which begins with COVER_OLD) in front, if they have none yet. What lies
- * between them, and below, the server may have still: it is asked by time (plan.h). Of which archive those above are is
- * not known: they go.
+ * The server's archive is another one now, which may use the same ids for other messages. What was held is still held:
+ * the first ${n} spans stay, their ids get ${mark} (which begins with COVER_OLD) in front, if they have none yet. What
+ * lies between them, and below, the server may have still: it is asked by time (plan.h). Of which archive those above
+ * are is not known: they go.
  */
 void cover_set_old(struct cover *c, size_t n, const char *mark);
 /* An id of an archive that is not there any more. */
 bool cover_is_old(const char *id);
 /*
- * The server gave ${id} to two messages: an id for the second one, of which ${hash} tells. Caller frees. The server is asked by
- * the id that it knows; if that leads to the other one, the answer leads nowhere, and it is asked by time.
+ * The server gave ${id} to two messages: an id for the second one, of which ${hash} tells. Caller frees. The server is
+ * asked by the id that it knows; if that leads to the other one, the answer leads nowhere, and it is asked by time.
  */
 char *cover_twin_id(const char *id, uint64_t hash);
 bool cover_is_twin(const char *id);

@@ -1,15 +1,15 @@
 /*
- * Two wires at once: something has happened to the network, or the server owes an answer. The *first* wire, which carries
- * the stream, is asked for a sign of life; a *second* one secures a connection meanwhile and waits with the resume for a
- * word. Who wins? Pure: time is passed in (docs/decisions/0013).
+ * Two wires at once: something has happened to the network, or the server owes an answer. The *first* wire, which
+ * carries the stream, is asked for a sign of life; a *second* one secures a connection meanwhile and waits with the
+ * resume for a word. Who wins? Pure: time is passed in (docs/decisions/0013).
  *
  *   the first answers                             it stays, the second goes
  *   the second is ready, and the first silent     the first is cut off, the second resumes
  *   the first ends                                the second resumes, if it got on lately
  *   the second ends                               the first has until its answer is due
  *
- * A second that was not needed is followed by a rest, which doubles: while a network flaps, the first is asked each time,
- * and that is all.
+ * A second that was not needed is followed by a rest, which doubles: while a network flaps, the first is asked each
+ * time, and that is all.
  */
 #pragma once
 
@@ -41,8 +41,8 @@ enum duel_move {
 };
 
 /*
- * The first is asked now and has ${answer_us}, or what is left of the time it had. ${resumable}: there is something that a second could take over. True: a
- * second that runs belongs to what was before, and has to go.
+ * The first is asked now and has ${answer_us}, or what is left of the time it had. ${resumable}: there is something
+ * that a second could take over. True: a second that runs belongs to what was before, and has to go.
  */
 bool duel_ask(struct duel *d, int64_t now_us, int64_t answer_us, bool resumable);
 enum duel_move duel_move(const struct duel *d, int64_t now_us);

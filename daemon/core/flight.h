@@ -7,25 +7,25 @@
  *                            |  UNSENDABLE
  *                            +-----------> (failed)
  *
- * A *burst* is what is OFFERED or NUMBERED. It becomes durable in one transaction and leaves with one GO; the next one is
- * offered after that, so whatever was sent meanwhile shares a transaction.
+ * A *burst* is what is OFFERED or NUMBERED. It becomes durable in one transaction and leaves with one GO; the next one
+ * is offered after that, so whatever was sent meanwhile shares a transaction.
  *
- * Poison: a server may end the stream over a stanza (policy-violation, not-well-formed ...). It does not say over which.
- * So after such an end the suspects, those that may have been on their way, are sent again one at a time: a message that
- * cannot be sent then fails alone, and nothing else fails with it. Networks break streams too, without a word: that
- * makes us careful only if it happens again and again without one ack.
+ * Poison: a server may end the stream over a stanza (policy-violation, not-well-formed ...). It does not say over
+ * which. So after such an end the suspects, those that may have been on their way, are sent again one at a time: a
+ * message that cannot be sent then fails alone, and nothing else fails with it. Networks break streams too, without a
+ * word: that makes us careful only if it happens again and again without one ack.
  *
  * A server that only closes the connection says no more than a bad network does. Such an end is held against a message
- * only by experiment: when the other end has closed FLIGHT_SOON_MAX streams in a row right after this message went alone,
- * the next stream has to stand for FLIGHT_STEADY_US without it (other conversations go on) and to answer a question; only then it
- * goes, and only if the other end closes that one too, at once, it is a strike. A stream that does not stand so long speaks
- * for the message: it is the link, and all begins anew.
+ * only by experiment: when the other end has closed FLIGHT_SOON_MAX streams in a row right after this message went
+ * alone, the next stream has to stand for FLIGHT_STEADY_US without it (other conversations go on) and to answer a
+ * question; only then it goes, and only if the other end closes that one too, at once, it is a strike. A stream that
+ * does not stand so long speaks for the message: it is the link, and all begins anew.
  *
- * A server that falls silent, or closes later, says even less, and never fails a message. But when FLIGHT_SOON_MAX streams
- * ended over a message that went alone, it is *late*: the others go first. It rests while streams stand, for twice as long
- * each time, so that whatever it does to the stream costs the others less and less; a message that was merely unlucky
- * goes half a minute later. A stream that ends before it has stood for FLIGHT_STEADY_US, with nothing on its way, speaks for
- * all that are late: where streams end by themselves, the next may be the one that carries it.
+ * A server that falls silent, or closes later, says even less, and never fails a message. But when FLIGHT_SOON_MAX
+ * streams ended over a message that went alone, it is *late*: the others go first. It rests while streams stand, for
+ * twice as long each time, so that whatever it does to the stream costs the others less and less; a message that was
+ * merely unlucky goes half a minute later. A stream that ends before it has stood for FLIGHT_STEADY_US, with nothing on
+ * its way, speaks for all that are late: where streams end by themselves, the next may be the one that carries it.
  */
 #pragma once
 
@@ -123,14 +123,14 @@ bool flight_blames_us(const char *condition);
 int64_t flight_delay(bool again, int64_t written_us, int64_t now_us);
 
 /*
- * The anchor of what is numbered now: the newest id that is held for certain, "" = none. Not that of a run, which a lost
- * session forgets.
+ * The anchor of what is numbered now: the newest id that is held for certain, "" = none. Not that of a run, which a
+ * lost session forgets.
  */
 const char *doubt_anchor(const struct cover *c);
 /*
- * Whether an own message that was not met in the archive is not in it either (docs/decisions/0008): the archive's end is
- * known, and nothing is open from the anchor to there. ${from}: the first span with the anchor below it (0: there was no
- * anchor, so nothing may be open down to the archive's beginning; cover->n: it lies in the newest). What is lost for good
- * holds nobody up: the server cannot tell any more, and never to send would be worse than twice.
+ * Whether an own message that was not met in the archive is not in it either (docs/decisions/0008): the archive's end
+ * is known, and nothing is open from the anchor to there. ${from}: the first span with the anchor below it (0: there
+ * was no anchor, so nothing may be open down to the archive's beginning; cover->n: it lies in the newest). What is lost
+ * for good holds nobody up: the server cannot tell any more, and never to send would be worse than twice.
  */
 bool doubt_is_over(const struct cover *c, size_t from);

@@ -1,6 +1,7 @@
 /*
  * How long a stream may be silent before it is asked whether it is still there; learned for each network. Whoever asks
- * too rarely loses the stream to a NAT that forgets it, whoever asks too often keeps a radio awake. Pure: time is passed in.
+ * too rarely loses the stream to a NAT that forgets it, whoever asks too often keeps a radio awake. Pure: time is
+ * passed in.
  */
 #pragma once
 
@@ -37,7 +38,8 @@ bool ping_died(struct ping *p, int64_t silence_us, int64_t now_us);
 /* Whether a ping that is answered after so long a silence could make the interval longer. */
 bool ping_would_grow(int64_t interval_us, int64_t silence_us);
 /*
- * When to ask, if nothing is heard after ${heard_us}: about half an interval to a whole one later, so that all streams with one
- * interval come to ask at the same moments, the multiples of the interval. One early ping, and they stay together.
+ * When to ask, if nothing is heard after ${heard_us}: about half an interval to a whole one later, so that all streams
+ * with one interval come to ask at the same moments, the multiples of the interval. One early ping, and they stay
+ * together.
  */
 int64_t ping_due(int64_t heard_us, int64_t interval_us);

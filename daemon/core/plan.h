@@ -64,8 +64,8 @@ struct plan {
 /* The next thing to ask. ${c} must outlive the result. */
 struct plan plan_next(const struct cover *c, const struct plan_policy *policy);
 /*
- * Only gaps are wanted still whose boundary is an id of an archive that is not there any more: that of the newest of them,
- * which is to be asked by its stamp (by_time_id). NULL: none, or others go first.
+ * Only gaps are wanted still whose boundary is an id of an archive that is not there any more: that of the newest of
+ * them, which is to be asked by its stamp (by_time_id). NULL: none, or others go first.
  */
 const char *plan_old_bound(const struct cover *c, const struct plan_policy *policy);
 /* Whether nothing is missing, asked for or not. */

@@ -1,7 +1,7 @@
 /*
  * An archive may say that what it answers is not settled yet (XEP-0313 section 4.3.2, stable='false'): messages may be
- * missing in a page, or stand elsewhere. Such a page is stored like any other, and looked at again later: when, and down
- * to where. Pure.
+ * missing in a page, or stand elsewhere. Such a page is stored like any other, and looked at again later: when, and
+ * down to where. Pure.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ bool recheck_note(struct recheck *r, int64_t since_us, int64_t now_us);
 /* The same while it is looked. */
 void recheck_note_late(struct recheck *r, int64_t since_us);
 /*
- * It was looked at again: everything was settled, or not everything. What came meanwhile is looked at in its turn: since_us is
- * late_us then.
+ * It was looked at again: everything was settled, or not everything. What came meanwhile is looked at in its turn:
+ * since_us is late_us then.
  */
 void recheck_done(struct recheck *r, bool settled, int64_t now_us);
 /* Now is no time for it: wait once more, no longer than the first time. */

@@ -1,7 +1,7 @@
 /*
  * Verifying: walk what coverage claims once more, newest first, page by page, and compare ids with the server's archive
- * (A11). The walk begins at the newest message that a page has proven and ends where coverage begins, or at a time that was
- * asked for. Pure: says what to ask and what an answer means for the walk; the engine asks, compares and stores.
+ * (A11). The walk begins at the newest message that a page has proven and ends where coverage begins, or at a time that
+ * was asked for. Pure: says what to ask and what an answer means for the walk; the engine asks, compares and stores.
  *
  *     WAITING --verify_start()--> WALKING --verify_page()--> DONE
  *        ^                           |
@@ -58,8 +58,8 @@ void verify_deinit(struct verify *v);
 /* ${dst} becomes a deep copy; its old content is freed. */
 void verify_copy(struct verify *dst, const struct verify *src);
 /*
- * The account is in sync: begin where ${c} was last proven, or go on where the walk stopped, over what ${c} claims now. DONE
- * at once if it claims nothing.
+ * The account is in sync: begin where ${c} was last proven, or go on where the walk stopped, over what ${c} claims now.
+ * DONE at once if it claims nothing.
  */
 void verify_start(struct verify *v, const struct cover *c);
 /* The stream is gone: what was asked has no answer. */

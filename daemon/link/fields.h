@@ -1,6 +1,6 @@
 /*
- * The fields of a record, in and out of an sd-bus message: the one place that reads the table of link/vocab.h. Private to
- * link/.
+ * The fields of a record, in and out of an sd-bus message: the one place that reads the table of link/vocab.h. Private
+ * to link/.
  */
 #pragma once
 

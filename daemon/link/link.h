@@ -33,7 +33,7 @@ DEFINE_CLEANUP(struct link *, link_free);
  * the next record of another kind: the order stays.
  */
 int link_send(struct link *l, const struct link_record *r);
-/* Records queued and not yet written, at most so many: the wire stops reading the network while this is high. */
+/* How many records may be queued and not yet written, no less than there are: the wire stops reading while it is high. */
 size_t link_queued(struct link *l);
 /*
  * Write out what is queued, blocking up to ${timeout_us}. For last words before an exit. Callbacks may run inside;

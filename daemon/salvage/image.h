@@ -1,6 +1,6 @@
 /*
- * A plain SQLite file with every page of an encrypted archive that authenticates: first those of the database file, then
- * those of its log. What is lost is zero.
+ * A plain SQLite file with every page of an encrypted archive that authenticates: first those of the database file,
+ * then those of its log. What is lost is zero.
  */
 #pragma once
 
@@ -28,8 +28,9 @@ struct image_counts {
  * Read the database in ${db_fd} and its log in ${log_fd} (-1: there is none), write to ${out_fd} (empty, readable too).
  * All three stay the caller's and open until image_free(). 0 or -errno (then ${out_fd} holds a part).
  *
- * Page 1 says "no log" and the right size afterwards, so that any SQLite opens the file. If it is lost, one is made: the
- * tables are found again when the pages with their names are readable (which are others, as they do not fit on one).
+ * Page 1 says "no log" and the right size afterwards, so that any SQLite opens the file. If it is lost, one is made:
+ * the tables are found again when the pages with their names are readable (which are others, as they do not fit on
+ * one).
  */
 int image_new(int db_fd, int log_fd, const struct page_keys *keys, int out_fd, struct image **ret);
 struct image_counts image_counts(const struct image *im);

@@ -19,7 +19,8 @@
 
 /*
  * Before the database of ${v}, which is unlocked and not ready, is opened: take over what is there in clear. 0 also if
- * there is nothing; STORE_E_DAMAGED, STORE_E_NEWER, STORE_E_MISSING (only its marker is there) with a detail for the user in *ret_what (a literal); -errno.
+ * there is nothing; STORE_E_DAMAGED, STORE_E_NEWER, STORE_E_MISSING (only its marker is there) with a detail for the
+ * user in *ret_what (a literal); -errno.
  */
 int takeover_run(struct vault *v, const char **ret_what);
 /* Once ${v} is ready and its database open: overwrite and remove what is in clear. Also completes an earlier one. */

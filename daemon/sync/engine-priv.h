@@ -1,8 +1,6 @@
 /*
- * The engine's inside, shared by its files: engine.c (connection), engine-records.c (what the wire says),
- * engine-login.c (what makes the next login shorter), engine-second.c (two wires at once), engine-status.c, commit.c (what becomes durable, and when),
- * commit-session.c, catchup.c (what to ask the archive and what the answers mean), sending.c and doubt.c (the outbox), owed.c (what
- * others are told, and our other devices told us), push.c. Nobody else includes this, but for the simulator in tests/engine.
+ * The engine's inside, shared by its files, with a section for each of them: docs/ARCHITECTURE.md, daemon/sync, says what is
+ * in which. Nobody else includes this, but for the simulator in tests/engine.
  */
 #pragma once
 
@@ -39,8 +37,9 @@
 #define PAGE_BYTES_MAX (32u << 20)	      /* pages in memory; 250 ordinary messages are 300 kB */
 #define NEWEST_PAGE 50	   /* messages: a screen of the newest, without waiting for more */
 /*
- * Messages asked for and not stored, so not acknowledged: Prosody keeps 500 stanzas for a session (smacks_max_queue_size) and
- * cannot resume one that has more; the rest is for what arrives live. And what it keeps slows it down.
+ * Messages asked for and not stored, so not acknowledged: Prosody keeps 500 stanzas for a session
+ * (smacks_max_queue_size) and cannot resume one that has more; the rest is for what arrives live. And what it keeps
+ * slows it down.
  */
 #define ROOM 450
 /* But so many a page, even if that is more with many lanes: smaller ones cost the server a question each (16 x 50 = 800, below
@@ -49,8 +48,8 @@
 #define LANES_NARROW (ROOM / LANES_PAGE)
 #define SLICE_US (INT64_C(10) * 1000)	      /* a page is stored in slices of so long: a call of an app waits for one */
 /*
- * While no app has asked for messages for so long a slice is so much longer: what a commit costs hardly depends on how much
- * is in it. The first call after a pause may wait for one of these.
+ * While no app has asked for messages for so long a slice is so much longer: what a commit costs hardly depends on how
+ * much is in it. The first call after a pause may wait for one of these.
  */
 #define SLICE_ALONE 5
 #define SLICE_ALONE_AFTER_US (INT64_C(2) * 1000000)
@@ -289,14 +288,16 @@ int commit_now(struct engine *e);
 /*
  * The messages [from, n) of ${q}, the coverage that they prove and the session row, in one transaction. ${cover}
  * becomes the engine's when it succeeds (and is left empty). The numbers of these stanzas become durable, with from 0
- * that of the answer too. *ret_new_ids: archive ids that were not known. 0, -errno, or ARCHIVE_E_ANOTHER with nothing stored: see renew_look().
+ * that of the answer too. *ret_new_ids: archive ids that were not known. 0, -errno, or ARCHIVE_E_ANOTHER with nothing
+ * stored: see renew_look().
  */
 int commit_page(struct engine *e, struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids);
 /*
- * ${page} of ${q}, whose messages from ${from} on it is, and the session row, in one transaction; no coverage. The numbers of
- * all its stanzas become durable. ${out}: one a message. 0; ARCHIVE_E_ANOTHER: nothing stored, an id that the server gave twice
- * has another name now, and ${q} is to be looked at again; -EAGAIN: nothing stored, the archive is another one; -errno.
+ * ${page} of ${q}, whose messages from ${from} on it is, and the session row, in one transaction; no coverage. The
+ * numbers of all its stanzas become durable. ${out}: one a message. 0; ARCHIVE_E_ANOTHER: nothing stored, an id that
+ * the server gave twice has another name now, and ${q} is to be looked at again; -EAGAIN: nothing stored, the archive
+ * is another one; -errno.
  */
 int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out);
@@ -358,8 +359,8 @@ void catchup_stalled(struct engine *e, struct query *q);
 /* Leave the archive alone for a while; ${why} is for the user. */
 void catchup_give_up(struct engine *e, const char *why);
 /*
- * A run that came live is to be forgotten, because the archive does not say where it belongs: once is chance. True: too often,
- * the archive is left alone.
+ * A run that came live is to be forgotten, because the archive does not say where it belongs: once is chance. True: too
+ * often, the archive is left alone.
  */
 bool catchup_run_in_vain(struct engine *e);
 /* What is known of the server's archive beyond coverage is of another one. */
@@ -391,8 +392,8 @@ void recheck_renewed(struct engine *e);
  */
 void renew_look(struct engine *e, struct query *q, size_t from, const struct put_outcome *out);
 /*
- * Message ${k} of ${q} is the one that its archive id is known as. False: it is not, and as above: e->another, or it has an id of
- * its own now.
+ * Message ${k} of ${q} is the one that its archive id is known as. False: it is not, and as above: e->another, or it
+ * has an id of its own now.
  */
 bool renew_meets(struct engine *e, struct query *q, size_t k);
 /* The server has another archive now. Drops all questions and pages that are on their lists. */

@@ -44,8 +44,8 @@ enum hub_event {
 typedef void (*hub_observer_fn)(void *userdata, enum hub_event event, int64_t account);
 
 /*
- * Take the directory; the archive is not touched before hub_start(). HUB_E_IN_USE: another varved holds the directory, *ret_why
- * names its pid; HUB_E_UNUSABLE: it cannot be made or written; HUB_E_INVALID: the configuration.
+ * Take the directory; the archive is not touched before hub_start(). HUB_E_IN_USE: another varved holds the directory,
+ * *ret_why names its pid; HUB_E_UNUSABLE: it cannot be made or written; HUB_E_INVALID: the configuration.
  */
 enum { HUB_E_IN_USE = 100, HUB_E_UNUSABLE };
 int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struct hub **ret, char **ret_why);
@@ -53,9 +53,9 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 struct hub *hub_free(struct hub *h);
 DEFINE_CLEANUP(struct hub *, hub_free);
 /*
- * Open the archive if that needs no secret, load the accounts and begin to connect those that are enabled. When all else
- * that a start needs is there: a first start makes an archive. One that is locked or does not open is a state, not a
- * failure.
+ * Open the archive if that needs no secret, load the accounts and begin to connect those that are enabled. When all
+ * else that a start needs is there: a first start makes an archive. One that is locked or does not open is a state, not
+ * a failure.
  */
 int hub_start(struct hub *h);
 void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata);
@@ -75,9 +75,9 @@ struct hub_archive {
 void hub_archive(const struct hub *h, struct hub_archive *ret);
 
 /*
- * What is wrong with an archive that is READY and would end in a loss: calls ${fn} for each with the name of its check, a
- * sentence and the next step. Cheap: some stat(2), and the key files are read. ${fn} may return a negative errno, which
- * ends it.
+ * What is wrong with an archive that is READY and would end in a loss: calls ${fn} for each with the name of its check,
+ * a sentence and the next step. Cheap: some stat(2), and the key files are read. ${fn} may return a negative errno,
+ * which ends it.
  */
 typedef int (*hub_problem_fn)(void *userdata, const char *name, const char *text, const char *hint);
 int hub_problems(const struct hub *h, hub_problem_fn fn, void *userdata);
@@ -165,8 +165,8 @@ struct outbox_status {
 	size_t n_failed_ids;
 };
 /*
- * Counted in the archive at each call, so that it is what is there: 0.6 ms here for the 10,000 that wait at most. Part of no
- * property, so a Send, which changes it, counts nothing. HUB_E_NOT_FOUND, or -errno.
+ * Counted in the archive at each call, so that it is what is there: 0.6 ms here for the 10,000 that wait at most. Part
+ * of no property, so a Send, which changes it, counts nothing. HUB_E_NOT_FOUND, or -errno.
  */
 int hub_outbox(const struct hub *h, int64_t id, struct outbox_status *ret);
 

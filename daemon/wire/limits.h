@@ -81,8 +81,8 @@
 #define WAITING_MAX 1000
 
 /*
- * Bytes of items on their way at once: 8 s of GPRS (2 kB/s up). With more the acknowledgement of the first would come too
- * late for the two below, and what is sent again over a new stream would never get there either. One item at least.
+ * Bytes of items on their way at once: 8 s of GPRS (2 kB/s up). With more the acknowledgement of the first would come
+ * too late for the two below, and what is sent again over a new stream would never get there either. One item at least.
  */
 #define ON_WAY_MAX (16 * 1024)
 /* And how many: a short one has 400 bytes. */
@@ -124,8 +124,8 @@
 /* -- settling (wire/settle.c) -- */
 
 /*
- * Features of one disco answer that are looked at; servers have some 60. Each is looked for among those before it, up to
- * FEATURES_MAX bytes in 0.3 ms: 40,000 of them, as many as an answer may have, took 13 s.
+ * Features of one disco answer that are looked at; servers have some 60. Each is looked for among those before it, up
+ * to FEATURES_MAX bytes in 0.3 ms: 40,000 of them, as many as an answer may have, took 13 s.
  */
 #define DISCO_FEATURES_MAX 1000
 

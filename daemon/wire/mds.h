@@ -1,9 +1,9 @@
 /*
- * Read states that we publish for our other devices (XEP-0490): what becomes of them. A publication is refused where the
- * node was made with other options than ours (XEP-0060 section 7.1.5), or where the server does not know one of them
- * there (ejabberd 23: max_items). Then the node is made or configured, once a stream, and what was refused is published
- * again with no more conditions than that it is private. Any further error is the end of it: the next read state says
- * more than this one did.
+ * Read states that we publish for our other devices (XEP-0490): what becomes of them. A publication is refused where
+ * the node was made with other options than ours (XEP-0060 section 7.1.5), or where the server does not know one of
+ * them there (ejabberd 23: max_items). Then the node is made or configured, once a stream, and what was refused is
+ * published again with no more conditions than that it is private. Any further error is the end of it: the next read
+ * state says more than this one did.
  */
 #pragma once
 

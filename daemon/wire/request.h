@@ -1,6 +1,6 @@
 /*
- * What the user asks of the server (REQUEST): roster, block list, subscriptions, own presence. Questions are answered by
- * RESULT once the server answers, presences as soon as they are sent.
+ * What the user asks of the server (REQUEST): roster, block list, subscriptions, own presence. Questions are answered
+ * by RESULT once the server answers, presences as soon as they are sent.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /*
  * What the wire gives up before it reads a byte from the network: privileges, descriptors, the environment, its
- * memory's readability, the user's files (wire/landlock.h). Whoever takes it over through a parser holds one socket and one account's password.
+ * memory's readability, the user's files (wire/landlock.h). Whoever takes it over through a parser holds one socket and
+ * one account's password.
  */
 #pragma once
 

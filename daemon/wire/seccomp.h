@@ -1,7 +1,7 @@
 /*
  * The system calls that a wire may make: those of sockets, timers and memory, and reading files. Whoever takes it over
- * through a parser can start nothing, write to no file, trace and signal no other process, and meets a small part of the
- * kernel (seccomp(2)). A filter by hand: libseccomp would be a dependency for 100 lines.
+ * through a parser can start nothing, write to no file, trace and signal no other process, and meets a small part of
+ * the kernel (seccomp(2)). A filter by hand: libseccomp would be a dependency for 100 lines.
  */
 #pragma once
 

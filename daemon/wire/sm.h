@@ -84,7 +84,8 @@ void sm_granted(struct sm *sm, uint32_t n);
 bool sm_grant_low(const struct sm *sm);
 /*
  * Time to ask for the server's count: at once behind an item, else after some stanzas; while a question is open only
- * after so many that a slow server would be silent too long. sm_requested() says that it is asked: by <r/>, or by a ping while nothing counts.
+ * after so many that a slow server would be silent too long. sm_requested() says that it is asked: by <r/>, or by a
+ * ping while nothing counts.
  */
 bool sm_request_due(const struct sm *sm);
 /*

@@ -1,7 +1,7 @@
 /*
- * The inside of struct stream, shared by stream.c (life and death), network.c (what the network says), keeper.c (what the
- * keeper says), negotiate.c (until the session stands), login.c and sasl2.c (authentication), session.c (stanzas) and
- * turn.c (what is due after each batch). Nobody else includes this.
+ * The inside of struct stream, shared by stream.c (life and death), network.c (what the network says), keeper.c (what
+ * the keeper says), negotiate.c (until the session stands), login.c and sasl2.c (authentication), session.c (stanzas)
+ * and turn.c (what is due after each batch). Nobody else includes this.
  */
 #pragma once
 

@@ -34,9 +34,9 @@ struct tls *tls_free(struct tls *t);
 DEFINE_CLEANUP(struct tls *, tls_free);
 
 /*
- * Offer to go on with ${ticket} from tls_on_ticket(), instead of a whole handshake. Nothing happens when it is unreadable, or
- * its certificate has expired since or is for another host: it was verified when the ticket was made, and is not again.
- * Never sends early data. Before tls_attach().
+ * Offer to go on with ${ticket} from tls_on_ticket(), instead of a whole handshake. Nothing happens when it is
+ * unreadable, or its certificate has expired since or is for another host: it was verified when the ticket was made,
+ * and is not again. Never sends early data. Before tls_attach().
  */
 void tls_use_ticket(struct tls *t, const char *ticket);
 /* Call ${fn} with each ticket that the server gives; it is a secret, and wiped when ${fn} returns. */

@@ -1,6 +1,6 @@
 /*
- * Bytes to and from the server: TCP to the first address that answers (wire/race.h), then TLS when told, without ever blocking.
- * Everything ends in one gone(), after which nothing is called any more.
+ * Bytes to and from the server: TCP to the first address that answers (wire/race.h), then TLS when told, without ever
+ * blocking. Everything ends in one gone(), after which nothing is called any more.
  */
 #pragma once
 
