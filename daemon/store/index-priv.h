@@ -22,6 +22,19 @@ struct index_state {
 int index_begin(struct store *s);
 int index_finish(struct store *s, int r, const char *what);
 
+/* 0 or -errno; notes what was damaged or could not be read (struct index_pace). */
+int index_read_state(struct store *s, struct index_state *ret);
+/* What waits for the index: reads a message and fts_dirty, so it may fail where index_read_state() does not. */
+int index_read_waiting(struct store *s, struct index_state *st);
+/* Run ${id} with ${n} numbers, at most two, in the transaction that is open. 0 or -errno; notes damage. */
+int index_run(struct store *s, enum sql id, int n, int64_t a, int64_t b);
+
+/* index-work.c: what a batch begins with; it adapts to the budget of index_step() */
+enum {
+	INDEX_ROWS_FIRST = 200,
+	INDEX_PAGES_FIRST = 16,
+};
+
 /* index-repair.c */
 /* It is not time yet for the next try. */
 bool repair_waits(const struct store *s);
