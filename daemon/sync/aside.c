@@ -69,7 +69,7 @@ static void verify_go(struct engine *e)
 	ask = verify_next(v);
 	q = query_new_aside(++e->next_query, FOR_VERIFY, ask.with, ask.cursor, ask.start_us, ask.end_us);
 	query_push(&e->aside, q);
-	catchup_send(e, q, e->page_max < ASIDE_PAGE ? e->page_max : ASIDE_PAGE);
+	asking_send(e, q, e->page_max < ASIDE_PAGE ? e->page_max : ASIDE_PAGE);
 }
 
 static void count(struct verify_tally *t, const struct put_outcome *out, size_t n)

@@ -153,7 +153,7 @@ struct engine {
 	size_t n_pushes;
 	bool push_untold;	/* the server did not say whether it knows of push services */
 
-	/* the archive: catchup.c */
+	/* the archive: catchup.c, asking.c, answers.c, pages.c */
 	int64_t archive;	/* rowid of the account's own archive */
 	struct cover cover;	/* as committed */
 	bool ready;
@@ -323,7 +323,7 @@ int commit_cover(struct engine *e, struct cover *cover);
 /* Same meaning as ackline_seen() on the committed line; kills the wire when the number is impossible. */
 bool commit_repeated(struct engine *e, uint32_t n);
 
-/* catchup.c: what to ask, when, and what comes of it */
+/* catchup.c: the archive, stream by stream */
 /* ${round_trip_us}: of its login; 0 = not known. */
 void catchup_stream_begins(struct engine *e, int64_t round_trip_us);
 void catchup_stream_ends(struct engine *e);
@@ -331,13 +331,8 @@ void catchup_stream_ends(struct engine *e);
 void catchup_session_refused(struct engine *e);
 /* What live delivery claimed is to be proven: forget the run, ask from the last page on. */
 void catchup_prove(struct engine *e);
-/* Ask the next things, as many as may be asked. */
+/* Ask the next things, as many as may be asked; TIMER_ASK. */
 void catchup_go(struct engine *e);
-void catchup_item(struct engine *e, const struct message *m);
-void catchup_fin(struct engine *e, const struct link_fin *f);
-void catchup_meta(struct engine *e, const struct link_meta *m);
-void catchup_failed(struct engine *e, const struct link_query_failed *f);
-void catchup_timeout(struct engine *e);
 /* Nothing is missing, asked for or waiting to be stored. */
 bool catchup_done(const struct engine *e);
 /* The same, but for what waits for a link that is not metered. */
@@ -348,14 +343,6 @@ bool catchup_fetching(const struct engine *e, const struct span *s);
 void catchup_drop_all(struct engine *e);
 /* The same for one, which is on no list. */
 void catchup_discard(struct engine *e, struct query *q);
-/* ${q} goes to the server, ${max} messages at most; its deadline begins. */
-void catchup_send(struct engine *e, struct query *q, uint32_t max);
-/* Messages that are asked for, or have come, and are not stored: the server keeps them for the session. */
-uint32_t catchup_unacknowledged(const struct engine *e);
-/* An answer moved nothing: ask once more in another way, then leave the archive alone for a while (A14). Takes ${q},
- * which is on no list. */
-void catchup_stalled(struct engine *e, struct query *q);
-
 /* Leave the archive alone for a while; ${why} is for the user. */
 void catchup_give_up(struct engine *e, const char *why);
 /*
@@ -365,6 +352,33 @@ void catchup_give_up(struct engine *e, const char *why);
 bool catchup_run_in_vain(struct engine *e);
 /* What is known of the server's archive beyond coverage is of another one. */
 void catchup_forget(struct engine *e);
+
+/* asking.c: the next question of the plan */
+/* As many as may leave now; TIMER_ASK is armed for the next. */
+void asking_go(struct engine *e);
+/* The plan has nothing more; ${at_all}: nor would it if the link were not metered. */
+bool asking_is_done(const struct engine *e, bool at_all);
+/* ${q} goes to the server, ${max} messages at most; its deadline begins. */
+void asking_send(struct engine *e, struct query *q, uint32_t max);
+/* TIMER_QUERY, for the question that is due first. */
+void asking_arm_deadline(struct engine *e);
+/* Messages that are asked for, or have come, and are not stored: the server keeps them for the session. */
+uint32_t asking_unacknowledged(const struct engine *e);
+/* Messages of a page: the policy's, or fewer where streams end within one. */
+uint32_t asking_page(const struct engine *e);
+/* The boundary that the archive did not know is known, or is not one any more: ask by ids again. */
+void asking_forget_bounds(struct engine *e);
+
+/* answers.c: what comes of a question */
+void answers_item(struct engine *e, const struct message *m);
+void answers_fin(struct engine *e, const struct link_fin *f);
+void answers_meta(struct engine *e, const struct link_meta *m);
+void answers_failed(struct engine *e, const struct link_query_failed *f);
+/* TIMER_QUERY: no answer in time. */
+void answers_late(struct engine *e);
+/* An answer moved nothing: ask once more in another way, then leave the archive alone for a while (A14). Takes ${q},
+ * which is on no list. */
+void answers_stalled(struct engine *e, struct query *q);
 
 /* A user's verifying is at work. */
 bool engine_is_verifying(const struct engine *e);

@@ -305,21 +305,21 @@ void engine_record(struct engine *e, const struct link_record *r)
 		if (commit_repeated(e, r->msg.n))
 			break;
 		if (r->msg.via == VIA_ARCHIVE)
-			catchup_item(e, &r->msg);
+			answers_item(e, &r->msg);
 		else
 			on_live(e, r);
 		break;
 	case LINK_FIN:
 		if (!commit_repeated(e, r->fin.n))
-			catchup_fin(e, &r->fin);
+			answers_fin(e, &r->fin);
 		break;
 	case LINK_META:
 		if (!commit_repeated(e, r->meta.n))
-			catchup_meta(e, &r->meta);
+			answers_meta(e, &r->meta);
 		break;
 	case LINK_QUERY_FAILED:
 		if (!commit_repeated(e, r->query_failed.n))
-			catchup_failed(e, &r->query_failed);
+			answers_failed(e, &r->query_failed);
 		break;
 	case LINK_ROSTER:
 		if (r->roster.n == 0 || !commit_repeated(e, r->roster.n))

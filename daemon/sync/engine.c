@@ -416,7 +416,7 @@ void engine_timer(struct engine *e, enum engine_timer which)
 		commit_now(e);
 		break;
 	case TIMER_QUERY:
-		catchup_timeout(e);
+		answers_late(e);
 		break;
 	case TIMER_ASK:
 		catchup_go(e);

@@ -188,7 +188,7 @@ static void ask(struct engine *e, struct errand *x)
 	if (!*x->cursor && !x->end_us && archive_newest_row(e->store, e->archive, &x->held_to) < 0)
 		x->held_to = 0;
 	query_push(&e->aside, q);
-	catchup_send(e, q, e->page_max < ASIDE_PAGE ? e->page_max : ASIDE_PAGE);
+	asking_send(e, q, e->page_max < ASIDE_PAGE ? e->page_max : ASIDE_PAGE);
 }
 
 bool errand_waits(const struct engine *e)
@@ -199,10 +199,10 @@ bool errand_waits(const struct engine *e)
 	return false;
 }
 
-/* In the room that the plan leaves: while we wait, as much as one page takes (room() in catchup.c). */
+/* In the room that the plan leaves: while we wait, as much as one page takes (room() in asking.c). */
 static bool has_room(const struct engine *e)
 {
-	return catchup_unacknowledged(e) + ASIDE_PAGE <= (e->narrow ? ROOM : LANES_MAX * LANES_PAGE);
+	return asking_unacknowledged(e) + ASIDE_PAGE <= (e->narrow ? ROOM : LANES_MAX * LANES_PAGE);
 }
 
 void errand_go(struct engine *e)

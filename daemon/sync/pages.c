@@ -314,7 +314,7 @@ static bool store_next(struct engine *e)
 		answer = ANSWER_STUCK;
 	if (answer == ANSWER_STUCK) {
 		e->barren_pages = 0;
-		catchup_stalled(e, query_take(&e->whole, q->id));
+		answers_stalled(e, query_take(&e->whole, q->id));
 		return true;
 	}
 	if (answer == ANSWER_ASIDE)
