@@ -78,6 +78,11 @@ enum link_kind fields_kind(enum link_side side, const char *name)
 	return LINK_KINDS;
 }
 
+static bool in_range(int64_t v)
+{
+	return v >= -LINK_I64_MAX && v <= LINK_I64_MAX;
+}
+
 static int read_field(sd_bus_message *m, const struct field *f, void *at)
 {
 	const char *s;
@@ -87,8 +92,10 @@ static int read_field(sd_bus_message *m, const struct field *f, void *at)
 	switch (f->type) {
 	case F_U32:
 	case F_U64:
-	case F_I64:
 		return sd_bus_message_read_basic(m, (char)f->type, at);
+	case F_I64:
+		r = sd_bus_message_read_basic(m, (char)f->type, at);
+		return r > 0 && !in_range(*(int64_t *)at) ? -ERANGE : r;
 	case F_BOOL:
 		r = sd_bus_message_read_basic(m, (char)f->type, &b);
 		if (r > 0)
@@ -127,8 +134,9 @@ static int write_field(sd_bus_message *m, const struct field *f, const void *at)
 	switch (f->type) {
 	case F_U32:
 	case F_U64:
-	case F_I64:
 		return sd_bus_message_append_basic(m, (char)f->type, at);
+	case F_I64:
+		return in_range(*(const int64_t *)at) ? sd_bus_message_append_basic(m, (char)f->type, at) : -EBADMSG;
 	case F_BOOL:
 		b = *(const bool *)at;
 		return sd_bus_message_append_basic(m, (char)f->type, &b);
@@ -148,12 +156,15 @@ int fields_check(const struct link_record *rec, size_t *ret_bytes)
 
 	*ret_bytes = 0;
 	for (size_t i = 0; i < n; i++) {
+		const void *at = (const char *)body_of_const(rec) + f[i].offset;
 		const char *s;
 		size_t len;
 
+		if (f[i].type == F_I64 && !in_range(*(const int64_t *)at))
+			return err_origin(-EBADMSG);
 		if (f[i].type != F_STR)
 			continue;
-		s = *(const char *const *)(const void *)((const char *)body_of_const(rec) + f[i].offset);
+		s = *(const char *const *)at;
 		len = strlen(s);
 		if (len > f[i].max)
 			return err_origin(-EMSGSIZE);

@@ -40,6 +40,7 @@
 #define FEATURES_MAX (64 * 1024)   /* disco features, one a line; ejabberd's are 3 kB */
 #define SM_ID_MAX 4096		   /* XEP-0198 section 5: SHOULD NOT exceed 4000 bytes */
 
+#define LINK_I64_MAX (INT64_C(1) << 58) /* us, either way: the year 9999 is below; reckoning with more could overflow */
 #define LINK_SENDS_MAX 100	   /* SENDs not yet ACKED or UNSENDABLE; a keeper that gives more ends the stream */
 #define OFFER_MAX 256		   /* wire/offer.h: a few numbers */
 #define FAST_TOKEN_MAX 2048	   /* bytes of a XEP-0484 token; Prosody's have 39 */

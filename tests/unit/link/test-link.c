@@ -111,13 +111,15 @@ static void fields_arrive_unchanged(void **state)
 
 	link_record_init(&r, LINK_MSG);
 	r.msg.n = UINT32_MAX;
-	r.msg.archive_us = INT64_MIN;
+	r.msg.archive_us = -LINK_I64_MAX;
+	r.msg.delay_us = LINK_I64_MAX;
 	r.msg.delay_trusted = true;
 	r.msg.body = "gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80";
 	assert_int_equal(link_send(e->wire, &r), 0);
 	spin(e);
 	assert_int_equal(e->got.msg.n, UINT32_MAX);
-	assert_true(e->got.msg.archive_us == INT64_MIN);
+	assert_true(e->got.msg.archive_us == -LINK_I64_MAX);
+	assert_true(e->got.msg.delay_us == LINK_I64_MAX);
 	assert_true(e->got.msg.delay_trusted);
 	assert_string_equal(e->text, r.msg.body);
 }
@@ -135,6 +137,9 @@ static void over_a_limit_or_not_utf8_is_refused_by_the_sender(void **state)
 	longer[JID_MAX] = '\0';
 	assert_int_equal(link_send(e->keeper, &r), 0);
 	r.start.jid = "a\xff";
+	assert_int_equal(link_send(e->keeper, &r), -EBADMSG);
+	link_record_init(&r, LINK_QUERY);
+	r.query.end_us = -LINK_I64_MAX - 1;
 	assert_int_equal(link_send(e->keeper, &r), -EBADMSG);
 	spin(e);
 	assert_int_equal(e->records, 1);
@@ -263,6 +268,9 @@ static void a_bad_message_leaves_its_neighbours_alone(void **state)
 	r = numbered(3);
 	r.msg.from = longer;
 	assert_int_equal(link_send(e->wire, &r), -EMSGSIZE);
+	r = numbered(3);
+	r.msg.delay_us = LINK_I64_MAX + 1;
+	assert_int_equal(link_send(e->wire, &r), -EBADMSG);
 	r = numbered(4);
 	assert_int_equal(link_send(e->wire, &r), 0);
 	spin(e);

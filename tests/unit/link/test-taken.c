@@ -282,6 +282,33 @@ static void a_record_over_its_limit(void **state)
 	assert_int_equal(e->gone, 1);
 }
 
+/* Beyond what a time can be: who reckons with it need not look. */
+static void a_time_over_its_limit(void **state)
+{
+	struct ends *e = *state;
+	const int64_t edges[] = { -LINK_I64_MAX, LINK_I64_MAX, INT64_MAX };
+
+	for (size_t i = 0; i < ARRAY_SIZE(edges); i++) {
+		sd_bus_message *m = begin(e, "TOKEN");
+
+		assert_true(sd_bus_message_append(m, "ssxu", "", "", edges[i], 0) >= 0);
+		leave(e, m);
+	}
+	assert_int_equal(e->records, 2);
+	assert_int_equal(e->gone, 1);
+}
+
+static void a_time_under_its_limit(void **state)
+{
+	struct ends *e = *state;
+	sd_bus_message *m = begin(e, "TOKEN");
+
+	assert_true(sd_bus_message_append(m, "ssxu", "", "", -LINK_I64_MAX - 1, 0) >= 0);
+	leave(e, m);
+	assert_int_equal(e->records, 0);
+	assert_int_equal(e->gone, 1);
+}
+
 /* What only the keeper says; MSG the other way round is test-link.c's. */
 static void the_keepers_own_words(void **state)
 {
@@ -331,6 +358,8 @@ int main(void)
 		T(an_array_where_there_is_none),
 		T(a_record_with_more_than_its_fields),
 		T(a_record_over_its_limit),
+		T(a_time_over_its_limit),
+		T(a_time_under_its_limit),
 		T(the_keepers_own_words),
 		T(a_call_is_no_record),
 		T(no_descriptors),
