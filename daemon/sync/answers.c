@@ -181,7 +181,7 @@ static void note_density(struct engine *e, const struct query *q)
 		e->page_given = (uint32_t)q->n;
 		e->page_less = q->n < q->max ? (uint32_t)q->n : 0;
 	}
-	if (q->n < 2 || q->by_time || first == 0 || last < first || last - first > DENSITY_SPAN_US)
+	if (q->n < 2 || q->by_time || first <= 0 || last < first || last - first > DENSITY_SPAN_US)
 		return;
 	if (e->seen_n > DENSITY_MESSAGES) {
 		e->seen_n /= 2;

@@ -27,12 +27,23 @@ struct effect {
 	bool joined;  /* it has met a span below: what is older is held */
 };
 
+/*
+ * The span that a page was asked for. A server that gives an id twice can make two spans begin with it: then it is the one that
+ * something is missing below, or its page would be asked for without end.
+ */
 static size_t span_named(const struct cover *c, const char *first_id)
 {
-	for (size_t i = 0; i < c->n; i++)
-		if (strcmp(c->spans[i].first.id, first_id) == 0)
-			return i;
-	return SIZE_MAX;
+	size_t named = SIZE_MAX;
+	struct gap g;
+
+	for (size_t i = c->n; i-- > 0;) {
+		if (strcmp(c->spans[i].first.id, first_id) != 0)
+			continue;
+		named = i;
+		if (cover_gap(c, i, &g) && g.state == GAP_OPEN)
+			break;
+	}
+	return named;
 }
 
 /*

@@ -280,12 +280,26 @@ static void stamps_of_all_times(void **state)
 	sim_restart(s);
 	sim_fill(s, 400, 3, 60 * SIM_SEC);
 	for (int i = 0; i < 400; i++)
-		s->archive[i].us = i % 2 ? INT64_C(253402300799) * SIM_SEC : INT64_C(-62167219200) * SIM_SEC;
+		s->archive[i].us = i % 2 ? INT64_C(253402300799) * SIM_SEC : i;
 	s->resolution_us = 1;
 	engine_connect(s->engine);
 	sim_run(s, HOUR);
 	assert_in_range(s->engine->seen_us, 0, INT64_MAX / 2);
 	sim_expect_honest(s);
+}
+
+/* A server that gave an id twice: two spans begin with it, and it does not know it any more. Each is asked for what is below it. */
+static void two_spans_that_begin_with_one_id(void **state)
+{
+	struct sim *s = *state;
+	_cleanup_(cover_deinit) struct cover cover = { 0 };
+
+	sim_fill(s, 60, 3, 60 * SIM_SEC);
+	cover_load(&cover, "twice", SIM_T0 - DAY, "end", SIM_T0 - DAY, 0);
+	cover_load(&cover, "twice", SIM_T0 - DAY / 2, "end of another", SIM_T0 - DAY / 2, 0);
+	assert_int_equal(commit_cover(s->engine, &cover), 0);
+	comes_in_sync(s);
+	assert_in_range(s->queries, 3, 30);
 }
 
 int main(void)
@@ -302,6 +316,7 @@ int main(void)
 		STORY(a_page_that_never_ends),
 		STORY(a_full_disk_met_when_nothing_else_is_to_be_written),
 		STORY(stamps_of_all_times),
+		STORY(two_spans_that_begin_with_one_id),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
