@@ -107,6 +107,15 @@ bool db_sound(sqlite3 *db)
 	return s && strcmp(s, "ok") == 0;
 }
 
+void assert_holds(const char *path, int rows)
+{
+	sqlite3 *db = db_open(path, "WAL");
+
+	assert_int_equal(db_int(db, "SELECT count(*) FROM t"), rows);
+	assert_true(db_sound(db));
+	db_close(db);
+}
+
 void db_fill(sqlite3 *db, int rows, int bytes)
 {
 	_cleanup_(freep) char *sql = xasprintf(

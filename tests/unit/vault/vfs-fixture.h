@@ -51,6 +51,8 @@ int64_t db_int(sqlite3 *db, const char *sql);
 char *db_text(sqlite3 *db, const char *sql);
 /* PRAGMA integrity_check says ok. */
 bool db_sound(sqlite3 *db);
+/* The file opens, is sound, and has ${rows} rows of db_fill(). */
+void assert_holds(const char *path, int rows);
 /* A table t(id, body) with ${rows} rows of about ${bytes} bytes, each with MARKER. */
 void db_fill(sqlite3 *db, int rows, int bytes);
 
