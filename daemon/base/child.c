@@ -13,6 +13,9 @@
 #include "base/err.h"
 #include "base/io.h"
 
+/* Descriptors that are closed one by one where Linux has no close_range(2): a limit of a million would take a second. */
+#define CLOSE_MAX 65536
+
 struct child {
 	pid_t pid;
 	int fd;
@@ -64,7 +67,7 @@ static int close_others(int fd, const int *keep, size_t n)
 		/* Linux before 5.9. */
 		long max = sysconf(_SC_OPEN_MAX);
 
-		for (int i = first; i < (max > 0 && max < 65536 ? max : 65536); i++)
+		for (int i = first; i < (max > 0 && max < CLOSE_MAX ? max : CLOSE_MAX); i++)
 			close(i);
 	}
 	return 3;
