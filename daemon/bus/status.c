@@ -72,7 +72,9 @@ static int append_sync(sd_bus_message *m, const struct account_status *s)
 	    (r = entry_time(m, "oldest_usec", s->oldest_us)) < 0 ||
 	    (r = entry_time(m, "caught_up_usec", s->caught_up_us)) < 0 ||
 	    (r = rows_entry(m, "caught_up", "b", s->caught_up)) < 0 ||
-	    (s->metered && (r = rows_entry(m, "metered", "b", 1)) < 0))
+	    (s->metered && (r = rows_entry(m, "metered", "b", 1)) < 0) ||
+	    (s->unsettled_us && (r = rows_entry(m, "unsettled", "b", 1)) < 0) ||
+	    (s->contradicts && (r = rows_entry(m, "contradicts", "b", 1)) < 0))
 		return r;
 	return close_containers(m, 3);
 }

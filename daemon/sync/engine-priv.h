@@ -412,6 +412,8 @@ void renew_look(struct engine *e, struct query *q, size_t from, const struct put
 bool renew_meets(struct engine *e, struct query *q, size_t k);
 /* The server has another archive now. Drops all questions and pages that are on their lists. */
 void renew_archive(struct engine *e);
+/* That happened so often within a day that it is not believed any more. */
+bool renew_gave_up(const struct engine *e);
 
 /* aside.c: questions to the archive beside the plan; none moves coverage */
 /* Nothing more urgent is to be asked just now: ask what comes after it. */

@@ -143,6 +143,8 @@ void engine_status(const struct engine *e, struct account_status *ret)
 		.gaps = (uint32_t)cover_count_gaps(&e->cover, false),
 		.lost = (uint32_t)cover_count_gaps(&e->cover, true),
 		.messages = e->messages,
+		.unsettled_us = e->recheck.since_us,
+		.contradicts = renew_gave_up(e),
 		.oldest_us = e->cover.n && !(e->cover.spans[0].flags & SPAN_EMPTY) ? e->cover.spans[0].first.us : 0,
 		.caught_up_us = e->whole_us > s->caught_up_us ? e->whole_us : s->caught_up_us,
 		.caught_up = e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing,

@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "core/recheck.h"
+#include "core/stamp.h"
 #include "sync/diagnosis.h"
 #include "vault/vault.h"
 
@@ -70,6 +72,27 @@ static void check_push(const char *jid, const struct account_status *s, struct d
 		diagnosis_say(p, name, "skip", "", "the server has not answered yet about the push service");
 }
 
+/* May the server's archive be believed? */
+static void check_settled(const char *jid, const struct account_status *s, struct diagnosis *p)
+{
+	char name[JID_MAX + 16], since[STAMP_SIZE] = "its beginning";
+
+	snprintf(name, sizeof(name), "settled %s", jid);
+	if (s->contradicts) {
+		diagnosis_say(p, name, "warn", "varvectl sync verify compares and stores what is missing; its operator should look into "
+			      "it", "the server gives ids of messages that are stored here to other messages, again and again: "
+			      "nothing that is stored was lost by it, but what it has is certain only after a comparison");
+		return;
+	}
+	if (!s->unsettled_us)
+		return;
+	if (s->unsettled_us != RECHECK_ALL)
+		stamp_format(s->unsettled_us, since);
+	diagnosis_say(p, name, "warn", "nothing: while online it is asked again by itself, after ten minutes at first, at least once a "
+		      "day; varvectl sync verify compares now", "the server says that its archive from %s on is not settled yet "
+		      "(a cluster, say): messages may be missing here, or stand elsewhere", since);
+}
+
 static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 {
 	const struct account *a = engine_account(seat->engine);
@@ -105,6 +128,7 @@ static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 		    "%llu messages, no open gap, %u gaps that can never be filled", (unsigned long long)s.messages, s.lost);
 	else
 		diagnosis_say(p, name, "ok", "", "%llu messages, no gap", (unsigned long long)s.messages);
+	check_settled(a->jid, &s, p);
 	check_push(a->jid, &s, p);
 }
 

@@ -152,6 +152,8 @@ struct account_status {
 	const char *push_state;	  /* enabled waiting refused unsupported */
 	const char *push_reason;  /* "" or what the server said */
 	uint32_t push_going;	  /* services that the server has still to be told to forget */
+	int64_t unsettled_us;	  /* the server says that what it answered down to here may still change; RECHECK_ALL; 0 = settled */
+	bool contradicts;	  /* it gives ids of stored messages to others, again and again: decisions/0019 */
 	bool caught_up;		  /* online, live end confirmed, no open gap, nothing in flight */
 };
 /* done/total: seconds of archive time covered and to cover, from the server's metadata: never a server-side count. */

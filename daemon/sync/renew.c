@@ -91,6 +91,11 @@ static bool too_often(struct engine *e)
 	return e->renewals == RENEWALS_MAX;
 }
 
+bool renew_gave_up(const struct engine *e)
+{
+	return e->renewals == RENEWALS_MAX && e->io->boot_us(e->userdata) - e->renewed_us < RENEWALS_US;
+}
+
 /* A page is more evidence than the slice of it that is being stored. */
 static bool is_another(struct engine *e, const struct query *q, const struct put_outcome *out)
 {

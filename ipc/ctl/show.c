@@ -171,6 +171,10 @@ static void put_sync(FILE *f, const struct value *account, const struct rate *r)
 	if (lost)
 		put_line(f, "lost", "%lld gap%s that the server cannot fill any more", (long long)lost,
 			 lost == 1 ? "" : "s");
+	if (value_true(sync, "contradicts"))
+		put_line(f, "unsure", "the server gives ids of stored messages to others (varvectl doctor)");
+	else if (value_true(sync, "unsettled"))
+		put_line(f, "unsure", "the server says that its archive is not settled yet (varvectl doctor)");
 }
 
 /* Only what somebody would want to know: it works without a word. */

@@ -693,5 +693,7 @@ def test_a_first_connection_that_breaks_names_the_kind_of_port(fake, ctl):
 
 
 def test_gaps_of_an_unknown_conversation_are_exit_4(archive, ctl):
-    ctl.error("sync", "gaps", "nobody@example.org", code=4)
+    error = ctl.error("sync", "gaps", "Nobody@example.org", code=4)
+    assert error["name"].endswith("NoSuchConversation") and error["hint"] == "varvectl ls"
+    assert error["message"] == "no message of nobody@example.org is stored"
     assert ctl("sync", "gaps", "Bob@example.org") == "no gap\n"

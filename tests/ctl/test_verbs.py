@@ -277,6 +277,14 @@ def test_sync_wait_ends_when_the_daemon_goes_away(fake, ctl):
     fake.start()
 
 
+@pytest.mark.parametrize("key,text", [("unsettled", "not settled yet"), ("contradicts", "gives ids of stored messages to others")])
+def test_status_says_when_the_server_is_not_to_be_relied_on(fake, ctl, key, text):
+    assert "unsure" not in ctl("status") and key not in ctl.rows("status", "-j")[0]["accounts"][0]["sync"]
+    fake.accounts = [fake.account("alice@example.org", **{key: True})]
+    assert text in ctl("status") and "varvectl doctor" in ctl("status")
+    assert ctl.rows("status", "-j")[0]["accounts"][0]["sync"][key] is True
+
+
 def test_sync_gaps_asks_until_there_are_no_more(fake, ctl):
     fake.gaps = [(0, 2, 0, T0, "open"), (4, 6, T0 + 1, T0 + 9, "lost"), (8, 10, T0 + 10, T0 + 19, "fetching")]
 

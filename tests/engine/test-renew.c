@@ -151,6 +151,7 @@ static void B8_a_live_message_with_an_id_of_another(void **state)
 static void B8_an_archive_that_is_another_each_time_costs_little(void **state)
 {
 	struct sim *s = *state;
+	struct account_status st;
 	char body[32];
 
 	given_in_sync(s, 120);
@@ -170,9 +171,14 @@ static void B8_an_archive_that_is_another_each_time_costs_little(void **state)
 	/* Four times it is believed; after that each message gets an id of its own, and is stored all the same. */
 	assert_in_range(s->queries, 8, 60);
 	assert_int_equal(s->engine->renewals, 4);
+	engine_status(s->engine, &st);
+	assert_true(st.contradicts);
 	expect_kept(s, 120);
 	for (int i = 0; i < 60; i += 10)
 		assert_int_equal(sim_count(s, s->archive[i].body), 1);
+	s->boot_us += 24 * 3600 * SIM_SEC;
+	engine_status(s->engine, &st);
+	assert_false(st.contradicts);
 }
 
 /* Carried over to another server, with its stamps: one row for each, whatever its id is now. */

@@ -255,6 +255,7 @@ static void what_comes_live_is_proven_with_a_horizon_too(void **state)
 static void what_was_not_settled_is_looked_at_again(void **state)
 {
 	struct sim *s = *state;
+	struct account_status st;
 	int asked;
 
 	given_archive(s, 420);
@@ -263,12 +264,17 @@ static void what_was_not_settled_is_looked_at_again(void **state)
 	s->unsettled = true;
 	comes_in_sync(s);
 	assert_int_equal(sim_count(s, s->archive[400].body), 1);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.unsettled_us, s->engine->recheck.since_us);
+	assert_true(st.unsettled_us != 0);
 	hide(s, 0, 420, false);
 	s->unsettled = false;
 	sim_kill(s);
 	engine_connect(s->engine);
 	sim_run(s, RECHECK_FIRST_US + 60 * SIM_SEC);
 	sim_expect_all(s, 0);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.unsettled_us, 0);
 	/* It is settled, and that is remembered. Nobody asked for a report. */
 	assert_null(engine_verifying(s->engine));
 	sim_restart(s);

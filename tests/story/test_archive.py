@@ -394,3 +394,21 @@ def test_pages_arrive_slowly_and_live_goes_on(scripted_server, varved):
     loop.call(script.go.set)
     varved.wait_sync()
     assert ids(varved) == [e.id for e in script.archive]
+
+
+def test_the_doctor_says_that_an_archive_is_not_settled(scripted_server, varved):
+    script = scripted.Script()
+    script.archive = scripted.entries(120)
+    script.stable = False
+    server = scripted_server(script)
+    add(varved, server)
+    varved.wait_sync()
+    check = {c["check"]: c for c in varved.ctl("doctor")}[f"settled {server.jid}"]
+    assert check["result"] == "warn" and "not settled" in check["text"] and "sync verify" in check["hint"], check
+    assert varved.account()["sync"]["unsettled"] is True
+    script.stable = True
+    varved.kill9()
+    server.sessions.clear()
+    varved.start()
+    varved.wait_sync()
+    assert f"settled {server.jid}" in {c["check"] for c in varved.ctl("doctor")}, "it is remembered"

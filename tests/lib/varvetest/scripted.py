@@ -64,6 +64,7 @@ class Script:
     sm = True
     sm_max = 600
     page = 50
+    stable = True                   # False: pages may still change (XEP-0313 section 4.3.2)
     features = ("urn:xmpp:mam:2", "urn:xmpp:mam:2#extended", "urn:xmpp:sid:0", "urn:xmpp:carbons:2")
     stream_features = ""            # XML besides bind and stream management
     acks = True                     # answers <r/>
@@ -81,7 +82,7 @@ class Script:
         """After bind and the client's initial presence, or after a resume."""
 
     async def query(self, connection, iq, query):
-        await answer_query(connection, iq, query, self.archive, self.page)
+        await answer_query(connection, iq, query, self.archive, self.page, self.stable)
 
     async def metadata(self, connection, iq):
         inner = ""
@@ -370,7 +371,7 @@ def select(query, archive, page):
     return chosen, len(chosen) == len(rows)
 
 
-async def answer_query(connection, iq, query, archive, page):
+async def answer_query(connection, iq, query, archive, page, stable=True):
     """A page as XEP-0313 and XEP-0059 want it."""
     chosen, complete = select(query, archive, page)
     if chosen is None:
@@ -379,7 +380,7 @@ async def answer_query(connection, iq, query, archive, page):
     for entry in chosen:
         await connection.stanza(result_xml(connection, query, entry))
     inner = (f"<first index='0'>{escape(chosen[0].id)}</first><last>{escape(chosen[-1].id)}</last>" if chosen else "")
-    done = " complete='true'" if complete else ""
+    done = (" complete='true'" if complete else "") + ("" if stable else " stable='false'")
     await connection.result(iq, f"<fin xmlns='{NS_MAM}'{done}><set xmlns='{NS_RSM}'>{inner}"
                                 f"<count>{len(archive)}</count></set></fin>")
 
