@@ -12,6 +12,8 @@ import time
 
 from gi.repository import Gio, GLib
 
+if len(sys.argv) < 2:
+    sys.exit("usage: python3 bot.py STATE.db [ACCOUNT]")
 ADDRESS = "unix:path=" + os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}") + "/varve/bus"
 try:
     conn = Gio.DBusConnection.new_for_address_sync(ADDRESS, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT)
@@ -56,6 +58,8 @@ db = sqlite3.connect(sys.argv[1])
 db.execute("CREATE TABLE IF NOT EXISTS place (epoch TEXT, since INTEGER, began INTEGER, highest INTEGER, seen INTEGER)")
 db.execute("CREATE TABLE IF NOT EXISTS done (id INTEGER PRIMARY KEY, sender TEXT, body TEXT)")
 (status,) = call("/org/varve/Varve1", "org.varve.Varve1.Manager", "GetStatus", "(a{sv})", {})
+if not status["accounts"]:          # locked, say
+    sys.exit(status.get("state_reason") or "there is no account yet: varvectl account add JID")
 jid = sys.argv[2] if len(sys.argv) > 2 else status["accounts"][0]["jid"]
 (account,) = call("/org/varve/Varve1", "org.varve.Varve1.Manager", "FindAccount", "(s)", jid)
 epoch = get("Epoch")

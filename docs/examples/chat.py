@@ -295,5 +295,5 @@ def main(screen):
     return chat.unsent
 
 
-for conversation, _, text in curses.wrapper(main):
+for conversation, _, text in curses.wrapper(main) if os.isatty(0) and os.isatty(1) else sys.exit("it needs a terminal"):
     print(f"not handed over, varved is gone: to {conversation}: {text}")

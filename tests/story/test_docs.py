@@ -71,7 +71,9 @@ def test_every_program_of_the_guide_is_run():
 
 def test_python(server, synced, tmp_path):
     program = tmp_path / "guide.py"
-    program.write_text("\n\n".join(blocks("python")))
+    take = next(line for line in DOC.splitlines() if line.endswith(">guide.py")).replace("docs/", f"{TOP}/docs/")
+    subprocess.run(["sh", "-c", take], cwd=tmp_path, check=True)
+    assert program.read_text() == "".join(blocks("python"))
     lines, history = tell(server, synced, [PYTHON, "-u", str(program)], "from Python, größer", directory=tmp_path)
     assert lines[0] == f"account alice@{server.domain} online"
     assert lines[1] == f"conversation bob@{server.domain} 0 line {N - 1}"
@@ -107,10 +109,10 @@ def test_javascript(server, synced, tmp_path):
     assert len(history) == 10
 
 
-def test_shell(synced):
+def test_shell(server, synced):
     lines = [line.strip() for line in DOC.split("      S=unix")[1].split("\n\n")[0].splitlines()]
     assert len(lines) == 5
-    for line in lines[1:]:
+    for line in (line.replace("you@chat.test", f"alice@{server.domain}") for line in lines[1:]):
         p = subprocess.run(["sh", "-c", "S=unix" + lines[0] + "; " + line], env=synced.environment(), capture_output=True,
                            text=True, timeout=20)
         assert p.returncode == 0, line + p.stderr
