@@ -162,6 +162,10 @@ void engine_second_record(struct engine *e, const struct link_record *r);
 void engine_second_gone(struct engine *e, const char *why);
 void engine_timer(struct engine *e, enum engine_timer which);
 
+/* Messages of the account came or went that the engine did not store itself: one was sent, or some were deleted. */
+void engine_sent_one(struct engine *e);
+void engine_recount(struct engine *e);
+
 const struct account *engine_account(const struct engine *e);
 void engine_status(const struct engine *e, struct account_status *ret);
 /* hub_outbox(). */

@@ -21,6 +21,7 @@ struct call {
 	const struct conversation_change *change;
 	const int64_t *ids;
 	size_t n;
+	bool deletes; /* messages */
 	char *id;
 };
 
@@ -31,7 +32,7 @@ static int explain(int r, char **ret_why)
 	if (r == CONVERSATION_E_NO_MESSAGE)
 		*ret_why = xstrdup("there is no such message in that conversation");
 	else
-		*ret_why = xstrdup("there is no such conversation: see varvectl conversations");
+		*ret_why = xstrdup("there is no such conversation: see varvectl ls");
 	return HUB_E_NOT_FOUND;
 }
 
@@ -52,6 +53,8 @@ static int run(struct hub *h, struct call *c, int (*fn)(struct store *s, void *a
 	if (r != 0)
 		return explain(r, ret_why);
 	step(name);
+	if (c->deletes)
+		engine_recount(seat->engine);
 	hub_changed(h, seat);
 	return 0;
 }
@@ -130,7 +133,7 @@ static int do_delete_messages(struct store *s, void *arg)
 
 int hub_delete_messages(struct hub *h, int64_t account, const int64_t *ids, size_t n, char **ret_why)
 {
-	struct call c = { .account = account, .ids = ids, .n = n };
+	struct call c = { .account = account, .ids = ids, .n = n, .deletes = true };
 
 	if (n > DELETE_MAX) {
 		*ret_why = xasprintf("%zu messages are too many for one call: at most %d can be deleted at a time", n,
@@ -149,7 +152,7 @@ static int do_delete(struct store *s, void *arg)
 
 int hub_delete_conversation(struct hub *h, int64_t account, const char *conversation, char **ret_why)
 {
-	struct call c = { .account = account, .conversation = conversation };
+	struct call c = { .account = account, .conversation = conversation, .deletes = true };
 
 	return run(h, &c, do_delete, "conversation.delete", ret_why);
 }

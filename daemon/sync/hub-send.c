@@ -223,6 +223,8 @@ int hub_send(struct hub *h, int64_t account, const struct outgoing *o, int64_t *
 	*ret_existing = call.existing;
 	if (!call.existing) {
 		step("outbox.put");
+		if (o->kind == OUT_TEXT)
+			engine_sent_one(seat->engine);
 		hub_changed(h, seat);
 	}
 	return 0;

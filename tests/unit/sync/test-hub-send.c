@@ -370,6 +370,36 @@ static void conversations_are_made_and_changed(void **state)
 	assert_int_equal(hub_delete_conversation(f->hub, f->account, id, &why), 0);
 }
 
+/* What status says is what export would write: also what was sent from here, once, and not what was deleted. */
+static void messages_are_counted_as_they_come_and_go(void **state)
+{
+	struct fixture *f = *state;
+	const struct {
+		const char *to, *id;
+		uint64_t count;
+	} rows[] = { { BOB, "a", 1 }, { BOB, "a", 1 }, { BOB, "b", 2 }, { "carol@unit.test", "c", 3 } };
+	_cleanup_(freep) char *why = NULL;
+	struct account_status s;
+	struct seat *seat;
+	int64_t msg = 0;
+	bool existing;
+
+	assert_int_equal(hub_find_seat(f->hub, f->account, &seat, &why), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct outgoing o = text(rows[i].to, rows[i].id, "x");
+
+		assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), 0);
+		engine_status(seat->engine, &s);
+		assert_int_equal(s.messages, rows[i].count);
+	}
+	assert_int_equal(hub_delete_messages(f->hub, f->account, &msg, 1, &why), 0);
+	engine_status(seat->engine, &s);
+	assert_int_equal(s.messages, 2);
+	assert_int_equal(hub_delete_conversation(f->hub, f->account, BOB, &why), 0);
+	engine_status(seat->engine, &s);
+	assert_int_equal(s.messages, 0);
+}
+
 static void a_locked_archive_takes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -457,6 +487,7 @@ int main(void)
 		CASE(only_own_messages_are_corrected),
 		CASE(offline_nothing_can_be_asked),
 		CASE(conversations_are_made_and_changed),
+		CASE(messages_are_counted_as_they_come_and_go),
 		CASE(a_locked_archive_takes_nothing),
 	};
 
