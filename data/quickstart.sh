@@ -185,32 +185,36 @@ demo verify "$DEMO" "$DEMO/export.jsonl" || die "varve and the server disagree"
 
 if [ -n "$keep" ]; then
 	kept=yes
-	step "It goes on running. Try:"
+	# Short lines, which a terminal does not break: what is long stands in a file.
+	cat >"$DEMO/try" <<ENV
+export XDG_DATA_HOME="$XDG_DATA_HOME" XDG_CONFIG_HOME="$XDG_CONFIG_HOME"
+export XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR"
+PATH="$TOP/build-quickstart/ipc:$TOP/build-quickstart/daemon:\$PATH"
+${FRIEND}_says() { PYTHONPATH="$TOP/tests/lib" "$PY" -m varvetest.demo say "$DEMO" "\$@"; }
+start_prosody() { setsid prosody -F --config "$DEMO/server/prosody.cfg.lua" >>"$DEMO/prosody.out" 2>&1 </dev/null & }
+chat() { /usr/bin/python3 "$TOP/docs/examples/chat.py" "\$@"; }
+finish() { kill \$(cat "$XDG_DATA_HOME/varve/lock" "$DEMO/server/prosody.pid"); sleep 1; rm -r "$DEMO"; }
+ENV
+	step "It goes on running. In this terminal, or another one, type:"
 	cat <<TRY
-  export XDG_DATA_HOME=$XDG_DATA_HOME
-  export XDG_CONFIG_HOME=$XDG_CONFIG_HOME XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR
-  PATH=$TOP/build-quickstart/ipc:$TOP/build-quickstart/daemon:\$PATH
+  . $DEMO/try
 
+  and then, say:
   varvectl status                         varvectl doctor
   varvectl ls                             varvectl monitor
   varvectl history $FRIEND@$DOMAIN         varvectl sync gaps
   varvectl search train                   varvectl keys
   varvectl send $FRIEND@$DOMAIN "hello"
-  busctl --address=unix:path=$XDG_RUNTIME_DIR/varve/bus tree org.varve.Varve1
+  ${FRIEND}_says "hello"                      # writes to you
 
-  a chat in this terminal, and how it was written (docs/ipc.md):
-  /usr/bin/python3 $TOP/docs/examples/chat.py
+  chat                                    # docs/examples/chat.py
+  busctl --address=unix:path=\$XDG_RUNTIME_DIR/varve/bus tree org.varve.Varve1
 
-  and let $FRIEND write:
-  PYTHONPATH=$TOP/tests/lib $PY -m varvetest.demo say $DEMO "hello"
-
-  Should varved not run any more (lock and unlock need no restart), start it again, in the same environment:
-  varved
-  Should Prosody not run any more:
-  prosody -F --config $DEMO/server/prosody.cfg.lua
+  Should one of the two not run any more (lock and unlock need no restart):
+  varved                                  start_prosody
 
   When you have seen enough:
-  kill $varved $prosody; sleep 1; rm -r $DEMO
+  finish
 TRY
 else
 	step "Done; all of it is cleaned away. (--keep leaves it running, to play with.)"
