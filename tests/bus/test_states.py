@@ -455,7 +455,9 @@ class Damaged(Case):
         print(f"{len(waits)} GetHistory during a diagnosis: p50 {waits[len(waits) // 2]:.1f} ms, "
               f"p99 {waits[int(len(waits) * 0.99)]:.1f} ms")
         self.assertEqual(sorted(ends), ["", ERROR + "Busy"])
-        self.assertLess(waits[int(len(waits) * 0.99)], 50)
+        # It works in slices: whoever had to wait for its end would have waited for most of all this time.
+        self.assertGreater(len(waits), 10)
+        self.assertLess(waits[-1], sum(waits) / 2)
 
     def finish(self, conn, result):
         try:
