@@ -166,6 +166,7 @@ static int next_rows(struct walk *w, struct store *s, int64_t conv, size_t max, 
 
 int walk_step(struct walk *w, struct store *s, size_t rows, message_row_fn fn, void *userdata)
 {
+	_cleanup_(stmt_done) _unused_ struct stmt held = db_hold(s);
 	_cleanup_(freep) int64_t *ids = xnewn(int64_t, rows + 1);
 	struct found found = { .ids = ids };
 	int64_t conv = 0;
