@@ -107,6 +107,8 @@ def test_where_the_export_stood_is_deleted(archive, ctl, first):
     archive.page_max = 100
     archive.between = at(1, lambda: delete(archive, first, 100))
     assert exported(ctl) == before
+    # Not begun anew, as long as one of the page is there.
+    assert sum(c[0] == "GetHistory" and c[1][1] == "oldest" for c in archive.calls) == (1 if first else 2)
 
 
 def test_all_that_was_read_last_has_changed(archive, ctl):
@@ -199,6 +201,12 @@ def bobs(archive):
 def test_a_long_history_is_of_one_state(bobs, ctl, frm, to):
     bobs.between = at(1, lambda: move(bobs, frm, to))
     assert history(ctl, 1000) == ids(bobs)[-1000:]
+
+
+def test_where_a_long_history_goes_on_changes_each_time(bobs, ctl):
+    """It goes on from the one before that, and what both pages have is there once."""
+    bobs.between = lambda n: touch(bobs, 701, 702)
+    assert history(ctl, 1100) == ids(bobs)[-1100:]
 
 
 def test_where_a_long_history_went_on_is_deleted(bobs, ctl):
