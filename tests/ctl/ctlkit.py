@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import threading
 import time
@@ -10,6 +11,8 @@ PROGRAM = os.environ.get("VARVECTL", os.path.join(os.path.dirname(__file__), "..
 HOUR = 3600 * 10**6
 T0 = 1700000000000000
 POPEN_DEADLINE = 30           # seconds
+BOB, CAROL = "bob@example.org", "carol@example.org"
+KEY_FILE = "/home/me/.config/varve/archive-aaaa.key"  # a path from the daemon is from its configuration directory
 
 
 class Ctl:
@@ -57,3 +60,46 @@ def wait_for(what, seconds=10):
             return value
         time.sleep(0.01)
     raise AssertionError("it did not happen within %d s" % seconds)
+
+
+class Terminal:
+    """varvectl on a terminal of its own, for prompts."""
+
+    def __init__(self, ctl, *args, columns=80):
+        self.ours, theirs = pty.openpty()
+        self.p = subprocess.Popen(ctl.argv(*args), env=dict(ctl.env, COLUMNS=str(columns), TERM="xterm"), stdin=theirs,
+                                  stdout=theirs, stderr=theirs, start_new_session=True)
+        os.close(theirs)
+        self.seen = ""
+
+    def read(self):
+        try:
+            data = os.read(self.ours, 4096).decode(errors="replace")
+        except OSError:  # EIO: the other side is closed
+            return False
+        self.seen += data
+        return bool(data)
+
+    def answer(self, prompt, text):
+        """Wait for ${prompt}, then type."""
+        start = len(self.seen)
+        while prompt not in self.seen[start:]:
+            assert self.read(), (prompt, self.seen)
+        os.write(self.ours, (text + "\n").encode())
+        return self
+
+    def end(self, code=0):
+        while self.read():
+            pass
+        os.close(self.ours)
+        assert self.p.wait(10) == code, self.seen
+        return self.seen.replace("\r\n", "\n")
+
+
+def calls(fake, member):
+    """The arguments of each call of it."""
+    return [c[1] for c in fake.calls if c[0] == member]
+
+
+def ids(fake, conversation=BOB):
+    return [m["id"] for m in fake.messages if conversation in ("", m["conversation"])]

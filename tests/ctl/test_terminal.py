@@ -4,9 +4,8 @@ import signal
 import unicodedata
 
 import pytest
-from ctlkit import HOUR, T0
+from ctlkit import HOUR, T0, Terminal
 from fake import Refused, message
-from test_keys import Terminal
 
 LONG = "averyveryverylongnameindeedthatdoesnotend@a-very-long-domain-name.example.org"
 NAMES = {LONG: "Jörg Müller-Lüdenscheidt von und zu Weißenstein", "yuki@example.org": "山田太郎さんと仲間たちの集まり",
@@ -48,6 +47,39 @@ def test_help_is_wrapped_and_what_is_to_be_typed_is_not(ctl):
         wide = [x for x in lines if len(x) > 40]
         assert all(x.startswith(("Usage: ", "    varvectl ")) for x in wide), wide
         assert " ".join(ctl(*verb.split(), "--help").split()).replace(" ", "") == "".join(lines).replace(" ", "")
+
+
+def test_long_lines_wrap_between_words_with_a_hanging_indent(fake, ctl):
+    reason = "the certificate of the server is for another name, and it is out of date; " * 3
+    fake.accounts[0]["top"]["state_reason"] = reason
+    fake.accounts[0]["top"]["state"] = "waiting-network"
+    fake.checks = [("store", "warn", reason, reason, {}), ("connection alice@example.org", "ok", reason, "", {})]
+
+    for columns in (60, 80):
+        for verb, indent in (("status", 12), ("doctor", 23)):
+            out = ctl(verb, env={"COLUMNS": str(columns)})
+            assert max(len(x) for x in out.splitlines() if "/bus" not in x) <= columns, "a path stays whole"
+            assert " ".join(reason.split()) in " ".join(out.split()), "no word is broken or lost"
+            more = [x for x in out.splitlines() if x.startswith(" " * indent) and x.strip()]
+            assert more and all(x[indent] != " " for x in more), out
+
+
+def test_a_narrow_terminal_has_short_lines_not_a_thin_column(fake, ctl):
+    fake.checks = [("connection alice@example.org", "ok", "the certificate of the server is for another name " * 2, "", {})]
+    fake.accounts = [fake.account("alice@example.org", sync="backfilling", done=50, messages=123456)]
+
+    for verb in ("status", "doctor"):
+        lines = [x for x in ctl(verb, env={"COLUMNS": "40"}).splitlines() if "/bus" not in x]
+        assert max(map(len, lines)) <= 40 and len(lines) <= 14, lines
+
+
+def test_commands_stay_on_one_line(fake, ctl):
+    reasons = ["%s the key is gone: varvectl keys add recovery, and then \"varvectl backup FILE\"" % ("x" * n) for n in range(1, 60)]
+
+    fake.problems = reasons
+    for out in (ctl("status"), ctl("status", env={"COLUMNS": "60"})):
+        assert out.count("varvectl keys add recovery,") == out.count('"varvectl backup FILE"') == len(reasons)
+        assert max(map(len, out.splitlines())) <= 80
 
 
 def test_an_interrupt_takes_the_progress_line_away(fake, ctl):
