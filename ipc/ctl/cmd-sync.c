@@ -67,8 +67,8 @@ static int look_at(struct ctl *c, struct waiting *w, const struct value *a, int 
 		return 1;
 	rate_add(&w->rate, a, now_mono());
 	what = strcmp(state, "online") == 0 ? value_str(sync, "state") : state;
-	/* The terminal's last column stays free, or some would wrap the line. */
-	used = strlen(jid) + strlen(what) + 4;
+	/* term_progress() leaves three columns free. */
+	used = text_width(jid) + strlen(what) + 3 + 3;
 	progress = show_progress(a, &w->rate, term_columns() > used ? term_columns() - used : 0);
 	/* While it is not online, how far it is says nothing; why it is not, does. */
 	line = strcmp(state, "online") == 0 ? xasprintf("%s  %s %s", jid, what, progress)

@@ -93,8 +93,17 @@ char *show_progress(const struct value *account, const struct rate *r, size_t co
 		speed = xasprintf("  %.0f/s", rate_messages(r));
 	if (eta >= 0)
 		left = xasprintf("  %s left", time_span(eta, span));
-	tail = xasprintf("%s  %s messages%s%s", percent, count, speed ? speed : "", left ? left : "");
-	bar_columns = columns > strlen(tail) + 3 + BAR_MIN ? columns - strlen(tail) - 3 : BAR_MIN;
+	/* Where there is no room for all of it: how far it is, how long it takes, how many, how fast, in this order. */
+	for (unsigned parts = 3;; parts--) {
+		free(tail);
+		tail = xasprintf("%s%s%s%s%s%s", percent, parts >= 2 ? "  " : "", parts >= 2 ? count : "",
+				 parts >= 2 ? " messages" : "", parts >= 3 && speed ? speed : "", parts >= 1 && left ? left : "");
+		if (parts == 0 || strlen(tail) + 3 + BAR_MIN <= columns)
+			break;
+	}
+	if (strlen(tail) + 3 + BAR_MIN > columns)
+		return xstrdup(percent);
+	bar_columns = columns - strlen(tail) - 3;
 	bar_columns = bar_columns > BAR_MAX ? BAR_MAX : bar_columns;
 	term_bar((uint64_t)done, (uint64_t)total, bar_columns, bar);
 	return xasprintf("[%s] %s", bar, tail);

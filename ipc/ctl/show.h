@@ -36,7 +36,10 @@ double rate_messages(const struct rate *r);
 /* Microseconds until `done` reaches `total` at this pace, or -1 if that cannot be told. */
 int64_t rate_eta(const struct rate *r, const struct value *account);
 
-/* "[████░░]  62%  3,120 messages  850/s  0:12 min left", the bar as long as ${columns} leave room; the caller frees. */
+/*
+ * "[████░░]  62%  3,120 messages  850/s  0:12 min left", the bar as long as ${columns} leave room, and less of the rest
+ * where there is too little; the caller frees.
+ */
 char *show_progress(const struct value *account, const struct rate *r, size_t columns);
 
 #define SHOW_INDENT 12 /* column of the texts in the block of an account */

@@ -277,8 +277,8 @@ void term_progress(const char *text)
 	}
 	if (!progress_shown)
 		clear_at_end();
-	cut = text_ellipsis(text, term_columns() - 1);
+	cut = text_ellipsis(text, term_columns() - 3); /* a terminal says "^C" behind it, and that on the same line */
+	progress_shown = true; /* first: the signal may come in between */
 	fprintf(stderr, "\r%s\033[K", cut);
 	fflush(stderr);
-	progress_shown = true;
 }

@@ -82,6 +82,18 @@ def test_commands_stay_on_one_line(fake, ctl):
         assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("columns, shown", [(40, "backfilling  50%"), (60, "░]  50%"), (80, " 50%  3,120 messages")])
+def test_progress_fits_with_room_for_what_is_typed(fake, ctl, columns, shown):
+    fake.accounts = [fake.account("alice@example.org", sync="backfilling", caught_up=False, done=50, messages=3120)]
+    t = Terminal(ctl, "sync", "wait", columns=columns)
+    while "\033[K" not in t.seen:
+        assert t.read(), t.seen
+    line = t.seen.lstrip("\r").split("\033[K")[0]
+    t.p.terminate()
+    t.end(-signal.SIGTERM)
+    assert line.endswith(shown) and cells(line) <= columns - 3, line
+
+
 def test_an_interrupt_takes_the_progress_line_away(fake, ctl):
     fake.accounts = [fake.account("alice@example.org", state="connecting", caught_up=False)]
     t = Terminal(ctl, "sync", "wait")

@@ -148,14 +148,23 @@ TEST(the_rate_is_over_the_last_seconds)
 
 TEST(a_hundred_percent_is_all)
 {
+	static const struct {
+		size_t columns;
+		const char *line;
+	} rows[] = {
+		{ 0, " 99%" }, /* what has no room is left out, and not cut off in its middle */
+		{ 12, "[████░]  99%" },
+		{ 27, "[███░]  99%  1,234 messages" },
+	};
 	struct value *v = account("online", "catching-up", 1234, 999999, 1000000);
 	char *line;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
-	line = show_progress(v, NULL, 0);
-
-	assert_string_equal(line, "[███░]  99%  1,234 messages");
-	free(line);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		line = show_progress(v, NULL, rows[i].columns);
+		assert_string_equal(line, rows[i].line);
+		free(line);
+	}
 	value_free(v);
 }
 
