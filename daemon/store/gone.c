@@ -11,46 +11,9 @@
 #include "store/identity.h"
 #include "store/known.h"
 #include "store/outbox-priv.h"
+#include "store/present.h"
 #include "store/read.h"
 #include "store/row.h"
-
-/* What must be known of a row that goes. */
-struct doomed {
-	int64_t conv, key, time_us, clock, direction, hash;
-	bool ours, archived;
-	char *xmpp_id, *origin_id; /* owned */
-};
-
-static void doomed_deinit(struct doomed *d)
-{
-	free(d->xmpp_id);
-	free(d->origin_id);
-}
-
-static int read_doomed(struct put *p, int64_t msg, struct doomed *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_GONE_READ);
-	int r;
-
-	put_i(&q, msg);
-	put_i(&q, p->account);
-	r = db_row(&q);
-	if (r <= 0)
-		return r < 0 ? err_trace(r) : 0;
-	*ret = (struct doomed){
-		.conv = col_i(&q, 0),
-		.key = col_i(&q, 1),
-		.time_us = col_i(&q, 2),
-		.clock = col_i(&q, 3),
-		.direction = col_i(&q, 4),
-		.hash = col_i(&q, 5),
-		.ours = col_i(&q, 6) != 0,
-		.archived = col_i(&q, 7) != 0,
-		.xmpp_id = xstrdup(col_t(&q, 8)),
-		.origin_id = xstrdup(col_t(&q, 9)),
-	};
-	return 1;
-}
 
 static int trim(struct put *p)
 {
@@ -65,7 +28,7 @@ static int trim(struct put *p)
  * Its archive id recognises an archived message for good. Another copy under another id, or without one, comes within
  * IDENTITY_RESEND_US, if ever; of what is not archived yet the archived copy comes whenever that page is fetched.
  */
-static int remember(struct put *p, const struct doomed *d)
+static int remember(struct put *p, const struct present *d)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_GONE_ADD);
 	int r;
@@ -77,7 +40,7 @@ static int remember(struct put *p, const struct doomed *d)
 	put_i(&q, d->conv);
 	put_n(&q, d->xmpp_id);
 	put_n(&q, d->origin_id);
-	put_i(&q, d->direction);
+	put_i(&q, d->out ? DIRECTION_OUT : DIRECTION_IN);
 	put_i(&q, d->time_us);
 	put_i(&q, d->clock);
 	put_i(&q, d->hash);
@@ -100,7 +63,7 @@ static int run3(struct put *p, enum sql id, int64_t a, int64_t b, int64_t c)
 }
 
 /* What others say about it by its ids, with what they say. */
-static int drop_waiting(struct put *p, const struct doomed *d)
+static int drop_waiting(struct put *p, const struct present *d)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_GONE_PENDING);
 
@@ -126,11 +89,11 @@ static int delete_row(struct put *p, int64_t msg)
 
 int gone_delete(struct put *p, int64_t msg)
 {
-	_cleanup_(doomed_deinit) struct doomed d = { 0 };
+	_cleanup_(present_deinit) struct present d = { 0 };
 	char key[24];
 	int r;
 
-	r = read_doomed(p, msg, &d);
+	r = present_read(p, msg, &d);
 	if (r <= 0)
 		return r < 0 ? err_trace(r) : 0;
 	r = outbox_forget(p, msg);
@@ -142,7 +105,7 @@ int gone_delete(struct put *p, int64_t msg)
 	if (r == 0)
 		r = run3(p, SQL_GONE_CONV, d.conv, msg, d.key);
 	/* That, or who may know that we are here (roster_trusts()), is part of the conversation's row. */
-	if (r == 0 && (sqlite3_changes64(p->s->db) || d.direction == DIRECTION_OUT))
+	if (r == 0 && (sqlite3_changes64(p->s->db) || d.out))
 		r = conv_touch(p, d.conv);
 	if (r == 0)
 		r = row_unlink_replies(p, d.conv, d.xmpp_id, msg);

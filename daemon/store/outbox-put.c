@@ -7,6 +7,7 @@
 #include "core/jid.h"
 #include "store/conv.h"
 #include "store/outbox-priv.h"
+#include "store/present.h"
 #include "store/read.h"
 #include "store/refs.h"
 #include "store/row.h"
@@ -177,51 +178,9 @@ static int look_back(struct request *q, int64_t *ret_msg, bool *ret_existing)
 	return 0;
 }
 
-/* What is known of the message that ${msg} names. */
-struct target {
-	int64_t conv, state;
-	enum row_kind kind;
-	bool out, room, encrypted;
-	char *jid, *xmpp_id, *origin_id, *sender; /* owned */
-};
-
-static void target_deinit(struct target *t)
-{
-	free(t->jid);
-	free(t->xmpp_id);
-	free(t->origin_id);
-	free(t->sender);
-}
-
-/* 1, 0 if the account has no such message. */
-static int read_target(struct put *p, int64_t msg, struct target *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_TARGET);
-	int r;
-
-	put_i(&q, msg);
-	put_i(&q, p->account);
-	r = db_row(&q);
-	if (r <= 0)
-		return r < 0 ? err_trace(r) : 0;
-	*ret = (struct target){
-		.conv = col_i(&q, 0),
-		.jid = xstrdup(col_t(&q, 1)),
-		.room = strcmp(col_t(&q, 2), "room") == 0,
-		.out = col_i(&q, 3) == DIRECTION_OUT,
-		.state = col_i(&q, 4),
-		.kind = (enum row_kind)col_i(&q, 5),
-		.xmpp_id = xstrdup(col_t(&q, 6)),
-		.origin_id = xstrdup(col_t(&q, 7)),
-		.sender = xstrdup(col_t(&q, 8)),
-		.encrypted = *col_t(&q, 9) != '\0',
-	};
-	return 1;
-}
-
 /* The id by which others know the message: XEP-0308 section 5 and XEP-0424 section 5.1 want the id attribute, XEP-0444
  * section 4.2 and XEP-0461 section 4.2 the origin-id if there is one. */
-static const char *public_id(const struct target *t, enum out_kind kind)
+static const char *public_id(const struct present *t, enum out_kind kind)
 {
 	if ((kind == OUT_REACTION || kind == OUT_TEXT) && *t->origin_id)
 		return t->origin_id;
@@ -231,13 +190,13 @@ static const char *public_id(const struct target *t, enum out_kind kind)
 /* The message that a text answers. */
 static int find_answered(struct request *q)
 {
-	_cleanup_(target_deinit) struct target t = { 0 };
+	_cleanup_(present_deinit) struct present t = { 0 };
 	const char *id;
 	int r;
 
 	if (q->o->reply_to == 0)
 		return 0;
-	r = read_target(&q->p, q->o->reply_to, &t);
+	r = present_read(&q->p, q->o->reply_to, &t);
 	if (r < 0)
 		return err_trace(r);
 	if (r == 0 || strcmp(t.jid, q->conv_jid) != 0)
@@ -251,7 +210,7 @@ static int find_answered(struct request *q)
 	return 0;
 }
 
-static bool is_unsuitable(const struct target *t, enum out_kind kind)
+static bool is_unsuitable(const struct present *t, enum out_kind kind)
 {
 	/* No clear text after an encrypted one. */
 	return t->kind != ROW_TEXT || t->room || t->state == STATE_FAILED || t->state == STATE_CANCELLED ||
@@ -261,11 +220,11 @@ static bool is_unsuitable(const struct target *t, enum out_kind kind)
 /* What a correction, retraction or reaction is about. */
 static int find_target(struct request *q)
 {
-	_cleanup_(target_deinit) struct target t = { 0 };
+	_cleanup_(present_deinit) struct present t = { 0 };
 	struct earlier earlier = { 0 };
 	int r;
 
-	r = read_target(&q->p, q->o->msg, &t);
+	r = present_read(&q->p, q->o->msg, &t);
 	if (r < 0)
 		return err_trace(r);
 	if (r == 0)

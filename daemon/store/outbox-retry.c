@@ -3,48 +3,9 @@
 #include "core/message.h"
 #include "store/conv.h"
 #include "store/outbox-priv.h"
+#include "store/present.h"
 #include "store/read.h"
 #include "store/row.h"
-
-/* The message as it stands now, whatever was changed since it was written: that is what its user sees. */
-struct present {
-	int64_t conv, state;
-	enum row_kind kind;
-	bool out, encrypted;
-	char *client_id, *body, *reply_id, *reply_jid; /* owned */
-};
-
-static void present_deinit(struct present *t)
-{
-	free(t->client_id);
-	free(t->body);
-	free(t->reply_id);
-	free(t->reply_jid);
-}
-
-static int read_present(struct put *p, int64_t msg, struct present *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_PRESENT);
-	int r;
-
-	put_i(&q, msg);
-	put_i(&q, p->account);
-	r = db_row(&q);
-	if (r <= 0)
-		return r < 0 ? err_trace(r) : 0;
-	*ret = (struct present){
-		.conv = col_i(&q, 0),
-		.state = col_i(&q, 1),
-		.kind = (enum row_kind)col_i(&q, 2),
-		.out = col_i(&q, 3) == DIRECTION_OUT,
-		.encrypted = col_i(&q, 4) != 0,
-		.client_id = xstrdup(col_t(&q, 5)),
-		.body = xstrdup(col_t(&q, 6)),
-		.reply_id = xstrdup(col_t(&q, 7)),
-		.reply_jid = xstrdup(col_t(&q, 8)),
-	};
-	return 1;
-}
 
 /* Its place in the order is the last one, its time is now. */
 static int renew(struct put *p, int64_t item)
@@ -62,6 +23,7 @@ static int renew(struct put *p, int64_t item)
 	return db_run(&q);
 }
 
+/* The message as it stands now, whatever was changed since it was written: that is what its user sees. */
 static int refill(struct put *p, int64_t item, const struct present *t)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_REFILL);
@@ -92,10 +54,10 @@ static int anew(struct put *p, int64_t msg, const struct present *t)
 {
 	int r;
 
-	if (!*t->client_id)
+	if (!*present_client_id(t))
 		return OUTBOX_E_UNSUITABLE;
 	r = outbox_add(p, &(struct out_new){
-		.kind = OUT_TEXT, .state = OUT_QUEUED, .conv = t->conv, .msg = msg, .client_id = t->client_id,
+		.kind = OUT_TEXT, .state = OUT_QUEUED, .conv = t->conv, .msg = msg, .client_id = present_client_id(t),
 		.to = "", .body = t->body, .target_id = "", .text = "", .reply_id = t->reply_id,
 		.reply_jid = t->reply_jid,
 	});
@@ -151,7 +113,7 @@ static int retry(struct put *p, int64_t msg)
 	size_t n = 0;
 	int r;
 
-	r = read_present(p, msg, &t);
+	r = present_read(p, msg, &t);
 	if (r == 0)
 		return OUTBOX_E_NO_MESSAGE;
 	if (r > 0)

@@ -248,6 +248,12 @@
 	S(MSG_BY_ORIGIN, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND origin_id=?2"                \
 			 " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id ORDER BY id DESC LIMIT ?3")      \
 	S(MSG_BY_ROW, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND id=?2 LIMIT ?3")                \
+	/* present.c */                                                                                            \
+	S(MSG_PRESENT, "SELECT m.conv, m.key, m.time_us, m.clock, m.hash, m.state, m.kind, m.direction, m.ours,"    \
+		      " c.kind, m.encryption IS NOT NULL, EXISTS(SELECT 1 FROM aid a WHERE a.msg=m.id), c.jid,"    \
+		      " m.xmpp_id, m.origin_id, m.sender, m.body, m.reply_id,"                                     \
+		      " (SELECT t.sender FROM msg t WHERE t.id=m.reply_to)"                                        \
+		      " FROM msg m JOIN conv c ON c.id=m.conv WHERE m.id=?1 AND m.account=?2")                     \
 	/* refs.c, pending.c */                                                                                    \
 	S(REF_CORRECTED, "SELECT r.msg FROM msg_ref r JOIN msg m ON m.id=r.msg WHERE r.id=?1 AND r.kind=0"         \
 			 " AND m.conv=?2 ORDER BY m.key DESC LIMIT 1")                                             \
@@ -317,8 +323,6 @@
 	S(OUTBOX_SUPERSEDED, "SELECT 1 FROM outbox o JOIN outbox l ON l.msg=o.msg AND l.kind=o.kind AND l.seq>o.seq" \
 			     " WHERE o.account=?1 AND o.client_id=?2 AND o.msg<>0 AND l.account=o.account"         \
 			     " AND l.state NOT IN (4, 5) AND l.kind>0 LIMIT 1")                                                 \
-	S(OUTBOX_TARGET, "SELECT m.conv, c.jid, c.kind, m.direction, m.state, m.kind, m.xmpp_id, m.origin_id,"     \
-			 " m.sender, m.encryption FROM msg m JOIN conv c ON c.id=m.conv WHERE m.id=?1 AND m.account=?2") \
 	S(OUTBOX_WAITING, "SELECT 1 FROM outbox NOT INDEXED WHERE id>=?3 AND account=?1 AND state=0 ORDER BY id"   \
 			  " LIMIT 1 OFFSET ?2")                                                                    \
 	S(OUTBOX_COUNT, "SELECT state, count(*) FROM outbox o WHERE account=?1 AND state IN (1, 2, 4) AND state<>0" \
@@ -332,9 +336,6 @@
 	S(OUTBOX_EXPIRE, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state>=3 AND done_us>0"      \
 			 " AND done_us<=?1 LIMIT ?2)")                                                             \
 	S(OUTBOX_DUE, "SELECT EXISTS(SELECT 1 FROM outbox WHERE state>=3 AND done_us>0 AND done_us<=?1)")          \
-	S(OUTBOX_PRESENT, "SELECT m.conv, m.state, m.kind, m.direction, m.encryption IS NOT NULL,"                 \
-			  " coalesce(m.origin_id, m.xmpp_id), m.body, m.reply_id,"                                 \
-			  " (SELECT t.sender FROM msg t WHERE t.id=m.reply_to) FROM msg m WHERE m.id=?1 AND m.account=?2") \
 	S(OUTBOX_RENEW, "UPDATE outbox SET seq=?2, written_us=?3, strikes=0 WHERE id=?1")                          \
 	S(OUTBOX_REFILL, "UPDATE outbox SET body=?2, reply_id=?3, reply_jid=?4 WHERE id=?1")                       \
 	/* of others' messages: the newest of some rows that asks for it (1 receipt, 2 marker) */                  \
@@ -392,9 +393,6 @@
 		       " WHERE c.account=?1 AND c.last_msg>0")                                                     \
 	S(CONV_FLAGS, "UPDATE conv SET flags=?2, mod=?3 WHERE id=?1")                                              \
 	/* gone.c */                                                                                               \
-	S(GONE_READ, "SELECT m.conv, m.key, m.time_us, m.clock, m.direction, m.hash, m.ours,"                      \
-		     " EXISTS(SELECT 1 FROM aid a WHERE a.msg=m.id), m.xmpp_id, m.origin_id FROM msg m"            \
-		     " WHERE m.id=?1 AND m.account=?2")                                                            \
 	S(GONE_ADD, "INSERT INTO gone(account, conv, xmpp_id, origin_id, direction, time_us, clock, hash, ours,"   \
 		    " archived) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")                                           \
 	S(GONE_TRIM, "DELETE FROM gone WHERE account=?1 AND id<=(SELECT max(id) FROM gone)-?2")                    \
