@@ -125,7 +125,7 @@ int conv_read_present(struct put *p, int64_t conv, int64_t key)
 	}
 	if (r == 0 && msg)
 		r = conv_read_to(p, conv, msg);
-	return r < 0 ? err_trace(r) : 0;
+	return r < 0 ? err_trace(r) : msg != 0;
 }
 
 int conv_read_to_key(struct put *p, int64_t conv, int64_t key)
@@ -266,12 +266,24 @@ static int read_stored(struct put *p, int64_t conv, struct summary *ret)
 	return 0;
 }
 
-static int backlog_key(struct put *p, int64_t *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_ACCOUNT_BACKLOG);
+/* Where the account's backlog ends: asked when something is unread, which is rare, and once for all conversations. */
+struct backlog {
+	bool known;
+	int64_t key; /* INT64_MIN = there is none */
+};
 
+static int backlog_read(struct put *p, struct backlog *b)
+{
+	_cleanup_(stmt_done) struct stmt q = { 0 };
+	int r;
+
+	if (b->known)
+		return 0;
+	q = db_use(p->s, SQL_ACCOUNT_BACKLOG);
 	put_i(&q, p->account);
-	return db_int(&q, INT64_MIN, ret);
+	r = db_int(&q, INT64_MIN, &b->key);
+	b->known = r == 0;
+	return r < 0 ? err_trace(r) : 0;
 }
 
 /* Is any message unread, as its state has it? Mostly not: then there is nothing to turn over and to count. */
@@ -346,7 +358,7 @@ static int tell_visibility(struct put *p, const struct summary *before, const st
 			   feed_removed(p->s, p->account, "conversation", now->jid);
 }
 
-static int settle(struct put *p, int64_t conv, int64_t backlog)
+static int settle(struct put *p, int64_t conv, struct backlog *backlog)
 {
 	_cleanup_(summary_deinit) struct summary before = { 0 };
 	struct summary now;
@@ -358,8 +370,10 @@ static int settle(struct put *p, int64_t conv, int64_t backlog)
 		r = has_unread(p, conv, &unread);
 	if (r == 0 && unread && before.read_key != INT64_MIN)
 		r = flip(p, conv, before.read_key, 0);
-	if (r == 0 && unread && backlog != INT64_MIN)
-		r = flip(p, conv, backlog, CONV_BACKLOG_MAX);
+	if (r == 0 && unread)
+		r = backlog_read(p, backlog);
+	if (r == 0 && unread && backlog->key != INT64_MIN)
+		r = flip(p, conv, backlog->key, CONV_BACKLOG_MAX);
 	now = before;
 	now.unread = now.first_unread = 0;
 	if (r == 0 && unread)
@@ -377,31 +391,59 @@ static int settle(struct put *p, int64_t conv, int64_t backlog)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* The first messages of an account end its backlog. */
-static int set_backlog(struct put *p)
+/* A conversation that only got p->newest: what its row then says is known. 1, 0 if it was not in sight before. */
+static int settle_newest(struct put *p)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_ACCOUNT_FIRST_MSG);
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_GREW);
+	int64_t mod;
+	int r;
 
-	put_i(&q, p->account);
-	return db_run(&q);
+	r = feed_next(p->s, p->account, &mod);
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, p->newest.msg);
+	put_i(&q, p->newest.time_us);
+	put_i(&q, mod);
+	put_i(&q, p->newest.conv);
+	r = db_run(&q);
+	return r < 0 ? err_trace(r) : sqlite3_changes64(p->s->db) > 0;
+}
+
+/* The first messages of an account end its backlog. */
+static int end_backlog(struct put *p)
+{
+	_cleanup_(stmt_done) struct stmt q = { 0 };
+	struct backlog b = { 0 };
+	int r = 0;
+
+	if (!p->new_rows || p->s->begun_account == p->account)
+		return 0;
+	r = backlog_read(p, &b);
+	if (r == 0 && b.key == INT64_MIN) {
+		q = db_use(p->s, SQL_ACCOUNT_FIRST_MSG);
+		put_i(&q, p->account);
+		r = db_run(&q);
+	}
+	if (r < 0)
+		return err_trace(r);
+	p->s->begun_account = p->account;
+	return 0;
 }
 
 int conv_settle(struct put *p)
 {
-	int64_t backlog;
-	int r;
+	struct backlog backlog = { 0 };
+	int r = end_backlog(p);
 
-	r = backlog_key(p, &backlog);
-	if (r == 0 && backlog == INT64_MIN && p->new_rows) {
-		r = set_backlog(p);
-		if (r == 0)
-			r = backlog_key(p, &backlog);
+	for (size_t i = 0; i < p->n_dirty && r == 0; i++) {
+		int done = p->dirty[i] == p->newest.conv ? settle_newest(p) : 0;
+
+		r = done == 0 ? settle(p, p->dirty[i], &backlog) : done < 0 ? done : 0;
 	}
-	for (size_t i = 0; i < p->n_dirty && r == 0; i++)
-		r = settle(p, p->dirty[i], backlog);
 	free(p->dirty);
 	p->dirty = NULL;
 	p->n_dirty = 0;
+	p->newest = (struct newest){ 0 };
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -27,7 +27,7 @@ int conv_look_up(struct put *p, const char *jid, int64_t *ret, bool *ret_room);
 void conv_dirty(struct put *p, int64_t conv);
 /* Everything up to message ${msg} is read; never moves back. */
 int conv_read_to(struct put *p, int64_t conv, int64_t msg);
-/* What is here unread below ${key} is read; what comes to stand there later is not. */
+/* What is here unread below ${key} is read; what comes to stand there later is not. 1, 0 if nothing was unread. */
 int conv_read_present(struct put *p, int64_t conv, int64_t key);
 /* As conv_read_to(), for a place that has no message. */
 int conv_read_to_key(struct put *p, int64_t conv, int64_t key);

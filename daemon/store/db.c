@@ -354,6 +354,8 @@ void store_forget(struct store *s)
 	memset(s->queue_lows, 0, sizeof(s->queue_lows));
 	s->own_account = 0;
 	s->none_account = 0;
+	s->outbox_account = 0;
+	s->begun_account = 0;
 }
 
 void store_rollback(struct store *s)

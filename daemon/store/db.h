@@ -79,6 +79,8 @@ struct store {
 	size_t queue_lows_at; /* the next one to take */
 	int64_t none_account; /* has no rows of ${none}, enum put_none; 0 = not known of any account */
 	unsigned int none;
+	int64_t outbox_account; /* has an outbox, or had one when it was last looked; 0 = not known of any account */
+	int64_t begun_account;	/* account.first_msg of this one is set; 0 = not known of any account */
 	int64_t own_account, own_archive; /* archive_id() of the account's own archive, the last one asked for; 0 = none */
 	/* Positions of the feed of feed_account (0: of none) that are used, and up to where the file has them as used. */
 	int64_t feed_account, feed_mod, feed_end;

@@ -104,7 +104,9 @@ static struct message as_archived(const struct request *q)
 
 /* The same client id in messages themselves, for when the outbox has forgotten it or never knew it. */
 struct earlier {
-	uint64_t hash;
+	struct request *q;
+	bool hashed;
+	uint64_t hash; /* of what is asked for; mostly nobody asks */
 	int64_t msg;
 	bool same;
 };
@@ -113,7 +115,18 @@ static void see_earlier(void *userdata, const struct candidate *c)
 {
 	struct earlier *e = userdata;
 
-	if (!c->out || (e->msg && (e->same || c->hash != e->hash)))
+	if (!c->out)
+		return;
+	if (!e->hashed) {
+		struct message m = as_archived(e->q);
+		struct item it;
+
+		item_init(&it, &e->q->p, &m);
+		e->hash = it.hash;
+		e->hashed = true;
+		item_deinit(&it);
+	}
+	if (e->msg && (e->same || c->hash != e->hash))
 		return;
 	e->msg = c->id;
 	e->same = c->hash == e->hash;
@@ -122,16 +135,11 @@ static void see_earlier(void *userdata, const struct candidate *c)
 /* A text of the conversation with that client id, sent longer ago than the outbox remembers, or in an earlier life. */
 static int find_earlier(struct request *q, struct earlier *e)
 {
-	struct message m = as_archived(q);
-	struct item it;
 	int r;
 
-	*e = (struct earlier){ .hash = 0 };
+	*e = (struct earlier){ .q = q };
 	if (!q->conv)
 		return 0;
-	item_init(&it, &q->p, &m);
-	e->hash = it.hash;
-	item_deinit(&it);
 	r = row_candidates(&q->p, q->conv, q->client_id, see_earlier, e);
 	if (q->o->kind != OUT_TEXT)
 		e->same = false;

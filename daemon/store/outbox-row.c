@@ -9,14 +9,14 @@
 
 int outbox_begin(struct put *p)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OUTBOX_ANY);
 	int r;
 
-	put_i(&q, p->account);
-	r = db_row(&q);
+	p->outbox = p->s->outbox_account == p->account;
+	r = p->outbox ? 0 : put_any(p, NONE_OUTBOX, SQL_OUTBOX_ANY, &p->outbox);
 	if (r < 0)
 		return err_trace(r);
-	p->outbox = r > 0;
+	if (p->outbox)
+		p->s->outbox_account = p->account;
 	return 0;
 }
 
@@ -160,10 +160,17 @@ void outbox_waits(struct store *s, int64_t account, int64_t id)
 		low->id = id;
 }
 
+/* Of the newest item, or above it. */
 static int last_id(struct store *s, int64_t *ret)
 {
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_OUTBOX_LAST);
+	_cleanup_(stmt_done) struct stmt q = { 0 };
 
+	/* The next one is taken already: no row has it, or one above it. */
+	if (s->ids[IDS_OUTBOX].next != s->ids[IDS_OUTBOX].end) {
+		*ret = s->ids[IDS_OUTBOX].next - 1;
+		return 0;
+	}
+	q = db_use(s, SQL_OUTBOX_LAST);
 	return db_int(&q, 0, ret);
 }
 
@@ -224,6 +231,7 @@ int outbox_add(struct put *p, const struct out_new *n)
 	if (r < 0)
 		return err_trace(r);
 	outbox_waits(p->s, p->account, id);
+	put_has(p, NONE_OUTBOX);
 	p->outbox = true;
 	return 0;
 }

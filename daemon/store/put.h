@@ -23,6 +23,9 @@ struct put {
 	bool part;	/* a page of one conversation: what lies between its messages is not known */
 	bool compare;	/* say in put_outcome how what is known differs */
 	bool new_rows;	/* a message row was made */
+	struct newest {
+		int64_t conv, msg, time_us;
+	} newest;	/* message of ours that now stands above all others, nothing in its conversation is unread; conv 0: none */
 	bool gone;	/* the account has messages that were deleted here, and may come again */
 	bool fresh;	/* what the page's messages were found to be before the first of them was stored still holds */
 	struct known **known; /* store/known.h; owned */
@@ -62,7 +65,7 @@ int put_end(struct put *p, int r);
  * What an account has mostly none of. That it has none is remembered, until a row is added or store_forget(): whoever
  * adds one says so with put_has().
  */
-enum put_none { NONE_PENDING = 1, NONE_GONE = 2 };
+enum put_none { NONE_PENDING = 1, NONE_GONE = 2, NONE_OUTBOX = 4 };
 /* ${any} (SELECT 1 ... LIMIT 1 by account) has a row, as far as it must be asked. */
 int put_any(struct put *p, enum put_none what, enum sql any, bool *ret);
 void put_has(struct put *p, enum put_none what);

@@ -218,8 +218,12 @@ static int read_by_answer(struct put *p, const struct item *it, int64_t msg)
 {
 	int r;
 
-	if (it->queued)
-		return conv_read_present(p, it->conv, it->key);
+	if (it->queued) {
+		r = conv_read_present(p, it->conv, it->key);
+		if (r == 0)
+			p->newest = (struct newest){ it->conv, msg, it->time_us };
+		return r < 0 ? err_trace(r) : 0;
+	}
 	if (it->known && it->key <= it->known->read_key)
 		return 0;
 	r = conv_read_to(p, it->conv, msg);

@@ -418,6 +418,8 @@
 		      " OR EXISTS(SELECT 1 FROM gone WHERE conv=?1 AND origin_id=?2 AND origin_id IS NOT NULL"     \
 		      " AND origin_id IS NOT xmpp_id)")                                                            \
 	S(CONV_PUT, "UPDATE conv SET last_msg=?1, activity_us=?2, unread=?3, first_unread=?4, mod=?5 WHERE id=?6") \
+	S(CONV_GREW, "UPDATE conv SET last_msg=?1, activity_us=?2, unread=0, first_unread=0, mod=?3 WHERE id=?4"   \
+		     " AND last_msg>0")                                                                            \
 	S(CONV_TOUCH, "UPDATE conv SET mod=?1 WHERE id=?2")                                                        \
 	S(UNREAD_ANY, "SELECT 1 FROM msg WHERE conv=?1 AND state=0 LIMIT 1")                                       \
 	S(UNREAD_BELOW, "SELECT id FROM msg WHERE conv=?1 AND state=0 AND key<=?2 ORDER BY key DESC LIMIT ?3")     \

@@ -1,5 +1,8 @@
 /* What Send does at once: what is there when it returns, every refusal, and what goes out of edits and replies. */
 #include "outbox-fixture.h"
+#include "store/conversation.h"
+#include "store/gone.h"
+#include "store/ids.h"
 
 TEST(what_send_accepted_is_there_at_once_and_after_a_restart)
 {
@@ -27,6 +30,52 @@ TEST(what_send_accepted_is_there_at_once_and_after_a_restart)
 	assert_int_equal(conv_of(fx, BOB).unread, 0);
 	assert_string_equal(next(fx), "text:c1=hi");
 	assert_string_equal(counts(fx), "1 0 0 0");
+}
+
+/* A Send writes what its conversation then says without asking for it; whoever asked would get the same. */
+static void assert_follows(struct fx *fx)
+{
+	assert_int_equal(sql(fx, "SELECT count(*) FROM conv c LEFT JOIN msg l ON l.id=(SELECT id FROM msg WHERE conv=c.id"
+				 " ORDER BY key DESC, id DESC LIMIT 1) WHERE (c.last_msg, c.activity_us, c.unread) IS NOT"
+				 " (coalesce(l.id, 0), coalesce(l.time_us, 0),"
+				 " (SELECT count(*) FROM msg u WHERE u.conv=c.id AND u.state=0)) OR c.mod<l.mod"), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM tombstone t JOIN conv c ON c.jid=t.key AND t.kind='conversation'"
+				 " WHERE c.last_msg>0"), 0);
+}
+
+TEST(what_a_conversation_says_after_a_send_follows_from_its_messages)
+{
+	struct fx *fx = *state;
+	struct outgoing lost = { .kind = OUT_TEXT, .conversation = BOB, .client_id = "c0", .body = "undone", .emojis = "" };
+	int64_t first, second;
+
+	BEGIN(fx);
+	assert_int_equal(outbox_put(fx->s, fx->account, OWN, &lost, fx->now, &first, &(bool){ false }), 0);
+	store_rollback(fx->s);
+	first = send_text(fx, "c1", "one");
+	assert_follows(fx);
+	/* What was there before it is backlog, also after one that was undone. */
+	assert_int_equal(sql(fx, "SELECT first_msg FROM account"), first);
+	second = send_text(fx, "c2", "two");
+	assert_follows(fx);
+	assert_int_equal(conv_of(fx, BOB).last.id, second);
+	put_live(fx, text_in("b1", "ask"), false);
+	put_live(fx, text_from(CAROL "/x", "k1", "hello"), false);
+	assert_follows(fx);
+	assert_int_equal(conv_of(fx, BOB).unread, 1);
+	second = send_text(fx, "c3", "answer");
+	assert_follows(fx);
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+	assert_int_equal(conv_of(fx, CAROL).unread, 1);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM msg WHERE state=0"), 1);
+	/* It goes out of sight, and comes back. */
+	assert_int_equal(IN_TX(fx, conversation_delete(fx->s, fx->account, BOB, fx->now)), 0);
+	while (gone_due(fx->s))
+		assert_int_equal(gone_step(fx->s, 100, fx->now), 1);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM tombstone WHERE kind='conversation'"), 1);
+	send_text(fx, "c4", "again");
+	assert_follows(fx);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM tombstone WHERE kind='conversation'"), 0);
 }
 
 TEST(E1_the_same_send_again_is_the_same_message)
@@ -275,6 +324,7 @@ TEST(a_full_outbox_refuses_and_what_was_accepted_stays)
 				 " INSERT INTO outbox(account, seq, kind, state, conv, msg, client_id, hash, written_us)"
 				 " SELECT account, seq+i, 0, 0, conv, 0, 'k'||i, 0, 0 FROM k, outbox"), 0);
 	COMMIT(fx);
+	ids_forget(fx->s); /* these took none */
 	assert_int_equal(put(fx, o).r, OUTBOX_E_FULL);
 	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "x").r, OUTBOX_E_FULL);
 	assert_string_equal(bodies(fx, BOB), "one");
@@ -289,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(what_send_accepted_is_there_at_once_and_after_a_restart),
+		RUN(what_a_conversation_says_after_a_send_follows_from_its_messages),
 		RUN(E1_the_same_send_again_is_the_same_message),
 		RUN(E1_a_client_id_is_known_by_its_message_when_the_outbox_forgot_it),
 		RUN(a_wrong_clock_forgets_nothing),
