@@ -34,7 +34,7 @@ static void drop_roster(struct engine *e)
 {
 	for (size_t i = 0; i < e->n_roster; i++)
 		roster_entry_deinit(&e->roster[i]);
-	e->n_roster = 0;
+	e->n_roster = e->roster_bytes = 0;
 	e->roster_open = false;
 }
 
@@ -133,9 +133,10 @@ void commit_roster(struct engine *e, const struct link_roster *r)
 {
 	struct roster_entry *entry;
 
-	if (e->n_roster >= ROSTER_MAX) {
-		log_warning("%s: the roster has more than %d items; the stream is dropped", LOG_JID(e->account.jid),
-			    ROSTER_MAX);
+	e->roster_bytes += sizeof(*entry) + strlen(r->jid) + strlen(r->name) + strlen(r->groups);
+	if (e->n_roster >= ROSTER_MAX || e->roster_bytes > ROSTER_BYTES_MAX) {
+		log_warning("%s: the roster has more than %d items or %u bytes; the stream is dropped", LOG_JID(e->account.jid),
+			    ROSTER_MAX, ROSTER_BYTES_MAX);
 		engine_drop_wire(e);
 		return;
 	}

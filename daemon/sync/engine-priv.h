@@ -26,6 +26,7 @@
 #define COMMIT_BATCH 50			     /* or so many stanzas; facts/db.md section 3: p99 grows beyond */
 #define PENDING_MAX 4096		     /* live records in memory while the store refuses; the wire stops at 2000 */
 #define ROSTER_MAX 50000		     /* items in memory at once; the wire passes at most 2 MB of roster */
+#define ROSTER_BYTES_MAX (8u << 20)	     /* of them: the wire's limit is a quarter of it, but a wire can be taken over */
 #define STORE_RETRY_US (INT64_C(5) * 1000000) /* a full disk is looked at again this often */
 #define QUERY_DEADLINE_US (INT64_C(60) * 1000000) /* a page on 2G: 250 messages of 1 kB at 40 kbit/s take 50 s */
 #define SYNC_RETRY_US (INT64_C(30) * 1000000) /* first wait after an archive error; doubles to ten minutes */
@@ -118,7 +119,7 @@ struct engine {
 	size_t n_pending, cap_pending;
 	size_t pending_bytes;
 	struct roster_entry *roster; /* since the last commit */
-	size_t n_roster, cap_roster;
+	size_t n_roster, cap_roster, roster_bytes;
 	bool roster_open;	/* a full roster is being received: it is stored whole, or not at all */
 	bool dirty;		/* the session row has to be written */
 	bool grant_due;		/* the wire has asked for numbers, */

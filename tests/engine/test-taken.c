@@ -344,7 +344,7 @@ static unsigned int number(const char *name, unsigned int otherwise)
 
 static void whatever_it_says(_unused_ void **state)
 {
-	unsigned int first = number("VARVE_TAKEN_FIRST", 1), n = number("VARVE_TAKEN", 150);
+	unsigned int first = number("VARVE_TAKEN_FIRST", 1), n = number("VARVE_TAKEN", 60);
 	struct store *store = sim_memory_store();
 	struct sim *s = story_memory();
 
@@ -361,9 +361,37 @@ static void whatever_it_says(_unused_ void **state)
 	store_free(store);
 }
 
+/* A full roster is kept until its last item has come: a wire that goes on and on does not fill the keeper's memory. */
+static void a_roster_without_end(void **state)
+{
+	static char groups[8192 + 1];
+	struct sim *s = *state;
+	struct link_record r;
+	int n = 0;
+
+	memset(groups, 'g', sizeof(groups) - 1);
+	comes_in_sync(s);
+	link_record_init(&r, LINK_ROSTER);
+	r.roster.jid = BOB;
+	r.roster.subscription = "both";
+	r.roster.groups = groups;
+	for (r.roster.reset = true; s->wire && n < 5000; r.roster.reset = false, n++)
+		engine_record(s->engine, &r);
+	/* The wire itself passes 2 MB. */
+	assert_in_range(n, 2 * 1024 * 1024 / 8192, 5000 - 1);
+	/* Nothing of it is left in the way of a roster as it should be. */
+	comes_in_sync(s);
+	r.roster.reset = r.roster.last = true;
+	r.roster.groups = "";
+	engine_record(s->engine, &r);
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_true(s->wire);
+	assert_int_equal(s->engine->roster_bytes, 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(whatever_it_says) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(whatever_it_says), STORY(a_roster_without_end) };
 
 	log_set_level(0); /* most of what it says is an error */
 	return cmocka_run_group_tests(tests, NULL, NULL);
