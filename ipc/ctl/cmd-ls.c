@@ -21,7 +21,32 @@ struct listing {
 	struct table *table;
 	uint64_t left; /* how many more */
 	bool names;
+	char **seen; /* owned, sorted: the conversations that are listed */
+	size_t n_seen;
 };
+
+/* True for the first time. */
+static bool is_first(struct listing *l, const char *id)
+{
+	size_t from = 0, to = l->n_seen;
+
+	while (from < to) {
+		size_t at = (from + to) / 2;
+		int order = strcmp(id, l->seen[at]);
+
+		if (order == 0)
+			return false;
+		if (order < 0)
+			to = at;
+		else
+			from = at + 1;
+	}
+	if (l->n_seen % 64 == 0)
+		l->seen = xrealloc(l->seen, l->n_seen + 64, sizeof(*l->seen));
+	memmove(l->seen + from + 1, l->seen + from, (l->n_seen++ - from) * sizeof(*l->seen));
+	l->seen[from] = xstrdup(id);
+	return true;
+}
 
 static void put_row(struct listing *l, const struct varve_conversation *row)
 {
@@ -54,24 +79,53 @@ static void put_row(struct listing *l, const struct varve_conversation *row)
 	table_cell(l->table, last);
 }
 
+/* A page, and the next cursor in its place; *ret_new: how many are not listed yet. */
+static int list_page(struct listing *l, char **cursor, size_t *ret_new)
+{
+	uint32_t limit = l->left < LS_PAGE ? (uint32_t)l->left : LS_PAGE;
+	struct varve_conversations *set;
+	int r = varve_list_conversations(l->c->account, *cursor, limit, ctl_opt(l->c, UNREAD), &set);
+
+	if (r < 0)
+		return ctl_fail_call(l->c, r);
+	*ret_new = 0;
+	for (size_t i = 0; i < varve_conversations_count(set) && l->left > 0; i++) {
+		const struct varve_conversation *row = varve_conversations_get(set, i);
+
+		if (!is_first(l, row->id))
+			continue;
+		put_row(l, row);
+		l->left--;
+		++*ret_new;
+	}
+	free(*cursor);
+	*cursor = xstrdup(varve_conversations_next(set));
+	varve_conversations_unref(set);
+	return EXIT_OK;
+}
+
+/*
+ * Where a message comes in meanwhile, the conversation goes to the top: from a page that was read, and then it comes again; or from
+ * one that was not, and then it is found by looking at the top once more.
+ */
 static int list(struct listing *l)
 {
 	_cleanup_(freep) char *cursor = xstrdup("");
+	size_t pages = 0, fresh;
+	int r = EXIT_OK;
 
 	do {
-		uint32_t limit = l->left < LS_PAGE ? (uint32_t)l->left : LS_PAGE;
-		struct varve_conversations *set;
-		int r = varve_list_conversations(l->c->account, cursor, limit, ctl_opt(l->c, UNREAD), &set);
-
-		if (r < 0)
-			return ctl_fail_call(l->c, r);
-		for (size_t i = 0; i < varve_conversations_count(set) && l->left > 0; i++, l->left--)
-			put_row(l, varve_conversations_get(set, i));
-		free(cursor);
-		cursor = xstrdup(varve_conversations_next(set));
-		varve_conversations_unref(set);
-	} while (*cursor && l->left > 0);
-	return EXIT_OK;
+		r = list_page(l, &cursor, &fresh);
+		pages++;
+	} while (r == EXIT_OK && *cursor && l->left > 0);
+	if (pages == 1)
+		return r;
+	free(cursor);
+	cursor = xstrdup("");
+	do {
+		r = r == EXIT_OK && l->left > 0 ? list_page(l, &cursor, &fresh) : r;
+	} while (r == EXIT_OK && *cursor && l->left > 0 && fresh > 0);
+	return r;
 }
 
 static int list_conversations(struct ctl *c)
@@ -94,6 +148,9 @@ static int list_conversations(struct ctl *c)
 	if (names)
 		table_limit(t, 3, 20);
 	table_print(t, stdout);
+	while (l.n_seen > 0)
+		free(l.seen[--l.n_seen]);
+	free(l.seen);
 	return r;
 }
 

@@ -85,7 +85,7 @@ class Fake:
         self.devices = []         # (full jid, show, status)
         self.job_result = {}
         self.last_id = True       # there is the property LastId
-        self.between = None       # called with the number of GetHistory calls that were answered, after each
+        self.between = None       # called with the number of GetHistory and List calls that were answered, after each
         self.pages = 0
         self.job = None           # (state, (done, total), (error, text)); each look takes the next of a list
 
@@ -399,7 +399,14 @@ class Fake:
         return v("(a((ttssxyyssa{sv})a(uu))s)", ([(pack(m), r) for m, r in page], nxt))
 
     # -- Conversations ------------------------------------------------------------------------------------------
-    def do_List(self, cursor, limit, options):
+    def do_List(self, *args):
+        answer = self.conversations(*args)
+        self.pages += 1
+        if self.between:
+            self.between(self.pages)
+        return answer
+
+    def conversations(self, cursor, limit, options):
         last = {}
         for m in self.messages:
             last[m["conversation"]] = m

@@ -234,3 +234,20 @@ def test_a_history_of_one_page_asks_once(bobs, ctl):
     bobs.between = lambda n: move(bobs, 1150, 20)
     assert len(history(ctl, 400)) == 400
     assert bobs.pages == 1
+
+
+# -- ls ---------------------------------------------------------------------------------------------------------------
+def test_a_conversation_that_moves_is_listed_once(fake, ctl):
+    """While pages of three are read, a message comes to one of the last page, then to one of the first."""
+    def say(i):
+        fake.messages.append(message(100 + i, "c%d@example.org" % i, T0 + 100 * HOUR + i, "now", mod=fake.seq + 1))
+    fake.messages = [message(2 + i, "c%d@example.org" % i, T0 - i * HOUR, "then") for i in range(8)]
+    fake.between = at(1, lambda: say(7))
+    listed = [r["conversation"] for r in ctl.rows("ls", "-j")]
+    assert sorted(listed) == ["c%d@example.org" % i for i in range(8)]
+    fake.pages = 0
+    fake.between = at(2, lambda: say(0))
+    listed = [r["conversation"] for r in ctl.rows("ls", "-j")]
+    assert sorted(listed) == ["c%d@example.org" % i for i in range(8)]
+    fake.between = None
+    assert len(ctl.rows("ls", "-j", "-n5")) == 5
