@@ -136,7 +136,7 @@ static void answer_page(struct sim *s, const struct link_query *q)
 				fail_query(s, q->query);
 				return;
 			}
-			top = atoi(q->cursor + 1) - 1;
+			top = atoi(q->cursor + 1) - 1 < s->n ? atoi(q->cursor + 1) - 1 : s->n - 1;
 		}
 	}
 	if (s->never_complete)

@@ -350,6 +350,8 @@ static void whatever_it_says(_unused_ void **state)
 
 	for (unsigned int seed = first; seed < first + n; seed++) {
 		sim_init_guest(s, seed, store);
+		s->item_not_found = seed % 2;
+		s->no_metadata = seed % 5 == 0;
 		sim_fill(s, 60, 3, 60 * SIM_SEC);
 		if (getenv("VARVE_TAKEN_SAY"))
 			fprintf(stderr, "seed %u\n", seed);
