@@ -3,12 +3,18 @@
 #define PAGES_LEAST 3	 /* of one measurement */
 #define GAIN_PERCENT 30	 /* twice the lanes must bring so much more: a server at its limit brings nothing */
 #define GROWTH_MOST 8	 /* times at once: what a page takes with one lane is a guess of what it takes with many */
+#define GROWTH_QUICK 2	 /* ... on a quick link, where what TLS cost the server may be most of the round trip that it shows */
 #define LOSS_PERCENT 70	 /* less than this of the old rate: somebody else needs the link or the server */
 #define SLOW_FACTOR 3	 /* pages take so much longer than they did: the server is busy */
 #define HOLD 16		 /* measurements between two attempts to use more */
 #define HOLD_SHORT 4	 /* ... where the round trip says that more would help: it was chance, or will pass */
 #define SPREAD_PERCENT 80 /* of the time a page takes: so questions are spread, and do not hold up what could be faster */
 #define LATELY 16	  /* pages: what the fastest of them took rises by such a part with each that took longer */
+
+static bool is_quick(const struct lanes *l)
+{
+	return l->rtt_us && l->rtt_us < LANES_QUICK_US;
+}
 
 static void restart(struct lanes *l)
 {
@@ -53,9 +59,10 @@ void lanes_small_answer(struct lanes *l, int64_t us)
 static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 {
 	int64_t work_us = page_us > l->rtt_us ? page_us - l->rtt_us : 1;
-	int64_t n = l->rtt_us ? 1 + (l->rtt_us + work_us / 2) / work_us : 2 * (int64_t)l->n;
+	int64_t n = l->rtt_us ? 1 + (l->rtt_us + work_us / 2) / work_us : 2 * (int64_t)l->n, most;
 
-	n = n < GROWTH_MOST * (int64_t)l->n ? n : GROWTH_MOST * (int64_t)l->n;
+	most = is_quick(l) ? GROWTH_QUICK : GROWTH_MOST;
+	n = n < most * l->n ? n : most * l->n;
 	return n < l->max ? (unsigned int)n : l->max;
 }
 
@@ -112,11 +119,11 @@ int64_t lanes_wait(const struct lanes *l, int64_t now_us)
 	return due_us > now_us ? due_us - now_us : 0;
 }
 
-/* With the round trip it is known from one page what one lane brings; else, and of several, answers come in bursts. */
+/* With a long round trip it is known from one page what one lane brings; else, and of several, answers come in bursts. */
 static unsigned int pages_needed(const struct lanes *l)
 {
 	if (l->n == 1)
-		return l->rtt_us && l->hold == 0 ? 1 : PAGES_LEAST;
+		return l->rtt_us && !is_quick(l) && l->hold == 0 ? 1 : PAGES_LEAST;
 	return 2 * l->n;
 }
 

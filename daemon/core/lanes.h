@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LANES_QUICK_US (20 * 1000) /* a round trip is no longer: more lanes would mostly wait in the server */
 #define LANES_MAX 16 /* polite: a server works on so many requests of one account at most */
 
 struct lanes {

@@ -58,8 +58,7 @@
 #define SLICE_LEAST 25			      /* messages; less makes the fsync the whole cost */
 #define FLUSH_SLICES_MAX 8		      /* of pages that are whole, when the stream ends: tens of ms */
 #define ASIDE_PAGE 50			      /* messages: stored at once, in some 10 ms */
-#define ERRANDS_QUICK 4			      /* pages of ASIDE_PAGE at a time where */
-#define QUICK_US (INT64_C(20) * 1000)	      /* a round trip is no longer: more would only wait in the server */
+#define ERRANDS_QUICK 4			      /* pages of ASIDE_PAGE at a time where a round trip is below LANES_QUICK_US */
 #define SCREENS_MAX 100			      /* conversations that get their first screen before all else, in a session */
 #define SCREENS_GAP 300			      /* messages that a gap seems to hold, so that its pages would be waited for */
 #define SHORT_STREAMS_MAX 5 /* a page is halved for each: 250 messages become PAGE_LEAST */

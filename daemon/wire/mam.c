@@ -240,15 +240,22 @@ static void end_page(struct mam *m, struct open_query *o, const struct iq_answer
 	struct link_record r;
 
 	link_record_init(&r, LINK_FIN);
-	if (mam_read_fin(a->iq, &r.fin, hold)) {
-		first = hold[0];
-		last = hold[1];
+	if (!mam_read_fin(a->iq, &r.fin, hold)) {
+		fail_query(m, o->query, a->n, "undefined-condition", NULL);
+		open_query_free(o);
+		return;
+	}
+	first = hold[0];
+	last = hold[1];
+	/* It must come after its results (XEP-0313 section 4.2); what follows it is dropped, so nothing may be proven by it. */
+	if (*r.fin.first && o->results == 0) {
+		log_info("the archive's answer ends before the messages that it names: not used");
+		fail_query(m, o->query, a->n, "undefined-condition", NULL);
+	} else {
 		r.fin.n = a->n;
 		r.fin.query = o->query;
 		r.fin.results = o->results;
 		m->ops.emit(m->ops.userdata, &r);
-	} else {
-		fail_query(m, o->query, a->n, "undefined-condition", NULL);
 	}
 	open_query_free(o);
 }

@@ -251,6 +251,19 @@ TEST(I4_a_result_after_fin_is_dropped)
 	assert_string_equal(buf_str(&b->records), "");
 }
 
+/* What follows is dropped, as above: an end that names messages none of which came would prove that they are here. */
+TEST(a_fin_before_its_results_proves_nothing)
+{
+	_cleanup_(bench_freep) struct bench *b = bench_new();
+	_cleanup_(freep) char *id = NULL;
+
+	ask(b, 1, "");
+	id = sent_attr(b, "id");
+	assert_true(answer(b, 2, "result", id, NULL,
+			   FIN("complete='true'", "<set xmlns='http://jabber.org/protocol/rsm'><first>1</first><last>9</last></set>")));
+	assert_string_equal(buf_str(&b->records), "QUERY_FAILED:1:undefined-condition: ");
+}
+
 TEST(I8_an_answer_from_somebody_else_is_no_answer)
 {
 	_cleanup_(bench_freep) struct bench *b = bench_new();
@@ -396,6 +409,7 @@ int main(void)
 		RUN(I4_a_result_with_the_right_queryid_from_somebody_else_is_dropped),
 		RUN(I4_a_result_from_the_archive_of_another_open_query_is_dropped),
 		RUN(I4_a_result_after_fin_is_dropped),
+		RUN(a_fin_before_its_results_proves_nothing),
 		RUN(I8_an_answer_from_somebody_else_is_no_answer),
 		RUN(B7_item_not_found_is_told_by_condition_whatever_its_type),
 		RUN(a_page_that_takes_too_long_fails_and_what_comes_later_is_dropped),
