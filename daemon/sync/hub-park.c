@@ -38,7 +38,8 @@ static void leave(struct seat *seat)
 	struct account_status st;
 
 	engine_status(seat->engine, &st);
-	seat->stays_off = strcmp(st.state, "offline") == 0 || strcmp(st.state, "auth-failed") == 0;
+	/* Who is offline and has an attempt planned is not off: that attempt is given up below. */
+	seat->stays_off = (strcmp(st.state, "offline") == 0 && !st.next_retry_us) || strcmp(st.state, "auth-failed") == 0;
 	engine_suspend(seat->engine);
 	/* Nothing of the past may start it again; with a wire its timers are still needed. */
 	for (int i = 0; !seat->peer && i < ENGINE_TIMERS; i++)

@@ -21,7 +21,7 @@ struct seat {
 	struct peer *second; /* gets ready to take its place, or NULL */
 	sd_event_source *timers[ENGINE_TIMERS];
 	unsigned int events; /* bits of enum hub_event not told yet */
-	bool stays_off;	     /* parked: its user had disconnected it */
+	bool stays_off;	     /* parked: its user had disconnected it, or the server refuses the password */
 
 	/* hub-request.c, hub-presence.c */
 	struct request *requests; /* unanswered, or not told yet */

@@ -400,6 +400,66 @@ static void messages_are_counted_as_they_come_and_go(void **state)
 	assert_int_equal(s.messages, 0);
 }
 
+/* ---- parked, for a rotation of the keys ---- */
+
+static void on_parked(void *userdata)
+{
+	assert_int_equal(hub_reset_seats(userdata), 0); /* as on another archive */
+	hub_unpark(userdata);
+}
+
+/* The loop runs until an attempt is under way or planned, or not for ${patience_us}: is it? */
+static bool tries(struct fixture *f, int64_t patience_us)
+{
+	int64_t until = clock_boot_us() + patience_us;
+	_cleanup_(freep) char *why = NULL;
+	struct account_status s;
+	struct seat *seat;
+
+	assert_int_equal(hub_find_seat(f->hub, f->account, &seat, &why), 0);
+	do {
+		engine_status(seat->engine, &s);
+		if (s.next_retry_us || seat->peer)
+			return true;
+		assert_true(sd_event_run(f->event, 10000) >= 0);
+	} while (clock_boot_us() < until);
+	return false;
+}
+
+/* The wire is /bin/false: what connects is offline at once, and waits for its next attempt. */
+static void who_waits_for_the_next_attempt_tries_again_after_a_rotation(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *why = NULL;
+	struct account_status s = { 0 };
+	struct account enabled;
+	struct seat *seat;
+
+	assert_int_equal(hub_find_seat(f->hub, f->account, &seat, &why), 0);
+	enabled = *engine_account(seat->engine);
+	enabled.enabled = true;
+	assert_int_equal(hub_account_update(f->hub, &enabled, &why), 0);
+	for (int64_t until = clock_boot_us() + 30 * USEC_PER_SEC; clock_boot_us() < until; engine_status(seat->engine, &s)) {
+		if (s.next_retry_us && !seat->peer)
+			break;
+		assert_true(sd_event_run(f->event, 10000) >= 0);
+	}
+	if (!s.next_retry_us)
+		fail_msg("%s: %s", s.state, s.reason_text);
+	assert_int_equal(hub_park(f->hub, on_parked, f->hub), 0);
+	while (f->hub->park)
+		assert_true(sd_event_run(f->event, 10000) >= 0);
+	assert_true(tries(f, 30 * USEC_PER_SEC));
+	/* Whom the user has disconnected stays so. */
+	assert_int_equal(hub_account_disconnect(f->hub, f->account, &why), 0);
+	while (seat->peer)
+		assert_true(sd_event_run(f->event, 10000) >= 0);
+	assert_int_equal(hub_park(f->hub, on_parked, f->hub), 0);
+	while (f->hub->park)
+		assert_true(sd_event_run(f->event, 10000) >= 0);
+	assert_false(tries(f, USEC_PER_SEC / 20));
+}
+
 static void a_locked_archive_takes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -488,6 +548,7 @@ int main(void)
 		CASE(offline_nothing_can_be_asked),
 		CASE(conversations_are_made_and_changed),
 		CASE(messages_are_counted_as_they_come_and_go),
+		CASE(who_waits_for_the_next_attempt_tries_again_after_a_rotation),
 		CASE(a_locked_archive_takes_nothing),
 	};
 
