@@ -43,7 +43,6 @@ def test_killed_in_the_middle_of_catch_up(scripted_server, varved):
     """A1, A3: 900 missed, a live message after page 3, killed after page 5: all 901 once, none fetched twice over."""
     script = Counting(scripted.entries(900), hold_after=5)
     server = scripted_server(script)
-    varved.configure("[sync]\nlanes = 1\n")         # pages are counted
     add(varved, server)
     wait_for(lambda: script.pages >= 3, 20)
     newest = scripted.Archived("z00000", 1800000000000000, "bob@chat.test/x", "alice@chat.test", "live 0", message_id="l0")
