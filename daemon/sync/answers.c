@@ -170,6 +170,7 @@ void answers_item(struct engine *e, const struct message *m)
 		return;
 	}
 	query_add(q, m, e->counted ? m->n : 0);
+	e->items_came++;
 	e->page_bytes += size;
 }
 

@@ -56,6 +56,8 @@
 #define SLICE_ALONE_AFTER_US (INT64_C(2) * 1000000)
 #define SLICE_FIRST 50			      /* messages, as long as nothing is measured */
 #define SLICE_LEAST 25			      /* messages; less makes the fsync the whole cost */
+#define TOGETHER_MAX 16			      /* pages in a transaction: a slice of pages of 15 and more */
+#define PUT_OFF_MAX 16			      /* turns of the loop, a batch of the link each */
 #define FLUSH_SLICES_MAX 8		      /* of pages that are whole, when the stream ends: tens of ms */
 #define ASIDE_PAGE 50			      /* messages: stored at once, in some 10 ms */
 #define ERRANDS_QUICK 4			      /* pages of ASIDE_PAGE at a time where a round trip is below LANES_QUICK_US */
@@ -174,6 +176,9 @@ struct engine {
 	uint32_t next_query;
 	struct lanes lanes;
 	size_t slice;		/* messages to store at a time */
+	unsigned int singly;	/* so many pages are stored one by one */
+	uint32_t items_came, items_seen; /* of answers; when it was last decided whether to store what is here */
+	unsigned int put_off;	/* turns of the loop that storing was put off for more of them */
 	bool metadata_known;
 	unsigned int unproven;	/* live messages claimed since the archive was last asked */
 	int64_t unproven_item, proven_item; /* outbox_unproven() at READY, and for which of them the archive was asked */
@@ -293,6 +298,15 @@ int commit_now(struct engine *e);
  */
 int commit_page(struct engine *e, struct query *q, size_t from, const char *below_id, const char *above_id,
 		struct cover *cover, size_t *ret_new_ids);
+/*
+ * The same for ${n} pages that are whole and settled, all of them or none, in the order of the list: ${cover} is what they
+ * prove together. 0. Else nothing happened, and each by itself, which is to be tried, shows what is wrong with which.
+ */
+struct placed_page {
+	struct query *q;
+	char *below_id, *above_id; /* owned by the list */
+};
+int commit_pages(struct engine *e, const struct placed_page *list, size_t n, struct cover *cover, size_t *ret_new_ids);
 /*
  * ${page} of ${q}, whose messages from ${from} on it is, and the session row, in one transaction; no coverage. The
  * numbers of all its stanzas become durable. ${out}: one a message. 0; ARCHIVE_E_ANOTHER: nothing stored, an id that

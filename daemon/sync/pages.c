@@ -162,9 +162,14 @@ static bool is_alone(const struct engine *e)
 	return e->io->asked_us && e->io->asked_us(e->userdata) + SLICE_ALONE_AFTER_US < e->io->boot_us(e->userdata);
 }
 
+static size_t slice_size(const struct engine *e)
+{
+	return e->policy.slice ? e->policy.slice : is_alone(e) ? e->slice * SLICE_ALONE : e->slice;
+}
+
 static size_t slice_begin(const struct engine *e, const struct query *q)
 {
-	size_t n = e->policy.slice ? e->policy.slice : is_alone(e) ? e->slice * SLICE_ALONE : e->slice;
+	size_t n = slice_size(e);
 
 	return q->step == PLAN_BEFORE && !q->by_time && !q->run && q->n > n ? q->n - n : 0;
 }
@@ -283,6 +288,99 @@ static void drop_below_met(struct engine *e, struct query *q)
 	e->page_bytes += q->bytes;
 }
 
+/* ---- several at a time ---- */
+
+/* What the oldest pages that are small and plain do to coverage, in a slice. */
+struct together {
+	struct placed_page list[TOGETHER_MAX];
+	size_t n, items;
+	struct cover cover;
+};
+
+static void together_deinit(struct together *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->list[i].below_id);
+		free(t->list[i].above_id);
+	}
+	cover_deinit(&t->cover);
+}
+
+/* History between two places that are known, of which everything is to be stored. */
+static bool is_plain(const struct query *q)
+{
+	return q->step == PLAN_BEFORE && !q->by_time && !q->run && !q->sliced && !q->complete && !q->unsettled_us && q->n;
+}
+
+/* Take ${q} in if nothing about it is for store_next() to decide. */
+static bool take_in(const struct engine *e, struct together *t, struct query *q)
+{
+	_cleanup_(freep) struct cover_item *items = NULL;
+	_cleanup_(cover_deinit) struct cover cover = { 0 };
+	struct cover_page page = query_page(q, 0, &items);
+	size_t i = span_named(&t->cover, q->above_id);
+	struct effect effect;
+
+	if (i == SIZE_MAX || (q->start_us && i > 0 && cover_page_has(&page, t->cover.spans[i - 1].last.id)))
+		return false;
+	cover_copy(&cover, &t->cover);
+	if (apply(e, q, 0, &cover, &page, &effect) != ANSWER_MOVED)
+		return false;
+	t->list[t->n++] = (struct placed_page){
+		.q = q,
+		.below_id = xstrdup(effect.span > 0 ? cover.spans[effect.span - 1].last.id : ""),
+		.above_id = id_above(q, &t->cover, &cover, effect.span),
+	};
+	t->items += q->n;
+	cover_deinit(&t->cover);
+	t->cover = cover;
+	cover_init(&cover);
+	return true;
+}
+
+static void gather(const struct engine *e, struct together *t)
+{
+	size_t most = slice_size(e) < PAGE_ITEMS_MAX ? slice_size(e) : PAGE_ITEMS_MAX;
+
+	cover_copy(&t->cover, &e->cover);
+	for (struct query *q = e->whole; q && t->n < TOGETHER_MAX && t->items + q->n <= most; q = q->next)
+		if (!is_plain(q) || !take_in(e, t, q))
+			return;
+}
+
+/*
+ * Small pages that came while others were stored, of one lane or of several, in one transaction: a commit costs as much as
+ * fifty messages. Whatever is wrong with one of them, they are stored one by one.
+ */
+static bool store_together(struct engine *e)
+{
+	_cleanup_(together_deinit) struct together t = { 0 };
+	int64_t began = e->io->boot_us(e->userdata);
+	size_t new_ids = 0, spans = e->cover.n;
+
+	if (e->singly) {
+		e->singly--;
+		return false;
+	}
+	if (e->another || e->store_failing || e->barren_pages > BARREN_PAGES_MAX)
+		return false;
+	gather(e, &t);
+	if (t.n < 2)
+		return false;
+	if (commit_pages(e, t.list, t.n, &t.cover, &new_ids) != 0) {
+		e->singly = (unsigned int)t.n - 1;
+		return false;
+	}
+	measure(e, t.items, e->io->boot_us(e->userdata) - began);
+	e->stalls = 0;
+	e->sync_wait_us = 0;
+	e->barren_us = 0;
+	e->barren_pages = new_ids || e->cover.n < spans ? 0 : e->barren_pages + (unsigned int)t.n;
+	for (size_t i = 0; i < t.n; i++)
+		finish(e);
+	return true;
+}
+
 /* The next slice of the oldest page. False: nothing more can be done now. */
 static bool store_next(struct engine *e)
 {
@@ -301,6 +399,8 @@ static bool store_next(struct engine *e)
 		catchup_drop_all(e);
 		return false;
 	}
+	if (store_together(e))
+		return true;
 	drop_below_met(e, q);
 	if (e->another) {
 		renew_archive(e);
@@ -353,10 +453,32 @@ static bool store_next(struct engine *e)
 	return true;
 }
 
+/*
+ * More may have been sent to us than was read: as long as each turn of the loop brings some of it, and the slice has room.
+ */
+static bool put_off(struct engine *e)
+{
+	size_t n = e->whole->n;
+
+	for (const struct query *q = e->whole; q; q = q->next)
+		n += q->n;
+	if (!e->asked || e->items_came == e->items_seen || n > slice_size(e) || e->put_off == PUT_OFF_MAX) {
+		e->put_off = 0;
+		return false;
+	}
+	e->items_seen = e->items_came;
+	e->put_off++;
+	return true;
+}
+
 /* A slice without what makes room for the next ones: neither has an app wait for both. */
 static void store_turn(struct engine *e)
 {
-	int r = store_log_is_long(e->store) ? store_shorten_log(e->store) : 1;
+	int r;
+
+	if (put_off(e))
+		return;
+	r = store_log_is_long(e->store) ? store_shorten_log(e->store) : 1;
 
 	/* The next commit that cannot write tells the user. */
 	if (r < 0)
