@@ -229,7 +229,7 @@ static int make_engine(struct seat *seat, const struct account *a, struct engine
  */
 static uint64_t lateness(enum engine_timer which)
 {
-	if (which == TIMER_SEND || which == TIMER_STORE)
+	if (which == TIMER_SEND || which == TIMER_STORE || which == TIMER_ASK)
 		return 1;
 	return which == TIMER_COMMIT || which == TIMER_DUEL ? 10000 : 0;
 }
