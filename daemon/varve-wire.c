@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <systemd/sd-event.h>
 
@@ -97,6 +98,8 @@ int main(_unused_ int argc, char **argv)
 			argv[0] ? argv[0] : "varve-wire");
 		return EXIT_USAGE;
 	}
+	/* It may have been started by a descriptor, and would be called after that. */
+	prctl(PR_SET_NAME, "varve-wire");
 	log_init("varve-wire");
 	signal(SIGPIPE, SIG_IGN);
 	r = sandbox_enter();

@@ -226,10 +226,10 @@ static void check_rest(struct hub *h, struct diagnosis *p)
 		diagnosis_say(p, "clock", "fail", "set the date: certificates cannot be checked", "the clock is years behind");
 	else
 		diagnosis_say(p, "clock", "ok", "", "plausible");
-	if (access(h->wire_path, X_OK) == 0)
-		diagnosis_say(p, "varve-wire", "ok", "", "%s", h->wire_path);
+	if (access(h->wire.path, X_OK) == 0)
+		diagnosis_say(p, "varve-wire", "ok", "", "%s", h->wire.path);
 	else
-		diagnosis_say(p, "varve-wire", "fail", "reinstall varve, or set VARVE_WIRE", "%s: %s", h->wire_path,
+		diagnosis_say(p, "varve-wire", "fail", "reinstall varve, or set VARVE_WIRE", "%s: %s", h->wire.path,
 		    strerror(errno));
 	if (h->state != HUB_READY)
 		diagnosis_say(p, "accounts", "skip", "", "not known while the archive is not open");

@@ -43,7 +43,8 @@ struct hub {
 	bool started;	    /* hub_start(): accounts that come later connect by themselves */
 	struct config config;
 	int lock_fd;
-	char *wire_path, *data_dir, *config_dir;
+	struct peer_program wire;
+	char *data_dir, *config_dir;
 	struct seat **seats; /* owned; in the order the accounts were added */
 	size_t n_seats;
 	int64_t *removed;    /* account ids not told yet */

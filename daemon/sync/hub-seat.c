@@ -30,7 +30,7 @@ static int io_spawn(void *userdata)
 	struct seat *seat = userdata;
 
 	seat->peer = peer_free(seat->peer);
-	return peer_new(seat->hub->event, seat->hub->wire_path, wire_record, wire_gone, seat, &seat->peer);
+	return peer_new(seat->hub->event, &seat->hub->wire, wire_record, wire_gone, seat, &seat->peer);
 }
 
 static void io_kill(void *userdata)
@@ -84,7 +84,7 @@ static int io_second_spawn(void *userdata, const struct link_record *start)
 	int r;
 
 	io_second_kill(seat);
-	r = peer_new(seat->hub->event, seat->hub->wire_path, second_record, second_gone, seat, &seat->second);
+	r = peer_new(seat->hub->event, &seat->hub->wire, second_record, second_gone, seat, &seat->second);
 	if (r < 0)
 		return err_trace(r);
 	r = peer_send(seat->second, start);

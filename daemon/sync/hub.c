@@ -105,7 +105,7 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 	h->lock_fd = -1;
 	h->state = HUB_LOCKED; /* whoever looks at a hub that fails below finds no archive */
 	h->event = sd_event_ref(event);
-	h->wire_path = peer_find_wire();
+	peer_find_wire(&h->wire);
 	h->data_dir = xstrdup(data_dir);
 	h->config_dir = xstrdup(config_dir);
 	r = read_config(h, config_dir, ret_why);
@@ -158,7 +158,7 @@ struct hub *hub_free(struct hub *h)
 	free(h->removed);
 	free(h->why);
 	free(h->problems);
-	free(h->wire_path);
+	peer_forget_wire(&h->wire);
 	free(h->data_dir);
 	free(h->config_dir);
 	if (h->lock_fd >= 0)

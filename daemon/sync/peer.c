@@ -54,9 +54,10 @@ static int on_exit_status(sd_event_source *s, const siginfo_t *si, _unused_ void
 }
 
 /* fd 3 for the child, no environment beyond what it needs, default signals. */
-static int spawn(const char *path, int fd, pid_t *ret_pid)
+static int spawn(const struct peer_program *wire, int fd, pid_t *ret_pid)
 {
-	char *argv[] = { (char *)(uintptr_t)path, NULL };
+	_cleanup_(freep) char *opened = wire->fd >= 0 ? xasprintf("/proc/self/fd/%d", wire->fd) : NULL;
+	char *argv[] = { wire->path, NULL };
 	char *env[8] = { NULL };
 	static const char *const keep[] = { "VARVE_LOG=", "JOURNAL_STREAM=", "SSL_CERT_FILE=", "SSL_CERT_DIR=",
 					    "ASAN_OPTIONS=", "UBSAN_OPTIONS=" };
@@ -82,14 +83,17 @@ static int spawn(const char *path, int fd, pid_t *ret_pid)
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	r = posix_spawn(ret_pid, path, &fa, &attr, argv, env);
+	r = posix_spawn(ret_pid, opened ? opened : wire->path, &fa, &attr, argv, env);
+	/* Without /proc, in a bare container. */
+	if (r == ENOENT && opened)
+		r = posix_spawn(ret_pid, wire->path, &fa, &attr, argv, env);
 	posix_spawn_file_actions_destroy(&fa);
 	posix_spawnattr_destroy(&attr);
 	return r ? err_origin(-r) : 0;
 }
 
-int peer_new(sd_event *event, const char *path, peer_record_fn record_fn, peer_gone_fn gone_fn, void *userdata,
-	     struct peer **ret)
+int peer_new(sd_event *event, const struct peer_program *wire, peer_record_fn record_fn, peer_gone_fn gone_fn,
+	     void *userdata, struct peer **ret)
 {
 	_cleanup_(peer_freep) struct peer *p = xnew(struct peer);
 	_cleanup_(closep) int ours = -1, theirs = -1;
@@ -104,7 +108,7 @@ int peer_new(sd_event *event, const char *path, peer_record_fn record_fn, peer_g
 		return err_origin(-errno);
 	ours = fds[0];
 	theirs = fds[1];
-	r = spawn(path, theirs, &p->pid);
+	r = spawn(wire, theirs, &p->pid);
 	if (r < 0) {
 		p->pid = -1;
 		return err_trace(r);
@@ -165,15 +169,12 @@ void peer_drain(struct peer *p, int64_t timeout_us)
 		free(p);
 }
 
-char *peer_find_wire(void)
+static char *find_beside(void)
 {
-	const char *env = getenv("VARVE_WIRE");
 	char self[PATH_MAX];
 	ssize_t n;
 	char *slash, *path;
 
-	if (env && *env)
-		return xstrdup(env);
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n > 0) {
 		self[n] = '\0';
@@ -186,4 +187,22 @@ char *peer_find_wire(void)
 		free(path);
 	}
 	return xstrdup(VARVE_LIBEXECDIR "/varve-wire");
+}
+
+void peer_find_wire(struct peer_program *ret)
+{
+	const char *env = getenv("VARVE_WIRE");
+
+	*ret = (struct peer_program){ .path = env && *env ? xstrdup(env) : find_beside(), .fd = -1 };
+	/* What somebody names himself may be a script, whose interpreter needs the path. */
+	if (!env || !*env)
+		ret->fd = open(ret->path, O_PATH | O_CLOEXEC);
+}
+
+void peer_forget_wire(struct peer_program *wire)
+{
+	if (wire->fd >= 0)
+		close(wire->fd);
+	free(wire->path);
+	*wire = (struct peer_program){ .fd = -1 };
 }

@@ -10,12 +10,18 @@
 
 struct peer;
 
+/* varve-wire. */
+struct peer_program {
+	char *path; /* owned */
+	int fd;	    /* owned; -1: by its path */
+};
+
 typedef void (*peer_record_fn)(void *userdata, const struct link_record *r);
 /* The wire is gone, however; called once. peer_free() is allowed and needed. */
 typedef void (*peer_gone_fn)(void *userdata, const char *why);
 
-/* Start ${path} (see peer_find_wire()). 0 or -errno. */
-int peer_new(sd_event *event, const char *path, peer_record_fn on_record, peer_gone_fn on_gone, void *userdata,
+/* Start ${wire}. 0 or -errno. */
+int peer_new(sd_event *event, const struct peer_program *wire, peer_record_fn on_record, peer_gone_fn on_gone, void *userdata,
 	     struct peer **ret);
 /* SIGKILL, forget; the child is reaped in the background. NULL is fine. No callback follows. */
 struct peer *peer_free(struct peer *p);
@@ -31,5 +37,9 @@ int peer_send(struct peer *p, const struct link_record *r);
  */
 void peer_drain(struct peer *p, int64_t timeout_us);
 
-/* Where varve-wire is: $VARVE_WIRE, else beside the running program, else the libexec directory. Caller frees. */
-char *peer_find_wire(void);
+/*
+ * Where varve-wire is: $VARVE_WIRE, else beside the running program, else the libexec directory. But for the first it is opened
+ * here: an upgrade puts another one there, which need not understand a varved that still runs.
+ */
+void peer_find_wire(struct peer_program *ret);
+void peer_forget_wire(struct peer_program *wire);

@@ -1,10 +1,13 @@
 """Stream management, against a scripted server that counts, refuses and lies."""
 
+import os
+import shutil
 import signal
 
 import pytest
 
 from varvetest import loop, scripted
+from varvetest.daemon import build_dir, program
 from varvetest.wait import holds, wait_for
 
 NS_SM = scripted.NS_SM
@@ -286,6 +289,33 @@ def test_carbon_with_a_foreign_sender_inside(scripted_server, varved):
     server.send(live(2, body="end"))
     wait_for(lambda: "end" in bodies(varved), 20)
     assert sorted(bodies(varved)) == ["end", "legitimate"]
+
+
+def test_an_upgrade_under_a_running_daemon(scripted_server, varved, monkeypatch, tmp_path):
+    """Another version's varve-wire is installed, and need not understand it: varved goes on with the one that it began with."""
+    (tmp_path / "daemon").mkdir()
+    for name in ("varved", "varve-wire"):
+        shutil.copy(program(name), tmp_path / "daemon" / name)
+    (tmp_path / "ipc").symlink_to(os.path.join(build_dir(), "ipc"))
+    monkeypatch.setenv("VARVE_BUILD", str(tmp_path))
+    varved.restart()
+    server = scripted_server(Live())
+    online(varved, server)
+    other = tmp_path / "new"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    other.rename(tmp_path / "daemon" / "varve-wire")
+    server.cut()
+    varved.wait_resumed(1)
+    # And its name is not that of a descriptor.
+    def names():
+        with open(f"/proc/{varved.child.pid}/task/{varved.child.pid}/children", encoding="ascii") as children:
+            return [read(f"/proc/{pid}/comm").strip() for pid in children.read().split()]
+
+    def read(path):
+        with open(path, encoding="utf-8") as f:
+            return f.read()
+    wait_for(lambda: names() == ["varve-wire"], 10, names)
 
 
 def test_system_shutdown_and_back(scripted_server, varved):
