@@ -57,6 +57,7 @@ struct hub {
 	sd_event_source *upkeep_timer, *upkeep; /* idle: hub-upkeep.c */
 	bool look_upkeep; /* something was written since it was looked what upkeep has to do */
 	int64_t upkeep_looked_us; /* boot clock: when something was last found, 0 = never */
+	int64_t upkeep_due_us;	/* boot clock: since then it waits for commits to end */
 	int64_t upkeep_wrote_us, upkeep_at_us; /* boot clock: the last commit after which it is due; what its timer is set to */
 
 	/* keyring.c */

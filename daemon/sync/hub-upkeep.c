@@ -11,6 +11,7 @@
 
 #define UPKEEP_SLICE_US (INT64_C(5) * 1000)
 #define UPKEEP_AFTER_US (1 * USEC_PER_SEC)  /* after the last commit: not between the stanzas of one burst */
+#define UPKEEP_LATEST_US (60 * USEC_PER_SEC) /* but then: somebody who writes every second puts nothing off for ever */
 #define UPKEEP_BEHIND 5000		    /* messages that wait for the index: a long catch-up is no reason to wait longer */
 #define UPKEEP_RETRY_US (60 * USEC_PER_SEC) /* after an error: a full disk is looked at again */
 
@@ -28,6 +29,8 @@ static void arm_after(struct hub *h, int64_t now_us)
 
 	h->upkeep_wrote_us = now_us;
 	sd_event_source_get_enabled(h->upkeep_timer, &enabled);
+	if (enabled == SD_EVENT_OFF)
+		h->upkeep_due_us = now_us;
 	if (enabled == SD_EVENT_OFF || h->upkeep_at_us > now_us + UPKEEP_AFTER_US)
 		arm(h, UPKEEP_AFTER_US);
 }
@@ -55,9 +58,9 @@ static int on_idle(_unused_ sd_event_source *s, void *userdata)
 static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t us, void *userdata)
 {
 	struct hub *h = userdata;
-	int64_t left_us = h->upkeep_wrote_us + UPKEEP_AFTER_US - clock_boot_us();
+	int64_t now_us = clock_boot_us(), left_us = h->upkeep_wrote_us + UPKEEP_AFTER_US - now_us;
 
-	if (left_us > 0)
+	if (left_us > 0 && now_us - h->upkeep_due_us < UPKEEP_LATEST_US)
 		arm(h, left_us);
 	else
 		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);

@@ -322,6 +322,29 @@ static void upkeep_comes_after_the_last_send(void **state)
 	assert_int_equal(behind, 0);
 }
 
+/* What is deleted is to be gone from the disk, and what is said to be found, also while somebody writes again and again. */
+static void upkeep_is_not_put_off_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *why = NULL;
+	int64_t msg, deadline_us = clock_boot_us() + 60 * USEC_PER_SEC;
+	struct outgoing o = text(BOB, "a", "hello");
+	uint64_t behind = 1;
+	bool existing;
+
+	assert_int_equal(hub_send(f->hub, f->account, &o, &msg, &existing, &why), 0);
+	hub_tell(f->hub);
+	assert_true(upkeep_is_due(f));
+	/* As if it had gone on for a minute, and goes on. */
+	f->hub->upkeep_due_us -= 60 * USEC_PER_SEC;
+	while (behind && clock_boot_us() < deadline_us) {
+		f->hub->upkeep_wrote_us = clock_boot_us() + 60 * USEC_PER_SEC;
+		assert_true(sd_event_run(f->event, USEC_PER_SEC / 10) >= 0);
+		assert_int_equal(search_behind(hub_store(f->hub), &behind), 0);
+	}
+	assert_int_equal(behind, 0);
+}
+
 static void only_own_messages_are_corrected(void **state)
 {
 	struct fixture *f = *state;
@@ -544,6 +567,7 @@ int main(void)
 		CASE(a_send_costs_the_same_whatever_waits),
 		CASE(upkeep_follows_every_send),
 		CASE(upkeep_comes_after_the_last_send),
+		CASE(upkeep_is_not_put_off_for_ever),
 		CASE(only_own_messages_are_corrected),
 		CASE(offline_nothing_can_be_asked),
 		CASE(conversations_are_made_and_changed),
