@@ -134,8 +134,10 @@ static int to_file(struct export *e, const char *path, enum json_mode mode, int6
 	int fd, r;
 
 	fd = mkostemp(temp, O_CLOEXEC); /* 0600: these are letters */
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return ctl_fail(e->c, EXIT_FAIL, "make it first, or name another file", "there is no directory for %s", path);
 	if (fd < 0)
-		return ctl_fail(e->c, errno == EACCES ? EXIT_DENIED : EXIT_FAIL, NULL, "cannot create %s: %s", temp,
+		return ctl_fail(e->c, errno == EACCES ? EXIT_DENIED : EXIT_FAIL, NULL, "cannot create a file beside %s: %s", path,
 				strerror(errno));
 	e->f = fdopen(fd, "w");
 	if (!e->f)

@@ -190,7 +190,8 @@ def test_export_to_a_file_replaces_it_only_when_complete(archive, ctl, tmp_path)
     assert len(out.read_text().splitlines()) == 1200
     assert out.stat().st_mode & 0o777 == 0o600
     assert sorted(os.listdir(tmp_path)) == ["a.jsonl", "bus"]
-    ctl.error("export", "-O", "/nowhere/x", code=1)
+    error = ctl.error("export", "-O", "/nowhere/x", code=1)
+    assert error["message"] == "there is no directory for /nowhere/x" and "make it" in error["hint"]
 
 
 def test_export_into_what_is_no_file_leaves_it_what_it_is(archive, ctl, tmp_path):
