@@ -2,6 +2,7 @@
 
 #define PAGES_LEAST 3	 /* of one measurement */
 #define GAIN_PERCENT 30	 /* twice the lanes must bring so much more: a server at its limit brings nothing */
+#define GAIN_SECOND 10	 /* ... the second of a quick link: it works while we read the first one's answer and ask again */
 #define GROWTH_MOST 8	 /* times at once: what a page takes with one lane is a guess of what it takes with many */
 #define GROWTH_QUICK 2	 /* ... on a quick link, where what TLS cost the server may be most of the round trip that it shows */
 #define LOSS_PERCENT 70	 /* less than this of the old rate: somebody else needs the link or the server */
@@ -61,6 +62,9 @@ static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 	int64_t work_us = page_us > l->rtt_us ? page_us - l->rtt_us : 1;
 	int64_t n = l->rtt_us ? 1 + (l->rtt_us + work_us / 2) / work_us : 2 * (int64_t)l->n, most;
 
+	/* The server is idle while we read and ask, too: of a page that is quick that is a part worth filling. */
+	if (is_quick(l) && page_us < LANES_QUICK_US && n < 2)
+		n = 2;
 	most = is_quick(l) ? GROWTH_QUICK : GROWTH_MOST;
 	n = n < most * l->n ? n : most * l->n;
 	return n < l->max ? (unsigned int)n : l->max;
@@ -70,9 +74,10 @@ static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 static void judge_trial(struct lanes *l, uint64_t rate, int64_t page_us)
 {
 	unsigned int before = l->before, more = l->n - before, worth;
+	unsigned int gain = before == 1 && is_quick(l) ? GAIN_SECOND : GAIN_PERCENT;
 
 	l->before = 0;
-	if (rate * 100 * before >= l->rate * (100 * before + GAIN_PERCENT * more)) {
+	if (rate * 100 * before >= l->rate * (100 * before + gain * more)) {
 		l->rate = rate;
 		l->base_page_us = page_us;
 		return;
@@ -103,7 +108,7 @@ static void judge_hold(struct lanes *l, uint64_t rate, int64_t page_us)
 
 static int64_t apart_us(const struct lanes *l)
 {
-	return l->n > 1 ? l->takes_us * SPREAD_PERCENT / 100 / l->n : 0;
+	return l->n > 1 && !is_quick(l) ? l->takes_us * SPREAD_PERCENT / 100 / l->n : 0;
 }
 
 void lanes_asked(struct lanes *l, int64_t now_us)

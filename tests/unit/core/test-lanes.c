@@ -150,6 +150,27 @@ static void a_quick_link_is_not_tried(_unused_ void **state)
 	}
 }
 
+/* Where pages are quick the time between an answer and the next question is a part of them: a second lane fills it, or goes. */
+static void a_quick_page_has_a_second_lane(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 800, .work_us = 5 * MS, .now_us = 1 }, busy = { .rtt_us = 100, .work_us = 5 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 800);
+	drive(&m, &l, 60);
+	assert_int_equal(l.n, 2);
+	/* None waits: there is no round trip to speak of. */
+	lanes_asked(&l, m.now_us);
+	assert_int_equal(lanes_wait(&l, m.now_us), 0);
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 100);
+	while (l.n < 2)
+		drive(&busy, &l, 1);
+	drive(&busy, &l, 8);
+	assert_int_equal(l.n, 1);
+}
+
 /* It is known from the first measurement how many are worth a try: faster than by doubling. */
 static void a_long_link_is_filled_sooner(_unused_ void **state)
 {
@@ -336,6 +357,7 @@ int main(void)
 		cmocka_unit_test(trouble_means_one_for_a_while),
 		cmocka_unit_test(the_maximum_is_kept),
 		cmocka_unit_test(a_quick_link_is_not_tried),
+		cmocka_unit_test(a_quick_page_has_a_second_lane),
 		cmocka_unit_test(a_long_link_is_filled_sooner),
 		cmocka_unit_test(what_a_trial_brought_is_kept),
 		cmocka_unit_test(trouble_does_not_forget_the_round_trip),
