@@ -54,8 +54,8 @@ void lanes_small_answer(struct lanes *l, int64_t us)
 }
 
 /*
- * How many would keep the server busy if a page that waits behind no other takes ${page_us}; without a round trip to go by, twice as
- * many as now.
+ * How many would keep the server busy if a page that waits behind no other takes ${page_us}; without a round trip to go
+ * by, twice as many as now.
  */
 static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 {

@@ -1,11 +1,11 @@
 /*
  * How many archive pages to ask for at a time. One page a round trip wastes a link with a long delay: 50 messages per
- * 200 ms are 250 a second whatever the bandwidth. A page takes a round trip, in which the server is idle, and its work:
- * 1 + round trip / work lanes keep it busy, and more would only wait in its queue. The round trip is what the fastest answer
- * without a page took; the work is what the fastest page took beyond it, for others have waited behind one another. So many are
- * tried; what the rate of messages says is then kept, and what it does not say is tried again later. So it is one where the
- * server, the disk or the bandwidth is the bottleneck, and never more than the policy's maximum. Questions are spread over the
- * time that a page takes. Pure.
+ * 200 ms are 250 a second whatever the bandwidth. A page takes a round trip, in which the server is idle, and its
+ * work: 1 + round trip / work lanes keep it busy, and more would only wait in its queue. The round trip is what the
+ * fastest answer without a page took; the work is what the fastest page took beyond it, for others have waited behind
+ * one another. So many are tried; what the rate of messages says is then kept, and what it does not say is tried
+ * again later. So it is one where the server, the disk or the bandwidth is the bottleneck, and never more than the
+ * policy's maximum. On a long link questions are spread over the time that a page takes. Pure.
  */
 #pragma once
 
@@ -44,9 +44,10 @@ void lanes_idle(struct lanes *l);
 /* A question leaves at ${now_us}. */
 void lanes_asked(struct lanes *l, int64_t now_us);
 /*
- * How long the next question waits, in us; 0 = it may leave. They are spread over the time that a page takes: Prosody writes what
- * it has to say to all that it has read at once when it is done with the last of it, so answers would come together, questions
- * leave together, and the server would be idle for a round trip after each such burst.
+ * How long the next question waits, in us; 0 = it may leave. On a long link they are spread over the time that a page
+ * takes: Prosody writes what it has to say to all that it has read at once when it is done with the last of it, so
+ * answers would come together, questions leave together, and the server would be idle for a round trip after each
+ * such burst.
  */
 int64_t lanes_wait(const struct lanes *l, int64_t now_us);
 /* The server refused or did not answer in time: one lane for a while. */
