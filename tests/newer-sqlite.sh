@@ -92,4 +92,4 @@ fi
 
 rm -f "$BUILD/meson-logs/testlog.json"
 # Fewer histories: they are about the engine, and were run with Debian's.
-VARVE_SEQUENCES=50 VARVE_SHORTS=300 LD_LIBRARY_PATH=$lib meson test -C "$BUILD" --no-rebuild --num-processes 4 --print-errorlogs --suite unit --suite engine --suite torture
+VARVE_SEQUENCES=15 VARVE_SHORTS=100 VARVE_LOST=15 LD_LIBRARY_PATH=$lib meson test -C "$BUILD" --no-rebuild --num-processes 4 --print-errorlogs --suite unit --suite engine --suite torture
