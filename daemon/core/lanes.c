@@ -12,7 +12,7 @@
 #define SPREAD_PERCENT 80 /* of the time a page takes: so questions are spread, and do not hold up what could be faster */
 #define LATELY 16	  /* pages: what the fastest of them took rises by such a part with each that took longer */
 
-static bool is_quick(const struct lanes *l)
+bool lanes_is_quick(const struct lanes *l)
 {
 	return l->rtt_us && l->rtt_us < LANES_QUICK_US;
 }
@@ -63,9 +63,9 @@ static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 	int64_t n = l->rtt_us ? 1 + (l->rtt_us + work_us / 2) / work_us : 2 * (int64_t)l->n, most;
 
 	/* The server is idle while we read and ask, too: of a page that is quick that is a part worth filling. */
-	if (is_quick(l) && page_us < LANES_QUICK_US && n < 2)
+	if (lanes_is_quick(l) && page_us < LANES_QUICK_US && n < 2)
 		n = 2;
-	most = is_quick(l) ? GROWTH_QUICK : GROWTH_MOST;
+	most = lanes_is_quick(l) ? GROWTH_QUICK : GROWTH_MOST;
 	n = n < most * l->n ? n : most * l->n;
 	return n < l->max ? (unsigned int)n : l->max;
 }
@@ -74,7 +74,7 @@ static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 static void judge_trial(struct lanes *l, uint64_t rate, int64_t page_us)
 {
 	unsigned int before = l->before, more = l->n - before, worth;
-	unsigned int gain = before == 1 && is_quick(l) ? GAIN_SECOND : GAIN_PERCENT;
+	unsigned int gain = before == 1 && lanes_is_quick(l) ? GAIN_SECOND : GAIN_PERCENT;
 
 	l->before = 0;
 	if (rate * 100 * before >= l->rate * (100 * before + gain * more)) {
@@ -108,7 +108,7 @@ static void judge_hold(struct lanes *l, uint64_t rate, int64_t page_us)
 
 static int64_t apart_us(const struct lanes *l)
 {
-	return l->n > 1 && !is_quick(l) ? l->takes_us * SPREAD_PERCENT / 100 / l->n : 0;
+	return l->n > 1 && !lanes_is_quick(l) ? l->takes_us * SPREAD_PERCENT / 100 / l->n : 0;
 }
 
 void lanes_asked(struct lanes *l, int64_t now_us)
@@ -128,7 +128,7 @@ int64_t lanes_wait(const struct lanes *l, int64_t now_us)
 static unsigned int pages_needed(const struct lanes *l)
 {
 	if (l->n == 1)
-		return l->rtt_us && !is_quick(l) && l->hold == 0 ? 1 : PAGES_LEAST;
+		return l->rtt_us && !lanes_is_quick(l) && l->hold == 0 ? 1 : PAGES_LEAST;
 	return 2 * l->n;
 }
 

@@ -37,6 +37,8 @@ struct lanes {
 void lanes_init(struct lanes *l, unsigned int max);
 /* An answer of at most one message took ${us}. */
 void lanes_small_answer(struct lanes *l, int64_t us);
+/* The round trip is known, and below LANES_QUICK_US. */
+bool lanes_is_quick(const struct lanes *l);
 /* A page of ${messages} came at ${now_us} (boot clock), ${page_us} after it was asked for. */
 void lanes_page(struct lanes *l, int64_t now_us, unsigned int messages, int64_t page_us);
 /* Not all lanes are in use, because there is nothing more to ask: what is being measured says nothing. */

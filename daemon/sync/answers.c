@@ -31,6 +31,13 @@ static void note_whole_page(struct engine *e)
 		e->page_max = asking_page(e);
 }
 
+/* From here on, a part of ${by} of what was asked for; ${why} is for the log. */
+static void shrink_pages(struct engine *e, uint32_t by, const char *why)
+{
+	e->page_max = e->page_max / by > PAGE_LEAST ? e->page_max / by : PAGE_LEAST;
+	log_debug("%s: %s: pages of %u from here on", e->account.jid, why, e->page_max);
+}
+
 /* More than we hold in memory: ask for less at a time. */
 static void too_much(struct engine *e, struct query *q)
 {
@@ -38,8 +45,7 @@ static void too_much(struct engine *e, struct query *q)
 		catchup_give_up(e, "it sends more than it was asked for");
 		return;
 	}
-	e->page_max = e->page_max / 4 > PAGE_LEAST ? e->page_max / 4 : PAGE_LEAST;
-	log_debug("%s: big messages: pages of %u from here on", e->account.jid, e->page_max);
+	shrink_pages(e, 4, "big messages");
 	lanes_trouble(&e->lanes);
 	if (q->use == FOR_PLAN)
 		withdraw(e, q);
@@ -116,10 +122,8 @@ void answers_failed(struct engine *e, const struct link_query_failed *f)
 /* A page that came in part by then would be late each time: the link is slow, so half of it is asked for from here on. */
 static void ask_for_less(struct engine *e, const struct query *q)
 {
-	if (q->n == 0 || e->lanes.n > 1 || e->page_max <= PAGE_LEAST)
-		return;
-	e->page_max = e->page_max / 2 > PAGE_LEAST ? e->page_max / 2 : PAGE_LEAST;
-	log_debug("%s: pages come too slowly: %u from here on", e->account.jid, e->page_max);
+	if (q->n > 0 && e->lanes.n == 1 && e->page_max > PAGE_LEAST)
+		shrink_pages(e, 2, "pages come too slowly");
 }
 
 void answers_late(struct engine *e)

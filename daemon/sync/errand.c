@@ -207,8 +207,7 @@ static bool has_room(const struct engine *e)
 
 void errand_go(struct engine *e)
 {
-	bool quick = e->lanes.rtt_us && e->lanes.rtt_us < LANES_QUICK_US;
-	size_t most = quick ? ERRANDS_QUICK : e->narrow ? LANES_NARROW : LANES_MAX;
+	size_t most = lanes_is_quick(&e->lanes) ? ERRANDS_QUICK : e->narrow ? LANES_NARROW : LANES_MAX;
 
 	if (e->paused)
 		return;

@@ -131,11 +131,17 @@ bool pages_expected(const struct engine *e, struct cover *ret)
 
 /* ---- storing ---- */
 
-static void note_progress(struct engine *e, const struct query *q, const struct cover_page *page, bool in_window)
+/* The archive answers usefully. */
+static void note_answer(struct engine *e)
 {
 	e->stalls = 0;
 	e->sync_wait_us = 0;
 	e->barren_us = 0;
+}
+
+static void note_progress(struct engine *e, const struct query *q, const struct cover_page *page, bool in_window)
+{
+	note_answer(e);
 	if (!q->by_time)
 		return;
 	e->window_pages = in_window ? e->window_pages + 1 : 0;
@@ -241,14 +247,26 @@ static void note_floor(struct engine *e, const struct query *q)
 	e->floor_us = q->end_us;
 }
 
+/* The place that they lie above: the span below that of the page. */
+static char *id_below(const struct cover *after, size_t span)
+{
+	return xstrdup(span > 0 && span < after->n ? after->spans[span - 1].last.id : "");
+}
+
+/* ${pages} (0: a cut) were stored when there were ${spans} spans. */
+static void note_barren(struct engine *e, unsigned int pages, size_t new_ids, size_t spans)
+{
+	if (pages)
+		e->barren_pages = new_ids || e->cover.n < spans ? 0 : e->barren_pages + pages;
+}
+
 static bool store_slice(struct engine *e, struct query *q, size_t from, struct cover *cover, const struct effect *f)
 {
-	_cleanup_(freep) char *below = NULL, *above = id_above(q, &e->cover, cover, f->span);
+	_cleanup_(freep) char *below = id_below(cover, f->span), *above = id_above(q, &e->cover, cover, f->span);
 	int64_t began = e->io->boot_us(e->userdata);
 	size_t n = q->n - from, new_ids = 0, spans = e->cover.n;
 	int r;
 
-	below = xstrdup(f->span > 0 && f->span < cover->n ? cover->spans[f->span - 1].last.id : "");
 	if (f->span < cover->n && cover->spans[f->span].flags & SPAN_LOST && q->complete && from == 0)
 		log_info("%s: a gap cannot be filled any more: the server has dropped it", LOG_JID(e->account.jid));
 	r = commit_page(e, q, from, below, above, cover, &new_ids);
@@ -261,8 +279,7 @@ static bool store_slice(struct engine *e, struct query *q, size_t from, struct c
 	if (r != 0)
 		return false;
 	measure(e, n, e->io->boot_us(e->userdata) - began);
-	if (q->step != PLAN_CUT)
-		e->barren_pages = new_ids || e->cover.n < spans ? 0 : e->barren_pages + 1;
+	note_barren(e, q->step != PLAN_CUT, new_ids, spans);
 	return true;
 }
 
@@ -328,7 +345,7 @@ static bool take_in(const struct engine *e, struct together *t, struct query *q)
 		return false;
 	t->list[t->n++] = (struct placed_page){
 		.q = q,
-		.below_id = xstrdup(effect.span > 0 ? cover.spans[effect.span - 1].last.id : ""),
+		.below_id = id_below(&cover, effect.span),
 		.above_id = id_above(q, &t->cover, &cover, effect.span),
 	};
 	t->items += q->n;
@@ -372,10 +389,8 @@ static bool store_together(struct engine *e)
 		return false;
 	}
 	measure(e, t.items, e->io->boot_us(e->userdata) - began);
-	e->stalls = 0;
-	e->sync_wait_us = 0;
-	e->barren_us = 0;
-	e->barren_pages = new_ids || e->cover.n < spans ? 0 : e->barren_pages + (unsigned int)t.n;
+	note_answer(e);
+	note_barren(e, (unsigned int)t.n, new_ids, spans);
 	for (size_t i = 0; i < t.n; i++)
 		finish(e);
 	return true;
@@ -454,11 +469,12 @@ static bool store_next(struct engine *e)
 }
 
 /*
- * More may have been sent to us than was read: as long as each turn of the loop brings some of it, and the slice has room.
+ * More may have been sent to us than was read: as long as each turn of the loop brings some of it, and the slice has room for
+ * one more page like the oldest.
  */
 static bool put_off(struct engine *e)
 {
-	size_t n = e->whole->n;
+	size_t n = e->whole->n; /* that one */
 
 	for (const struct query *q = e->whole; q; q = q->next)
 		n += q->n;
