@@ -59,6 +59,13 @@ int story_end(void **state)
 	return 0;
 }
 
+void a_page_of_history_comes(struct sim *s)
+{
+	while (!s->engine->whole || s->engine->whole->step != PLAN_BEFORE)
+		if (!sim_step(s))
+			sim_run(s, 1);
+}
+
 void given_in_sync(struct sim *s, int n)
 {
 	sim_fill(s, n, 2, 60 * SIM_SEC);

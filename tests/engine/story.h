@@ -37,6 +37,8 @@ int story_end(void **state);
 
 /* Given an account with ${n} messages in the server's archive, online and in sync. */
 void given_in_sync(struct sim *s, int n);
+/* A page below the newest one is whole, and nothing of it stored. */
+void a_page_of_history_comes(struct sim *s);
 /* Online, and in sync within ten minutes. */
 void comes_in_sync(struct sim *s);
 /* Online for so long that nobody is to blame for what comes. */

@@ -121,9 +121,7 @@ static void a_page_is_stored_in_slices(void **state)
 	sim_restart(s);
 	engine_connect(s->engine);
 	/* The newest 50 are stored whole; of the next page the first slice. */
-	while (!s->engine->whole || s->engine->whole->step != PLAN_BEFORE)
-		if (!sim_step(s))
-			sim_run(s, 1);
+	a_page_of_history_comes(s);
 	engine_timer(s->engine, TIMER_STORE);
 	assert_int_equal(s->engine->messages, 80);
 	assert_string_equal(engine_cover(s->engine, &archive)->spans[0].first.id, "a320");

@@ -120,6 +120,17 @@ static void a_session_lost_with_little_in_flight_does_not(void **state)
 	assert_false(s->engine->narrow);
 }
 
+/* A long catch-up of an account that lost a session by more than nine lanes. */
+static void given_a_narrow_catch_up(struct sim *s)
+{
+	long_link(s);
+	s->screens_gap = UINT32_MAX;
+	s->force_lanes = LANES_NARROW;
+	s->engine->narrow = true;
+	sim_fill(s, 3900, 12, 60 * SIM_SEC);
+	engine_connect(s->engine);
+}
+
 /* What apps ask for beside the plan is in the same room; none of them waits for the plan to end. */
 static void errands_share_the_room(void **state)
 {
@@ -129,12 +140,7 @@ static void errands_share_the_room(void **state)
 	size_t most = 0;
 	char jid[32];
 
-	long_link(s);
-	s->screens_gap = UINT32_MAX;
-	s->force_lanes = LANES_NARROW;
-	s->engine->narrow = true;
-	sim_fill(s, 3900, 12, 60 * SIM_SEC);
-	engine_connect(s->engine);
+	given_a_narrow_catch_up(s);
 	while (!s->engine->screens_began || s->engine->aside)
 		sim_run(s, SIM_SEC / 100);
 	for (size_t i = 0; i < ARRAY_SIZE(errands); i++) {
@@ -162,12 +168,7 @@ static void an_errand_has_the_next_place(void **state)
 	struct errand_wish wish = { .with = "c0@sim.test", .before_id = "", .pages = 1 };
 	uint32_t errand;
 
-	long_link(s);
-	s->screens_gap = UINT32_MAX;
-	s->force_lanes = LANES_NARROW;
-	s->engine->narrow = true;
-	sim_fill(s, 3900, 12, 60 * SIM_SEC);
-	engine_connect(s->engine);
+	given_a_narrow_catch_up(s);
 	for (int i = 0; i < 10000 && (s->engine->aside || unacknowledged(s) < ROOM); i++)
 		sim_run(s, SIM_SEC / 1000);
 	assert_int_equal(unacknowledged(s), ROOM);

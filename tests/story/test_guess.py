@@ -69,15 +69,21 @@ WRONG_GUESSES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(WRONG_GUESSES))
-def test_wrong_guess(fast_server, new_varved, name):
-    """The server has changed since: one connection more at most, and never again."""
+def guessing(fast_server, new_varved, deadline):
+    """One that has seen the server twice, so that it guesses what it will offer."""
     varved = new_varved()
-    varved.configure("[network]\ndeadline = 3 seconds\n")
+    varved.configure(f"[network]\ndeadline = {deadline}\n")
     varved.start()
     server = fast_server()
     online(varved, server)
     again(varved, server)
+    return varved, server
+
+
+@pytest.mark.parametrize("name", sorted(WRONG_GUESSES))
+def test_wrong_guess(fast_server, new_varved, name):
+    """The server has changed since: one connection more at most, and never again."""
+    varved, server = guessing(fast_server, new_varved, "3 seconds")
     for key, value in WRONG_GUESSES[name].items():
         setattr(server.script, key, value)
     connections = again(varved, server)
@@ -114,12 +120,7 @@ SILENCES = sasl2.STEPS + ("header", "features", "success")
 @pytest.mark.parametrize("step", SILENCES)
 def test_silence(fast_server, new_varved, step):
     """A step that is never answered: the deadline, and then without what was guessed."""
-    varved = new_varved()
-    varved.configure("[network]\ndeadline = 1 seconds\n")
-    varved.start()
-    server = fast_server()
-    online(varved, server)
-    again(varved, server)
+    varved, server = guessing(fast_server, new_varved, "1 seconds")
     server.script.silent_at = step
     server.tokens = [] if step == "response" else server.tokens
     server.cut()
