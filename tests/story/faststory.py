@@ -14,7 +14,7 @@ def online(varved, server, **kwargs):
 
 def again(varved, server, resumes=None):
     """Cut, and wait until it is back; the names that the new connections' clients said, one list each. A second wire that
-    waited and was not needed says nothing (0013): other tests on this machine change networks, and that is a trigger."""
+    waited and was not needed says nothing (0013): the network of this machine may change meanwhile, and that is a trigger."""
     before, had = len(server.connections), session(varved)["resumes"]
     server.cut()
     varved.wait_resumed(had + 1 if resumes is None else resumes)

@@ -115,7 +115,7 @@ def login1(tmp_path):
 
 @pytest.fixture
 def sleeper(network, server, user, new_varved, login1):
-    """In a network of its own: the cables of other tests, which come and go, are triggers too."""
+    """In a network of its own: a change of this machine's network is a trigger too."""
     varved = new_varved()
     varved.extra_env["DBUS_SYSTEM_BUS_ADDRESS"] = login1.address
     varved.wrap = network.wrap

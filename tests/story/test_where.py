@@ -19,7 +19,7 @@ def place(scripted_server, new_varved):
     network = netns.Network()
     server = scripted_server()
     network.plug(2)
-    names = dns.Dns(network.near, server.domain)
+    names = dns.Dns(network, server.domain)
     folder = dns.use(network, network.near)
     ports = {"direct": network.forward(server.tls_port), "starttls": network.forward(server.port), "closed": free_port()}
 

@@ -13,13 +13,12 @@ def name(text):
 
 
 class Dns:
-    """srv: {"_xmpp-client._tcp": [(priority, weight, port, target)]}; every other name has the address `address`."""
+    """srv: {"_xmpp-client._tcp": [(priority, weight, port, target)]}; every other name has the address network.near."""
 
-    def __init__(self, address, domain):
-        self.address, self.domain, self.srv = address, domain, {}
+    def __init__(self, network, domain):
+        self.address, self.domain, self.srv = network.near, domain, {}
         self.asked = []
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((address, 53))
+        self.sock = network.socket(socket.SOCK_DGRAM, 53)
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self):

@@ -238,7 +238,7 @@ def wakes(pids):
 
 
 class Idle:
-    """Two accounts in a network of their own (other tests' cables are a change of network), left alone."""
+    """Two accounts in a network of their own (a change of this machine's is a trigger), left alone."""
 
     def __init__(self, server, fresh=lambda name: name):
         self.network = netns.Network()
