@@ -166,6 +166,7 @@ struct engine {
 	uint32_t next_errand;
 	int64_t deeper_us;	/* wanted below the horizon, down to here; 0 = not */
 	int64_t screens_us;	/* boot clock: until then first screens go before the plan */
+	int64_t screens_due_us; /* boot clock, on a quick link: until then the plan goes alone; 0 = not yet thought of */
 	bool screens_began, screens_looked; /* in this session it was looked which conversations have less than a screen */
 	char *screened[SCREENS_MAX]; /* which had; owned */
 	size_t n_screened;

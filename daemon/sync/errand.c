@@ -11,6 +11,7 @@
 #define TRIES_MAX 2
 #define BARREN_MAX 200 /* pages in a row that bring nothing new: 10,000 messages of one conversation are read again, no more */
 #define SCREENS_FIRST_US (INT64_C(10) * 1000000) /* a server that is slow with them must not keep the rest waiting */
+#define SCREENS_LATER_US (INT64_C(1) * 1000000)	 /* on a quick link: the plan brings thousands of messages in a second */
 
 struct errand {
 	struct errand *next;
@@ -128,6 +129,17 @@ static bool long_gap(const struct engine *e, struct gap *ret)
 	return false;
 }
 
+/* On a quick link the newest pages of all bring most screens by themselves: what they lack is asked for a second later. */
+static bool plan_goes_first(struct engine *e)
+{
+	int64_t now = e->io->boot_us(e->userdata);
+
+	if (!lanes_is_quick(&e->lanes))
+		return false;
+	e->screens_due_us = e->screens_due_us ? e->screens_due_us : now + SCREENS_LATER_US;
+	return now < e->screens_due_us;
+}
+
 /*
  * When a session's newest page is here; and on a first login already with the question for it: that misses all, and has the
  * roster to go by.
@@ -137,7 +149,8 @@ void errand_look(struct engine *e)
 	bool first = e->cover.n == 0;
 	struct gap gap = { .before_id = "" };
 
-	if (e->paused || e->screens_looked || (first ? e->screens_began : !cover_is_live(&e->cover) || e->whole))
+	if (e->paused || e->screens_looked || (first ? e->screens_began : !cover_is_live(&e->cover) || e->whole) ||
+	    plan_goes_first(e))
 		return;
 	if (first && commit_now(e) < 0)
 		return;
@@ -164,6 +177,7 @@ void errand_session(struct engine *e)
 			drop(e, x->id);
 	}
 	e->screens_looked = e->screens_began = false;
+	e->screens_due_us = 0;
 	while (e->n_screened)
 		free(e->screened[--e->n_screened]);
 }

@@ -108,6 +108,12 @@ static void first_screens_are_few_at_a_time_on_a_quick_link(void **state)
 	s->round_trip_us = 2000;
 	s->delay_us = SIM_SEC / 20;
 	engine_connect(s->engine);
+	/* The plan's own pages may bring them: for a second nothing else is asked. */
+	while (s->boot_us < SIM_SEC / 2) {
+		assert_false(s->engine->screens_began);
+		sim_run(s, SIM_SEC / 100);
+	}
+	assert_true(s->engine->cover.n > 0);
 	for (int i = 0; i < 2000 && readable(s) < 30; i++) {
 		sim_run(s, SIM_SEC / 100);
 		if (query_count(s->engine->aside) > most)
@@ -118,6 +124,21 @@ static void first_screens_are_few_at_a_time_on_a_quick_link(void **state)
 	/* And so are the plan's, whatever a page takes. */
 	assert_true(sim_settle(s, 600 * SIM_SEC));
 	assert_int_equal(s->lanes_seen, 1);
+	sim_expect_all(s, 0);
+}
+
+/* As above, and all of it comes within the second: none of it twice. */
+static void a_quick_link_brings_the_screens_by_itself(void **state)
+{
+	struct sim *s = *state;
+
+	given_thirty_contacts(s);
+	s->round_trip_us = 2000;
+	s->delay_us = SIM_SEC / 1000;
+	s->stanza_us = 20;
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	assert_int_equal(s->engine->next_errand, 0);
 	sim_expect_all(s, 0);
 }
 
@@ -358,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(first_screens_come_before_the_rest),
 		STORY(first_screens_are_few_at_a_time_on_a_quick_link),
+		STORY(a_quick_link_brings_the_screens_by_itself),
 		STORY(a_screen_ends_at_no_gap_of_others),
 		STORY(below_a_screen_the_gap_goes_on),
 		STORY(an_errand_reaches_beyond_the_horizon),
