@@ -3,6 +3,8 @@
 #define PAGES_LEAST 3	 /* of one measurement */
 #define GAIN_PERCENT 30	 /* twice the lanes must bring so much more: a server at its limit brings nothing */
 #define GAIN_SECOND 10	 /* ... the second of a quick link: it works while we read the first one's answer and ask again */
+#define WORK_PERCENT 50 /* of what a page takes beyond the round trip: the rest is jitter, the way, and our own time */
+#define WASTE_PERCENT 75 /* of the lanes of a trial that was worth it: if fewer bring as much, so many stay */
 #define GROWTH_MOST 8	 /* times at once: what a page takes with one lane is a guess of what it takes with many */
 #define GROWTH_QUICK 2	 /* ... on a quick link, where what TLS cost the server may be most of the round trip that it shows */
 #define LOSS_PERCENT 70	 /* less than this of the old rate: somebody else needs the link or the server */
@@ -59,7 +61,8 @@ void lanes_small_answer(struct lanes *l, int64_t us)
  */
 static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 {
-	int64_t work_us = page_us > l->rtt_us ? page_us - l->rtt_us : 1;
+	int64_t beyond_us = page_us > l->rtt_us ? page_us - l->rtt_us : 1;
+	int64_t work_us = lanes_is_quick(l) ? beyond_us : beyond_us * WORK_PERCENT / 100 + 1;
 	int64_t n = l->rtt_us ? 1 + (l->rtt_us + work_us / 2) / work_us : 2 * (int64_t)l->n, most;
 
 	/* The server is idle while we read and ask, too: of a page that is quick that is a part worth filling. */
@@ -73,16 +76,21 @@ static unsigned int worth_trying(const struct lanes *l, int64_t page_us)
 /* Was using more than ${before} worth it? If not, as many as what it brought is worth. */
 static void judge_trial(struct lanes *l, uint64_t rate, int64_t page_us)
 {
-	unsigned int before = l->before, more = l->n - before, worth;
+	unsigned int before = l->before, more = l->n - before;
+	unsigned int worth = l->rate ? (unsigned int)(before * rate / l->rate) : 0;
 	unsigned int gain = before == 1 && lanes_is_quick(l) ? GAIN_SECOND : GAIN_PERCENT;
 
 	l->before = 0;
 	if (rate * 100 * before >= l->rate * (100 * before + gain * more)) {
 		l->rate = rate;
 		l->base_page_us = page_us;
+		/* Far more than what is being worked on would wait in the server. */
+		if (worth > 0 && (worth + 1) * 100 < l->n * WASTE_PERCENT) {
+			use(l, worth + 1);
+			l->hold = HOLD;
+		}
 		return;
 	}
-	worth = l->rate ? (unsigned int)(before * rate / l->rate) : 0;
 	use(l, worth > before && worth < l->n ? worth : before);
 	l->hold = l->rtt_us ? HOLD_SHORT : HOLD;
 }

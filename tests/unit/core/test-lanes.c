@@ -201,6 +201,37 @@ static void what_a_trial_brought_is_kept(_unused_ void **state)
 	assert_in_range(l.n, 2, 5);
 }
 
+/* A page of Prosody's took 25 ms beyond the round trip, of which it worked 13: nine lanes, which that says, kept it half idle. */
+static void what_is_no_work_is_not_taken_for_it(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 200 * MS, .work_us = 13 * MS, .now_us = 1 };
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 188 * MS);
+	drive(&m, &l, 100);
+	assert_int_equal(l.n, LANES_MAX);
+}
+
+/* Half of it is a guess. Where the rate says that eight are too many, those that wait in the server go again, and stay away. */
+static void what_waits_in_the_server_goes_again(_unused_ void **state)
+{
+	struct model m = { .rtt_us = 100 * MS, .work_us = 30 * MS, .now_us = 1 };
+	unsigned int most = 0, many = 0;
+	struct lanes l;
+
+	lanes_init(&l, LANES_MAX);
+	lanes_small_answer(&l, 100 * MS);
+	for (int i = 0; i < 200; i++) {
+		drive(&m, &l, 1);
+		most = l.n > most ? l.n : most;
+		many += l.n > 5;
+	}
+	assert_in_range(l.n, 4, 5);
+	assert_int_equal(most, 8);
+	assert_in_range(many, 1, 50);
+}
+
 static void trouble_does_not_forget_the_round_trip(_unused_ void **state)
 {
 	struct lanes l;
@@ -360,6 +391,8 @@ int main(void)
 		cmocka_unit_test(a_quick_page_has_a_second_lane),
 		cmocka_unit_test(a_long_link_is_filled_sooner),
 		cmocka_unit_test(what_a_trial_brought_is_kept),
+		cmocka_unit_test(what_is_no_work_is_not_taken_for_it),
+		cmocka_unit_test(what_waits_in_the_server_goes_again),
 		cmocka_unit_test(trouble_does_not_forget_the_round_trip),
 		cmocka_unit_test(questions_are_spread),
 		cmocka_unit_test(nothing_waits_longer_than_it_must),
