@@ -144,6 +144,20 @@ static int put_new(struct put *p, struct item *it, bool placed, struct put_outco
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* It stands somewhere else now: where our clock was wrong, before what seemed to have come before it. */
+static int find_what_waits(struct put *p, struct item *it)
+{
+	int r = 0;
+
+	if (!p->pending)
+		return 0;
+	if (!it->conv)
+		r = conv_find(p, it);
+	if (r == 0 && it->conv)
+		r = pending_apply(p, it->conv, it->m->id);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 /* The archive id is stored already. ${moved}: this page gives it its place, or another one. */
 static int put_known(struct put *p, struct item *it, const struct aid *aid, bool moved, struct put_outcome *ret)
 {
@@ -158,6 +172,8 @@ static int put_known(struct put *p, struct item *it, const struct aid *aid, bool
 		r = row_seen_again(p, it, aid->msg);
 	if (r == 0 && aid->msg)
 		r = row_rekey(p, aid->msg);
+	if (r == 0 && aid->msg && moved && has_row(it->m))
+		r = find_what_waits(p, it);
 	/* A correction or reaction learns its place in the archive, which decides which one is the newest. */
 	if (r == 0 && !aid->msg && moved && !has_row(it->m))
 		r = refs_put(p, it);

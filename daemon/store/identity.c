@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/known.h"
 
 struct search {
 	const struct item *it;
@@ -40,6 +41,9 @@ bool identity_is(const struct item *it, const struct candidate *c)
 	uint64_t window = c->clock == CLOCK_OURS || it->clock == CLOCK_OURS ? IDENTITY_CLOCK_US : IDENTITY_WINDOW_US;
 
 	if (c->out != it->out)
+		return false;
+	/* Private messages of a room, too, are by who has that name in it. */
+	if (!it->out && it->known && it->known->room && c->sender && strcmp(c->sender, m->from) != 0)
 		return false;
 	if (c->ours && (by_origin || by_id || same_id(m->id, c->origin_id)))
 		return true;

@@ -284,9 +284,9 @@ static int put_reference(struct request *q)
 
 	item_init(&it, &q->p, &m);
 	it.conv = q->conv;
-	r = refs_target(&q->p, &it, &named);
+	r = put_natural_key(&q->p, &it.key);
 	if (r == 0)
-		r = put_natural_key(&q->p, &it.key);
+		r = refs_target(&q->p, &it, &named);
 	if (r == 0 && named == q->target)
 		r = refs_put(&q->p, &it);
 	item_deinit(&it);

@@ -117,14 +117,15 @@ static void waiting_deinit(struct waiting *w)
 	free(w->encryption);
 }
 
-/* The first one for ${target}: 1, 0 if there is none. */
-static int next_waiting(struct put *p, int64_t conv, const char *target, struct waiting *ret)
+/* The first one for ${target} above row ${after}: 1, 0 if there is none. */
+static int next_waiting(struct put *p, int64_t conv, const char *target, int64_t after, struct waiting *ret)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_GET);
 	int r;
 
 	put_i(&q, conv);
 	put_t(&q, target);
+	put_i(&q, after);
 	r = db_row(&q);
 	if (r <= 0)
 		return r < 0 ? err_trace(r) : 0;
@@ -170,19 +171,16 @@ static void names_deinit(struct names *names)
 	free(names->ids);
 }
 
+/* Another's message of that name is not what it waits for. What is applied is not there any more, so a cycle ends. */
 static int apply_one(struct put *p, const struct waiting *w, struct names *names)
 {
-	int r;
+	int r = refs_apply(p, &w->ref);
 
-	/* Deleted first: whatever comes of it, it does not wait any more, and a cycle ends. */
-	r = delete_row(p, w->row);
-	if (r == 0)
-		r = refs_apply(p, &w->ref);
-	if (r < 0)
-		return err_trace(r);
 	if (r > 0 && w->ref.kind == REF_CORRECTION && *w->ref.id)
 		names_push(names, w->ref.id);
-	return 0;
+	if (r > 0)
+		r = delete_row(p, w->row);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 int pending_apply(struct put *p, int64_t conv, const char *id)
@@ -195,13 +193,15 @@ int pending_apply(struct put *p, int64_t conv, const char *id)
 	names_push(&names, id);
 	while (names.n && r == 0) {
 		_cleanup_(freep) char *name = names.ids[--names.n];
+		int64_t after = 0;
 
 		for (;;) {
 			_cleanup_(waiting_deinit) struct waiting w = { 0 };
 
-			r = next_waiting(p, conv, name, &w);
+			r = next_waiting(p, conv, name, after, &w);
 			if (r <= 0)
 				break;
+			after = w.row;
 			r = apply_one(p, &w, &names);
 			if (r < 0)
 				break;

@@ -7,16 +7,22 @@
 #include "store/conv.h"
 #include "store/feed.h"
 #include "store/gone.h"
+#include "store/known.h"
 #include "store/outbox-priv.h"
 #include "store/pending.h"
 #include "store/read.h"
 #include "store/row.h"
 
-/* The best candidate for a reference: the newest one about which its author may say that. */
+/*
+ * The best candidate for a reference: the newest one before it about which its author may say that. Clients that count
+ * from 1 in each session give a name to many (C3), and history is read backwards.
+ */
 struct search {
 	const struct ref *ref;
+	bool exact; /* by an id that only one has, wherever that stands */
 	int64_t msg;
 	int64_t key;
+	bool before;
 	uint32_t state;
 	enum row_kind kind;
 };
@@ -39,14 +45,26 @@ static bool may(const struct ref *ref, const struct candidate *c)
 	return false;
 }
 
+/* A better place than what was found so far: before the reference, and as near to it as can be. */
+static bool is_better(const struct search *s, const struct candidate *c, bool before)
+{
+	if (!s->msg || before != s->before)
+		return !s->msg || before;
+	return before ? c->key > s->key : c->key < s->key;
+}
+
 static void consider(void *userdata, const struct candidate *c)
 {
 	struct search *s = userdata;
+	bool before = s->exact || c->key < s->ref->key;
 
-	if (!may(s->ref, c) || (s->msg && c->key <= s->key))
+	if (!may(s->ref, c) || !is_better(s, c, before))
+		return;
+	if (!before && !c->ours && !row_may_precede(c->time_us, c->clock, s->ref->time_us))
 		return;
 	s->msg = c->id;
 	s->key = c->key;
+	s->before = before;
 	s->state = c->state;
 	s->kind = c->kind;
 }
@@ -77,6 +95,7 @@ static int find_moderated(struct put *p, struct search *s)
 	struct aid aid;
 	int r;
 
+	s->exact = true;
 	r = aid_get(p, s->ref->target + 1, &aid);
 	if (r == 0 && aid.msg)
 		r = row_candidate(p, s->ref->conv, aid.msg, consider, s);
@@ -271,7 +290,7 @@ static int react(struct put *p, int64_t msg, const struct ref *ref)
  */
 static int read_up_to(struct put *p, const struct ref *ref)
 {
-	struct search s = { .ref = ref };
+	struct search s = { .ref = ref, .exact = true };
 	struct aid aid;
 	int r;
 
@@ -365,7 +384,7 @@ static char *reaction_value(const char *text)
 static int put_error(struct put *p, struct item *it)
 {
 	const struct ref as_receipt = { .kind = REF_RECEIPT, .conv = it->conv, .target = it->m->id };
-	struct search s = { .ref = &as_receipt };
+	struct search s = { .ref = &as_receipt, .exact = true };
 	int r;
 
 	r = row_candidates(p, it->conv, it->m->id, consider, &s);
@@ -445,6 +464,15 @@ static int is_superseded(struct put *p, const struct item *it, const struct ref 
 	return outbox_superseded(p, *it->m->origin_id ? it->m->origin_id : it->m->id);
 }
 
+/* A private message of a room: everybody in it has the same bare JID. */
+static void by_occupant(const struct item *it, struct ref *ref)
+{
+	if (it->out || !it->known || !it->known->room || !strchr(it->m->from, '/'))
+		return;
+	ref->author = it->m->from;
+	ref->room = true;
+}
+
 int refs_put(struct put *p, struct item *it)
 {
 	_cleanup_(freep) char *value = NULL, *target = NULL;
@@ -467,6 +495,7 @@ int refs_put(struct put *p, struct item *it)
 	if (r < 0)
 		return err_trace(r);
 	ref.conv = it->conv;
+	by_occupant(it, &ref);
 	if (ref.kind == REF_REACTION)
 		ref.value = value = reaction_value(it->m->text);
 	r = refs_apply(p, &ref);

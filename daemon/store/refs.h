@@ -12,7 +12,8 @@
  *   error        by the other side, for a message of ours that did not arrive: failed
  *
  * A target is named by its id or origin-id, in rooms also by the room's stanza-id; a correction's own id also names
- * what it corrected. What has no target yet waits in pending.c.
+ * what it corrected. Of several that have the name it is the newest one before the reference (C3). What has no target yet
+ * waits in pending.c, also while others have its name. A private message of a room is by its occupant: the full JID.
  */
 #pragma once
 

@@ -7,6 +7,7 @@
 #include "store/conv.h"
 #include "store/feed.h"
 #include "store/ids.h"
+#include "store/identity.h"
 #include "store/known.h"
 #include "store/pending.h"
 #include "store/read.h"
@@ -65,12 +66,27 @@ int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, voi
 	return r < 0 ? err_trace(r) : 0;
 }
 
+bool row_may_precede(int64_t time_us, enum put_clock clock, int64_t ref_us)
+{
+	return time_us <= ref_us + (clock == CLOCK_OURS ? IDENTITY_CLOCK_US : IDENTITY_WINDOW_US);
+}
+
+/* What a message answers: the newest of that name before it. */
+struct answered {
+	const struct item *it;
+	int64_t id, key;
+};
+
 static void take_newest(void *userdata, const struct candidate *c)
 {
-	struct candidate *best = userdata;
+	struct answered *best = userdata;
 
-	if (best->id == 0 || c->key > best->key)
-		*best = (struct candidate){ .id = c->id, .key = c->key };
+	if (c->key >= best->it->key && !row_may_precede(c->time_us, c->clock, best->it->time_us))
+		return;
+	if (best->id == 0 || c->key > best->key) {
+		best->id = c->id;
+		best->key = c->key;
+	}
 }
 
 static uint32_t first_state(const struct item *it)
@@ -141,8 +157,9 @@ static int set_reply_to(struct put *p, int64_t msg, int64_t target)
 	return db_run(&q);
 }
 
-/* Rows that answer the message called ${id} and have ${now} as its row: ${then} from now on. */
-static int relink(struct put *p, int64_t conv, const char *id, int64_t now, int64_t then, size_t *ret_n)
+/* Rows that answer the message called ${id} and have ${now} as its row: ${then} from now on (${it}, if it is new). */
+static int relink(struct put *p, int64_t conv, const char *id, int64_t now, int64_t then, const struct item *it,
+		  size_t *ret_n)
 {
 	int64_t replies[ROW_REPLIES_MAX];
 	size_t n = 0;
@@ -157,7 +174,8 @@ static int relink(struct put *p, int64_t conv, const char *id, int64_t now, int6
 		if (now)
 			put_i(&q, now);
 		while (n < ROW_REPLIES_MAX && (r = db_row(&q)) > 0)
-			replies[n++] = col_i(&q, 0);
+			if (!it || it->key < col_i(&q, 1) || row_may_precede(it->time_us, it->clock, col_i(&q, 2)))
+				replies[n++] = col_i(&q, 0);
 		if (q.r < 0)
 			return err_trace(q.r);
 	}
@@ -177,7 +195,7 @@ static int link_replies(struct put *p, const struct item *it, const char *id, in
 
 	if (!*id || (it->known && !it->known->replies))
 		return 0;
-	return relink(p, it->conv, id, 0, target, &n);
+	return relink(p, it->conv, id, 0, target, it, &n);
 }
 
 int row_unlink_replies(struct put *p, int64_t conv, const char *id, int64_t msg)
@@ -186,7 +204,7 @@ int row_unlink_replies(struct put *p, int64_t conv, const char *id, int64_t msg)
 	int r = 0;
 
 	while (r == 0 && n == ROW_REPLIES_MAX)
-		r = relink(p, conv, id, msg, 0, &n);
+		r = relink(p, conv, id, msg, 0, NULL, &n);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -236,7 +254,7 @@ static int read_by_answer(struct put *p, const struct item *it, int64_t msg)
 
 int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 {
-	struct candidate target = { 0 };
+	struct answered target = { .it = it };
 	struct aid aid = { 0 };
 	struct known *k;
 	int64_t msg = 0;

@@ -25,6 +25,11 @@ struct candidate {
 };
 typedef void (*candidate_fn)(void *userdata, const struct candidate *c);
 
+/*
+ * Can what has this display time stand before a reference of ${ref_us} to it, though its sort key says otherwise? As far
+ * as clocks and late deliveries turn things round (store/identity.h).
+ */
+bool row_may_precede(int64_t time_us, enum put_clock clock, int64_t ref_us);
 /* Each row of ${conv} whose id or origin-id is ${id}; ${fn} must not touch the store. */
 int row_candidates(struct put *p, int64_t conv, const char *id, candidate_fn fn, void *userdata);
 /* The same for one row by its number. */

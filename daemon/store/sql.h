@@ -239,8 +239,8 @@
 		       " state=CASE state WHEN 0 THEN 1 ELSE state END, mod=?1 WHERE id=?2")                       \
 	S(MSG_REACTED, "UPDATE msg SET reacted=1, mod=?1 WHERE id=?2")                                             \
 	S(MSG_REPLY_TO, "UPDATE msg SET reply_to=?1, mod=?2 WHERE id=?3")                                          \
-	S(MSG_REPLIES, "SELECT id FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL AND reply_to=0"  \
-		       " LIMIT ?3")                                                                                \
+	S(MSG_REPLIES, "SELECT id, key, time_us FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL"   \
+		       " AND reply_to=0 LIMIT ?3")                                                                 \
 	S(MSG_ANSWERS, "SELECT id FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL AND reply_to=?4" \
 		       " LIMIT ?3")                                                                                \
 	S(MSG_BY_ID, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND xmpp_id=?2"                      \
@@ -269,7 +269,7 @@
 	S(PENDING_SAME, "SELECT id FROM pending_ref WHERE conv=?1 AND target=?2 AND kind=?3 AND sender=?4"         \
 			" AND ref_id IS ?5")                                                                       \
 	S(PENDING_GET, "SELECT id, kind, target, sender, ref_id, key, time_us, value, encryption, room"            \
-		       " FROM pending_ref WHERE conv=?1 AND target=?2 ORDER BY id LIMIT 1")                        \
+		       " FROM pending_ref WHERE conv=?1 AND target=?2 AND id>?3 ORDER BY id LIMIT 1")              \
 	S(PENDING_READ, "DELETE FROM pending_ref WHERE conv=?1 AND kind=6")                                        \
 	S(PENDING_DELETE, "DELETE FROM pending_ref WHERE id=?1")                                                   \
 	S(PENDING_COUNT, "SELECT count(*), min(id), max(id) FROM pending_ref WHERE account=?1")                    \

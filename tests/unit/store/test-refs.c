@@ -324,9 +324,119 @@ TEST(what_waits_is_found_again_after_a_transaction_that_failed)
 	assert_string_equal(bodies(fx, BOB), "nothing waits right");
 }
 
+/* C3: a client that counts from 1 in each session. What came before a message cannot be about it. */
+TEST(a_reused_id_names_what_stood_before_the_reference)
+{
+	struct fx *fx = *state;
+	struct message answer = archived(text_in("9", "answer"), "a4", 40);
+
+	answer.reply_id = "1";
+	/* The newest page first: another message of that name, years later. */
+	PAGE(fx, "", "", archived(text_in("1", "new"), "a9", 100000000));
+	PAGE(fx, "", "a9", archived(fix("1", "2", "right"), "a2", 20), archived(react(ref_out(PAYLOAD_REACTION, "1"), "x"), "a3", 30),
+	     answer);
+	assert_string_equal(bodies(fx, BOB), "answer new");
+	assert_string_equal(row_of(fx, "new").reactions, "");
+	assert_int_equal(row_of(fx, "answer").reply_to, 0);
+	PAGE(fx, "", "a2", archived(text_in("1", "wrong"), "a1", 10));
+	assert_string_equal(bodies(fx, BOB), "right answer new");
+	assert_string_equal(row_of(fx, "right").reactions, OWN "\tx\n");
+	assert_int_equal(row_of(fx, "answer").reply_to, row_of(fx, "right").id);
+	/* And both are here. */
+	PAGE(fx, "a4", "a9", archived(ref_in(PAYLOAD_RETRACTION, "1"), "a5", 50));
+	assert_string_equal(bodies(fx, BOB), "retracted answer new");
+}
+
+/* Its target is older than anything that the server still has. */
+TEST(what_waits_in_vain_is_not_about_a_later_message)
+{
+	struct fx *fx = *state;
+	struct message answer = archived(text_in("8", "answer"), "a3", 30);
+
+	answer.reply_id = "1";
+	PAGE(fx, "", "", archived(ref_in(PAYLOAD_RETRACTION, "1"), "a2", 20), answer);
+	fx->now = T0 + 90 * DAY;
+	put_live(fx, with_aid(text_in("1", "new"), "a9"), true);
+	fx->now += SEC;
+	put_live(fx, text_in("1", "newer"), false);
+	assert_string_equal(bodies(fx, BOB), "answer new newer");
+	assert_int_equal(row_of(fx, "answer").reply_to, 0);
+}
+
+/* Our clock was ahead when the message came live: what is about it seems to be older. The archive says where both stand. */
+TEST(a_correction_of_a_message_that_came_under_a_wrong_clock)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(text_in("9", "last"), "a9", 90));
+	fx->now = T0 + 60 * DAY;
+	put_live(fx, with_aid(text_in("1", "wrong"), "a1"), false);
+	PAGE(fx, "", "a9", archived(fix("1", "3", "right"), "a3", 30));
+	assert_string_equal(bodies(fx, BOB), "last wrong");
+	PAGE(fx, "", "a3", archived(text_in("1", "wrong"), "a1", 10));
+	assert_string_equal(bodies(fx, BOB), "right last");
+}
+
+/* Eve writes under the id of what Ann has taken back. */
+TEST(H5_another_author_s_message_does_not_use_up_what_waits)
+{
+	struct fx *fx = *state;
+	struct message ann = text_from("room@muc.example/ann", "1", "anns"), eve = text_from("room@muc.example/eve", "1", "eves");
+	struct message m = text_from("room@muc.example/ann", "2", "");
+
+	ann.type = eve.type = m.type = "groupchat";
+	m.payload = PAYLOAD_RETRACTION;
+	m.body = "";
+	m.target_id = "1";
+	PAGE(fx, "", "", archived(m, "a3", 3));
+	PAGE(fx, "", "a3", archived(eve, "a2", 2));
+	PAGE(fx, "", "a2", archived(ann, "a1", 1));
+	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves");
+}
+
+/* From room@service/nick everybody in a room can write to us alone. */
+TEST(H5_a_private_message_of_a_room_is_by_its_occupant)
+{
+	struct fx *fx = *state;
+	struct message ann = text_from("room@muc.example/ann", "1", "anns"), secret = text_from("room@muc.example/ann", "2", "secret");
+	struct message m = text_from("room@muc.example/eve", "3", "");
+
+	ann.type = "groupchat";
+	PAGE(fx, "", "", archived(ann, "a1", 1), archived(secret, "a2", 2));
+	m.payload = PAYLOAD_RETRACTION;
+	m.body = "";
+	m.target_id = "1";
+	put_live(fx, m, false);
+	m.target_id = "2";
+	put_live(fx, m, false);
+	assert_string_equal(bodies(fx, "room@muc.example"), "anns secret");
+	m.payload = PAYLOAD_REACTION;
+	m.target_id = "1";
+	m.text = "e";
+	put_live(fx, m, false);
+	m.from = "room@muc.example/ann";
+	m.text = "a";
+	put_live(fx, m, false);
+	assert_string_equal(row_of(fx, "anns").reactions, "room@muc.example/ann\ta\nroom@muc.example/eve\te\n");
+	/* Ann herself may. */
+	m.payload = PAYLOAD_RETRACTION;
+	m.target_id = "2";
+	put_live(fx, m, false);
+	assert_string_equal(bodies(fx, "room@muc.example"), "anns retracted");
+	/* And the same words under the same id are two messages. */
+	put_live(fx, text_from("room@muc.example/ann", "4", "hi"), false);
+	put_live(fx, text_from("room@muc.example/eve", "4", "hi"), false);
+	assert_string_equal(bodies(fx, "room@muc.example"), "anns retracted hi hi");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		RUN(a_reused_id_names_what_stood_before_the_reference),
+		RUN(what_waits_in_vain_is_not_about_a_later_message),
+		RUN(a_correction_of_a_message_that_came_under_a_wrong_clock),
+		RUN(H5_another_author_s_message_does_not_use_up_what_waits),
+		RUN(H5_a_private_message_of_a_room_is_by_its_occupant),
 		RUN(H1_correction_before_its_original_survives_a_restart),
 		RUN(H2_the_newest_correction_stays_in_any_order),
 		RUN(H2_a_chain_that_names_the_last_id_in_any_order),
