@@ -59,9 +59,11 @@ bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strik
 	return f->n < FLIGHT_ITEMS_MAX && f->bytes + bytes <= FLIGHT_BYTES_MAX;
 }
 
-void flight_offer(struct flight *f, int64_t id, size_t bytes, bool again, uint32_t strikes)
+void flight_offer(struct flight *f, int64_t id, int64_t seq, size_t bytes, bool again, uint32_t strikes)
 {
-	f->items[f->n++] = (struct flight_item){ .id = id, .bytes = bytes, .alone = goes_alone(f, again, strikes) };
+	f->items[f->n++] = (struct flight_item){
+		.id = id, .seq = seq, .bytes = bytes, .alone = goes_alone(f, again, strikes),
+	};
 	f->bytes += bytes;
 }
 

@@ -53,9 +53,10 @@ struct flight_item {
 	int64_t id;
 	enum flight_state state;
 	uint32_t n; /* XEP-0198 number, from NUMBERED on */
+	int64_t seq; /* its place when it was offered */
 	size_t bytes;
 	bool alone; /* nothing else is offered as long as it is here */
-	bool withdrawn; /* NUMBERED: it was cancelled meanwhile; with GO it is gone from here */
+	bool withdrawn; /* NUMBERED: it was cancelled meanwhile, or changed; with GO it is gone from here */
 };
 
 /* A message that went alone, without an answer. */
@@ -91,7 +92,7 @@ size_t flight_late(const struct flight *f);
 /* May this item be offered now? ${again}: it may have left before; ${strikes}: streams ended over it alone. */
 bool flight_may(const struct flight *f, size_t bytes, bool again, uint32_t strikes);
 /* It was offered; flight_may() said yes. */
-void flight_offer(struct flight *f, int64_t id, size_t bytes, bool again, uint32_t strikes);
+void flight_offer(struct flight *f, int64_t id, int64_t seq, size_t bytes, bool again, uint32_t strikes);
 /* Its number came. False: it was not offered, is out of order, or the number is not above the last one. */
 bool flight_numbered(struct flight *f, int64_t id, uint32_t n);
 /* It can never be sent. False: it was not offered. */

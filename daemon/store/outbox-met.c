@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/conv.h"
 #include "store/outbox-priv.h"
+#include "store/row.h"
 
 static int count_copies(struct put *p, int64_t msg, int64_t *ret)
 {
@@ -12,8 +14,41 @@ static int count_copies(struct put *p, int64_t msg, int64_t *ret)
 	return db_int(&q, 0, ret);
 }
 
-/* ${client_id} stands in the archive. */
-static int met(struct put *p, const char *client_id)
+/* The item of that name in ${conv}. To somebody else another device may give it to a message of its own: 0. */
+static int of_conv(struct put *p, int64_t conv, const char *client_id, struct out_entry *ret)
+{
+	int r = p->outbox ? outbox_by_client(p, client_id, ret) : 0;
+
+	return r < 0 ? err_trace(r) : r > 0 && ret->conv == conv;
+}
+
+static bool never_left(const struct out_entry *e)
+{
+	return e->state == OUT_QUEUED && e->again == AGAIN_NOT && !e->bounced;
+}
+
+static void take_hash(void *userdata, const struct candidate *c)
+{
+	*(uint64_t *)userdata = c->hash;
+}
+
+/*
+ * Is ${it}, which has its id, a copy of ${e}? In another conversation only what may have left, with the same words: a server may
+ * write an address in another way than we do (RFC 7622 section 3.3).
+ */
+static int is_copy(struct put *p, struct item *it, const struct out_entry *e)
+{
+	uint64_t hash = ~it->hash;
+	int r = it->conv ? 0 : conv_find(p, it);
+
+	if (r < 0 || e->conv == it->conv || never_left(e) || e->kind != OUT_TEXT)
+		return r < 0 ? err_trace(r) : e->conv == it->conv;
+	r = row_candidate(p, e->conv, e->msg, take_hash, &hash);
+	return r < 0 ? err_trace(r) : hash == it->hash;
+}
+
+/* ${client_id} stands in the archive, as ${it}. */
+static int met(struct put *p, struct item *it, const char *client_id)
 {
 	struct out_entry e;
 	int64_t copies;
@@ -21,6 +56,9 @@ static int met(struct put *p, const char *client_id)
 
 	r = outbox_by_client(p, client_id, &e);
 	if (r <= 0 || e.state == OUT_DONE)
+		return r < 0 ? err_trace(r) : 0;
+	r = is_copy(p, it, &e);
+	if (r <= 0)
 		return r < 0 ? err_trace(r) : 0;
 	/* So many copies are of tries that came back, not of the new one. */
 	if (e.bounced) {
@@ -33,59 +71,54 @@ static int met(struct put *p, const char *client_id)
 	return outbox_enter(p, &e, OUT_DONE, e.again, "", "");
 }
 
-int outbox_met(struct put *p, const struct item *it)
+int outbox_met(struct put *p, struct item *it)
 {
 	const struct message *m = it->m;
 	int r;
 
 	if (!p->outbox || !it->out || m->payload == PAYLOAD_ERROR)
 		return 0;
-	r = met(p, m->id);
+	r = met(p, it, m->id);
 	if (r == 0 && strcmp(m->id, m->origin_id) != 0)
-		r = met(p, m->origin_id);
+		r = met(p, it, m->origin_id);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int outbox_arrived(struct put *p, const char *client_id)
+int outbox_arrived(struct put *p, int64_t conv, const char *client_id)
 {
 	struct out_entry e;
 	int r;
 
-	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	r = of_conv(p, conv, client_id, &e);
 	if (r <= 0 || e.bounced || (e.state != OUT_SENDING && e.state != OUT_DOUBT && e.state != OUT_QUEUED))
 		return r < 0 ? err_trace(r) : 0;
 	return outbox_enter(p, &e, OUT_DONE, e.again, "", "");
 }
 
-static bool never_left(const struct out_entry *e)
-{
-	return e->state == OUT_QUEUED && e->again == AGAIN_NOT && !e->bounced;
-}
-
-int outbox_never_left(struct put *p, const char *client_id)
+int outbox_never_left(struct put *p, int64_t conv, const char *client_id)
 {
 	struct out_entry e;
 	int r;
 
-	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	r = of_conv(p, conv, client_id, &e);
 	return r < 0 ? err_trace(r) : r > 0 && never_left(&e);
 }
 
-int outbox_may_have_left(struct put *p, const char *client_id)
+int outbox_may_have_left(struct put *p, int64_t conv, const char *client_id)
 {
 	struct out_entry e;
 	int r;
 
-	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	r = of_conv(p, conv, client_id, &e);
 	return r < 0 ? err_trace(r) : r > 0 && !never_left(&e);
 }
 
-int outbox_bounced(struct put *p, const char *client_id)
+int outbox_bounced(struct put *p, int64_t conv, const char *client_id)
 {
 	struct out_entry e;
 	int r;
 
-	r = p->outbox ? outbox_by_client(p, client_id, &e) : 0;
+	r = of_conv(p, conv, client_id, &e);
 	if (r <= 0 || e.kind != OUT_TEXT)
 		return r < 0 ? err_trace(r) : 0;
 	if (e.state == OUT_FAILED || e.state == OUT_CANCELLED)

@@ -28,6 +28,7 @@ struct out_entry {
 	int64_t bounced;
 	uint64_t hash;
 	uint32_t strikes;
+	int64_t seq;
 };
 
 /* Texts and what is about them are a conversation's order, are counted, and may be in doubt; receipts and the like may
@@ -37,15 +38,15 @@ bool outbox_is_content(enum out_kind kind);
 /* Does the account have one? Sets p->outbox; without, what comes in costs nothing. Part of put_begin(). */
 int outbox_begin(struct put *p);
 /* ${it} was stored: if it is a copy of what we sent, whatever waited under its id is DONE. */
-int outbox_met(struct put *p, const struct item *it);
+int outbox_met(struct put *p, struct item *it);
 /* It has, beyond doubt, arrived: there is a receipt. As outbox_met(). */
-int outbox_arrived(struct put *p, const char *client_id);
+int outbox_arrived(struct put *p, int64_t conv, const char *client_id);
 /* It came back as an error: FAILED. */
-int outbox_bounced(struct put *p, const char *client_id);
+int outbox_bounced(struct put *p, int64_t conv, const char *client_id);
 /* 1 if an item with that id waits which was never sent: nobody else can know anything of it. */
-int outbox_never_left(struct put *p, const char *client_id);
+int outbox_never_left(struct put *p, int64_t conv, const char *client_id);
 /* It waits, and may have been sent before. One that is being written has no item yet, and has not left either. */
-int outbox_may_have_left(struct put *p, const char *client_id);
+int outbox_may_have_left(struct put *p, int64_t conv, const char *client_id);
 /* 1 if ${client_id} is an item of ours and a later one of its kind is about the same message: what it says is old,
  * wherever the copy stands in the archive. */
 int outbox_superseded(struct put *p, const char *client_id);

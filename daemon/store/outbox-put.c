@@ -246,7 +246,7 @@ static int find_target(struct request *q)
 	q->conv = t.conv;
 	free(q->conv_jid);
 	q->conv_jid = TAKE_PTR(t.jid);
-	r = t.state == STATE_QUEUED ? outbox_never_left(&q->p, t.origin_id) : 0;
+	r = t.state == STATE_QUEUED ? outbox_never_left(&q->p, t.conv, t.origin_id) : 0;
 	q->unsent = r > 0;
 	if (r >= 0)
 		r = find_earlier(q, &earlier);

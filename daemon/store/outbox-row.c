@@ -32,6 +32,7 @@ static struct out_entry read_entry(struct stmt *q)
 		.bounced = col_i(q, 6),
 		.hash = (uint64_t)col_i(q, 7),
 		.strikes = (uint32_t)col_i(q, 8),
+		.seq = col_i(q, 9),
 	};
 }
 

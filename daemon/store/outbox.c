@@ -191,7 +191,7 @@ static int begin(struct put *p, struct store *s, int64_t account)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int outbox_numbered(struct store *s, int64_t account, int64_t item, uint32_t n, const char *anchor)
+int outbox_numbered(struct store *s, int64_t account, int64_t item, int64_t seq, uint32_t n, const char *anchor)
 {
 	struct out_entry e = { 0 };
 	struct put p;
@@ -200,7 +200,7 @@ int outbox_numbered(struct store *s, int64_t account, int64_t item, uint32_t n, 
 	r = begin(&p, s, account);
 	if (r == 0)
 		r = found = outbox_by_id(&p, item, &e);
-	found = found > 0 && e.state == OUT_QUEUED;
+	found = found > 0 && e.state == OUT_QUEUED && (!seq || e.seq == seq);
 	if (r >= 0 && found)
 		r = outbox_enter(&p, &e, OUT_SENDING, e.again, "", "");
 	if (r >= 0 && found)

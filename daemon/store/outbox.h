@@ -115,10 +115,11 @@ int outbox_next(struct store *s, int64_t account, int64_t after_seq, size_t max,
 
 /*
  * The item goes out as number ${n} of this session. ${anchor}: the newest id of the account's archive that is held
- * for certain ("" = none): its copy in the archive, if there ever is one, lies after it. Only what is QUEUED: 1;
- * cancelled meanwhile: 0 (the wire must not send it).
+ * for certain ("" = none): its copy in the archive, if there ever is one, lies after it. Only what is QUEUED in the place
+ * that it was offered from, ${seq}, with the words of then: 1; cancelled meanwhile, or cancelled and tried again: 0 (the
+ * wire must not send it). 0 for ${seq}: whatever its place is.
  */
-int outbox_numbered(struct store *s, int64_t account, int64_t item, uint32_t n, const char *anchor);
+int outbox_numbered(struct store *s, int64_t account, int64_t item, int64_t seq, uint32_t n, const char *anchor);
 /* The server has everything of this session up to ${n} (compared modulo 2^32). *ret: items that became DONE. */
 int outbox_acked(struct store *s, int64_t account, uint32_t n, size_t *ret);
 /* The session was resumed, the server has up to ${h}: DONE up to it, the others are QUEUED again. */

@@ -309,13 +309,13 @@ static int read_up_to(struct put *p, const struct ref *ref)
 /* Only forward: sending, sent, delivered, displayed. Of what never left nobody can say so who does not guess ids. */
 static int advance(struct put *p, const struct search *s, uint32_t state)
 {
-	int r = s->state == STATE_QUEUED ? outbox_may_have_left(p, s->ref->target) : 1;
+	int r = s->state == STATE_QUEUED ? outbox_may_have_left(p, s->ref->conv, s->ref->target) : 1;
 
 	if (r <= 0 || s->state >= state)
 		return r < 0 ? err_trace(r) : 0;
 	r = row_set_state(p, s->msg, state, "", "");
 	if (r == 0 && s->state < STATE_SENT)
-		r = outbox_arrived(p, s->ref->target);
+		r = outbox_arrived(p, s->ref->conv, s->ref->target);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -391,11 +391,11 @@ static int put_error(struct put *p, struct item *it)
 	if (r == 0 && (!s.msg || s.state > STATE_SENT))
 		return 0;
 	if (r == 0)
-		r = outbox_never_left(p, it->m->id);
+		r = outbox_never_left(p, it->conv, it->m->id);
 	if (r > 0)
 		return 0;
 	if (r == 0)
-		r = outbox_bounced(p, it->m->id);
+		r = outbox_bounced(p, it->conv, it->m->id);
 	if (r == 0)
 		r = row_set_state(p, s.msg, STATE_FAILED, it->m->error, it->m->error_text);
 	if (r < 0)

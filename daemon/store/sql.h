@@ -25,7 +25,7 @@
 	"coalesce((SELECT b.id FROM msg b WHERE b.conv=?1 AND (b.key, b.id) < (?3, ?2)"                            \
 	" ORDER BY b.key DESC, b.id DESC LIMIT 1), 0)"
 #define SQL_GONE_COLUMNS "id, direction, time_us, clock, hash, xmpp_id, origin_id, archived, ours"
-#define SQL_OUTBOX_COLUMNS "id, kind, state, conv, msg, again, bounced, hash, strikes"
+#define SQL_OUTBOX_COLUMNS "id, kind, state, conv, msg, again, bounced, hash, strikes, seq"
 /* ${x}.jid is blocked, or all of its domain is (XEP-0191 section 2). */
 #define SQL_DOMAIN_BLOCKED(x)                                                                                      \
 	"EXISTS(SELECT 1 FROM roster b WHERE b.account=" x ".account AND b.blocked=1 AND b.jid="                   \

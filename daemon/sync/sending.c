@@ -139,7 +139,7 @@ static int offer(void *userdata, const struct out_item *item)
 	/* A link that is gone is told by engine_wire_gone(). */
 	if (r < 0)
 		return r;
-	flight_offer(&e->flight, item->id, bytes, item->again, item->strikes);
+	flight_offer(&e->flight, item->id, item->seq, bytes, item->again, item->strikes);
 	o->offered = true;
 	return 0;
 }
@@ -304,7 +304,7 @@ static int put_numbered(struct engine *e)
 
 		if (item->state != FLIGHT_NUMBERED)
 			continue;
-		r = outbox_numbered(e->store, e->account.id, item->id, item->n, anchor);
+		r = outbox_numbered(e->store, e->account.id, item->id, item->seq, item->n, anchor);
 		if (r < 0)
 			return err_trace(r);
 		item->withdrawn = r == 0;

@@ -76,7 +76,7 @@ static void deliver(struct load *b)
 	check(outbox_next(b->s, b->account, 0, ACK_EVERY, note, &batch), "next");
 	check(store_begin(b->s), "begin");
 	for (size_t i = 0; i < batch.n; i++)
-		check(outbox_numbered(b->s, b->account, batch.ids[i], (uint32_t)i + 1, "") != 1, "number");
+		check(outbox_numbered(b->s, b->account, batch.ids[i], 0, (uint32_t)i + 1, "") != 1, "number");
 	check(store_commit(b->s), "commit");
 	check(store_begin(b->s), "begin");
 	check(outbox_acked(b->s, b->account, (uint32_t)batch.n, &done), "ack");

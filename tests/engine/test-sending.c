@@ -92,6 +92,38 @@ static void cancelled_between_send_and_go(void **state)
 	assert_int_equal(sim_received(s, "m3", NULL), 1);
 }
 
+/* Changed, cancelled and sent again while the wire has the old words: what leaves is what the user sees, and once. */
+static void sent_again_between_send_and_go(void **state)
+{
+	struct sim *s = *state;
+	const struct outgoing edit = { .kind = OUT_CORRECTION, .conversation = "", .client_id = "e1", .body = "new", .emojis = "" };
+	struct outgoing o = edit;
+	int64_t msg[3], row;
+	bool existing;
+
+	given_in_sync(s, 20);
+	s->no_numbers = true;
+	for (int i = 0; i < 3; i++)
+		msg[i] = send_n(s, BOB, i);
+	sim_run(s, SIM_SEC);
+	assert_int_equal(s->sends, 3);
+	o.msg = msg[1];
+	assert_int_equal(store_begin(s->store), 0);
+	assert_int_equal(outbox_put(s->store, s->account.id, s->own, &o, SIM_T0 + s->boot_us, &row, &existing), 0);
+	assert_int_equal(outbox_cancel(s->store, s->account.id, msg[1]), 0);
+	assert_int_equal(outbox_retry(s->store, s->account.id, msg[1], SIM_T0 + s->boot_us), 0);
+	assert_int_equal(store_commit(s->store), 0);
+	engine_send(s->engine);
+	s->no_numbers = false;
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(s->n_sent, 3);
+	assert_int_equal(sim_received(s, "m1", NULL), 1);
+	/* Its place is the last one. */
+	assert_string_equal(s->sent[2].id, "m1");
+	assert_string_equal(s->sent[2].body, "new");
+	assert_int_equal(sim_state(s, msg[1]), STATE_SENT);
+}
+
 /* No space for the row with the number: nothing leaves. With space again, it leaves once. */
 static void the_disk_is_full_between_numbered_and_go(void **state)
 {
@@ -250,6 +282,7 @@ int main(void)
 		STORY(a_small_one_does_not_overtake_a_large_one),
 		STORY(E1_what_was_accepted_offline_is_sent_later),
 		STORY(cancelled_between_send_and_go),
+		STORY(sent_again_between_send_and_go),
 		STORY(the_disk_is_full_between_numbered_and_go),
 		STORY(the_disk_is_full_when_the_numbers_run_out),
 		STORY(the_session_goes_when_the_numbers_run_out),

@@ -17,7 +17,7 @@ static void given_gone(struct flight *f, int n, uint32_t first)
 {
 	for (int i = 0; i < n; i++) {
 		assert_true(flight_may(f, 10, false, 0));
-		flight_offer(f, i + 1, 10, false, 0);
+		flight_offer(f, i + 1, 0, 10, false, 0);
 	}
 	for (int i = 0; i < n; i++)
 		assert_true(flight_numbered(f, i + 1, first + (uint32_t)i));
@@ -29,9 +29,9 @@ static void a_burst_is_numbered_stored_and_let_go_as_one(_unused_ void **state)
 	struct flight f = { 0 };
 
 	assert_true(flight_idle(&f));
-	flight_offer(&f, 7, 10, false, 0);
-	flight_offer(&f, 8, 10, false, 0);
-	flight_offer(&f, 9, 10, false, 0);
+	flight_offer(&f, 7, 0, 10, false, 0);
+	flight_offer(&f, 8, 0, 10, false, 0);
+	flight_offer(&f, 9, 0, 10, false, 0);
 	assert_false(flight_idle(&f));
 	assert_true(flight_numbered(&f, 7, 4));
 	assert_false(flight_whole(&f));
@@ -51,8 +51,8 @@ static void numbers_out_of_turn_are_refused(_unused_ void **state)
 {
 	struct flight f = { 0 };
 
-	flight_offer(&f, 1, 10, false, 0);
-	flight_offer(&f, 2, 10, false, 0);
+	flight_offer(&f, 1, 0, 10, false, 0);
+	flight_offer(&f, 2, 0, 10, false, 0);
 	assert_false(flight_numbered(&f, 2, 1));
 	assert_false(flight_numbered(&f, 3, 1));
 	assert_true(flight_numbered(&f, 1, 5));
@@ -69,12 +69,12 @@ static void the_window_has_a_count_and_a_size(_unused_ void **state)
 
 	/* However large: one can always go. */
 	assert_true(flight_may(&f, 10 * FLIGHT_BYTES_MAX, false, 0));
-	flight_offer(&f, 1, FLIGHT_BYTES_MAX - 5, false, 0);
+	flight_offer(&f, 1, 0, FLIGHT_BYTES_MAX - 5, false, 0);
 	assert_true(flight_may(&f, 5, false, 0));
 	assert_false(flight_may(&f, 6, false, 0));
 	f = (struct flight){ 0 };
 	for (; flight_may(&f, 1, false, 0); n++)
-		flight_offer(&f, n, 1, false, 0);
+		flight_offer(&f, n, 0, 1, false, 0);
 	assert_int_equal(n, FLIGHT_ITEMS_MAX);
 }
 
@@ -113,7 +113,7 @@ static void what_a_stream_error_says_of_us(_unused_ void **state)
 
 		assert_int_equal(flight_blames_us(rows[i].condition), rows[i].blames);
 		/* Nothing had gone: an end at login (too many connections) is nobody's fault. */
-		flight_offer(&f, 1, 1, false, 0);
+		flight_offer(&f, 1, 0, 1, false, 0);
 		assert_false(flight_over(&f, rows[i].condition, false, 0));
 		assert_false(f.careful);
 		given_gone(&f, 2, 1);
@@ -130,7 +130,7 @@ static void suspects_go_alone_until_all_have_passed(_unused_ void **state)
 	given_gone(&f, 3, 1);
 	assert_true(flight_over(&f, "policy-violation", false, 0));
 	assert_true(flight_may(&f, 10, true, 0));
-	flight_offer(&f, 1, 10, true, 0);
+	flight_offer(&f, 1, 0, 10, true, 0);
 	/* Neither another suspect nor anything new beside it. */
 	assert_false(flight_may(&f, 10, true, 0));
 	assert_false(flight_may(&f, 10, false, 0));
@@ -139,14 +139,14 @@ static void suspects_go_alone_until_all_have_passed(_unused_ void **state)
 	assert_false(flight_may(&f, 10, false, 0));
 	flight_acked(&f, 1);
 	/* What was never sent is no suspect, but a suspect waits for it. */
-	flight_offer(&f, 9, 10, false, 0);
+	flight_offer(&f, 9, 0, 10, false, 0);
 	assert_true(flight_may(&f, 10, false, 0));
 	assert_false(flight_may(&f, 10, true, 0));
 	flight_numbered(&f, 9, 2);
 	flight_go(&f, 0);
 	flight_acked(&f, 2);
 	flight_calm(&f);
-	flight_offer(&f, 2, 10, true, 0);
+	flight_offer(&f, 2, 0, 10, true, 0);
 	assert_true(flight_may(&f, 10, true, 0));
 	/* One with a strike goes alone, careful or not. */
 	assert_false(flight_may(&f, 10, true, 1));
@@ -179,7 +179,7 @@ static bool tried(struct flight *f, int64_t *at_us, int64_t after_us, int64_t th
 	f->careful = true;
 	flight_begin(f, *at_us);
 	*at_us += after_us;
-	flight_offer(f, 1, 10, true, 0);
+	flight_offer(f, 1, 0, 10, true, 0);
 	assert_true(flight_numbered(f, 1, 1));
 	flight_go(f, *at_us);
 	*at_us += then_us;
@@ -206,13 +206,13 @@ static void a_close_counts_only_as_the_end_of_an_experiment(_unused_ void **stat
 		assert_true(tried(&f, &at, FLIGHT_STEADY_US, FLIGHT_SOON_US, true));
 	/* That others get there says nothing; that it does, says all. */
 	flight_begin(&f, at);
-	flight_offer(&f, 2, 10, false, 0);
+	flight_offer(&f, 2, 0, 10, false, 0);
 	flight_numbered(&f, 2, 1);
 	flight_go(&f, at);
 	assert_int_equal(flight_acked(&f, 1), 1);
 	assert_true(flight_hold(&f, 1, at) > 0);
 	flight_begin(&f, at);
-	flight_offer(&f, 1, 10, true, 0);
+	flight_offer(&f, 1, 0, 10, true, 0);
 	flight_numbered(&f, 1, 1);
 	flight_go(&f, at);
 	assert_int_equal(flight_acked(&f, 1), 1);
@@ -287,7 +287,7 @@ static void who_is_late_goes_after_the_others(_unused_ void **state)
 		assert_int_equal(flight_hold(&f, 1, at), rest);
 		assert_int_equal(flight_hold(&f, 2, at), 0);
 		/* Only what a stream stands counts: not the time between two. */
-		flight_offer(&f, 2, 10, false, 0);
+		flight_offer(&f, 2, 0, 10, false, 0);
 		assert_false(flight_over(&f, "", i % 2, at + 10 * SEC));
 		at += 1000 * SEC;
 		flight_begin(&f, at);
@@ -300,7 +300,7 @@ static void who_is_late_goes_after_the_others(_unused_ void **state)
 	assert_int_equal(rest, FLIGHT_REST_CAP_US);
 	/* And when it has got there, that is all forgotten. */
 	flight_begin(&f, at);
-	flight_offer(&f, 1, 10, true, 0);
+	flight_offer(&f, 1, 0, 10, true, 0);
 	flight_numbered(&f, 1, 1);
 	flight_go(&f, at);
 	assert_int_equal(flight_acked(&f, 1), 1);
@@ -357,7 +357,7 @@ static void what_makes_nobody_late(_unused_ void **state)
 			flight_begin(&f, at);
 			f.careful = rows[i].careful;
 			for (int n = 0; n < rows[i].n; n++)
-				flight_offer(&f, n + 1, 10, true, 0);
+				flight_offer(&f, n + 1, 0, 10, true, 0);
 			for (int n = 0; n < rows[i].n; n++)
 				assert_true(flight_numbered(&f, n + 1, (uint32_t)n + 1));
 			flight_go(&f, at);
@@ -379,7 +379,7 @@ static void those_known_the_longest_are_forgotten(_unused_ void **state)
 	for (int id = 1; id <= FLIGHT_VAIN_MAX + 1; id++)
 		for (int i = 0; i < FLIGHT_SOON_MAX; i++) {
 			flight_begin(&f, at);
-			flight_offer(&f, id, 10, true, 0);
+			flight_offer(&f, id, 0, 10, true, 0);
 			flight_numbered(&f, id, 1);
 			flight_go(&f, at);
 			flight_over(&f, "", false, at);

@@ -101,7 +101,7 @@ void number(struct fx *fx, size_t n, uint32_t first, const char *anchor)
 
 	assert_true(ids.n >= n);
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, ids.id[i], first + (uint32_t)i, anchor)),
+		assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, ids.id[i], 0, first + (uint32_t)i, anchor)),
 				 1);
 }
 

@@ -140,7 +140,7 @@ static void send_one(struct fx *fx, const char *id, bool leaves)
 	assert_int_equal(outbox_put(fx->s, fx->account, OWN, &o, fx->now, &msg, &existing), 0);
 	/* The only item so far: its id is 1. */
 	if (leaves)
-		assert_int_equal(outbox_numbered(fx->s, fx->account, 1, 7, "b"), 1);
+		assert_int_equal(outbox_numbered(fx->s, fx->account, 1, 0, 7, "b"), 1);
 	assert_int_equal(store_commit(fx->s), 0);
 }
 

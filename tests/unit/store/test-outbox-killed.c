@@ -35,7 +35,7 @@ static void act_number(struct fx *fx)
 	struct ids ids = items(fx);
 
 	for (size_t i = 0; i < ids.n; i++)
-		assert_int_equal(outbox_numbered(fx->s, fx->account, ids.id[i], (uint32_t)i + 1, "a0"), 1);
+		assert_int_equal(outbox_numbered(fx->s, fx->account, ids.id[i], 0, (uint32_t)i + 1, "a0"), 1);
 }
 
 static void act_ack(struct fx *fx)

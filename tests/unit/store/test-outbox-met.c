@@ -46,7 +46,45 @@ TEST(C8_met_in_the_archive_in_every_state)
 	put_page(fx, page, 6, "", "", out);
 	assert_int_equal(seq_of(fx), seq);
 	/* The number that comes for it is refused. */
-	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, 1, 3, "")), 0);
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, 1, 0, 3, "")), 0);
+}
+
+/* Another device gives its messages the same names (an app that counts): to somebody else it is another message. */
+TEST(a_message_to_somebody_else_is_not_the_one_that_waits)
+{
+	struct fx *fx = *state;
+	struct message other = copy_of("1", "other");
+
+	send_text(fx, "1", "mine");
+	other.to = CAROL;
+	other.via = VIA_CARBON;
+	put_live(fx, other, false);
+	assert_string_equal(next(fx), "text:1=mine");
+	PAGE(fx, "", "", archived(other, "a1", 1));
+	assert_string_equal(next(fx), "text:1=mine");
+	assert_int_equal(state_of(fx, "mine"), STATE_QUEUED);
+	number(fx, 1, 1, "");
+	lose(fx, false, 0);
+	PAGE(fx, "", "", archived(other, "a1", 1));
+	assert_string_equal(counts(fx), "0 0 1 0");
+	/* Its own copy is. */
+	PAGE(fx, "a1", "", archived(copy_of("1", "mine"), "a2", 2));
+	assert_string_equal(counts(fx), "0 0 0 0");
+	assert_int_equal(state_of(fx, "mine"), STATE_SENT);
+}
+
+/* The server writes the address in another way than we fold it: what left is not sent again for that. */
+TEST(a_copy_under_another_spelling_of_the_address)
+{
+	struct fx *fx = *state;
+	struct message copy = copy_of("1", "mine");
+
+	send_to(fx, "stra\xc3\x9f" "e@b.example", "1", "mine");
+	number(fx, 1, 1, "");
+	lose(fx, false, 0);
+	copy.to = "strasse@b.example";
+	PAGE(fx, "", "", archived(copy, "a1", 1));
+	assert_string_equal(counts(fx), "0 0 0 0");
 }
 
 TEST(C8_equal_text_from_another_device_is_another_message)
@@ -171,6 +209,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(C8_met_in_the_archive_in_every_state),
+		RUN(a_message_to_somebody_else_is_not_the_one_that_waits),
+		RUN(a_copy_under_another_spelling_of_the_address),
 		RUN(C8_equal_text_from_another_device_is_another_message),
 		RUN(what_arrived_is_never_again_less),
 		RUN(a_message_that_came_back_is_sent_again_as_it_is_now),

@@ -113,7 +113,7 @@ TEST(cancelled_is_not_sent_and_may_be_tried_again)
 	assert_int_equal(cancel(fx, id), 0);
 	assert_int_equal(state_of(fx, "uno"), STATE_CANCELLED);
 	assert_string_equal(next(fx), "text:c2=two");
-	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, ids.id[0], 1, "")), 0);
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, ids.id[0], 0, 1, "")), 0);
 	assert_int_equal(cancel(fx, id), OUTBOX_E_STATE);
 	assert_int_equal(cancel(fx, 4711), OUTBOX_E_NO_MESSAGE);
 	/* The same Send again gets what became of it. */

@@ -167,7 +167,7 @@ TEST(what_waits_again_is_found_wherever_it_stands)
 	assert_string_equal(next(fx), "text:c2=two! text:c3=three");
 	/* Undone. */
 	BEGIN(fx);
-	assert_int_equal(outbox_numbered(fx->s, fx->account, items(fx).id[0], 2, ""), 1);
+	assert_int_equal(outbox_numbered(fx->s, fx->account, items(fx).id[0], 0, 2, ""), 1);
 	assert_int_equal(outbox_count(fx->s, fx->account, &n), 0);
 	assert_int_equal(n.queued, 1);
 	store_rollback(fx->s);
