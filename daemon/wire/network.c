@@ -14,7 +14,11 @@ static void on_server_error(struct stream *s, xmpp_stanza_t *error)
 	_cleanup_(freep) char *text =
 		xasprintf("the server ended the stream: %.64s%s%s", condition, *said ? ": " : "", said);
 
-	stream_fail(s, FAILURE_STREAM, condition, text);
+	/* In clear anybody may say that another client took our place, or that the session is void: it means nothing. */
+	if (transport_is_secure(s->transport))
+		stream_fail(s, FAILURE_STREAM, condition, text);
+	else
+		stream_fail(s, FAILURE_PROTOCOL, "", text);
 }
 
 /* Half an offer, half a <success/>: nothing to decide by. */

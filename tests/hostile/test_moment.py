@@ -364,6 +364,31 @@ def test_a_second_wire_waits_for_its_word(at, scripted_server, tls):
         assert second.wait("MSG", id="live")["n"] == n + 1
 
 
+@pytest.mark.parametrize("condition", ["conflict", "handled-count-too-high"])
+def test_a_stream_error_in_clear_is_nobody_s_word(scripted_server, condition):
+    """Whoever stands in between could keep an account away by the one, and throw its session away by the other."""
+    class Between(scripted.Connection):
+        async def starttls(self):
+            await self.raw("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' "
+                           f"from='chat.test' id='1'><stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+                           "</stream:error></stream:stream>")
+            while await self.reader.read(65536):
+                pass
+            raise ConnectionResetError
+    server = scripted_server(Script())
+    server.connection_class = Between
+    with Wire(server, server.user, tls="starttls", port=server.port) as wire:
+        failed = wire.wait("FAILED")
+        assert failed["condition"] == "" and condition in failed["text"], failed
+    # Behind TLS it is the server's.
+    server.connection_class = scripted.Connection
+    with Wire(server, server.user, tls="starttls", port=server.port) as wire:
+        wire.wait("READY")
+        wait_for(lambda: server.current, 10)
+        server.send(f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>")
+        assert wire.wait("FAILED")["condition"] == condition
+
+
 def test_a_second_wire_that_has_its_word_before_does_not_wait(at):
     server, wire = at()
     n, start = session_of(wire)
