@@ -110,13 +110,12 @@ int cmd_account_show(struct ctl *c)
 /* The removal of an archive is asked about, where somebody is there to answer. */
 static bool confirmed(struct ctl *c)
 {
-	_cleanup_(freep) char *clean = text_clean(c->account_jid, false);
-	char answer[8];
+	_cleanup_(freep) char *jid = text_clean(c->account_jid, false), *question = NULL;
 
-	if (c->quiet || !term_is_tty(stdin) || !term_is_tty(stderr))
+	if (c->quiet || !term_can_ask())
 		return true;
-	fprintf(stderr, "Delete %s and its messages from this machine? [y/N] ", clean);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+	question = xasprintf("Delete %s and its messages from this machine?", jid);
+	return term_confirm(question);
 }
 
 int cmd_account_remove(struct ctl *c)

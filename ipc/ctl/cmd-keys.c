@@ -227,16 +227,14 @@ static bool confirmed(struct ctl *c, const struct slots *slots, const struct slo
 {
 	_cleanup_(freep) char *what = slot_describe(gone), *left = slots_describe(slots, " or ", opens_without, gone);
 	_cleanup_(freep) char *text = NULL, *clean = NULL;
-	char answer[8];
 
-	if (c->quiet || !term_is_tty(stdin) || !term_is_tty(stderr))
+	if (c->quiet || !term_can_ask())
 		return true;
 	if (!left) /* the daemon will not do it; its sentence says more than a question */
 		return true;
-	text = xasprintf("What opens the archive then: %s.\nRemove %s? [y/N] ", left, what);
+	text = xasprintf("What opens the archive then: %s.\nRemove %s?", left, what);
 	clean = text_clean(text, true);
-	fputs(clean, stderr);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+	return term_confirm(clean);
 }
 
 int cmd_keys_remove(struct ctl *c)

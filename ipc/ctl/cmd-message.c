@@ -142,13 +142,12 @@ int cmd_read(struct ctl *c)
 /* What is deleted is gone from this machine: asked about, where somebody is there to answer. */
 static bool confirmed(struct ctl *c, const char *what)
 {
-	_cleanup_(freep) char *clean = text_clean(what, false);
-	char answer[8];
+	_cleanup_(freep) char *clean = text_clean(what, false), *question = NULL;
 
-	if (c->quiet || ctl_opt(c, YES) || !term_is_tty(stdin) || !term_is_tty(stderr))
+	if (c->quiet || ctl_opt(c, YES) || !term_can_ask())
 		return true;
-	fprintf(stderr, "Delete %s from this machine? Others keep theirs. [y/N] ", clean);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+	question = xasprintf("Delete %s from this machine? Others keep theirs.", clean);
+	return term_confirm(question);
 }
 
 /* DeleteLocal says nothing of ids that do not exist: a typing error would look as if it had been done. */

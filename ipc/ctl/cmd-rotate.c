@@ -90,18 +90,15 @@ static bool is_gone(const struct slot *s, const void *userdata)
 static int confirm(struct ctl *c, const struct slots *slots)
 {
 	_cleanup_(freep) char *list = slots_describe(slots, " and ", ends, slots), *text = NULL, *clean = NULL;
-	char answer[8];
 
 	if (!list || ctl_opt(c, YES))
 		return EXIT_OK;
-	if (!term_is_tty(stdin) || !term_is_tty(stderr))
+	if (!term_can_ask())
 		return ctl_fail(c, EXIT_USAGE, "varvectl keys rotate --yes",
 				"what would end with the old master key: %s; nothing was changed", list);
-	text = xasprintf("What ends with the old master key, and has to be made anew: %s.", list);
-	clean = text_clean(text, false);
-	term_put(stderr, COLOR_OFF, clean, 0, 0);
-	fputs("Go on? [y/N] ", stderr);
-	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+	text = xasprintf("What ends with the old master key, and has to be made anew: %s.\nGo on?", list);
+	clean = text_clean(text, true);
+	if (term_confirm(clean))
 		return EXIT_OK;
 	return ctl_fail(c, EXIT_FAIL, NULL, "nothing was changed");
 }

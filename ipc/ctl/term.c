@@ -210,13 +210,12 @@ static size_t unit(const char *s, size_t columns)
 	return len;
 }
 
-void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent)
+/* The text without its line end; returns the column behind it. */
+static size_t put_words(FILE *f, const char *s, size_t used, size_t indent)
 {
 	size_t edge = term_columns(), column = used;
 	bool begun = used > indent; /* something is on this line already */
 
-	if (color != COLOR_OFF)
-		fputs(term_color(color), f);
 	for (const char *sep = ""; *s; s += strspn(s, " ")) {
 		size_t len = unit(s, edge > indent ? edge - indent : 0);
 		_cleanup_(freep) char *word = xstrndup(s, len);
@@ -239,7 +238,34 @@ void term_put(FILE *f, enum color color, const char *s, size_t used, size_t inde
 			sep = "";
 		}
 	}
+	return column;
+}
+
+void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent)
+{
+	if (color != COLOR_OFF)
+		fputs(term_color(color), f);
+	put_words(f, s, used, indent);
 	fprintf(f, "%s\n", color != COLOR_OFF ? term_color(COLOR_OFF) : "");
+}
+
+bool term_can_ask(void)
+{
+	return term_is_tty(stdin) && term_is_tty(stderr);
+}
+
+bool term_confirm(const char *question)
+{
+	static const char choice[] = "[y/N] ";
+	char answer[8];
+
+	/* One column more for what is typed. */
+	if (put_words(stderr, question, 0, 0) + strlen(choice) + 2 > term_columns())
+		fprintf(stderr, "\n%s", choice);
+	else
+		fprintf(stderr, " %s", choice);
+	fflush(stderr);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 /* A signal that ends the program: the line goes, and the shell's prompt does not stand in the middle of a bar. */

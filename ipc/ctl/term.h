@@ -41,6 +41,14 @@ void term_bar(uint64_t part, uint64_t whole, size_t columns, char *buf);
  */
 void term_put(FILE *f, enum color color, const char *s, size_t used, size_t indent);
 
+/* Is there somebody to ask, and a place to ask at: stdin and stderr are terminals. */
+bool term_can_ask(void);
+/*
+ * Ask the cleaned text ${question} on stderr, broken between words, with [y/N] whole behind it. Was it answered with yes?
+ * For where term_can_ask() is true; anything else that is typed, or nothing, is no.
+ */
+bool term_confirm(const char *question);
+
 /*
  * Replace the progress line on stderr by ${text} (cut to the width), or end it for NULL. Only on a terminal. A signal that
  * ends the program takes the line away too.

@@ -103,6 +103,23 @@ def test_an_interrupt_takes_the_progress_line_away(fake, ctl):
     assert t.end(-signal.SIGINT).endswith("\r\033[K")
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_a_question_is_asked_between_words_and_its_answer_beside_the_choice(crowd, ctl, columns):
+    crowd.slots = [crowd.slot(1, "keyfile", path="/media/somewhere/" + "d" * (columns // 3) + ".key"), crowd.slot(2, "recovery", label="paper")]
+
+    def ask(*line):
+        lines = Terminal(ctl, *line, columns=columns).answer("[y/N] ", "n").end(1).split("\n")
+        (asked,) = [x for x in lines if "[y/N]" in x]
+        assert asked.endswith("[y/N] n") and cells(asked) <= columns, lines
+        assert [x for x in lines if cells(x) > columns and " " in x] == [], "only a word that is longer is not broken"
+
+    for line in ("delete " + LONG, "delete yuki@example.org", "delete 5002", "keys remove 1", "keys remove 2", "keys rotate"):
+        ask(*line.split())
+    for n in range(8, columns):         # wherever the edge falls
+        crowd.accounts = [crowd.account("a" * n + "@example.org")]
+        ask("account", "remove")
+
+
 # -- who was meant ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("line", ["history yuki", "export yuki", "search x --in=Yuki", "read yuki", "sync gaps yuki",
                                   "sync fetch yuki", "delete yuki --yes"])
