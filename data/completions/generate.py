@@ -39,6 +39,12 @@ def groups(table):
     return out
 
 
+def about(table, name):
+    """What is said of the verb, or of the group with its verbs."""
+    summary = next((v["summary"] for v in table["verbs"] if v["name"] == name), None)
+    return summary or ", ".join(groups(table)[name])
+
+
 def flags(options):
     """All spellings; long ones with an argument end in '='."""
     words = []
@@ -222,12 +228,11 @@ def zsh(table):
            "\t*) compadd -S '' -- %s; _varvectl_accounts ;;\n" % " ".join(k + "=" for k in SETTINGS),
            "\tesac\n}\n\n",
            "_varvectl_verb()\n{\n\tlocal -a verbs\n\tcase $1 in\n"]
-    summaries = {v["name"]: v["summary"] for v in table["verbs"]}
     for g, seconds in [("", list(split))] + [(g, s) for g, s in split.items() if s]:
         out.append("\t'%s') verbs=(\n" % g)
         for s in seconds:
             name = (g + " " + s).strip()
-            out.append("\t\t%s\n" % quote("%s:%s" % (s, summaries.get(name, "Verbs of this kind"))))
+            out.append("\t\t%s\n" % quote("%s:%s" % (s, about(table, name))))
         out.append("\t) ;;\n")
     out += ["\tesac\n\t_describe verb verbs\n}\n\n", "_varvectl()\n{\n\tlocal verb= word skip=0\n\tlocal -a options\n",
             "\tfor word in ${words[2,CURRENT-1]}; do\n",
@@ -244,7 +249,7 @@ def zsh(table):
     kinds = {"account": "'@1:account:_varvectl_accounts' '*: :()'", "conversation": "'*:conversation:_varvectl_conversations'",
              # Words are counted from the verb's own.
              "conversation1": "'@1:conversation:_varvectl_conversations' '*: :()'",
-             "contact": "'@1:contact:_varvectl_contacts' '@2:action:(%s)'" % " ".join(ACTIONS),
+             "contact": "'@1:contact:_varvectl_contacts' '*: :()'",
              "setting": "'*:setting:_varvectl_settings'", "file": "'*:file:_files'",
              "key": "'@1:kind:(%s)' '@2:file:_files'" % " ".join(KEYS), "object": "'@1:object:(%s)' '*: :()'" % " ".join(OBJECTS),
              "verb": "'@1:verb:{ _varvectl_verb \"\" }' '@2:verb:{ _varvectl_verb \"$words[CURRENT-1]\" }'"}
@@ -253,7 +258,10 @@ def zsh(table):
         for o in v["options"]:
             out += ["\t\toptions+=(%s)\n" % x for x in zsh_option(o)]
         own = len(v["name"].split())
-        words = kinds.get(v["words"], "'*: :()'").replace("@1:", "%d:" % (own + 1)).replace("@2:", "%d:" % (own + 2))
+        words = kinds.get(v["words"], "'*: :()'")
+        if v["name"] == "roster authorize":
+            words = words.replace("'*:", "'@2:action:(%s)' '*:" % " ".join(ACTIONS))
+        words = words.replace("@1:", "%d:" % (own + 1)).replace("@2:", "%d:" % (own + 2))
         out.append("\t\t_arguments $options %s ;;\n" % words)
     out += ["\tesac\n}\n\n", "_varvectl \"$@\"\n"]
     return "".join(out)
@@ -302,8 +310,7 @@ def fish(table):
     for o in table["options"]:
         out.append(fish_option(o, "true"))
     for g, seconds in split.items():
-        text = next((v["summary"] for v in table["verbs"] if v["name"] == g), "Verbs of this kind")
-        out.append("complete -c varvectl -n __varvectl_is -a %s -d %s\n" % (g, quote(text)))
+        out.append("complete -c varvectl -n __varvectl_is -a %s -d %s\n" % (g, quote(about(table, g))))
     for v in table["verbs"]:
         first, _, second = v["name"].partition(" ")
         if second:

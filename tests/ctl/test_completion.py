@@ -98,6 +98,17 @@ def test_the_tab_key_completes_verbs_options_and_who_is_there(talk, ctl, tmp_pat
     shell.close()
 
 
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_only_authorize_takes_an_action_behind_the_contact(talk, tmp_path, name):
+    shell = Shell(name, str(tmp_path))
+    start = "varvectl --address=%s roster " % talk.path
+    for verb, seen in [("authorize", "approve !"), ("set", "ap\a?!"), ("block", "ap\a?!"), ("remove", "ap\a?!")]:
+        shell.type(start + verb + " dora@example.org ap\t!")
+        shell.until(r"dora@example\.org " + seen)
+        shell.type("\x15")
+    shell.close()
+
+
 def test_bash_offers_nothing_behind_the_last_word(talk, tmp_path):
     def offered(line):
         line = "varvectl --address=%s %s" % (talk.path, line)
@@ -108,6 +119,15 @@ def test_bash_offers_nothing_behind_the_last_word(talk, tmp_path):
     assert "bob@example.org" in offered("history ") and "bob@example.org" in offered("monitor carol@example.org ")
     for line in ("history bob@example.org ", "account show alice@example.org ", "sync gaps bob@example.org ", "send bob@example.org "):
         assert offered(line) == set(), line
+
+
+def test_zsh_has_a_line_for_each_verb():
+    """It puts those that are described alike on one line, which all others are then padded to the width of: it asks whether
+    132 possibilities are to be shown."""
+    with open(FILES + "/_varvectl", encoding="utf-8") as f:
+        verbs = re.search(r"'\'\) verbs=\((.*?)\) ;;", f.read(), re.S).group(1).split("\n")
+    said = [x.partition(":")[2] for x in verbs if x.strip()]
+    assert len(said) > 20 and len(said) == len(set(said))
 
 
 def test_fish_completes(talk, ctl, tmp_path):
@@ -130,4 +150,5 @@ def test_fish_completes(talk, ctl, tmp_path):
     for one in ("send bob@example.org ca", "history bob@example.org ca", "account show alice@example.org al"):
         assert complete(start + one) == set()
     assert complete(start + "roster authorize dora@example.org ap") == {"approve"}
+    assert complete(start + "roster set dora@example.org ap") == set()
     assert "--reply-to=" in {x.rstrip("=") + "=" for x in complete(start + "send --re")}
