@@ -122,6 +122,7 @@ class Varved:
         self.data, self.config = (os.path.join(self.dir, name, "varve") for name in ("data", "config"))
         self.runtime = os.path.join(self.dir, "run")
         self.popen = popen
+        self.env = {}
         self.proc = None
         self.log = os.path.join(self.dir, "log")
         os.makedirs(self.runtime, mode=0o700, exist_ok=True)
@@ -135,7 +136,7 @@ class Varved:
 
     def start(self, **env):
         assert self.proc is None
-        env = {k: v for k, v in dict(os.environ, **env).items() if not k.startswith(("DBUS_", "NOTIFY_"))}
+        env = {k: v for k, v in {**os.environ, **self.env, **env}.items() if not k.startswith(("DBUS_", "NOTIFY_"))}
         env.update(XDG_DATA_HOME=os.path.dirname(self.data), XDG_CONFIG_HOME=os.path.dirname(self.config),
                    XDG_RUNTIME_DIR=self.runtime, HOME=self.dir)
         if os.path.exists(self.path):
