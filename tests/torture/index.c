@@ -225,7 +225,7 @@ int main(int argc, char **argv)
 		log_set_level((enum log_level)0);
 	for (int i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "--seeds=", 8) == 0) {
-			seeds = strtoull(argv[i] + 8, NULL, 10);
+			seeds = rig_seeds(strtoull(argv[i] + 8, NULL, 10));
 		} else if (strncmp(argv[i], "--seed=", 7) == 0) {
 			seed = strtoull(argv[i] + 7, NULL, 10);
 			seeds = 1;

@@ -305,7 +305,7 @@ static bool parse(int argc, char **argv, struct options *o)
 		else if (strncmp(a, "--cache=", 8) == 0)
 			o->mode.cache = atoi(a + 8);
 		else if (strncmp(a, "--seeds=", 8) == 0)
-			o->seeds = strtoull(a + 8, NULL, 10);
+			o->seeds = rig_seeds(strtoull(a + 8, NULL, 10));
 		else if (strncmp(a, "--seed=", 7) == 0)
 			o->one = (o->seed = strtoull(a + 7, NULL, 10)) > 0;
 		else

@@ -27,6 +27,8 @@ struct rig {
 	uint64_t seed;
 };
 
+/* So many histories, or VARVE_SEEDS if that is fewer. */
+uint64_t rig_seeds(uint64_t n);
 void rig_init(struct rig *rig, struct rig_mode mode, uint64_t seed);
 void rig_deinit(struct rig *rig);
 /* Open RIG_DB, made empty if it is not there, and set the pragmas. 0, or what db_open() returned with *ret_what set. */
