@@ -147,12 +147,25 @@ stories() {
 
 if [ -n "$install" ]; then
 	say "packages"
-	install_packages "$WORK/apt.log" $PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST ${sanitize:+$PACKAGES_FUZZ} || { broken=1; finish; }
-	echo "all there"
+	install_packages "$WORK/apt.log" $PACKAGES_BUILD $PACKAGES_COMPILE || { broken=1; finish; }
+	# What the tests need to run is unpacked while they are compiled.
+	install_packages "$WORK/apt-more.log" $PACKAGES_DEMO $PACKAGES_TEST ${sanitize:+$PACKAGES_FUZZ} >"$WORK/apt-more.out" 2>&1 &
+	more=$!
 fi
 
-if build build -Dtests=true; then
+build build -Dtests=true
+built=$?
+if [ -n "$install" ]; then
+	wait $more
+	status=$?
+	cat "$WORK/apt-more.out"
+	[ $status = 0 ] || { broken=$((broken + 1)); finish; }
+fi
+if [ $built = 0 ]; then
+	# The compiler keeps one core busy for half a minute: beside tests that wait
+	[ -z "$sanitize" ] || { sh "$HERE/newer-sqlite.sh" --get-only build >/dev/null 2>&1 & }
 	if [ -n "$stories" ]; then suites build all; else suites build fast --suite unit --suite check --suite engine --suite ctl; fi
+	wait
 	[ -z "$sanitize" ] || newer_sqlite build
 	[ -z "$sanitize" ] || fuzz 4
 	# The stories wait more than they work: the sanitizer build goes on beside them. It is looked at below.

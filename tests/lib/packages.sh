@@ -3,8 +3,9 @@
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsystemd-dev libsqlite3-dev libsodium-dev libstrophe-dev libexpat1-dev
 	libssl-dev libgsasl-dev libinih-dev"
 PACKAGES_DEMO="prosody lua-dbi-sqlite3 python3 python3-gi openssl procps ca-certificates"
-PACKAGES_TEST="libcmocka-dev python3-pytest python3-pytest-xdist python3-slixmpp python3-dbus python3-gi systemd libglib2.0-bin dbus-bin
-	dbus-daemon iproute2 scdoc prosody-modules ejabberd erlang-p1-sqlite3 sqlite3 g++ qtbase5-dev tmux zsh fish nodejs"
+PACKAGES_COMPILE="libcmocka-dev scdoc" # with those of BUILD: the tests
+PACKAGES_TEST="python3-pytest python3-pytest-xdist python3-slixmpp python3-dbus python3-gi systemd libglib2.0-bin dbus-bin
+	dbus-daemon iproute2 prosody-modules ejabberd erlang-p1-sqlite3 sqlite3 g++ qtbase5-dev tmux zsh fish nodejs"
 PACKAGES_FUZZ="clang-14 clang libclang-rt-14-dev"
 
 # missing_packages NAME...: those that are not installed
