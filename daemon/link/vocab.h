@@ -208,8 +208,7 @@
 
 #define LINK_FIN_FIELDS(F)                                                                              \
 	F(U32, n, 0) F(U32, query, 0) F(BOOL, complete, 0) F(BOOL, stable, 0)                           \
-	F(STR, first, ID_MAX) F(STR, last, ID_MAX)                                                      \
-	F(U32, results, 0)	    /* <result/>s seen, with or without a message inside */
+	F(STR, first, ID_MAX) F(STR, last, ID_MAX)
 
 #define LINK_META_FIELDS(F)                                                                             \
 	F(U32, n, 0) F(U32, query, 0) F(BOOL, empty, 0)                                                 \

@@ -20,7 +20,7 @@ struct open_query {
 	enum asked asked;
 	char *queryid;
 	char *archive; /* "" = own */
-	uint32_t results;
+	bool answered; /* by a <result/> at least */
 	/* ASKED_OLDEST, ASKED_NEWEST: the message at that end */
 	char *ends[2];
 	int64_t stamps[2];
@@ -248,13 +248,12 @@ static void end_page(struct mam *m, struct open_query *o, const struct iq_answer
 	first = hold[0];
 	last = hold[1];
 	/* It must come after its results (XEP-0313 section 4.2); what follows it is dropped, so nothing may be proven by it. */
-	if (*r.fin.first && o->results == 0) {
+	if (*r.fin.first && !o->answered) {
 		log_info("the archive's answer ends before the messages that it names: not used");
 		fail_query(m, o->query, a->n, "undefined-condition", NULL);
 	} else {
 		r.fin.n = a->n;
 		r.fin.query = o->query;
-		r.fin.results = o->results;
 		m->ops.emit(m->ops.userdata, &r);
 	}
 	open_query_free(o);
@@ -408,7 +407,7 @@ bool mam_take(struct mam *m, xmpp_stanza_t *message, const char *dropped, uint32
 		log_debug("archive result that nobody asked for, from %s", LOG_JID(element_attr(message, "from")));
 		return true;
 	}
-	o->results++;
+	o->answered = true;
 	context.foreign = *o->archive != '\0';
 	if (record_archived(&context, result, dropped, &rec) == 0) {
 		if (o->asked == ASKED_PAGE) {

@@ -160,7 +160,6 @@ static void answer_page(struct sim *s, const struct link_query *q)
 	if (n) {
 		z->first = found[n - 1];
 		z->last = found[0];
-		z->results = n;
 	}
 }
 

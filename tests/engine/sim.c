@@ -209,7 +209,6 @@ static void deliver(struct sim *s, const struct sim_stanza *z)
 		r.fin.stable = !s->unsettled;
 		r.fin.first = z->first < 0 ? "" : s->archive[z->first].id;
 		r.fin.last = z->last < 0 ? "" : s->archive[z->last].id;
-		r.fin.results = (uint32_t)z->results;
 	} else if (z->kind == SIM_META && mine) {
 		link_record_init(&r, LINK_META);
 		r.meta.n = z->n;

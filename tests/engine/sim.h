@@ -63,7 +63,7 @@ struct sim_request {
 	char jid[48], name[48];
 };
 
-enum sim_kind { SIM_LIVE, SIM_RESULT, SIM_FIN, SIM_META, SIM_FAILED, SIM_NOISE };
+enum sim_kind { SIM_LIVE, SIM_RESULT, SIM_FIN, SIM_META, SIM_FAILED };
 
 /* A stanza on the stream, kept by the server until it is acknowledged. */
 struct sim_stanza {
@@ -75,8 +75,6 @@ struct sim_stanza {
 	int message;	    /* index */
 	bool complete;
 	int first, last;    /* indexes for FIN, -1 = none */
-	int results;
-	bool delayed;
 };
 
 struct sim {
@@ -169,7 +167,6 @@ struct sim {
 	int n_news;
 	int gos;	       /* how many GOs, and SENDs */
 	int sends;
-	bool said_poison;      /* a stream error is on its way */
 	bool second;	       /* a second wire runs */
 	int seconds;	       /* how many were started */
 	bool second_said;      /* HELD, or FAILED */

@@ -34,9 +34,8 @@ static void on_emit(void *userdata, const struct link_record *r)
 	if (r->kind == LINK_MSG)
 		buf_addf(&b->records, ":%u:%u:%s:%s", r->msg.n, r->msg.query, r->msg.archive_id, r->msg.body);
 	else if (r->kind == LINK_FIN)
-		buf_addf(&b->records, ":%u:%u:%s-%s:%s:%s:%u", r->fin.n, r->fin.query, r->fin.first, r->fin.last,
-			 r->fin.complete ? "complete" : "more", r->fin.stable ? "stable" : "unstable",
-			 r->fin.results);
+		buf_addf(&b->records, ":%u:%u:%s-%s:%s:%s", r->fin.n, r->fin.query, r->fin.first, r->fin.last,
+			 r->fin.complete ? "complete" : "more", r->fin.stable ? "stable" : "unstable");
 	else if (r->kind == LINK_META)
 		buf_addf(&b->records, ":%u:%s:%s-%s:%lld-%lld", r->meta.query, r->meta.empty ? "empty" : "some",
 			 r->meta.start_id, r->meta.end_id, (long long)r->meta.start_us, (long long)r->meta.end_us);
@@ -182,7 +181,7 @@ TEST(a_page_is_its_results_and_then_fin)
 	assert_true(result(b, 3, NULL, queryid, "1"));
 	assert_true(result(b, 4, ME, queryid, "2"));
 	assert_true(answer(b, 5, "result", id, ME, FIN("complete='true'", SET("1", "2"))));
-	assert_string_equal(buf_str(&b->records), "MSG:3:7:1:b1 MSG:4:7:2:b2 FIN:5:7:1-2:complete:stable:2 ");
+	assert_string_equal(buf_str(&b->records), "MSG:3:7:1:b1 MSG:4:7:2:b2 FIN:5:7:1-2:complete:stable ");
 	assert_int_equal(mam_open(b->mam), 0);
 }
 
@@ -194,7 +193,7 @@ TEST(A2_A14_fin_is_reported_as_it_is_without_complete_and_without_set)
 	ask(b, 1, "");
 	id = sent_attr(b, "id");
 	assert_true(answer(b, 1, "result", id, NULL, FIN("stable='false'", "")));
-	assert_string_equal(buf_str(&b->records), "FIN:1:1:-:more:unstable:0 ");
+	assert_string_equal(buf_str(&b->records), "FIN:1:1:-:more:unstable ");
 }
 
 TEST(I4_a_result_without_an_open_query_is_dropped)
@@ -217,7 +216,7 @@ TEST(I4_a_result_with_the_right_queryid_from_somebody_else_is_dropped)
 	assert_true(result(b, 1, ME "/r", queryid, "2"));
 	assert_true(answer(b, 2, "result", id, NULL, FIN("complete='true'", "")));
 	/* nor do they count as progress */
-	assert_string_equal(buf_str(&b->records), "FIN:2:1:-:complete:stable:0 ");
+	assert_string_equal(buf_str(&b->records), "FIN:2:1:-:complete:stable ");
 }
 
 TEST(I4_a_result_from_the_archive_of_another_open_query_is_dropped)
