@@ -86,6 +86,20 @@ class Clients(unittest.TestCase):
         self.assertEqual(spans[0][2], "a000000")
         self.assertEqual(extra, {})
 
+    def test_a_gap_that_is_being_fetched_is_told_where_it_shows(self):
+        conn = self.d.peer()
+
+        def told():
+            ((gap,), _) = call(conn, ACCOUNT, "Sync", "ListGaps", V("(stu)", "", 0, 0))
+            oldest, newest = (call(conn, ACCOUNT, "Archive", "GetHistory",
+                                   V("(sstuua{sv})", "contact07@example.net", anchor, 0, 60, 60, {}))[1]
+                              for anchor in ("oldest", "newest"))
+            return gap[6], oldest & (4 | 8 | 32), newest & (4 | 8 | 32)
+
+        self.assertEqual(told(), ("open", 8, 4))
+        self.d.cmd("fetching 1")
+        self.assertEqual(told(), ("fetching", 8 | 32, 4 | 32))
+
     def test_conversations(self):
         conn = self.d.peer()
         ids, cursor = [], ""

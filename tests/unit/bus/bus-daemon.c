@@ -351,6 +351,8 @@ static void command(struct world *w, char *line)
 		hub_double_status(w->hub, w->account)->caught_up = n != 0;
 	if (strcmp(word, "fill") == 0)
 		fill(w);
+	if (strcmp(word, "fetching") == 0)
+		hub_double_set_fetching(w->hub, w->account, n);
 	if (strcmp(word, "errand") == 0)
 		hub_double_errand(w->hub, w->account, strcmp(line, "done") == 0 ? ERRAND_DONE : ERRAND_FAILED);
 	if (strcmp(word, "verified") == 0)

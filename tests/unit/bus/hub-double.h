@@ -13,6 +13,7 @@ struct hub *hub_double_new(sd_event *event, struct store *store);
 struct account_status *hub_double_status(struct hub *h, int64_t account);
 /* The cover that hub_cover() shows; owned by the double. */
 struct cover *hub_double_cover(struct hub *h, int64_t account);
+/* The gap before span ${span} is being fetched. */
 void hub_double_set_fetching(struct hub *h, int64_t account, size_t span);
 void hub_double_set_ends(struct hub *h, int64_t account, int64_t start_us, int64_t end_us);
 /* What a Fetch of one conversation has come to. */
