@@ -228,7 +228,6 @@
 		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23)")  \
 	S(MSG_STATE, "SELECT conv, key, time_us, clock, direction, state, kind, edit_key, edit_id, body, encryption" \
 		     " FROM msg WHERE id=?1")                                                                      \
-	S(MSG_TOUCH, "UPDATE msg SET mod=?1 WHERE id=?2")                                                          \
 	S(MSG_SET_KEY, "UPDATE msg SET key=?1, mod=?2 WHERE id=?3")                                                \
 	S(MSG_SET_TIME, "UPDATE msg SET time_us=?1, clock=?2, mod=coalesce(?3, mod) WHERE id=?4")                  \
 	S(MSG_SET_STATE, "UPDATE msg SET state=?1, mod=?2, error=?3, error_text=?4 WHERE id=?5")                   \

@@ -214,7 +214,8 @@ static void seek_at(struct varve *v, uint64_t in_us)
 	client_kick(v); /* for the timer to be armed */
 }
 
-bool client_wanted(const struct varve *v)
+/* Does anybody wait for the connection to come back? */
+static bool client_wanted(const struct varve *v)
 {
 	return v->follows || v->on_connection;
 }

@@ -78,7 +78,6 @@ int fail_args(struct varve *v, int r);		     /* what sd_bus_message_append() sai
 int client_ready(struct varve *v); /* connect in the foreground unless connected */
 void client_kick(struct varve *v);
 void client_seek(struct varve *v); /* in the background */
-bool client_wanted(const struct varve *v);
 
 /* A method of the account. */
 int account_call_new(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret);
@@ -92,8 +91,7 @@ int call_async(struct varve *v, sd_bus_message *m, uint64_t timeout_us, slot_fn 
 /* Its answer is here: tell, and free it unless it is owned. ${s} is in no list any more. */
 void call_done(struct varve_slot *s, int r, sd_bus_message *reply);
 
-/* write.c: "as", and {KEY: <as>} of an a{sv}; ${list} is NULL-terminated. */
-int append_strings(sd_bus_message *m, const char *const *s, size_t n);
+/* write.c: {KEY: <as>} of an a{sv}; ${list} is NULL-terminated. */
 int append_strings_option(sd_bus_message *m, const char *key, const char *const *list);
 
 /* rows.c: one struct of the array that ${m} is in: 1, 0 at its end, -errno. */

@@ -71,7 +71,8 @@ int varve_retract(struct varve_account *a, uint64_t id, const char *client_id)
 	return account_call(a, VARVE_IFACE_ARCHIVE, "Retract", NULL, "tsa{sv}", id, client_id, 0);
 }
 
-int append_strings(sd_bus_message *m, const char *const *s, size_t n)
+/* An "as". */
+static int append_strings(sd_bus_message *m, const char *const *s, size_t n)
 {
 	int r = sd_bus_message_open_container(m, 'a', "s");
 

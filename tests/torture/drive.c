@@ -304,11 +304,6 @@ uint64_t drive_injected(const struct drive *d)
 	return d->injected;
 }
 
-uint64_t drive_ops(const struct drive *d)
-{
-	return d->ops;
-}
-
 /* Count one operation: true if it is the one at which the power goes. */
 static bool op_counts(struct drive *d)
 {

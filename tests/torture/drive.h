@@ -57,5 +57,3 @@ void drive_power_on(struct drive *d, int survival);
 void drive_errors(struct drive *d, uint32_t percent, bool reads);
 /* Failures injected so far. */
 uint64_t drive_injected(const struct drive *d);
-/* Operations counted so far, for drawing the moment of the next loss. */
-uint64_t drive_ops(const struct drive *d);
