@@ -20,7 +20,6 @@
 #include "chance.h"
 
 #define DRIVE_VFS "torture-drive"
-enum { DRIVE_SECTOR = 512 };
 
 struct drive;
 
