@@ -215,3 +215,8 @@ int index_rebuild(struct store *s)
 	s->index.damaged = false;
 	return 0;
 }
+
+const char *search_trouble(const struct store *s)
+{
+	return index_trouble(s);
+}

@@ -69,4 +69,6 @@ struct search *search_free(struct search *x);
 void search_let_go(struct store *s);
 /* How many messages are above the index's watermark, at most (ids, of which some may be gone): cheap, for status. */
 int search_behind(struct store *s, uint64_t *ret);
+/* Why the index does not get on: a sentence (a literal), or NULL. Searches find everything nevertheless. */
+const char *search_trouble(const struct store *s);
 DEFINE_CLEANUP(struct search *, search_free);

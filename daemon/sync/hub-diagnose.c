@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "core/recheck.h"
 #include "core/stamp.h"
+#include "store/search.h"
 #include "sync/diagnosis.h"
 #include "vault/vault.h"
 
@@ -220,6 +221,22 @@ static void check_keys(struct hub *h, struct diagnosis *p)
 		diagnosis_say(p, "memory-lock", "ok", "", "keys stay in memory");
 }
 
+static void check_index(struct hub *h, struct diagnosis *p)
+{
+	const char *trouble = search_trouble(h->store);
+	struct hub_archive a;
+
+	hub_archive(h, &a);
+	if (trouble)
+		diagnosis_say(p, "search-index", "warn", "it is tried again by itself, after a minute at first, then less often; "
+			      "until then searches are slower. If it stays: restore a backup", "%s", trouble);
+	else if (a.to_index)
+		diagnosis_say(p, "search-index", "ok", "", "%llu messages are indexed, %llu more are while varved is idle",
+			      (unsigned long long)a.indexed, (unsigned long long)a.to_index);
+	else
+		diagnosis_say(p, "search-index", "ok", "", "every message is indexed");
+}
+
 static void check_rest(struct hub *h, struct diagnosis *p)
 {
 	if (clock_real_us() / USEC_PER_SEC < BUILD_EPOCH_S)
@@ -231,6 +248,8 @@ static void check_rest(struct hub *h, struct diagnosis *p)
 	else
 		diagnosis_say(p, "varve-wire", "fail", "reinstall varve, or set VARVE_WIRE", "%s: %s", h->wire.path,
 		    strerror(errno));
+	if (h->state == HUB_READY)
+		check_index(h, p);
 	if (h->state != HUB_READY)
 		diagnosis_say(p, "accounts", "skip", "", "not known while the archive is not open");
 	else if (h->n_seats == 0)
