@@ -17,7 +17,7 @@
 #include "varve-build.h"
 
 /* Exit codes, as varved(8) lists them. */
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_IN_USE = 3 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_IN_USE = 3, EXIT_CONFIG = 4 };
 
 /* ${env}/varve, or ${home}/${fallback}/varve; the caller frees. NULL if neither is known. */
 static char *xdg_dir(const char *env, const char *fallback)
@@ -118,7 +118,7 @@ static int run(const char *data, const char *config, const char *runtime)
 		r = hub_start(hub);
 	if (r != 0) {
 		log_error("%s", why ? why : strerror(-r));
-		return r == HUB_E_IN_USE ? EXIT_IN_USE : EXIT_FAILED;
+		return r == HUB_E_IN_USE ? EXIT_IN_USE : r == HUB_E_INVALID ? EXIT_CONFIG : EXIT_FAILED;
 	}
 	if (hub_state(hub) == HUB_READY)
 		log_info("version %s, %zu account%s, archive %s, socket %s/bus", VARVE_VERSION, hub_account_count(hub),

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "core/config.h"
 #include "sync/engine.h"
@@ -72,20 +74,39 @@ void hub_observe(struct hub *h, hub_observer_fn fn, void *userdata)
 
 /* ---- opening ---- */
 
+/* All of varve.conf, or "" if there is none: NULL, or what is wrong with the file; static. */
+static const char *load_config(const char *path, char text[CONFIG_SIZE_MAX + 2])
+{
+	/* NONBLOCK: opening a FIFO that somebody put there must not wait. */
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? NULL : strerror(errno);
+	if (fstat(fd, &st) < 0)
+		return strerror(errno);
+	if (!S_ISREG(st.st_mode))
+		return "it is not a regular file";
+	n = io_read(fd, text, CONFIG_SIZE_MAX + 1);
+	if (n < 0)
+		return strerror((int)-n);
+	if (n > CONFIG_SIZE_MAX)
+		return "it is larger than 64 kB";
+	/* What follows would be left out. */
+	return strlen(text) < (size_t)n ? "there is a zero byte in it" : NULL;
+}
+
 static int read_config(struct hub *h, const char *config_dir, char **ret_why)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/varve.conf", config_dir), *why = NULL;
-	_cleanup_(freep) char *text = xcalloc(1, CONFIG_SIZE_MAX + 1);
-	_cleanup_(closep) int fd = -1;
-	ssize_t n;
+	_cleanup_(freep) char *text = xcalloc(1, CONFIG_SIZE_MAX + 2);
+	const char *bad;
 
 	config_init(&h->config);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	n = fd < 0 ? -1 : read(fd, text, CONFIG_SIZE_MAX);
-	if (n < 0) {
-		*ret_why = xasprintf("cannot read %s: %s", path, strerror(errno));
+	bad = load_config(path, text);
+	if (bad) {
+		*ret_why = xasprintf("cannot read %s: %s", path, bad);
 		return HUB_E_INVALID;
 	}
 	if (config_parse(&h->config, text, &why) > 0) {

@@ -249,6 +249,39 @@ class Order(Case):
         self.assertIn(os.path.join(self.d.config, key) + " was made", self.d.tail())
 
 
+class Config(Case):
+    """A mistake in varve.conf is told, and nothing else is done."""
+    messages = 0
+
+    def started(self):
+        env = dict(os.environ, XDG_DATA_HOME=os.path.dirname(self.d.data), XDG_CONFIG_HOME=os.path.dirname(self.d.config),
+                   XDG_RUNTIME_DIR=self.d.runtime, HOME=self.d.dir)
+        run = subprocess.run([os.environ["VARVED"]], env=env, capture_output=True, text=True, timeout=60)
+        self.assertFalse(os.path.exists(self.d.data), "an archive was made")
+        return run.returncode, run.stderr
+
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(self.d.config, "varve.conf")
+        os.makedirs(self.d.config)
+
+    def test_what_cannot_be_read_to_its_end(self):
+        for why, content in (("no such key", b"[sync]\nhistroy = all\n"), ("64 kB", b"#\n" * 33000 + b"[sync]\nhistroy = all\n"),
+                             ("zero byte", b"#\0\n[sync]\nhistroy = all\n")):
+            with open(self.path, "wb") as f:
+                f.write(content)
+            code, text = self.started()
+            self.assertEqual(code, 4, text)
+            self.assertIn(why, text)
+            self.assertIn(self.path, text)
+
+    def test_what_is_no_file(self):
+        os.mkfifo(self.path)
+        code, text = self.started()
+        self.assertEqual(code, 4, text)
+        self.assertIn("not a regular file", text)
+
+
 class Lost(Case):
     """What is taken away from under a varved that has it open: said at once, and saved before it is too late."""
 
@@ -456,7 +489,7 @@ class Damaged(Case):
               f"p99 {waits[int(len(waits) * 0.99)]:.1f} ms")
         self.assertEqual(sorted(ends), ["", ERROR + "Busy"])
         # It works in slices: whoever had to wait for its end would have waited for most of all this time.
-        self.assertGreater(len(waits), 10)
+        self.assertGreater(len(waits), 3)
         self.assertLess(waits[-1], sum(waits) / 2)
 
     def finish(self, conn, result):
