@@ -10,9 +10,11 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/intake.h"
 #include "base/log.h"
 #include "bus/changes.h"
 #include "bus/errors.h"
+#include "bus/held.h"
 #include "bus/job.h"
 #include "bus/later.h"
 #include "bus/lease.h"
@@ -25,13 +27,15 @@
 struct deferred {
 	sd_bus_message *call;
 	sd_bus_message_handler_t handler;
+	size_t bytes;
 };
 
 struct conn {
 	struct conn_config config;
 	sd_bus *bus;
 	char *name;
-	int fd; /* the bus's */
+	int fd; /* the bus's, under a number of our own */
+	int bus_fd;
 	sd_event_source *io;
 	struct turn more; /* there may be more to process */
 	struct matches *matches;
@@ -45,11 +49,14 @@ struct conn {
 	size_t deferred_at, n_deferred;
 	bool running_deferred;
 	size_t queued_bytes;
+	struct held held;
+	size_t call_bytes; /* of the call that is being handled */
 	struct later *laters;
 	struct changes_runs runs;
 	struct lease *lease;
 
-	int64_t born_us, moved_us;
+	int64_t born_us, moved_us, came_us;
+	size_t seen_coming;
 	uint64_t seen_queue;
 	int seen_outq;
 };
@@ -132,22 +139,43 @@ static void doom(struct conn *c, const char *why)
 	turn_arm(&c->more);
 }
 
+int conn_keep(struct conn *c, size_t *ret_bytes, sd_bus_error *error)
+{
+	if (!held_keep(&c->held, c->call_bytes))
+		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "too much is held for clients already: ask again, or with a "
+				 "shorter call");
+	*ret_bytes = c->call_bytes;
+	return 0;
+}
+
+void conn_drop(struct conn *c, size_t bytes)
+{
+	held_drop(&c->held, bytes);
+}
+
+static bool refuse_defer(sd_bus_message *call, sd_bus_error *error)
+{
+	sd_bus_reply_method_error(call, error);
+	return true;
+}
+
 bool conn_defer(struct conn *c, sd_bus_message *call, sd_bus_message_handler_t handler)
 {
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct deferred *d;
+	size_t bytes;
 
 	if (c->running_deferred || (c->n_deferred == 0 && !congested(c)))
 		return false;
 	if (c->n_deferred == CONN_DEFERRED_MAX) {
-		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-
 		error_set(&error, VARVE_ERROR_LIMIT_EXCEEDED,
 			  "too many calls are waiting: take the answers before asking for more");
-		sd_bus_reply_method_error(call, &error);
-		return true;
+		return refuse_defer(call, &error);
 	}
+	if (conn_keep(c, &bytes, &error) < 0)
+		return refuse_defer(call, &error);
 	d = &c->deferred[(c->deferred_at + c->n_deferred++) % CONN_DEFERRED_MAX];
-	*d = (struct deferred){ sd_bus_message_ref(call), handler };
+	*d = (struct deferred){ sd_bus_message_ref(call), handler, bytes };
 	return true;
 }
 
@@ -197,6 +225,8 @@ static void run_deferred(struct conn *c, int64_t begun_us)
 
 		c->deferred_at = (c->deferred_at + 1) % CONN_DEFERRED_MAX;
 		c->n_deferred--;
+		held_drop(&c->held, d.bytes);
+		c->call_bytes = d.bytes;
 		c->running_deferred = true;
 		r = check_state(c, d.call, &error);
 		if (r >= 0)
@@ -226,10 +256,13 @@ static int refuse_unknown(sd_bus_message *m, sd_bus_error *error)
 static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct conn *c = userdata;
+	struct intake whole;
 	enum role needed;
 	uint8_t type;
 	int r;
 
+	whole = held_whole(&c->held, intake_taken());
+	c->call_bytes = whole.bytes;
 	r = sd_bus_message_get_type(m, &type);
 	if (r < 0)
 		return r;
@@ -240,6 +273,9 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 	/* Also when it is refused here, before sd-bus looks into the vtable: wiped when it is freed. */
 	if (tree_is_secret(m) && (r = sd_bus_message_sensitive(m)) < 0)
 		return r;
+	/* Else it would be kept open for as long as the call waits. */
+	if (whole.fds > 0 && !strchr(str_or_empty(sd_bus_message_get_signature(m, true)), SD_BUS_TYPE_UNIX_FD))
+		return error_invalid(error, "this call takes no descriptor");
 	needed = role_of_call(m);
 	if (needed <= c->config.role) {
 		if (tree_is_about_messages(m))
@@ -250,6 +286,40 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 		return refuse_unknown(m, error);
 	return error_set(error, VARVE_ERROR_DENIED, "this connection has the role '%s', which may not call %s",
 			 role_name(c->config.role), str_or_empty(sd_bus_message_get_member(m)));
+}
+
+/* How much sd-bus may read now. Of authentication one line: then nothing of the first call comes with it uncounted. */
+static size_t allowance(const struct conn *c)
+{
+	char text[CONN_LINE];
+	const char *end;
+	ssize_t n;
+
+	if (sd_bus_is_ready(c->bus) > 0)
+		return CONN_READ;
+	n = recv(c->fd, text, sizeof(text), MSG_PEEK | MSG_DONTWAIT);
+	/* Nothing more than what was seen here; the end and errors are sd-bus's to see. */
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+	return end ? (size_t)(end - text) + 1 : n > 0 ? (size_t)n : sizeof(text);
+}
+
+/* One step of sd-bus: one message, or a part of one. */
+static int process(struct conn *c)
+{
+	bool calls = sd_bus_is_ready(c->bus) > 0; /* else it is authentication, which has limits of its own */
+	struct intake part;
+	const char *why;
+	int r;
+
+	intake_begin(c->bus_fd, allowance(c));
+	r = sd_bus_process(c->bus, NULL);
+	part = intake_end();
+	why = calls ? held_read(&c->held, part) : NULL;
+	if (why)
+		doom(c, why);
+	return r;
 }
 
 /*
@@ -270,7 +340,7 @@ static int pump(struct conn *c)
 	for (int n = 0; n < CONN_BATCH && r > 0 && !c->doomed; n++) {
 		if (n > 0 && (c->n_deferred > 0 || congested(c) || had_its_turn(c, begun_us)))
 			break;
-		r = sd_bus_process(c->bus, NULL);
+		r = process(c);
 	}
 	if (r < 0)
 		return r;
@@ -352,7 +422,7 @@ static int on_prepare(_unused_ sd_event_source *s, void *userdata)
 
 bool conn_needs_tick(struct conn *c)
 {
-	return sd_bus_is_ready(c->bus) <= 0 || queued(c) > 0;
+	return sd_bus_is_ready(c->bus) <= 0 || queued(c) > 0 || c->held.coming.bytes > 0;
 }
 
 void conn_tick(struct conn *c, int64_t now_us)
@@ -365,6 +435,11 @@ void conn_tick(struct conn *c, int64_t now_us)
 			doom(c, "did not authenticate");
 		return;
 	}
+	if (c->held.coming.bytes == 0 || c->held.coming.bytes != c->seen_coming)
+		c->came_us = now_us;
+	else if (now_us - c->came_us > CONN_STALL_US)
+		doom(c, "stopped in the middle of a call");
+	c->seen_coming = c->held.coming.bytes;
 	/* A big answer leaves in pieces: the kernel's queue moves where ours does not. */
 	if (ioctl(c->fd, SIOCOUTQ, &outq) < 0)
 		outq = 0;
@@ -384,6 +459,7 @@ static int start_bus(struct conn *c, int fd)
 	if ((r = sd_bus_new(&c->bus)) < 0)
 		return err_origin(r);
 	/* sd-bus owns the fd from here on. */
+	c->bus_fd = fd;
 	if ((r = sd_bus_set_fd(c->bus, fd, fd)) < 0) {
 		close(fd);
 		return err_origin(r);
@@ -418,9 +494,10 @@ int conn_new(const struct conn_config *config, int fd, struct conn **ret)
 	turn_init(&c->more, config->event, SD_EVENT_PRIORITY_NORMAL, on_more, c);
 	c->name = xasprintf(":1.%llu", (unsigned long long)config->number);
 	c->matches = matches_new();
+	c->held.all = config->held_bytes;
 	c->lease = lease_new(config->actives);
 	c->mailbox = mailbox_new(config->mailboxes, lease_interest(c->lease));
-	c->born_us = c->moved_us = clock_boot_us();
+	c->born_us = c->moved_us = c->came_us = clock_boot_us();
 	r = start_bus(c, fd);
 	if (r < 0)
 		return r;
@@ -442,6 +519,7 @@ struct conn *conn_free(struct conn *c)
 	later_drop_all(c);
 	jobs_owner_gone(c->config.jobs, c->config.number);
 	forget_bytes(c);
+	held_forget(&c->held);
 	for (; c->n_deferred > 0; c->n_deferred--) {
 		sd_bus_message_unref(c->deferred[c->deferred_at].call);
 		c->deferred_at = (c->deferred_at + 1) % CONN_DEFERRED_MAX;

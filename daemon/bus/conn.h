@@ -30,6 +30,8 @@ struct changes_runs;
 #define CONN_SLICE_US (4 * INT64_C(1000))    /* and no longer than that: a page of history takes a millisecond or two */
 #define CONN_AUTH_US (10 * INT64_C(1000000))  /* from accept() to the end of authentication */
 #define CONN_STALL_US (30 * INT64_C(1000000)) /* a queue that does not move for so long: close */
+#define CONN_READ (64 * 1024)		     /* bytes read in one step: more than one call of a kind that is common */
+#define CONN_LINE 256			     /* the same of authentication: a line, or so much of it */
 #define CONN_SNDBUF (128 * 1024)	     /* bytes; sd_bus_start() makes it 8 to 16 MiB, which only hides stuck clients */
 
 /* The connection ended; conn_free() it. Called from the event loop, never from inside another conn_ function. */
@@ -45,6 +47,7 @@ struct conn_config {
 	struct jobs *jobs;
 	const char *address; /* of the socket that serves everything; lives as long as the server */
 	size_t *queued_bytes; /* of all connections together */
+	size_t *held_bytes;   /* the same of calls: bus/held.h */
 	sd_id128_t server_id; /* the same for all connections of one start */
 	uint64_t number;      /* makes the unique name */
 	enum role role;
@@ -75,6 +78,12 @@ struct lease *conn_lease(struct conn *c);
  */
 bool conn_wants_ephemeral(struct conn *c, int64_t account, const char *interface, const char *member,
 			  const char *conversation);
+/*
+ * The call that is being handled will be kept: *ret_bytes, to be given to conn_drop() when it goes. 0, or negative with
+ * ${error} set: there is no room.
+ */
+int conn_keep(struct conn *c, size_t *ret_bytes, sd_bus_error *error);
+void conn_drop(struct conn *c, size_t bytes);
 /* Head of the list that bus/later.c keeps. */
 struct later **conn_laters(struct conn *c);
 /* For bus/changes.c. */

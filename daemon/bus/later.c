@@ -9,6 +9,7 @@ struct later {
 	sd_bus_message *call;
 	later_gone_fn gone;
 	void *userdata;
+	size_t bytes;
 	struct later *next; /* of the same connection */
 };
 
@@ -16,11 +17,17 @@ int later_new(struct conn *c, sd_bus_message *call, later_gone_fn gone, void *us
 	      sd_bus_error *error)
 {
 	struct later *l;
+	size_t bytes;
+	int r;
 
 	if (later_count(c, NULL) >= LATER_MAX)
 		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "%d calls of this connection are at work: wait for one "
 				 "to be answered", LATER_MAX);
+	r = conn_keep(c, &bytes, error);
+	if (r < 0)
+		return r;
 	l = xnew(struct later);
+	l->bytes = bytes;
 	l->conn = c;
 	l->call = sd_bus_message_ref(call);
 	l->gone = gone;
@@ -40,6 +47,7 @@ struct later *later_free(struct later *l)
 	for (at = conn_laters(l->conn); *at != l; at = &(*at)->next)
 		;
 	*at = l->next;
+	conn_drop(l->conn, l->bytes);
 	sd_bus_message_unref(l->call);
 	free(l);
 	return NULL;

@@ -45,7 +45,7 @@ struct server {
 	struct batches *batches;
 	struct feed *feed;
 	struct actives actives;
-	size_t queued_bytes;
+	size_t queued_bytes, held_bytes;
 	uint64_t refused;
 	int64_t refused_us; /* when that was logged last */
 	char *address;
@@ -124,6 +124,7 @@ static int adopt(struct server *s, const struct listener *l, int fd)
 		.actives = &s->actives,
 		.address = s->address,
 		.queued_bytes = &s->queued_bytes,
+		.held_bytes = &s->held_bytes,
 		.server_id = s->id,
 		.gone = on_gone,
 		.userdata = s,

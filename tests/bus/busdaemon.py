@@ -197,7 +197,7 @@ class Varved:
 class Raw:
     """A D-Bus connection with nothing in between: bytes in, bytes out."""
 
-    def __init__(self, path, extra=b"", rcvbuf=None):
+    def __init__(self, path, extra=b"", rcvbuf=None, fds=False):
         self.sock = socket.socket(socket.AF_UNIX)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
@@ -207,6 +207,9 @@ class Raw:
         self.serial = 0
         self.sock.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n")
         self._line(b"OK")
+        if fds:
+            self.sock.sendall(b"NEGOTIATE_UNIX_FD\r\n")
+            self._line(b"AGREE")
         # BEGIN and the first call in one write: the bytes that sd-bus 252 forgets.
         self.sock.sendall(b"BEGIN\r\n" + extra)
 

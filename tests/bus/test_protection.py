@@ -9,14 +9,15 @@ import sys
 import time
 import unittest
 
-from gi.repository import Gio
+from gi.repository import Gio, GLib
 
-from busdaemon import ACCOUNT, ROOT, Daemon, Raw, V, blob, call, export, history_args, wait_for
+from busdaemon import ACCOUNT, IFACE, ROOT, Daemon, Raw, V, blob, call, export, history_args, wait_for
 
 MIB = 1024
 CONNS_FREE_FOR_ALL = 128  # server.c
 TOTAL_STOP = 32 * MIB     # conn.h, in kB
 STALL = 30                # conn.h, seconds
+CALL_MAX, ALL_MAX = 2 << 20, 32 << 20  # held.h, bytes
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = blob(1, ACCOUNT, "Archive", "GetHistory", history_args(500))  # about 120 kB of answer
 
@@ -203,7 +204,83 @@ class Protection(unittest.TestCase):
         for c in conns:
             c.close()
 
+    @staticmethod
+    def begun(length):
+        """The beginning of a call with a body of so many bytes."""
+        return b"l\1\0\1" + length.to_bytes(4, "little") + b"\1\0\0\0" + b"\0\0\0\0"
+
+    def pour(self, c, data, most):
+        """Write ${data} again and again until the other end closes: how much that took, or None if it takes more than that."""
+        c.sock.settimeout(60)
+        sent = 0
+        while sent < most:
+            try:
+                sent += c.sock.send(data)
+            except (BrokenPipeError, ConnectionResetError):
+                return sent
+        return None
+
+    def test_a_call_that_is_too_long_is_not_read(self):
+        for _ in range(4):
+            c = Raw(self.d.path_ro)
+            c.sock.sendall(self.begun(127 << 20))
+            self.assertIsNotNone(self.pour(c, bytes(1 << 16), 8 * CALL_MAX))
+            c.close()
+        self.bound("calls of 127 MiB", 8 * MIB)
+
+    def test_calls_that_have_not_come_whole_share_one_bound(self):
+        conns = [Raw(self.d.path_ro) for _ in range(60)]
+        for c in conns:
+            c.sock.sendall(self.begun(CALL_MAX - 100))
+            try:
+                c.sock.sendall(bytes(CALL_MAX - 1000))
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+        self.bound("60 calls of almost 2 MiB", ALL_MAX // 1024 + 16 * MIB)
+        # A call as clients make them has its place beside them; when they go, a long one has too.
+        text = V("(sssa{sv})", "bob@example.org", "beside", "x" * 30000, {})
+        self.assertEqual(call(self.other, ACCOUNT, "Archive", "Send", text)[1], False)
+        for c in conns:
+            c.close()
+        ids = V("(ata{sv})", list(range(1, 200000)), {})
+        with self.assertRaisesRegex(GLib.Error, "LimitExceeded"):
+            call(self.other, ACCOUNT, "Archive", "GetMessages", ids)
+
+    def test_calls_that_do_not_parse_keep_nobody_waiting(self):
+        """sd-bus drops them in a loop of its own, for as long as they come."""
+        c = Raw(self.d.path_ro)
+        took = self.pour(c, (self.begun(8) + bytes(8)) * 10000, 64 * CALL_MAX)
+        self.assertIsNotNone(took, "they were taken without end")
+        self.bound(f"{took // 24} calls without path and name", 8 * MIB)
+        c.close()
+
+    def test_descriptors_that_no_call_takes(self):
+        before, fd = self.d.fds(), os.open("/dev/null", os.O_RDONLY)
+        for n in (1, 4, 253):
+            c = Raw(self.d.path_ro, fds=True)
+            self.assertIsNotNone(c.reply(c.send(ROOT, "org.freedesktop.DBus.Peer", "Ping")))
+            c.sock.sendall(self.begun(1000))
+            try:
+                for _ in range(20):
+                    socket.send_fds(c.sock, [b"x"], [fd] * n)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            self.bound(f"descriptors, {n} a byte", 8 * MIB)
+            self.assertLess(self.d.fds(), before + 10, f"{n} a byte")
+            c.close()
+        # Whole, but nobody asked for it; an option of it neither.
+        conn, fds = self.d.peer(), Gio.UnixFDList.new()
+        call(conn, ROOT, "org.freedesktop.DBus.Peer", "Ping")
+        fds.append(fd)
+        for options in ({}, {"x-fd": GLib.Variant("h", 0)}):
+            with self.assertRaisesRegex(GLib.Error, "no descriptor"):
+                conn.call_with_unix_fd_list_sync(None, ROOT, IFACE + "Manager", "GetStatus", V("(a{sv})", options), None,
+                                                 Gio.DBusCallFlags.NONE, 10000, fds, None)
+        os.close(fd)
+
     def test_one_that_stands_still_is_dropped(self):
+        quiet, half = Raw(self.d.path), Raw(self.d.path)
+        half.sock.sendall(self.begun(1000))
         c = Raw(self.d.path)
         begin = time.monotonic()
         self.flood(c, PAGE * 50)
@@ -211,6 +288,10 @@ class Protection(unittest.TestCase):
         took = time.monotonic() - begin
         print(f"a stuck reader was closed after {took:.0f} s", flush=True)
         self.assertGreater(took, STALL - 6)
+        wait_for(lambda: not self.still(half), STALL + 20, "half a call to be given up")
+        self.assertTrue(self.still(quiet), "nothing was wrong with that one")
+        half.close()
+        quiet.close()
         self.bound("after it", 16 * MIB)
         c.close()
 
