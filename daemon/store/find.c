@@ -64,7 +64,8 @@ static int begin(const char *dir, const char *config_dir, struct vault **ret, ch
 	home = kind == DISK_PLAIN ? NULL : store_home(dir, config_dir);
 	if (home) {
 		*ret_why = xasprintf("There is no archive in %s, but there was one: is a file system not mounted? Nothing "
-				     "was made. To start anew, remove that directory and start varved again.", dir);
+				     "was made. To start anew, remove %s and start varved again.", dir,
+				     store_home_away(dir, config_dir) ? home : "that directory");
 		return STORE_E_MISSING;
 	}
 	r = vault_create(dir, config_dir, ret, &why);

@@ -2,12 +2,16 @@
  * That an archive was here, noted where it stays when the directory goes: in the configuration. An empty directory is a
  * first start, or a file system that is not mounted; who made a new archive then would receive into the wrong one. A
  * mount point stays as an empty directory, and takes what was below it away with its parent; so a directory that is gone
- * from a parent that is there was removed by somebody who wants to start anew.
+ * from a parent that is there was removed by somebody who wants to start anew. Unless the parent is the mount point
+ * ($XDG_DATA_HOME on a card): the note says so, and then it must be one to be believed.
  */
+#define _GNU_SOURCE /* statx */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -28,10 +32,26 @@ static char *home_path(const char *dir, const char *config_dir)
 	return xasprintf("%s/archive-%016" PRIx64 ".home", config_dir, hash);
 }
 
-static char *home_text(const char *dir)
+static char *home_text(const char *dir, bool mounted)
 {
 	return xasprintf("# varve: an archive is in the directory below. If it is not found there, varved makes no new one,\n"
-			 "# unless the directory itself was removed.\n%s\n", dir);
+			 "# unless the directory itself was removed.\n%s%s\n",
+			 mounted ? "# A file system is mounted right above it.\n" : "", dir);
+}
+
+/* The directory that ${dir} is in is where a file system is mounted. */
+static bool is_mounted(const char *dir)
+{
+	_cleanup_(freep) char *copy = xstrdup(dir), *up = NULL;
+	const char *parent = dirname(copy);
+	struct stat own, above;
+	struct statx x = { 0 };
+
+	if (statx(AT_FDCWD, parent, AT_NO_AUTOMOUNT, 0, &x) == 0 && x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
+		return x.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+	/* Before Linux 5.8, which does not tell of a bind mount. */
+	up = xasprintf("%s/..", parent);
+	return stat(parent, &own) == 0 && stat(up, &above) == 0 && own.st_dev != above.st_dev;
 }
 
 static bool is_noted(const char *path, const char *text)
@@ -45,9 +65,22 @@ static bool is_noted(const char *path, const char *text)
 
 char *store_home(const char *dir, const char *config_dir)
 {
-	_cleanup_(freep) char *path = home_path(dir, config_dir), *text = home_text(dir);
+	_cleanup_(freep) char *path = home_path(dir, config_dir);
 
-	return is_noted(path, text) ? TAKE_PTR(path) : NULL;
+	for (int mounted = 0; mounted < 2; mounted++) {
+		_cleanup_(freep) char *text = home_text(dir, mounted);
+
+		if (is_noted(path, text))
+			return TAKE_PTR(path);
+	}
+	return NULL;
+}
+
+bool store_home_away(const char *dir, const char *config_dir)
+{
+	_cleanup_(freep) char *path = home_path(dir, config_dir), *text = home_text(dir, true);
+
+	return is_noted(path, text) && !is_mounted(dir);
 }
 
 static int write_file(const char *path, const char *text)
@@ -75,7 +108,7 @@ int store_forget_home(const char *dir, const char *config_dir)
 
 int store_note_home(const char *dir, const char *config_dir)
 {
-	_cleanup_(freep) char *path = home_path(dir, config_dir), *text = home_text(dir);
+	_cleanup_(freep) char *path = home_path(dir, config_dir), *text = home_text(dir, is_mounted(dir));
 	_cleanup_(freep) char *part = xasprintf("%s.tmp", path);
 	int r;
 

@@ -37,6 +37,8 @@ int store_note_home(const char *dir, const char *config_dir);
 int store_forget_home(const char *dir, const char *config_dir);
 /* The file that says so, which the caller frees, or NULL. */
 char *store_home(const char *dir, const char *config_dir);
+/* It says too that a file system was mounted right above ${dir}, and none is now: that ${dir} is gone says nothing. */
+bool store_home_away(const char *dir, const char *config_dir);
 /*
  * Open or create the database that ${v} names, which stays the caller's, unlocked while the store is open. A locked
  * ${v} is tried with vault_unlock_auto() first. All pragmas of facts/db.md section 7 are read back. A plain database of

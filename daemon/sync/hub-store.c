@@ -31,7 +31,9 @@ int hub_take_directory(struct hub *h, char **ret_why)
 	pid_t pid = 0;
 	int r;
 
-	r = was_removed(h->data_dir) ? store_forget_home(h->data_dir, h->config_dir) : 0;
+	r = was_removed(h->data_dir) && !store_home_away(h->data_dir, h->config_dir) ?
+		    store_forget_home(h->data_dir, h->config_dir) :
+		    0;
 	if (r >= 0)
 		r = io_make_dirs(h->data_dir);
 	if (r >= 0)

@@ -211,6 +211,25 @@ class Missing(Case):
         self.d.start()
         self.assertEqual((self.d.status()["state"], self.d.status()["accounts"]), ("ready", []))
 
+    def test_a_mount_point_right_above_it_where_nothing_is_mounted(self):
+        """As when $XDG_DATA_HOME is a card: its directory is there, the archive's is gone, and nobody removed it."""
+        self.d.start()
+        self.d.stop()
+        (home,) = [os.path.join(self.d.config, n) for n in os.listdir(self.d.config) if n.endswith(".home")]
+        with open(home) as f:
+            text = f.read()
+        with open(home, "w") as f:
+            f.write(text.replace(self.d.data, "# A file system is mounted right above it.\n" + self.d.data))
+        os.rename(self.d.data, self.d.data + ".away")
+        self.check_says(self.d.data, "remove " + home, "mounted")
+        self.check_says(self.d.data, "remove " + home, "mounted")  # now it has made the directory
+        shutil.rmtree(self.d.data)
+        os.rename(self.d.data + ".away", self.d.data)
+        self.d.start()
+        self.assertEqual(len(self.d.bodies()), self.messages)
+        with open(home) as f:
+            self.assertEqual(f.read(), text, "it is not on a card")
+
     def test_both_removed_while_it_ran(self):
         self.d.start()
         for name in (self.d.database(), self.keys, self.keys + ".bak"):
