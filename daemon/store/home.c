@@ -114,7 +114,10 @@ int store_note_home(const char *dir, const char *config_dir)
 
 	if (is_noted(path, text))
 		return 0;
-	r = write_file(part, text);
+	/* A restored backup comes without the configuration. */
+	r = io_make_dirs(config_dir);
+	if (r >= 0)
+		r = write_file(part, text);
 	if (r == 0)
 		r = disk_rename(part, path, true);
 	if (r < 0)

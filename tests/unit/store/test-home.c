@@ -82,11 +82,30 @@ static void a_mount_point_that_is_none_now(_unused_ void **state)
 	rmdir(config);
 }
 
+/* As after a backup was restored on a new machine. */
+static void a_configuration_that_is_not_there_is_made(_unused_ void **state)
+{
+	char top[] = "/tmp/varve-home-XXXXXX";
+	_cleanup_(freep) char *config = NULL, *parent = NULL, *path = NULL;
+
+	assert_non_null(mkdtemp(top));
+	parent = xasprintf("%s/config", top);
+	config = xasprintf("%s/varve", parent);
+	assert_int_equal(store_note_home("/tmp/x/varve", config), 0);
+	path = store_home("/tmp/x/varve", config);
+	assert_non_null(path);
+	unlink(path);
+	assert_int_equal(rmdir(config), 0);
+	assert_int_equal(rmdir(parent), 0);
+	assert_int_equal(rmdir(top), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_directory_is_noted_wherever_it_is),
 		cmocka_unit_test(a_mount_point_that_is_none_now),
+		cmocka_unit_test(a_configuration_that_is_not_there_is_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
