@@ -2,8 +2,10 @@
  * varvectl: everything that a person or a script asks varved.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ipc/ctl/ctl.h"
 #include "ipc/ctl/help.h"
@@ -83,6 +85,15 @@ static int dispatch(struct ctl *c)
 	return c->opts.cmd->run(c);
 }
 
+/* What was closed by who started us ("2>&-") must not become a file or the socket, into which a message is then written. */
+static void fill_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		/* For reading alone: that nothing can be written is still said. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			_exit(EXIT_FAIL);
+}
+
 int main(int argc, char **argv)
 {
 	struct ctl c = { 0 };
@@ -91,6 +102,7 @@ int main(int argc, char **argv)
 
 	/* A reader that went away ("varvectl export | head") is no error of ours: end quietly, as others do. */
 	signal(SIGPIPE, SIG_DFL);
+	fill_standard();
 	term_init("auto");
 	r = opts_parse(argc, argv, &c.opts, &why, &hint);
 	if (r < 0) {

@@ -10,7 +10,7 @@ import unittest
 
 from gi.repository import GLib
 
-from busdaemon import ACCOUNT, ROOT, V, Varved, call, error_name, history_args
+from busdaemon import ACCOUNT, ROOT, V, Varved, call, error_name, history_args, wait_for
 
 ERROR = "org.varve.Varve1.Error."
 PAGE = 4096
@@ -299,6 +299,22 @@ class Config(Case):
         code, text = self.started()
         self.assertEqual(code, 4, text)
         self.assertIn("not a regular file", text)
+
+
+class Standard(Case):
+    messages = 0
+
+    def test_descriptors_that_were_closed_become_no_file_of_the_archive(self):
+        env = dict(os.environ, XDG_DATA_HOME=os.path.dirname(self.d.data), XDG_CONFIG_HOME=os.path.dirname(self.d.config),
+                   XDG_RUNTIME_DIR=self.d.runtime, HOME=self.d.dir)
+        p = subprocess.Popen(["/bin/sh", "-c", f"exec {os.environ['VARVED']} <&- >&- 2>&-"], env=env)
+        try:
+            wait_for(lambda: os.path.exists(self.d.path) or p.poll() is not None, what="the socket")
+            self.assertEqual(self.d.status()["state"], "ready")
+            self.assertEqual([os.readlink(f"/proc/{p.pid}/fd/{i}") for i in range(3)], ["/dev/null"] * 3)
+        finally:
+            p.terminate()
+            self.assertEqual(p.wait(20), 0)
 
 
 class Lost(Case):

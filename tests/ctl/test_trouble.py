@@ -190,3 +190,10 @@ def test_gaps_of_an_unknown_conversation_are_exit_4(archive, ctl):
     assert error["name"].endswith("NoSuchConversation") and error["hint"] == "varvectl ls shows the conversations"
     assert error["message"] == "no message of nobody@example.org is stored"
     assert ctl("sync", "gaps", "Bob@example.org") == "no gap\n"
+
+
+def test_an_output_that_was_closed_is_no_other_file(fake, ctl):
+    """Its number would be that of the next thing opened: the socket, say, into which the text is then written."""
+    p = subprocess.run(["/bin/sh", "-c", 'exec "$@" >&-', "sh", *ctl.argv("status")], env=ctl.env, stderr=subprocess.PIPE, text=True,
+                       timeout=30)
+    assert (p.returncode, p.stderr) == (1, "varvectl: cannot write: Bad file descriptor\n")
