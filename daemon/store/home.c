@@ -85,9 +85,12 @@ bool store_home_away(const char *dir, const char *config_dir)
 
 static int write_file(const char *path, const char *text)
 {
-	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_(closep) int fd = -1;
 	int r;
 
+	/* What a crash left, or somebody put there: a FIFO would be waited for. */
+	(void)unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_origin(-errno);
 	r = io_write(fd, text, strlen(text));

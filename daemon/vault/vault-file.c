@@ -37,6 +37,8 @@ static int cannot_open(const char *path, int error, char **ret_why)
 		return VAULT_E_NONE;
 	case ELOOP:
 		return unreadable(path, "is a symbolic link; varve wants the file itself", ret_why);
+	case ENXIO:
+		return unreadable(path, "is not a regular file", ret_why);
 	case EACCES:
 	case EPERM:
 		return unreadable(path, "cannot be opened: check its owner and mode", ret_why);

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 import unittest
@@ -299,6 +300,16 @@ class Config(Case):
         code, text = self.started()
         self.assertEqual(code, 4, text)
         self.assertIn("not a regular file", text)
+
+
+class Odd(Case):
+    def test_a_socket_in_the_place_of_a_copy(self):
+        os.unlink(self.keys + ".bak")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(self.keys + ".bak")
+        self.d.start()
+        self.assertEqual(self.d.status()["state"], "ready", self.d.tail())
+        self.assertEqual(len(self.d.bodies()), self.messages)
 
 
 class Standard(Case):

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -100,12 +101,33 @@ static void a_configuration_that_is_not_there_is_made(_unused_ void **state)
 	assert_int_equal(rmdir(top), 0);
 }
 
+/* Nobody is waited for, and nothing is followed. */
+static void what_stands_in_the_way_of_the_note_goes(_unused_ void **state)
+{
+	char config[] = "/tmp/varve-home-XXXXXX";
+	_cleanup_(freep) char *path = NULL, *tmp = NULL;
+
+	assert_non_null(mkdtemp(config));
+	assert_int_equal(store_note_home("/tmp/x/varve", config), 0);
+	path = store_home("/tmp/x/varve", config);
+	assert_non_null(path);
+	tmp = xasprintf("%s.tmp", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(tmp, 0600), 0);
+	alarm(30);
+	assert_int_equal(store_note_home("/tmp/x/varve", config), 0);
+	alarm(0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(config), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_directory_is_noted_wherever_it_is),
 		cmocka_unit_test(a_mount_point_that_is_none_now),
 		cmocka_unit_test(a_configuration_that_is_not_there_is_made),
+		cmocka_unit_test(what_stands_in_the_way_of_the_note_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
