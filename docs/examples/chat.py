@@ -6,12 +6,13 @@ What every app does, in this order: connect (connect); read what is shown, and r
 
 Up, Down        choose a conversation
 Page Up, Down   scroll
-Enter, ^R       send; send again what failed
+Enter, ^U, ^R   send; begin the line anew; send again what failed
 /open ADDRESS   begin a conversation
 /help, ^C       show this; leave
 """
 
 import collections
+import contextlib
 import curses
 import functools
 import os
@@ -26,7 +27,6 @@ from gi.repository import Gio, GLib
 ROOT, PREFIX = "/org/varve/Varve1", "org.varve.Varve1."
 ADDRESS = "unix:path=" + os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}") + "/varve/bus"
 STATES = {10: "queued", 11: "sending", 12: "✓", 13: "✓✓", 14: "✓✓ read", 20: "failed", 21: "cancelled"}
-
 # Rows, as org.varve.Varve1.xml lists their fields.
 Message = collections.namedtuple("Message", "id mod conversation sender time direction state kind body extra")
 Conversation = collections.namedtuple("Conversation", "id mod kind title time last unread mentions first flags extra")
@@ -69,13 +69,13 @@ def callback(work):
 
 class Chat:
     def __init__(self, screen, jid):
-        self.screen, self.jid = screen, jid
+        self.screen, self.jid, self.problem, self.notice = screen, jid, "", ""      # why nothing works; error
         self.conn = self.account = self.epoch = self.since = None
         self.conversations, self.typing, self.open = {}, {}, None   # id -> Conversation, id -> who, id of the one shown
         self.bottoms = []       # the lowest (message, line of it) of each screen scrolled up to; []: the newest
         self.page, self.gaps, self.edges, self.top = [], [], 0, None       # top: where the next screen above ends
         self.unsent, self.help = [], False      # (conversation, client id, text) not answered yet; the keys are shown
-        self.text = self.state = self.problem = self.notice = ""    # input; of the account; why nothing works; error
+        self.state, self.texts = {}, collections.defaultdict(str)   # the account's; id -> what is typed there
 
     def connect(self):
         self.problem = "varved is not running: systemctl --user start varved"      # until load() knows better
@@ -98,8 +98,9 @@ class Chat:
         self.problem = status.get("state_reason", "") or "there is no such account: varvectl account add JID"
         if status["state"] != "ready" or not accounts:      # locked, say: keep what is on the screen
             return
-        self.jid, self.state, self.problem = accounts[0]["jid"], accounts[0]["state"], ""
+        self.jid, self.problem = accounts[0]["jid"], ""
         (self.account,) = self.call(ROOT, "Manager.FindAccount", "(s)", self.jid)
+        (self.state,) = self.call(self.account, "org.freedesktop.DBus.Properties.GetAll", "(s)", PREFIX + "Account")
         (self.epoch,) = self.call(self.account, "org.freedesktop.DBus.Properties.Get", "(ss)", PREFIX + "Archive", "Epoch")
         rows, cursor, self.since = self.call(self.account, "Conversations.List", "(sua{sv})", "", 500, {})
         while cursor:               # `since` is that of the first page: what changed meanwhile comes again
@@ -107,7 +108,6 @@ class Chat:
             rows += more
         self.conversations = {row[0]: Conversation(*row) for row in rows}
         self.read_page()
-        self.flush()
 
     def pull(self):
         """The doorbell rang: all rows that changed since the last time, each once, in its latest state."""
@@ -143,7 +143,7 @@ class Chat:
         elif path == self.account and member == "Typing":
             self.typing[a[0]] = a[1] if a[2] == "composing" else None
         elif path == self.account and member == "PropertiesChanged":
-            self.state = a[1].get("State", self.state) if a[0] == PREFIX + "Account" else self.state
+            self.state.update(a[1] if a[0] == PREFIX + "Account" else {})
             if "GapCount" in a[1] or "LostCount" in a[1]:
                 self.read_page()
 
@@ -162,11 +162,12 @@ class Chat:
             except GLib.Error as e:
                 if not (name := Gio.DBusError.get_remote_error(e)) or name.endswith((".Locked", ".Storage", ".Busy")):
                     return                  # on_tick tries again
-                self.notice, self.text = e.message.split(": ", 1)[-1], self.unsent[0][2] + self.text    # to be mended
+                where, _, text = self.unsent[0]
+                self.notice, self.texts[where] = e.message.split(": ", 1)[-1], text + self.texts[where]  # to be mended
             self.unsent.pop(0)
 
     def enter(self):
-        text = self.text.strip()
+        here, text = self.open, self.texts[self.open].strip()
         command, _, rest = text.partition(" ")
         if command == "/open" and ("@" in rest or "." in rest):         # a word would be the server of that name
             (self.open,) = self.call(self.account, "Conversations.Open", "(sa{sv})", rest.strip(), {})
@@ -178,7 +179,7 @@ class Chat:
             return                          # what was typed stays, to be mended
         elif text and self.open:
             self.unsent.append((self.open, GLib.uuid_string_random(), text))
-        self.text, self.bottoms = "", []
+        self.texts[here], self.bottoms = "", []
         self.flush()
 
     def retry(self):
@@ -197,22 +198,21 @@ class Chat:
         self.draw()                         # finds the next top; keys may come in a row
 
     def type(self, key):
-        back = key in (curses.KEY_BACKSPACE, "\x7f", "\b")
-        self.text = self.text[:-1] if back else self.text + (key if isinstance(key, str) and key.isprintable() else "")
+        left = 0 if key == "\x15" else -1 if key in (curses.KEY_BACKSPACE, "\x7f", "\b") else None
+        text = self.texts[self.open][:left] + (key if isinstance(key, str) and key.isprintable() else "")
+        self.texts[self.open] = text
         if self.open:
-            self.call(self.account, "Conversations.SetTyping", "(ss)", self.open, "composing" if self.text else "active")
+            self.call(self.account, "Conversations.SetTyping", "(ss)", self.open, "composing" if text else "active")
 
     @callback
     def on_key(self, *_):
         self.notice, self.help = "", False
         keys = {curses.KEY_UP: (self.select, -1), curses.KEY_DOWN: (self.select, 1), curses.KEY_PPAGE: (self.scroll, 1),
                 curses.KEY_NPAGE: (self.scroll, 0), "\n": (self.enter,), "\r": (self.enter,), "\x12": (self.retry,)}
-        try:
+        with contextlib.suppress(curses.error):         # that was the last one
             while True:
                 work, *args = keys.get(key := self.screen.get_wch(), (self.type, key))
                 work(*args)
-        except curses.error:                # that was the last one
-            pass
 
     def listed(self):
         return sorted(self.conversations.values(), key=lambda c: (not c.flags & 1, -c.time, c.id))
@@ -226,7 +226,7 @@ class Chat:
                 if gap.before_time > last > 0 or not last and self.edges & 1:
                     yield self.gap_line(gap), curses.A_BOLD, (row.id, -2)
             if not last or when(last, "%x") != when(row.time, "%x"):
-                yield when(row.time, "— %A, %d %B %Y —"), curses.A_DIM, (row.id, -1)
+                yield when(row.time, "— %a %d %b %Y —"), curses.A_DIM, (row.id, -1)
             for n, line in enumerate(wrap(self.message(row), width - 6)):
                 yield " " * 6 * (n > 0) + line, curses.A_NORMAL, (row.id, n)
             last = row.time
@@ -245,8 +245,8 @@ class Chat:
         if row.direction == 1:
             condition, reason = row.extra.get("error", ("", ""))       # a server need not give a reason
             notes.append(": ".join(filter(None, [STATES.get(row.state, "?"), reason or condition])))
-        kind = "" if row.kind == "text" else f"({row.kind}) "
-        return f"{when(row.time, '%H:%M')} {who}: {kind}{row.body}" + (f"  [{', '.join(notes)}]" if notes else "")
+        body = row.body if row.kind == "text" else f"({row.kind}) {row.body}"
+        return f"{when(row.time, '%H:%M')} {who}: {body.rstrip()}" + (f"  [{', '.join(notes)}]" if notes else "")
 
     def put(self, y, x, text, width, attribute=curses.A_NORMAL):
         # Other people wrote it: no control characters into the terminal.
@@ -259,12 +259,12 @@ class Chat:
         self.screen.erase()
         if height < 5 or right < 10:
             return
-        self.put(0, 0, f" {self.jid or 'varve'}  {self.problem or self.notice or self.state}", width, curses.A_REVERSE)
+        state = ": ".join(filter(None, (self.state.get("State"), *self.state.get("StateReason", ())[1:])))
+        self.put(0, 0, f" {self.jid or 'varve'}  {self.problem or self.notice or state}", width, curses.A_REVERSE)
         listed, rows = self.listed(), height - 1
         at = next((n for n, c in enumerate(listed) if c.id == self.open), 0)
         for y, c in enumerate(listed[max(0, at - rows + 1):][:rows], 1):
-            unread = f" {c.unread}" if c.unread else ""
-            self.put(y, 0, cut(c.title, column - len(unread)) + unread, column,
+            self.put(y, 0, cut(c.title, column - len(unread := f" {c.unread}" * (c.unread > 0))) + unread, column,
                      curses.A_REVERSE if c.id == self.open else curses.A_BOLD if c.unread else curses.A_NORMAL)
         keys = ((line, curses.A_NORMAL, None) for line in __doc__.split("\n\n")[-1].splitlines())
         bottom, end = self.bottoms[-1] if self.bottoms else (None, 0)
@@ -276,7 +276,7 @@ class Chat:
         for y, (text, attribute, _) in enumerate(lines[first:first + height - 3], 1):
             self.put(y, column + 1, text, right, attribute)
         self.put(height - 2, column + 1, f"{who} is typing..." if (who := self.typing.get(self.open)) else "", right)
-        text = "> " + cut(self.text[::-1], right - 3)[::-1]
+        text = "> " + cut(self.texts[self.open][::-1], right - 3)[::-1]
         self.put(height - 1, column + 1, text, right)
         self.screen.move(height - 1, column + 1 + cells(text))
         self.screen.refresh()

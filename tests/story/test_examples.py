@@ -189,6 +189,32 @@ def test_chat_keeps_what_led_to_an_error(chat, server):
         chat.wait_gone(text)
 
 
+def test_chat_keeps_what_is_typed_where_it_was_typed(chat, server):
+    """Who looks something up elsewhere in the middle of a sentence does not send it there."""
+    with Peer(server, "carol") as carol:
+        chat.type("for bob")
+        chat.wait_text("> for bob")
+        chat.keys("Down")
+        chat.wait_text("carol 002")
+        chat.wait_gone("for bob")
+        chat.keys("Enter")
+        chat.type("not this")
+        chat.wait_text("> not this")
+        chat.keys("C-u")
+        chat.wait_gone("not this")
+        chat.type("for carol")
+        chat.keys("Enter")
+        carol.wait_body("for carol")
+        assert carol.bodies == ["for carol"]
+        chat.keys("Down")
+        chat.wait_text("> for bob")
+
+
+def test_chat_says_why_it_is_offline(chat, server):
+    server.stop(signal.SIGKILL)
+    chat.wait_text("alice@", "offline: no server answers")
+
+
 def test_chat_begins_a_conversation(chat, server):
     chat.type(f"/open someone@{server.domain}")
     chat.keys("Enter")
