@@ -25,6 +25,12 @@ def helped(*words):
     return p.stdout
 
 
+def test_who_installs_by_the_readme_has_all_packages():
+    named = re.search(r"sudo apt install ((?:.*\\\n)*.*)\n", read("README.md")).group(1).replace("\\\n", " ").split()
+    needed = re.search(r'^PACKAGES_BUILD="(.*?)"', read("tests/lib/packages.sh"), re.S | re.M).group(1).split()
+    assert sorted(named) == sorted(needed + ["scdoc"]), "and scdoc for the manual"
+
+
 def test_every_verb_of_this_issue_is_there():
     assert {v["name"] for v in VERBS} >= {
         "status", "account add", "account list", "account show", "account remove", "account enable", "account disable",
