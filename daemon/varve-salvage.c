@@ -32,7 +32,7 @@ struct args {
 	int password_fd; /* -1: not given */
 };
 
-static int usage(FILE *f, int code)
+static int usage(void)
 {
 	fputs("Usage: varve-salvage [OPTION...] DIR OUT\n"
 	      "       varve-salvage [OPTION...] --db=FILE --keys=FILE OUT\n"
@@ -47,8 +47,17 @@ static int usage(FILE *f, int code)
 	      "  --password-fd=N    read the passphrase or recovery code from descriptor N\n"
 	      "  --key-file=FILE    unlock with this key file\n"
 	      "  --version, --help\n",
-	      f);
-	return code;
+	      stdout);
+	return EXIT_OK;
+}
+
+/* ${why}: NULL where getopt_long(3) has said it. The whole usage below would hide it. */
+static int wrong_usage(const char *why)
+{
+	if (why)
+		fprintf(stderr, "varve-salvage: %s\n", why);
+	fputs("    varve-salvage --help\n", stderr);
+	return EXIT_USAGE;
 }
 
 /* -1, or the code to exit with. */
@@ -92,15 +101,21 @@ static int parse_args(int argc, char **argv, struct args *a)
 			a->key_file = optarg;
 			break;
 		case 'h':
-			return usage(stdout, EXIT_OK);
+			return usage();
 		case 'V':
 			return printf("varve-salvage %s\n", VARVE_VERSION) < 0 ? EXIT_FAILED : EXIT_OK;
 		default:
-			return usage(stderr, EXIT_USAGE);
+			return wrong_usage(NULL);
 		}
 	}
-	if (!a->db != !a->keys || argc - optind != (a->db ? 1 : 2) || (a->password_fd >= 0 && a->key_file))
-		return usage(stderr, EXIT_USAGE);
+	if (!a->db != !a->keys)
+		return wrong_usage("--db and --keys belong together");
+	if (a->password_fd >= 0 && a->key_file)
+		return wrong_usage("--password-fd or --key-file, not both");
+	if (argc - optind < (a->db ? 1 : 2))
+		return wrong_usage(a->db ? "say where to write: OUT" : "say what to read, and where to write: DIR OUT");
+	if (argc - optind > (a->db ? 1 : 2))
+		return wrong_usage(a->db ? "with --db there is one argument: OUT" : "there are two arguments: DIR OUT");
 	if (!a->db)
 		a->dir = argv[optind++];
 	a->out = argv[optind];

@@ -31,7 +31,7 @@ static char *xdg_dir(const char *env, const char *fallback)
 	return NULL;
 }
 
-static int usage(FILE *f, int code)
+static int usage(void)
 {
 	fputs("Usage: varved [--version] [--help]\n"
 	      "\n"
@@ -42,8 +42,15 @@ static int usage(FILE *f, int code)
 	      "  XDG_CONFIG_HOME  varve/varve.conf below it          (~/.config)\n"
 	      "  XDG_RUNTIME_DIR  the socket is varve/bus below it   (/run/user/UID)\n"
 	      "  VARVE_LOG        error, warning, info or debug\n",
-	      f);
-	return code;
+	      stdout);
+	return EXIT_OK;
+}
+
+/* Why is said already; the whole usage below it would hide it. */
+static int wrong_usage(void)
+{
+	fputs("    varved --help\n", stderr);
+	return EXIT_USAGE;
 }
 
 static int parse_args(int argc, char **argv)
@@ -57,14 +64,14 @@ static int parse_args(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) >= 0) {
 		if (c == 'h')
-			return usage(stdout, EXIT_OK);
+			return usage();
 		if (c == 'V')
 			return printf("varved %s\n", VARVE_VERSION) < 0 ? EXIT_FAILED : EXIT_OK;
-		return usage(stderr, EXIT_USAGE);
+		return wrong_usage();
 	}
 	if (optind < argc) {
 		fprintf(stderr, "varved: unexpected argument %s\n", argv[optind]);
-		return usage(stderr, EXIT_USAGE);
+		return wrong_usage();
 	}
 	return -1;
 }

@@ -62,6 +62,8 @@ char *hint_for(struct ctl *c, const struct failure *f)
 			return xstrdup(HINT_ID);
 		return NULL;
 	default:
+		if (failure_is(f, VARVE_ERROR_CONFLICT) && ctl_opt(c, ID))
+			return xstrdup("the same --id is the same text: leave out of it what changes, or give another --id");
 		return NULL;
 	}
 }

@@ -175,13 +175,13 @@ static void check_key_file(const struct offline *o, const char *name)
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		say(o, "key file", "warn", "put it back from a copy, or unlock with a passphrase or recovery code",
+		say(o, "key-file", "warn", "put it back from a copy, or unlock with a passphrase or recovery code",
 		    "%s: %s", path, strerror(errno));
 	else if (access(path, R_OK) < 0 || (st.st_mode & 077))
-		say(o, "key file", "warn", "chmod 600 it", "%s has the mode %04o", path,
+		say(o, "key-file", "warn", "chmod 600 it", "%s has the mode %04o", path,
 		    (unsigned)(st.st_mode & 07777));
 	else
-		say(o, "key file", "ok", NULL, "%s", path);
+		say(o, "key-file", "ok", NULL, "%s", path);
 }
 
 /* What the key store says must be there. It tells no secret, and is read as text: varved itself checks all of it. */

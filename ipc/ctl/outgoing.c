@@ -173,6 +173,18 @@ int outgoing_verdict(struct ctl *c, uint64_t id, uint8_t state, const char *why)
 	return EXIT_OK;
 }
 
+static int too_late(struct waiting *w)
+{
+	_cleanup_(freep) char *hint = NULL;
+
+	hint = xasprintf("%s; do not send it again%s",
+			 w->state < VARVE_SENT ? "it goes out all the same, varvectl status says what it waits for"
+					       : "the server has it; not every client tells when it arrives",
+			 ctl_opt(w->c, ID) ? " without the same --id" : "");
+	return ctl_fail(w->c, EXIT_TIMEOUT, hint, "message %llu is %s, and not yet %s", (unsigned long long)w->id,
+			varve_state_name(w->state), varve_state_name(w->goal));
+}
+
 static int wait_for(struct waiting *w)
 {
 	struct ctl *c = w->c;
@@ -183,9 +195,7 @@ static int wait_for(struct waiting *w)
 		int r;
 
 		if (left <= 0)
-			return ctl_fail(c, EXIT_TIMEOUT, "it goes out all the same: do not send it again without the same --id",
-					"message %llu is %s, and not yet %s", (unsigned long long)w->id,
-					varve_state_name(w->state), varve_state_name(w->goal));
+			return too_late(w);
 		r = varve_wait(c->varve, (uint64_t)left < LOOK_US ? (uint64_t)left : LOOK_US);
 		if (r == 0 && w->state < VARVE_SENT) {
 			r = hopeful(c, w->id, &stuck);

@@ -200,10 +200,21 @@ static void put_push(FILE *f, const struct value *account)
 		put_line(f, "push", "not enabled yet (%s): a long sleep ends the session", reason);
 }
 
+static void put_outbox(FILE *f, const struct value *outbox)
+{
+	static const char *const states[] = { "queued", "sending", "failed" };
+	char text[sizeof("9223372036854775807 sending, ") * ARRAY_SIZE(states)] = "", *end = text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (value_int(outbox, states[i]))
+			end += sprintf(end, "%s%lld %s", *text ? ", " : "", (long long)value_int(outbox, states[i]), states[i]);
+	if (*text)
+		put_line(f, "outbox", "%s", text);
+}
+
 void show_account(FILE *f, const struct value *account, const struct rate *r)
 {
 	_cleanup_(freep) char *jid = text_clean(value_str(account, "jid"), false), *problem = show_problem(account);
-	const struct value *outbox = value_get(account, "outbox");
 	const char *state = value_str(account, "state");
 	int64_t retry = value_int(account, "next_retry_usec");
 	char in[TIME_HUMAN_SIZE];
@@ -224,9 +235,7 @@ void show_account(FILE *f, const struct value *account, const struct rate *r)
 			retry > now_real() + 2 * USEC_PER_SEC ? time_relative(retry, now_real(), in) : "now");
 	put_session(f, account);
 	put_sync(f, account, r);
-	if (value_int(outbox, "queued") || value_int(outbox, "sending") || value_int(outbox, "failed"))
-		put_line(f, "outbox", "%lld queued, %lld sending, %lld failed", (long long)value_int(outbox, "queued"),
-			 (long long)value_int(outbox, "sending"), (long long)value_int(outbox, "failed"));
+	put_outbox(f, value_get(account, "outbox"));
 	put_push(f, account);
 }
 

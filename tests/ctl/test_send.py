@@ -33,7 +33,8 @@ def test_the_same_id_twice_is_one_message(fake, ctl):
 
     assert second == dict(first, existing=True, state="delivered") and len(fake.messages) == 1
     assert "there already" in ctl("send", BOB, "x", "--id=k1")
-    assert ctl.error("send", BOB, "y", "--id=k1", code=1)["name"].endswith(".Conflict")
+    error = ctl.error("send", BOB, "y", "--id=k1", code=1)
+    assert error["name"].endswith(".Conflict") and "leave out of it what changes" in error["hint"]
 
 
 def test_the_text_comes_from_standard_input(fake, ctl):
@@ -106,7 +107,15 @@ def test_wait_for_a_message_that_is_refused_is_exit_8_with_the_reason(fake, ctl)
 def test_wait_ends_with_7_and_says_that_it_stays_queued(fake, ctl):
     ctl("send", BOB, "x", "--wait=sent", "--timeout=0.5", code=7)
 
-    assert "message 2 is queued" in ctl.err and "do not send it again" in " ".join(ctl.err.split())
+    said = " ".join(ctl.err.split())
+    assert "message 2 is queued" in said and "varvectl status says what it waits for" in said and said.endswith("do not send it again")
+
+
+def test_wait_for_the_other_side_ends_with_7_and_says_that_the_server_has_it(fake, ctl):
+    fake.becomes = [11, 12]
+    hint = ctl.error("send", BOB, "x", "--wait=delivered", "--timeout=0.5", "--id=k", code=7)["hint"]
+
+    assert hint == "the server has it; not every client tells when it arrives; do not send it again without the same --id"
 
 
 @pytest.mark.parametrize("state, next", [("disabled", "account enable"), ("auth-failed", "account password")])

@@ -24,6 +24,13 @@ def test_status_has_the_keys_of_the_contract(ctl):
     assert a["sync"]["caught_up"] is True and a["sync"]["caught_up_usec"] == 1700000001000000
 
 
+@pytest.mark.parametrize("outbox, line", [((2, 0, 0), "2 queued"), ((1, 3, 0), "1 queued, 3 sending"), ((0, 0, 1), "1 failed"),
+                                          ((0, 0, 0), None)])
+def test_status_tells_of_the_outbox_what_there_is(fake, ctl, outbox, line):
+    fake.accounts[0]["outbox"] = dict(zip(("queued", "sending", "failed"), outbox))
+    assert [x.split(None, 1)[1] for x in ctl("status").splitlines() if "outbox" in x] == ([line] if line else [])
+
+
 def test_no_key_comes_twice(ctl):
     def unique(pairs):
         assert len({k for k, _ in pairs}) == len(pairs), pairs

@@ -109,18 +109,18 @@ def test_doctor_without_a_daemon_checks_what_can_be_seen(ctl, tmp_path):
     (data / "archive.keys").write_text(text % "ready")
     checks = offline(ctl, tmp_path)
     assert checks["archive"]["result"] == "fail" and 'my "own" file' in checks["archive"]["text"], "the database is missing"
-    assert checks["key file"]["result"] == "warn" and str(config / "archive-1.key") in checks["key file"]["text"]
+    assert checks["key-file"]["result"] == "warn" and str(config / "archive-1.key") in checks["key-file"]["text"]
     (config / "archive-1.key").touch(0o600)
     (data / 'my "own" file').touch(0o600)
     checks = offline(ctl, tmp_path)
-    assert checks["archive"]["result"] == checks["key file"]["result"] == "ok"
+    assert checks["archive"]["result"] == checks["key-file"]["result"] == "ok"
     os.rename(data / "archive.keys", data / "archive.keys.bak")
     p = subprocess.run([ctl.argv()[0], "doctor"], env=dict(ctl.env, HOME=str(tmp_path)), stdout=subprocess.PIPE, text=True,
                        stderr=subprocess.DEVNULL)
     assert "archive.keys.bak" in p.stdout and "warn  archive" in p.stdout and "ok    archive" in p.stdout
     os.rename(data / "archive.keys.bak", data / "archive.keys")
     os.chmod(config / "archive-1.key", 0o644)
-    assert "0644" in offline(ctl, tmp_path)["key file"]["text"]
+    assert "0644" in offline(ctl, tmp_path)["key-file"]["text"]
     os.chmod(data, 0o755)
     assert "0755" in offline(ctl, tmp_path)["data-directory"]["text"]
     (config / "varve.conf").write_text("pages = 10\n")

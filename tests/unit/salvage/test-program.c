@@ -321,6 +321,18 @@ TEST(a_pair_of_files_elsewhere)
 
 TEST(called_wrongly)
 {
+	static const struct {
+		const char *args[5];
+		const char *why;
+	} wrong[] = {
+		{ { NULL }, "what to read" },
+		{ { "a" }, "DIR OUT" },
+		{ { "a", "b", "c" }, "two arguments" },
+		{ { "--db=x", "out" }, "--db and --keys belong together" },
+		{ { "--db=x", "--keys=y" }, "where to write" },
+		{ { "--db=x", "--keys=y", "a", "b" }, "one argument" },
+		{ { "--password-fd=0", "--key-file=x", "a", "b" }, "not both" },
+	};
 	struct fx *fx = *state;
 	struct place p = prepare(fx);
 
@@ -329,6 +341,14 @@ TEST(called_wrongly)
 	assert_int_equal(SALVAGE(&p, "", "--password-fd=x", fx->dir, p.out), USAGE);
 	assert_int_equal(SALVAGE(&p, "", "--password-fd=0", "--key-file=x", fx->dir, p.out), USAGE);
 	assert_int_equal(SALVAGE(&p, "", "--no-such", fx->dir, p.out), USAGE);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		_cleanup_(freep) char *why = NULL;
+
+		assert_int_equal(salvage_with(&p, "", wrong[i].args), USAGE);
+		why = said(&p);
+		assert_non_null(strstr(why, wrong[i].why));
+		assert_true(strlen(why) < 120); /* not hidden above the whole usage */
+	}
 	assert_int_equal(SALVAGE(&p, "", "--help"), OK);
 	assert_int_equal(SALVAGE(&p, "", "--version"), OK);
 	finish(fx, &p);
