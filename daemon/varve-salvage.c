@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* ppoll */
 /*
  * varve-salvage: every page of a damaged archive that still authenticates, as a plain SQLite file, and every message
  * on them. See varve-salvage(8).
@@ -6,6 +7,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -146,20 +149,42 @@ static int read_secret(int fd, bool line, char *ret, size_t *ret_len)
 	return len > 0 ? 0 : -ENODATA;
 }
 
+/* The signal by which somebody gave up at the prompt, until everything is cleared away. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+/* As term_ask_secret() of varvectl: the signals come while it waits, and only then. -EINTR: one did. */
 static int ask_secret(char *ret, size_t *ret_len)
 {
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction old[ARRAY_SIZE(signals)], act = { .sa_handler = on_signal };
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
 	struct termios before, silent;
+	sigset_t block, mask;
 	int r;
 
 	if (tcgetattr(STDIN_FILENO, &before) < 0)
 		return -errno;
+	sigemptyset(&block);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&block, signals[i]);
+	sigprocmask(SIG_BLOCK, &block, &mask);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &act, &old[i]);
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent); /* first: what is typed at the sight of the prompt is not shown */
 	fputs("Passphrase or recovery code of the archive: ", stderr);
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-	r = read_secret(STDIN_FILENO, true, ret, ret_len);
+	r = ppoll(&p, 1, NULL, &mask) < 0 ? -errno : read_secret(STDIN_FILENO, true, ret, ret_len);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return r;
 }
 
@@ -229,7 +254,9 @@ static int make_file(const char *path, const char *dir)
 		return -1;
 	}
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
+	if (fd < 0 && errno == EEXIST)
+		log_error("%s exists already: nothing is replaced, give another name", path);
+	else if (fd < 0)
 		log_error("cannot make %s: %s", path, strerror(errno));
 	return fd;
 }
@@ -429,6 +456,8 @@ int main(int argc, char **argv)
 	int r;
 
 	log_init("varve-salvage");
+	if (!getenv("VARVE_LOG"))
+		log_set_level(LOG_LEVEL_WARNING); /* what the vault tells below that is of our private copy of the keys */
 	r = parse_args(argc, argv, &a);
 	if (r >= 0)
 		return r;
@@ -444,7 +473,8 @@ int main(int argc, char **argv)
 		(void)unlink(a.out);
 		if (messages >= 0)
 			(void)unlink(a.messages);
-		return r;
 	}
+	if (interrupted)
+		raise(interrupted);
 	return r;
 }

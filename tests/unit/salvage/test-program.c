@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* pipe2 */
+#define _GNU_SOURCE /* pipe2, posix_openpt */
 /*
  * The program varve-salvage on archives of the real store: what it may open, what it exits with, and that it only reads.
  */
@@ -7,11 +7,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -208,9 +211,15 @@ TEST(the_sidecar_or_its_copy_is_enough)
 	struct fx *fx = *state;
 	struct place p = prepare(fx);
 	_cleanup_(freep) char *keys = xasprintf("%s/archive.keys", fx->dir), *bak = xasprintf("%s.bak", keys), *before = NULL,
-			      *after = NULL;
+			      *after = NULL, *text = NULL;
 
-	assert_int_equal(unlink(keys), 0);
+	assert_int_equal(unlink(bak), 0);
+	assert_int_equal(SALVAGE(&p, "", fx->dir, p.out), OK);
+	assert_int_equal(unlink(p.out), 0);
+	text = said(&p);
+	assert_null(strstr(text, "brought up to date")); /* only a copy that nobody knows of was */
+	assert_int_equal(rename(keys, bak), 0);
+
 	before = all_of(fx->dir);
 	assert_int_equal(SALVAGE(&p, "", fx->dir, p.out), OK);
 	after = all_of(fx->dir);
@@ -278,6 +287,70 @@ TEST(secrets)
 	write_file(bad_file, "0123456789abcdef0123456789abcdef", 32);
 	assert_int_equal(SALVAGE(&p, "", option, fx->dir, p.out), SECRET);
 	assert_int_equal(access(p.out, F_OK), -1);
+	finish(fx, &p);
+}
+
+/* On a terminal of its own, which *ret_terminal is the other end of. */
+static pid_t salvage_on_terminal(const struct place *p, const char *dir, const char *messages, int *ret_terminal)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), theirs;
+	_cleanup_(freep) char *run = xasprintf("%s/run", p->home);
+	pid_t pid;
+
+	assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	theirs = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(theirs >= 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		setsid();
+		(void)ioctl(theirs, TIOCSCTTY, 0);
+		for (int fd = 0; fd < 3; fd++)
+			dup2(theirs, fd);
+		setenv("XDG_CONFIG_HOME", p->home, 1);
+		setenv("XDG_RUNTIME_DIR", run, 1);
+		execl(program, program, messages, dir, p->out, NULL);
+		_exit(127);
+	}
+	close(theirs);
+	*ret_terminal = terminal;
+	return pid;
+}
+
+TEST(who_gives_up_at_the_prompt_leaves_nothing_behind)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *config = config_of(fx->dir), *key_file = NULL, *option = NULL, *run = NULL;
+	_cleanup_(closep) int terminal = -1;
+	struct termios now;
+	char seen[4096] = "";
+	struct place p;
+	size_t n = 0;
+	int status;
+	pid_t pid;
+
+	key_file = xasprintf("%s/%s", config, vault_slot_at(fx->v, 0).path);
+	p = prepare(fx);
+	option = xasprintf("--messages=%s", p.messages);
+	assert_int_equal(unlink(key_file), 0);
+	pid = salvage_on_terminal(&p, fx->dir, option, &terminal);
+	while (!strstr(seen, "code of the archive: ")) {
+		ssize_t got = read(terminal, seen + n, sizeof(seen) - 1 - n);
+
+		assert_true(got > 0);
+		n += (size_t)got;
+	}
+	assert_int_equal(tcgetattr(terminal, &now), 0);
+	assert_false(now.c_lflag & ECHO);
+	assert_int_equal(write(terminal, "\003", 1), 1); /* ^C */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+	assert_int_equal(tcgetattr(terminal, &now), 0);
+	assert_true(now.c_lflag & ECHO);
+	assert_int_equal(access(p.out, F_OK), -1);
+	assert_int_equal(access(p.messages, F_OK), -1);
+	run = xasprintf("%s/run", p.home);
+	assert_int_equal(rmdir(run), 0); /* no copy of the keys */
 	finish(fx, &p);
 }
 
@@ -363,6 +436,7 @@ int main(int argc, char **argv)
 		RUN(the_sidecar_or_its_copy_is_enough),
 		RUN(a_running_varved_is_left_alone),
 		RUN(secrets),
+		RUN(who_gives_up_at_the_prompt_leaves_nothing_behind),
 		RUN(a_passphrase_opens_it),
 		RUN(a_pair_of_files_elsewhere),
 		RUN(called_wrongly),
