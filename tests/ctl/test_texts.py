@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from ctlkit import PROGRAM
+from ctlkit import HOUR, PROGRAM, T0
 
 TOP = os.path.join(os.path.dirname(__file__), "../..")
 TABLE = json.loads(subprocess.run([PROGRAM, "dump-verbs"], stdout=subprocess.PIPE, check=True).stdout)
@@ -57,6 +57,29 @@ def test_help_is_well_formed(verb):
     else:
         for v in VERBS:
             assert "  " + v["name"] in text
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            if "@" not in key:          # reactions have senders for keys
+                yield key
+            yield from keys_of(inside)
+    for inside in value if isinstance(value, list) else ():
+        yield from keys_of(inside)
+
+
+def test_the_manual_names_every_key_of_the_json(archive, ctl):
+    section = re.search(r"^# JSON\n(.*?)^# EXIT STATUS", read("docs/man/varvectl.1.scd"), re.S | re.M).group(1).replace("\\_", "_")
+    named = set(re.findall(r"[a-z_]+", section))
+    archive.spans = [(T0, T0 + HOUR, "a", "b", 3, {})]
+    for verb in ("status", "status --check", "account list", "account show", "account connect", "sync now", "sync coverage", "sync gaps",
+                 "ls", "history bob@example.org", "search message", "roster", "keys", "doctor", "read bob@example.org",
+                 "send bob@example.org x", "roster set bob@example.org --name=Bob", "keys add recovery", "lock", "unlock"):
+        rows = [json.loads(x) for x in ctl(*verb.split(), "-j").splitlines()]
+        keys = set(keys_of(rows))
+        # A time is there twice, and told of once.
+        assert {k for k in keys if not {k, k + "_usec", k.replace("_usec", "")} & named} == set(), verb
 
 
 def test_options_are_unique_within_a_verb():
