@@ -130,7 +130,7 @@ static const struct config_key {
 	{ "sync", "lanes", "a number from 1 to 16", set_lanes },
 	{ "messages", "receipts", "yes or no", set_receipts },
 	{ "messages", "markers", "yes or no", set_markers },
-	{ "network", "deadline", "seconds, 1 to 300", set_deadline },
+	{ "network", "deadline", "a number of seconds from 1 to 300, such as \"15 seconds\"", set_deadline },
 	{ "log", "level", "error, warning, info or debug", set_level },
 };
 
@@ -161,7 +161,8 @@ static int on_key(void *user, const char *section, const char *name, const char 
 		*p->why = xasprintf("[%.32s] %.32s = %.64s: must be %s", section, name, value, keys[i].allowed);
 		return 0;
 	}
-	*p->why = xasprintf("[%.32s] %.32s: no such key (see varve.conf(5))", section, name);
+	*p->why = *section ? xasprintf("[%.32s] %.32s: no such key (see varve.conf(5))", section, name)
+			   : xasprintf("%.32s: a key stands below its section, such as [sync] (see varve.conf(5))", name);
 	return 0;
 }
 

@@ -38,6 +38,8 @@ static void mistakes_name_line_key_and_what_is_allowed(_unused_ void **state)
 		{ "[sync]\nhistory = some\n", "number of days" },
 		{ "[sync]\nhistory = 30\n", "number of days" },
 		{ "[sync]\nhsitory = all\n", "no such key" },
+		{ "history = all\n", "line 1: history: a key stands below its section" },
+		{ "[network]\ndeadline = 15 s\n", "\"15 seconds\"" },
 		{ "[messages]\nreceipts = maybe\n", "yes or no" },
 		{ "[log]\nlevel = loud\n", "debug" },
 		{ "what is this", "line 1" },
