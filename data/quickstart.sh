@@ -26,15 +26,20 @@ fi
 step() {
 	printf '\n%s* %s%s\n' "$bold" "$*" "$plain"
 }
-typed() { # show a command as somebody would type it
-	line=
+typed() { # show a command as somebody would type it, on lines of 80 columns
+	line='$'
+	printf '%s' "$dim"
 	for word in "$@"; do
 		case $word in
 		*[!A-Za-z0-9@%+=:,./_-]*) [ $# = 1 ] || word="\"$word\"" ;;
 		esac
+		if [ ${#line} -gt 1 ] && [ $((${#line} + ${#word})) -gt 76 ]; then
+			printf '%s \\\n' "$line"
+			line='   '
+		fi
 		line="$line $word"
 	done
-	printf '%s$%s%s\n' "$dim" "$line" "$plain"
+	printf '%s%s\n' "$line" "$plain"
 }
 ctl() { # and run it
 	typed varvectl "$@"
