@@ -95,7 +95,9 @@ static char *event_line(struct monitor_text *t, const struct varve_event *e)
 		return e->conversation->unread ? xasprintf("%s: %u unread", e->conversation->id, e->conversation->unread) :
 						 NULL;
 	case VARVE_EVENT_CONTACT:
-		return xasprintf("contact %s: subscription %s%s", e->contact->jid, e->contact->subscription,
+		return xasprintf("contact %s%s%s%s: subscription %s%s%s", e->contact->jid, *e->contact->name ? " (" : "",
+				 e->contact->name, *e->contact->name ? ")" : "", e->contact->subscription,
+				 e->contact->flags & VARVE_CONTACT_BLOCKED ? ", blocked" : "",
 				 e->contact->flags & VARVE_CONTACT_ASKING ? ", asks to see your presence" : "");
 	case VARVE_EVENT_REMOVED:
 		return xasprintf("%s %s is gone", e->removed_kind, e->removed_key);

@@ -34,6 +34,17 @@ def test_monitor_since_gives_every_change_in_order(archive, ctl):
         p.communicate()
 
 
+def test_monitor_for_people_names_a_contact(archive, ctl):
+    archive.contacts += [(BOB, 2500, "Bob \x1b[31m", "both", 0, [], {}), ("spam.example", 2501, "", "none", 6, [], {})]
+    p = ctl.popen("monitor", "--json=off", "--since=2499")
+    try:
+        assert p.stdout.readline() == "contact bob@example.org (Bob \ufffd[31m): subscription both\n"
+        assert p.stdout.readline() == "contact spam.example: subscription none, blocked\n"
+    finally:
+        p.kill()
+        p.communicate()
+
+
 def test_monitor_for_people_says_a_message_once(archive, ctl):
     """Then what becomes of it, by its id; a text that changed is said again."""
     def change(**fields):
