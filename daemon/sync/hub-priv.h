@@ -54,11 +54,13 @@ struct hub {
 	struct meterwatch *metered; /* NULL: nobody says */
 	struct sleepwatch *sleep;
 	struct ping_book pings;	  /* of each network, as long as the daemon runs */
-	sd_event_source *upkeep_timer, *upkeep; /* idle: hub-upkeep.c */
-	bool look_upkeep; /* something was written since it was looked what upkeep has to do */
-	int64_t upkeep_looked_us; /* boot clock: when something was last found, 0 = never */
-	int64_t upkeep_due_us;	/* boot clock: since then it waits for commits to end */
-	int64_t upkeep_wrote_us, upkeep_at_us; /* boot clock: the last commit after which it is due; what its timer is set to */
+	/* hub-upkeep.c; times of the boot clock */
+	sd_event_source *upkeep, *upkeep_timer; /* a slice of work, when the loop is idle; what puts it off */
+	bool look_upkeep;	  /* something was written since it was looked what there is to do */
+	int64_t upkeep_looked_us; /* when something was last found, 0 = never */
+	int64_t upkeep_wrote_us;  /* the last commit after which there is something to do */
+	int64_t upkeep_due_us;	  /* since then it waits for commits to end */
+	int64_t upkeep_at_us;	  /* what the timer is set to */
 
 	/* keyring.c */
 	struct job *job, *locking; /* at work, or NULL; a lock ends whatever else is */

@@ -9,12 +9,20 @@
 #include "store/search.h"
 #include "sync/hub-priv.h"
 
-#define UPKEEP_SLICE_US (INT64_C(5) * 1000)
+#define UPKEEP_SLICE_US (5 * USEC_PER_MSEC) /* of one turn of the loop: a call of an app waits no longer */
 #define UPKEEP_AFTER_US (1 * USEC_PER_SEC)  /* after the last commit: not between the stanzas of one burst */
 #define UPKEEP_LATEST_US (60 * USEC_PER_SEC) /* but then: somebody who writes every second puts nothing off for ever */
 #define UPKEEP_BEHIND 5000		    /* messages that wait for the index: a long catch-up is no reason to wait longer */
+#define UPKEEP_ACCURACY_US (100 * USEC_PER_MSEC) /* of the timer: it wakes together with others */
 #define UPKEEP_RETRY_US (60 * USEC_PER_SEC) /* after an error: a full disk is looked at again */
 
+/* A slice as soon as the loop has nothing else to do. */
+static void work(struct hub *h)
+{
+	sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+}
+
+/* Work in ${us}, if nothing was written meanwhile (on_timer()). */
 static void arm(struct hub *h, int64_t us)
 {
 	h->upkeep_at_us = clock_boot_us() + us;
@@ -45,7 +53,7 @@ static int on_idle(_unused_ sd_event_source *s, void *userdata)
 		return 0;
 	r = store_upkeep(h->store, UPKEEP_SLICE_US);
 	if (r > 0)
-		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+		work(h);
 	else
 		hub_problems_log(h);
 	if (r >= 0)
@@ -63,7 +71,7 @@ static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t us, void *use
 	if (left_us > 0 && now_us - h->upkeep_due_us < UPKEEP_LATEST_US)
 		arm(h, left_us);
 	else
-		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+		work(h);
 	return 0;
 }
 
@@ -87,7 +95,7 @@ void hub_upkeep_look(struct hub *h)
 		return;
 	h->upkeep_looked_us = now_us;
 	if (search_behind(h->store, &behind) == 0 && behind > UPKEEP_BEHIND)
-		sd_event_source_set_enabled(h->upkeep, SD_EVENT_ONESHOT);
+		work(h);
 	else
 		arm_after(h, now_us);
 }
@@ -99,7 +107,7 @@ int hub_upkeep_init(struct hub *h)
 	if ((r = sd_event_add_defer(h->event, &h->upkeep, on_idle, h)) < 0 ||
 	    (r = sd_event_source_set_enabled(h->upkeep, SD_EVENT_OFF)) < 0 ||
 	    (r = sd_event_source_set_priority(h->upkeep, SD_EVENT_PRIORITY_IDLE)) < 0 ||
-	    (r = sd_event_add_time(h->event, &h->upkeep_timer, CLOCK_MONOTONIC, 0, 100 * 1000, on_timer, h)) < 0 ||
+	    (r = sd_event_add_time(h->event, &h->upkeep_timer, CLOCK_MONOTONIC, 0, UPKEEP_ACCURACY_US, on_timer, h)) < 0 ||
 	    (r = sd_event_source_set_enabled(h->upkeep_timer, SD_EVENT_OFF)) < 0)
 		return err_origin(r);
 	return 0;
