@@ -2,19 +2,18 @@
 #include "wire/transport.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "wire/limits.h"
 #include "wire/race.h"
+#include "wire/tcp.h"
 #include "wire/tls.h"
 
 enum transport_state { TRANSPORT_NEW, TRANSPORT_CONNECTING, TRANSPORT_OPEN, TRANSPORT_HANDSHAKE, TRANSPORT_GONE };
@@ -144,11 +143,8 @@ static void read_all(struct transport *t)
 	}
 	if (t->state != TRANSPORT_OPEN)
 		return;
-	if (t->quick) {
-		int on = 1;
-
-		setsockopt(t->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-	}
+	if (t->quick)
+		tcp_acknowledge(t->fd);
 	/* Other sources first; the socket itself may stay silent about what TLS already decrypted. */
 	if (r > 0 && !t->paused)
 		soon(t);
@@ -277,13 +273,6 @@ static void on_trying(void *userdata, _unused_ const struct endpoint *e)
 	t->ops->connecting(t->userdata);
 }
 
-/* Nothing to do with the server: this machine has no way there. */
-static bool is_unreachable(int error)
-{
-	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL ||
-	       error == EAFNOSUPPORT;
-}
-
 static void on_more(void *userdata)
 {
 	struct transport *t = userdata;
@@ -294,8 +283,7 @@ static void on_more(void *userdata)
 static void on_won(void *userdata, int fd, const struct endpoint *e)
 {
 	struct transport *t = userdata;
-	unsigned int timeout_ms = TCP_USER_TIMEOUT_MS;
-	int on = 1, r;
+	int r;
 
 	t->fd = fd;
 	r = sd_event_add_io(t->event, &t->io, fd, EPOLLIN, on_io, t);
@@ -303,8 +291,7 @@ static void on_won(void *userdata, int fd, const struct endpoint *e)
 		gone(t, FAILURE_CONNECT, "", strerror(-r));
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	tcp_set_up(fd);
 	t->state = TRANSPORT_OPEN;
 	t->flights = 1;
 	t->heard = true;
@@ -320,7 +307,7 @@ static void on_lost(void *userdata, int error, const struct endpoint *last)
 	_cleanup_(freep) char *text =
 		xasprintf("no server answers at %s: %s", endpoint_name(last, name), strerror(error));
 
-	gone(t, FAILURE_CONNECT, is_unreachable(error) ? "unreachable" : "", text);
+	gone(t, FAILURE_CONNECT, tcp_is_unreachable(error) ? "unreachable" : "", text);
 }
 
 static const struct race_ops race_ops = {
@@ -410,25 +397,7 @@ void transport_write(struct transport *t, const char *data, size_t len)
 
 bool transport_has_address(const struct transport *t)
 {
-	struct sockaddr_storage own = { 0 };
-	socklen_t len = sizeof(own);
-	bool has;
-	int fd;
-
-	if (t->fd < 0 || getsockname(t->fd, (struct sockaddr *)(void *)&own, &len) < 0)
-		return true;
-	if (own.ss_family == AF_INET)
-		((struct sockaddr_in *)(void *)&own)->sin_port = 0;
-	else if (own.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)(void *)&own)->sin6_port = 0;
-	else
-		return true;
-	fd = socket(own.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return true;
-	has = bind(fd, (const struct sockaddr *)(const void *)&own, len) == 0 || errno != EADDRNOTAVAIL;
-	close(fd);
-	return has;
+	return t->fd < 0 || tcp_has_address(t->fd);
 }
 
 size_t transport_queued(const struct transport *t)
@@ -438,16 +407,12 @@ size_t transport_queued(const struct transport *t)
 
 size_t transport_under_way(const struct transport *t, int64_t *ret_acked_us)
 {
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-	int unacked = 0;
+	size_t unacked = 0;
 
 	*ret_acked_us = 0;
-	if (t->fd < 0 || getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-	    ioctl(t->fd, SIOCOUTQ, &unacked) < 0)
-		return transport_queued(t);
-	*ret_acked_us = clock_boot_us() - (int64_t)info.tcpi_last_ack_recv * USEC_PER_MSEC;
-	return transport_queued(t) + (size_t)unacked;
+	if (t->fd >= 0)
+		tcp_under_way(t->fd, &unacked, ret_acked_us);
+	return transport_queued(t) + unacked;
 }
 
 void transport_pause(struct transport *t, bool pause)
