@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +19,8 @@
 #define RETRY_MIN_US 100000
 #define RETRY_MAX_US 2000000		     /* a daemon that starts is found within this time */
 #define PING_US (5 * UINT64_C(1000000))	     /* of the background: a daemon that takes longer is as good as away */
-#define PROCESS_MAX 256			     /* events in one varve_process(): a UI wants to draw in between */
 
-static uint64_t mono_us(void)
+uint64_t client_now_us(void)
 {
 	struct timespec ts;
 
@@ -107,8 +105,7 @@ static int on_kick(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	return 0;
 }
 
-/* The bus goes; what was asked on it is told as failed by the next varve_process(). */
-static void drop(struct varve *v)
+void client_drop(struct varve *v)
 {
 	struct varve_slot **last = &v->failed;
 
@@ -209,7 +206,7 @@ static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static void seek_at(struct varve *v, uint64_t in_us)
 {
-	sd_event_source_set_time(v->retry, mono_us() + in_us);
+	sd_event_source_set_time(v->retry, client_now_us() + in_us);
 	sd_event_source_set_enabled(v->retry, SD_EVENT_ONESHOT);
 	client_kick(v); /* for the timer to be armed */
 }
@@ -238,7 +235,7 @@ static int on_retry(sd_event_source *s, uint64_t now, void *userdata)
 	(void)s;
 	(void)now;
 	if (v->bus && !v->ready) { /* it said nothing for PING_US */
-		drop(v);
+		client_drop(v);
 		return 0;
 	}
 	if (v->bus || !client_wanted(v))
@@ -249,7 +246,7 @@ static int on_retry(sd_event_source *s, uint64_t now, void *userdata)
 		return 0;
 	}
 	if (ping_new(v, &m) < 0 || sd_bus_call_async(v->bus, &v->ping, m, on_pong, v, PING_US) < 0)
-		drop(v);
+		client_drop(v);
 	else
 		seek_at(v, PING_US);
 	return 0;
@@ -261,7 +258,7 @@ static int on_retry(sd_event_source *s, uint64_t now, void *userdata)
  */
 static int authenticate(struct varve *v)
 {
-	uint64_t start = mono_us(), spent = 0;
+	uint64_t start = client_now_us(), spent = 0;
 	int r;
 
 	while ((r = sd_bus_is_ready(v->bus)) == 0) {
@@ -270,7 +267,7 @@ static int authenticate(struct varve *v)
 			return r;
 		if (r > 0)
 			continue;
-		spent = mono_us() - start;
+		spent = client_now_us() - start;
 		if (spent >= v->timeout_us)
 			return -ETIMEDOUT;
 		r = sd_bus_wait(v->bus, v->timeout_us - spent);
@@ -296,7 +293,7 @@ static int connect_now(struct varve *v)
 		r = sd_bus_call(v->bus, m, 0, &error, NULL);
 	if (r < 0) {
 		r = fail_bus(v, NULL, r);
-		drop(v);
+		client_drop(v);
 		return r;
 	}
 	now_ready(v);
@@ -310,7 +307,7 @@ int client_ready(struct varve *v)
 	if (v->bus && v->ready && sd_bus_is_open(v->bus) > 0)
 		return 0;
 	if (v->bus)
-		drop(v);
+		client_drop(v);
 	r = connect_now(v);
 	if (r == -ENOENT || r == -ECONNREFUSED) /* for a call these would mean something else */
 		return fail(v, -ENOTCONN, SD_BUS_ERROR_DISCONNECTED, "varved is not running: nobody listens on %s", v->path);
@@ -326,7 +323,7 @@ static void destroy(struct varve *v)
 		close(v->kick_fd);
 }
 
-static void unref(struct varve *v)
+void client_unref(struct varve *v)
 {
 	if (--v->refs > 0)
 		return;
@@ -394,134 +391,10 @@ struct varve *varve_close(struct varve *v)
 	forget(v->failed);
 	v->slots = v->failed = NULL;
 	if (v->bus)
-		drop(v);
+		client_drop(v);
 	varve_attach_event(v, NULL, 0);
-	unref(v);
+	client_unref(v);
 	return NULL;
-}
-
-int varve_get_fd(const struct varve *v)
-{
-	return sd_event_get_fd(v->event);
-}
-
-/* What went with its connection. */
-static void tell_failed(struct varve *v)
-{
-	struct varve_slot *s;
-
-	while (!v->closed && (s = v->failed)) {
-		v->failed = s->next;
-		call_done(s, fail_bus(v, NULL, -ENOTCONN), NULL);
-	}
-}
-
-static void look_after(struct varve *v)
-{
-	if (v->bus && sd_bus_is_open(v->bus) <= 0)
-		drop(v);
-	tell_failed(v);
-	if (v->closed || !v->gone)
-		return;
-	v->gone = false;
-	v->told_ready = false;
-	v->news++;
-	if (v->on_connection)
-		v->on_connection(v->connection_userdata, false);
-}
-
-/* After look_after(): it may be there again already, by a call. */
-static void look_ready(struct varve *v)
-{
-	if (v->closed || v->told_ready || !v->ready)
-		return;
-	v->told_ready = true;
-	v->news++;
-	if (v->on_connection)
-		v->on_connection(v->connection_userdata, true);
-}
-
-int varve_process(struct varve *v)
-{
-	uint64_t before = v->news;
-	int n = 0, r = 1;
-
-	if (v->processing)
-		return -EBUSY;
-	v->processing = true;
-	v->refs++; /* a callback may close it */
-	look_after(v);
-	look_ready(v);
-	while (!v->closed && r > 0 && n++ < PROCESS_MAX) {
-		r = sd_event_run(v->event, 0);
-		look_after(v);
-		look_ready(v);
-	}
-	if (!v->closed && n > PROCESS_MAX)
-		client_kick(v);
-	r = r < 0 ? r : v->news != before;
-	v->processing = false;
-	unref(v);
-	return r;
-}
-
-static int wait_readable(const struct varve *v, uint64_t us)
-{
-	struct pollfd p = { .fd = varve_get_fd(v), .events = POLLIN };
-	struct timespec ts = { (time_t)(us / 1000000), (long)(us % 1000000 * 1000) };
-
-	return ppoll(&p, 1, us == UINT64_MAX ? NULL : &ts, NULL) < 0 ? -errno : 0;
-}
-
-int varve_wait(struct varve *v, uint64_t timeout_usec)
-{
-	uint64_t start = mono_us(), spent;
-	int r;
-
-	v->refs++;
-	for (;;) {
-		r = varve_process(v);
-		if (r != 0 || v->closed)
-			break;
-		spent = mono_us() - start;
-		if (spent >= timeout_usec)
-			break;
-		r = wait_readable(v, timeout_usec == UINT64_MAX ? UINT64_MAX : timeout_usec - spent);
-		if (r < 0)
-			break;
-	}
-	unref(v);
-	return r;
-}
-
-static int on_outer(sd_event_source *s, int fd, uint32_t events, void *userdata)
-{
-	int r = varve_process(userdata);
-
-	(void)s;
-	(void)fd;
-	(void)events;
-	return r == -EBUSY || r > 0 ? 0 : r;
-}
-
-int varve_attach_event(struct varve *v, struct sd_event *event, int64_t priority)
-{
-	int r = 0;
-
-	if (v->outer_io)
-		sd_event_source_disable_unref(v->outer_io);
-	v->outer_io = NULL;
-	v->outer = sd_event_unref(v->outer);
-	if (!event)
-		return 0;
-	r = sd_event_add_io(event, &v->outer_io, varve_get_fd(v), EPOLLIN, on_outer, v);
-	if (r >= 0)
-		r = sd_event_source_set_priority(v->outer_io, priority);
-	if (r < 0)
-		return fail_bus(v, NULL, r);
-	v->outer = sd_event_ref(event);
-	client_kick(v);
-	return 0;
 }
 
 void varve_on_connection(struct varve *v, varve_connection_fn fn, void *userdata)

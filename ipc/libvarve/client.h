@@ -78,6 +78,11 @@ int fail_args(struct varve *v, int r);		     /* what sd_bus_message_append() sai
 int client_ready(struct varve *v); /* connect in the foreground unless connected */
 void client_kick(struct varve *v);
 void client_seek(struct varve *v); /* in the background */
+/* The bus goes; what was asked on it is told as failed by the next varve_process(). */
+void client_drop(struct varve *v);
+/* One of ${refs} goes; the last frees it. */
+void client_unref(struct varve *v);
+uint64_t client_now_us(void); /* CLOCK_MONOTONIC */
 
 /* A method of the account. */
 int account_call_new(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret);
