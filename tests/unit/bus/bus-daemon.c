@@ -41,6 +41,7 @@
 #include "core/message.h"
 #include "hub-double-send.h"
 #include "hub-double.h"
+#include "hub-double-keyring.h"
 #include "settle.h"
 #include "store/archive.h"
 #include "store/copy.h"
@@ -254,11 +255,11 @@ static void set_archive(struct world *w, const char *name)
 		hub_double_set_state(w->hub, HUB_FAILED, "page 7 of archive.db is damaged");
 }
 
-static void finish(struct world *w, const char *name)
+static void finish(const char *name)
 {
 	int r = strcmp(name, "ok") == 0 ? 0 : strcmp(name, "wrong") == 0 ? HUB_E_WRONG : HUB_E_BUSY;
 
-	hub_double_finish(w->hub, r, r == 0 ? NULL : "as the test wants");
+	hub_double_finish(r, r == 0 ? NULL : "as the test wants");
 }
 
 static void chance(struct world *w, const char *prefix, uint64_t seed, unsigned long n)
@@ -326,7 +327,7 @@ static void command(struct world *w, char *line)
 	if (strcmp(word, "archive") == 0)
 		set_archive(w, line);
 	if (strcmp(word, "finish") == 0)
-		finish(w, line);
+		finish(line);
 	if (strcmp(word, "outcome") == 0)
 		hub_double_outcome(line);
 	if (strcmp(word, "answer") == 0)

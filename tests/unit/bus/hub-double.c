@@ -7,7 +7,6 @@
 #include "core/jid.h"
 #include "store/archive.h"
 #include "store/outbox.h"
-#include "sync/keyring.h"
 
 struct seat {
 	struct account account;
@@ -37,9 +36,7 @@ struct hub {
 	const char *last_call;
 	enum hub_state state;
 	char *why;
-	/* The keyring call at work, and the diagnosis that has to be told its end. */
-	keyring_done_fn keyring_done;
-	void *keyring_data;
+	/* The diagnosis that has to be told its end. */
 	hub_diagnosed_fn diagnosed;
 	void *diagnosed_data;
 };
@@ -184,6 +181,11 @@ void hub_double_tell(struct hub *h, enum hub_event event, int64_t account)
 		abort();
 	h->told[h->n_told++] = (struct told){ event, account };
 	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}
+
+void hub_double_called(struct hub *h, const char *name)
+{
+	h->last_call = name;
 }
 
 const char *hub_double_last_call(const struct hub *h)
@@ -472,92 +474,4 @@ void hub_diagnose_abandon(struct hub *h, const void *userdata)
 {
 	if (h->diagnosed_data == userdata)
 		h->diagnosed = NULL;
-}
-
-/* ---- keyring: one call at work, which ends when the test says so ---- */
-
-static int keyring_work(struct hub *h, const char *name, keyring_done_fn fn, void *userdata, char **ret_why)
-{
-	if (h->keyring_done) {
-		*ret_why = xstrdup("something else is at work");
-		return HUB_E_BUSY;
-	}
-	h->last_call = name;
-	h->keyring_done = fn;
-	h->keyring_data = userdata;
-	return 0;
-}
-
-bool hub_double_finish(struct hub *h, int r, const char *why)
-{
-	const struct keyring_answer answer = { .id = 7, .code = "the-code", .bytes = 4096, .dropped = 1 };
-	keyring_done_fn fn = h->keyring_done;
-
-	h->keyring_done = NULL;
-	if (fn)
-		fn(h->keyring_data, r, why, &answer);
-	return fn;
-}
-
-int keyring_unlock(struct hub *h, _unused_ const void *secret, _unused_ size_t len, keyring_done_fn fn, void *userdata,
-		   char **ret_why)
-{
-	return keyring_work(h, "unlock", fn, userdata, ret_why);
-}
-
-int keyring_lock(struct hub *h, _unused_ bool force, keyring_done_fn fn, void *userdata, char **ret_why)
-{
-	return keyring_work(h, "lock", fn, userdata, ret_why);
-}
-
-int keyring_slots(_unused_ struct hub *h, keyring_slot_fn fn, void *userdata, _unused_ char **ret_why)
-{
-	const struct keyring_slot_row rows[] = {
-		{ .id = 1, .type = KEYRING_KEYFILE, .label = "", .path = "/k", .created_us = 1, .problem = "" },
-		{ .id = 3, .type = KEYRING_PASSPHRASE, .label = "mine", .path = "", .created_us = 2, .problem = "" },
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
-		r = fn(userdata, &rows[i]);
-	return r;
-}
-
-int keyring_add(struct hub *h, _unused_ const struct keyring_new_slot *slot, keyring_done_fn fn, void *userdata,
-		char **ret_why)
-{
-	return keyring_work(h, "add", fn, userdata, ret_why);
-}
-
-int keyring_remove(struct hub *h, _unused_ uint32_t id, keyring_done_fn fn, void *userdata, char **ret_why)
-{
-	return keyring_work(h, "remove", fn, userdata, ret_why);
-}
-
-int keyring_passwd(struct hub *h, _unused_ const void *old, _unused_ size_t old_len, _unused_ const void *secret,
-		   _unused_ size_t len, _unused_ bool drop_keyfile, keyring_done_fn fn, void *userdata, char **ret_why)
-{
-	return keyring_work(h, "passwd", fn, userdata, ret_why);
-}
-
-int keyring_rotate(struct hub *h, _unused_ const void *passphrase, _unused_ size_t len, keyring_done_fn fn,
-		   void *userdata, char **ret_why)
-{
-	return keyring_work(h, "rotate", fn, userdata, ret_why);
-}
-
-int keyring_backup(struct hub *h, _unused_ const char *path, keyring_done_fn fn, void *userdata, char **ret_why)
-{
-	return keyring_work(h, "backup", fn, userdata, ret_why);
-}
-
-void keyring_abandon(struct hub *h, const void *userdata)
-{
-	if (h->keyring_data == userdata)
-		h->keyring_done = NULL;
-}
-
-int64_t keyring_retry_after_us(_unused_ const struct hub *h)
-{
-	return 1500000;
 }

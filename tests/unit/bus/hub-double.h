@@ -22,10 +22,10 @@ void hub_double_errand(struct hub *h, int64_t account, enum errand_state state);
 struct verify *hub_double_verify(struct hub *h, int64_t account);
 /* As the hub does: from the event loop, later, merged. */
 void hub_double_tell(struct hub *h, enum hub_event event, int64_t account);
-/* What was called last of connect, disconnect, sync-now, pause, resume, update; "" at first. */
+/* For the double's other files: ${name} (static) was called. */
+void hub_double_called(struct hub *h, const char *name);
+/* What was called last of connect, disconnect, sync-now, pause, resume, update, and of the keyring; "" at first. */
 const char *hub_double_last_call(const struct hub *h);
 
 /* The archive's state as the hub tells it; the store stays open behind it. */
 void hub_double_set_state(struct hub *h, enum hub_state state, const char *why);
-/* Whatever keyring call is at work ends so; false if there is none. */
-bool hub_double_finish(struct hub *h, int r, const char *why);
