@@ -1,3 +1,4 @@
+/* org.varve.Varve1.Account: connect, configure, presence, and the properties of one account. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

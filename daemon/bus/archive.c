@@ -1,3 +1,4 @@
+/* org.varve.Varve1.Archive: messages by place, id and feed; what writes, searches and exports is handed on. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* org.varve.Varve1.Conversations: the list and single ones; what changes one is in conversation-set.c. */
 #include <errno.h>
 #include <string.h>
 

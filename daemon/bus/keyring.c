@@ -1,3 +1,4 @@
+/* org.varve.Varve1.Keyring: secrets arrive, slots are listed; what takes time is in keyring-call.c. */
 #include <string.h>
 
 #include "base/err.h"

@@ -1,3 +1,4 @@
+/* org.varve.Varve1.Roster: contacts, who asks to see us, and presence as far as it is known. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* org.varve.Varve1.Sync: what of the server's archive is here, what is missing, and the calls that change that. */
 #include <assert.h>
 #include <string.h>
 

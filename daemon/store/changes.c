@@ -1,3 +1,4 @@
+/* store/read.h, the feed: what has changed since a position, and where the feed begins and ends. */
 #include "store/read.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Is a database whole? SQLite's own opinion, and a finished copy page by page. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>

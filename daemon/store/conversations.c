@@ -1,3 +1,4 @@
+/* store/read.h, the list: conversations by last activity, a page at a time. */
 #include "store/read.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* store/read.h, pages of messages: around an anchor, up to a gap or across it. */
 #include "store/read.h"
 
 #include <string.h>

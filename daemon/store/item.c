@@ -1,3 +1,4 @@
+/* store/put.h, the message as it will be stored: its stamps as far as they can be, its author, its hash. */
 #include "store/put.h"
 
 #include <string.h>

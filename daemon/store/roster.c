@@ -1,3 +1,4 @@
+/* store/account.h, roster-priv.h: the contacts of an account, as the server has them. */
 #include "store/account.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* store/account.h: the row of an account's XEP-0198 session. */
 #include "store/account.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* store/archive.h: the rows of a cover, read and written as a whole. */
 #include "store/archive.h"
 
 #include "base/err.h"

@@ -1,3 +1,4 @@
+/* vault/sidecar-text.h, the reader: what the printer would not write to the byte like this is refused. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <sodium.h>

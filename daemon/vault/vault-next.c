@@ -1,3 +1,4 @@
+/* vault/vault.h: the keys after a rotation, and those of a copy. */
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* vault/vault.h: slots are added, replaced and removed, one write of the sidecar each. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>

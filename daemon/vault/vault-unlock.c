@@ -1,3 +1,4 @@
+/* vault/vault.h: from a secret to the master key, at once or in a child process. */
 #include <sodium.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* wire/stream-private.h: from the stream header to a session, resumed or bound. */
 #include <string.h>
 
 #include "core/jid.h"

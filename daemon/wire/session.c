@@ -1,3 +1,4 @@
+/* wire/stream-private.h: the session begins, and each element of it that arrives. */
 #include <string.h>
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* wire/stream-private.h: what leaves, and after each batch what is due: answers, questions, records, pings. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/ping.h"

@@ -1,3 +1,4 @@
+/* sim.h: the second wire (decisions/0013), and what a probe of the first one brings. */
 #define _GNU_SOURCE
 #include "sim.h"
 

@@ -1,3 +1,4 @@
+/* sim.h: store and engine begin, are killed, restarted and closed. */
 #define _GNU_SOURCE
 #include "sim.h"
 

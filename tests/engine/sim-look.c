@@ -1,3 +1,4 @@
+/* sim.h: what the store holds against what the server has, for the tests to expect. */
 #include "sim.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* sim.h: the way out: numbers, the network, what the server has and the receivers got. */
 #define _GNU_SOURCE
 #include "sim.h"
 

@@ -1,3 +1,4 @@
+/* sim.h: the server's archive, live stanzas, its answers, and what becomes of its session. */
 #define _GNU_SOURCE
 #include "sim.h"
 

@@ -1,3 +1,4 @@
+/* fuzz.h, and the entry of each fuzz target: libFuzzer's, or a unit test that reads the corpus. */
 #include "fuzz.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* ipc/ctl/cursor.h: a place in the feed is kept in a file that is never half written. */
 #include "test.h"
 
 #include <dirent.h>

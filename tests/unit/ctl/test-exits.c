@@ -1,3 +1,4 @@
+/* ipc/ctl/exits.h: every error of the contract ends varvectl with its code. */
 #include "test.h"
 
 #include <errno.h>

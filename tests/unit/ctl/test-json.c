@@ -1,3 +1,4 @@
+/* ipc/ctl/json.h: nesting, lines, and strings that are always UTF-8. */
 #include "test.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* ipc/ctl/opts.h: command lines, and what is said of those that are none. */
 #include "test.h"
 
 #include <string.h>

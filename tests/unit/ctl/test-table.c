@@ -1,3 +1,4 @@
+/* ipc/ctl/table.h: columns by width, cut at the edge of the terminal. */
 #include "test.h"
 
 #include <locale.h>

@@ -1,3 +1,4 @@
+/* ipc/ctl/text.h: nothing of a peer acts on the terminal; widths and folding. */
 #include "test.h"
 
 #include <locale.h>

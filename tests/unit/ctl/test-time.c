@@ -1,3 +1,4 @@
+/* ipc/ctl/time.h: times as people write them, and how they are shown. */
 #include "test.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* ipc/ctl/util.h: numbers, seconds and JIDs. verbs.h: the verb that was meant. */
 #include "test.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* ipc/ctl/value.h: D-Bus values as JSON. show.h: the rate and the percentage of what is at work. */
 #include "test.h"
 
 #include <errno.h>
