@@ -65,7 +65,9 @@ int account_update(struct store *s, const struct account *a);
 /* Remove the account and everything that belongs to it. */
 int account_remove(struct store *s, int64_t id);
 
+/* *ret is to be freed by session_deinit() on success; as by session_init() where none is stored. */
 int session_load(struct store *s, int64_t account, struct session *ret);
+/* Replace what is stored; in the caller's transaction. */
 int session_save(struct store *s, int64_t account, const struct session *session);
 
 struct roster_item {

@@ -24,6 +24,7 @@
 /* The rowid of an account's archive: ${jid} "" is its own. Made on demand. */
 int archive_id(struct store *s, int64_t account, const char *jid, int64_t *ret);
 
+/* *ret, written on success, is to be freed by cover_deinit(); empty where nothing is stored. */
 int cover_read(struct store *s, int64_t archive, struct cover *ret);
 /* Replace what is stored for this archive by ${c}. */
 int cover_write(struct store *s, int64_t archive, const struct cover *c);

@@ -14,12 +14,12 @@ struct words {
 	char text[PLAN_WORDS_MAX][TOKEN_MAX];
 };
 
-void plan_init(struct search_plan *p, const struct query_terms *terms)
+void search_plan_init(struct search_plan *p, const struct query_terms *terms)
 {
 	*p = (struct search_plan){ .terms = terms };
 }
 
-void plan_deinit(struct search_plan *p)
+void search_plan_deinit(struct search_plan *p)
 {
 	buf_deinit(&p->match);
 }
@@ -112,7 +112,7 @@ static int reset(struct search_plan *p, struct store *s, int64_t edits)
 	return index_watermark(s, &p->upto);
 }
 
-int plan_step(struct search_plan *p, struct store *s, int64_t until_us)
+int search_plan_step(struct search_plan *p, struct store *s, int64_t until_us)
 {
 	int64_t edits;
 	int r;

@@ -27,8 +27,9 @@ struct search_plan {
 	struct buf match;	/* the question */
 };
 
-void plan_init(struct search_plan *p, const struct query_terms *terms);
-void plan_deinit(struct search_plan *p);
+/* ${terms} stay the caller's and must outlive it. Nothing is read yet. */
+void search_plan_init(struct search_plan *p, const struct query_terms *terms);
+void search_plan_deinit(struct search_plan *p);
 /* Make the plan, or make it anew if texts changed in the index: 0 it is complete, 1 more to do after ${until_us}
  * (CLOCK_BOOTTIME), -errno. */
-int plan_step(struct search_plan *p, struct store *s, int64_t until_us);
+int search_plan_step(struct search_plan *p, struct store *s, int64_t until_us);

@@ -148,7 +148,7 @@ static int window_anew(struct search *x)
 
 	r = index_forget_words(x->s);
 	if (r == 0)
-		r = plan_step(&x->plan, x->s, x->slice_end);
+		r = search_plan_step(&x->plan, x->s, x->slice_end);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : 0;
 	r = index_watermark(x->s, &upto);

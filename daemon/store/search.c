@@ -78,7 +78,7 @@ int search_new(struct store *s, const struct search_query *q, struct search **re
 		r = begin(x);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : r;
-	plan_init(&x->plan, &x->terms);
+	search_plan_init(&x->plan, &x->terms);
 	*ret = TAKE_PTR(x);
 	return 0;
 }
@@ -99,7 +99,7 @@ struct search *search_free(struct search *x)
 	if (x->s->searching == x)
 		search_let_go(x->s);
 	query_deinit(&x->terms);
-	plan_deinit(&x->plan);
+	search_plan_deinit(&x->plan);
 	free(x->sender);
 	free(x);
 	return NULL;
@@ -239,7 +239,7 @@ static int end_walk(struct search *x)
 	_cleanup_(stmt_done) struct stmt q = { 0 };
 	int r;
 
-	r = plan_step(&x->plan, x->s, x->slice_end);
+	r = search_plan_step(&x->plan, x->s, x->slice_end);
 	if (r != 0)
 		return r < 0 ? err_trace(r) : 0;
 	if (x->plan.useless)

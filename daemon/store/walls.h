@@ -13,6 +13,7 @@ struct walls {
 	bool start;    /* the server has nothing older than the oldest span */
 };
 
+/* *ret, written on success, is to be freed by walls_deinit(). 0 or -errno. */
 int walls_read(struct store *s, int64_t account, struct walls *ret);
 void walls_deinit(struct walls *w);
 /* The highest wall that stands at or below a message at ${key}, that is, between it and older ones; false if none. */

@@ -156,6 +156,10 @@ void engine_network(struct engine *e, bool route);
 /* The machine is about to sleep: commit, acknowledge. The stream stays as it is. */
 void engine_before_sleep(struct engine *e);
 
+/*
+ * What happened: the wire, or the second one, said something or is gone however (a view, ${why} in words), a timer of
+ * io->timer() ran out. Nothing comes of what a wire says that the engine has given up.
+ */
 void engine_record(struct engine *e, const struct link_record *r);
 void engine_wire_gone(struct engine *e, const char *why);
 void engine_second_record(struct engine *e, const struct link_record *r);
@@ -166,6 +170,7 @@ void engine_timer(struct engine *e, enum engine_timer which);
 void engine_sent_one(struct engine *e);
 void engine_recount(struct engine *e);
 
+/* As it looks from outside; views, valid until the next call that changes the engine. */
 const struct account *engine_account(const struct engine *e);
 void engine_status(const struct engine *e, struct account_status *ret);
 /* hub_outbox(). */

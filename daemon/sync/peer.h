@@ -30,6 +30,7 @@ DEFINE_CLEANUP(struct peer *, peer_free);
 /* From here on its records and its end are told there. */
 void peer_aim(struct peer *p, peer_record_fn on_record, peer_gone_fn on_gone);
 
+/* As link_send(); -ENOTCONN once the wire is gone. */
 int peer_send(struct peer *p, const struct link_record *r);
 /*
  * Wait until the wire has gone by itself, up to ${timeout_us}: for a clean stop at exit. Records may be handled inside,
