@@ -88,12 +88,12 @@ void answers_failed(struct engine *e, const struct link_query_failed *f)
 	if (aside) {
 		aside_failed(e, aside, unknown_id, *f->text ? f->text : f->condition);
 		catchup_go(e);
-	} else if (q->step == PLAN_BEFORE && !q->by_time && unknown_id && q->run) {
+	} else if (query_is_below_id(q) && unknown_id && q->run) {
 		/* A live message that the archive does not know any more: look at its newest page instead. */
 		withdraw(e, q);
 		if (!catchup_run_in_vain(e))
 			catchup_prove(e);
-	} else if (q->step == PLAN_BEFORE && !q->by_time && unknown_id) {
+	} else if (query_is_below_id(q) && unknown_id) {
 		/* The boundary has expired at the server: its stamp still says where it was (B1, B5). */
 		if (!e->by_time_id)
 			str_set(&e->by_time_id, q->above_id);

@@ -198,7 +198,9 @@ static bool ask(struct engine *e, const struct cover *cover)
 	uint32_t max = messages_to_ask(e, &p);
 	struct query *q;
 
-	if (p.step == PLAN_DONE || asking_unacknowledged(e) + expected(e, max) > room(e) || (p.step == PLAN_CUT && !may_cut(e, p.below_id)))
+	if (p.step == PLAN_DONE || asking_unacknowledged(e) + expected(e, max) > room(e))
+		return false;
+	if (p.step == PLAN_CUT && !may_cut(e, p.below_id))
 		return false;
 	if (p.by_time && e->time_cursor)
 		p.cursor = e->time_cursor;

@@ -177,7 +177,7 @@ static size_t slice_begin(const struct engine *e, const struct query *q)
 {
 	size_t n = slice_size(e);
 
-	return q->step == PLAN_BEFORE && !q->by_time && !q->run && q->n > n ? q->n - n : 0;
+	return query_is_below_id(q) && !q->run && q->n > n ? q->n - n : 0;
 }
 
 /* The place that the messages lie below: the span above, or what was last stored of the page. */
@@ -326,7 +326,9 @@ static void together_deinit(struct together *t)
 /* History between two places that are known, of which everything is to be stored. */
 static bool is_plain(const struct query *q)
 {
-	return q->step == PLAN_BEFORE && !q->by_time && !q->run && !q->sliced && !q->complete && !q->unsettled_us && q->n;
+	bool says_nothing_more = !q->complete && !q->unsettled_us;
+
+	return query_is_below_id(q) && !q->run && !q->sliced && says_nothing_more && q->n > 0;
 }
 
 /* Take ${q} in if nothing about it is for store_next() to decide. */

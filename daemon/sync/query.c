@@ -59,6 +59,11 @@ struct query *query_free(struct query *q)
 	return NULL;
 }
 
+bool query_is_below_id(const struct query *q)
+{
+	return q->step == PLAN_BEFORE && !q->by_time;
+}
+
 void query_add(struct query *q, const struct message *m, uint32_t n)
 {
 	if (q->n == q->cap) {

@@ -54,6 +54,8 @@ struct query *query_new_aside(uint32_t id, enum query_use use, const char *with,
 /* What ${p} asks; ${cover} is what it was made from. */
 struct query *query_new(uint32_t id, const struct plan *p, const struct cover *cover);
 struct query *query_free(struct query *q);
+/* Asked for what lies below an id, not below a stamp: the archive may say that it does not know that id. */
+bool query_is_below_id(const struct query *q);
 /* Append a copy of ${m}, which counts as stanza ${n} (0 = not counted). */
 void query_add(struct query *q, const struct message *m, uint32_t n);
 /*
