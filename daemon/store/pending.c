@@ -171,14 +171,17 @@ static void names_deinit(struct names *names)
 	free(names->ids);
 }
 
-/* Another's message of that name is not what it waits for. What is applied is not there any more, so a cycle ends. */
-static int apply_one(struct put *p, const struct waiting *w, struct names *names)
+/*
+ * Another's message of that name is not what it waits for, nor is a later one: then it waits on, as one of PENDING_KEPT_MAX. What
+ * is applied is not there any more, so a cycle ends.
+ */
+static int apply_one(struct put *p, const struct waiting *w, struct names *names, size_t *kept)
 {
 	int r = refs_apply(p, &w->ref);
 
 	if (r > 0 && w->ref.kind == REF_CORRECTION && *w->ref.id)
 		names_push(names, w->ref.id);
-	if (r > 0)
+	if (r > 0 || (r == 0 && ++*kept > PENDING_KEPT_MAX))
 		r = delete_row(p, w->row);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -186,6 +189,7 @@ static int apply_one(struct put *p, const struct waiting *w, struct names *names
 int pending_apply(struct put *p, int64_t conv, const char *id)
 {
 	_cleanup_(names_deinit) struct names names = { 0 };
+	size_t kept = 0;
 	int r = 0;
 
 	if (!p->pending || !*id)
@@ -202,7 +206,7 @@ int pending_apply(struct put *p, int64_t conv, const char *id)
 			if (r <= 0)
 				break;
 			after = w.row;
-			r = apply_one(p, &w, &names);
+			r = apply_one(p, &w, &names, &kept);
 			if (r < 0)
 				break;
 		}

@@ -6,6 +6,12 @@
 
 #include "store/refs.h"
 
+/*
+ * That wait on when a message of the name came and was not it: whoever can have others wait for a name of his own must not
+ * have each of his messages compared with thousands of them.
+ */
+#define PENDING_KEPT_MAX 16
+
 /* Does the account have any? Sets p->pending; without any, arrivals cost nothing. */
 int pending_begin(struct put *p);
 int pending_add(struct put *p, const struct ref *ref);

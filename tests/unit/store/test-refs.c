@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "fixture.h"
+#include "store/pending.h"
 
 static struct message fix(const char *target, const char *id, const char *body)
 {
@@ -394,6 +395,22 @@ TEST(H5_another_author_s_message_does_not_use_up_what_waits)
 	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves");
 }
 
+/* Whoever has thousands wait for a name, and then writes under it what they are not about, is not served by all of them. */
+TEST(what_waits_on_is_bounded)
+{
+	struct fx *fx = *state;
+	char id[16];
+
+	for (int i = 0; i < 500; i++) {
+		snprintf(id, sizeof(id), "f%d", i);
+		put_live(fx, fix("1", id, "x"), false);
+	}
+	fx->now += 90 * DAY;
+	put_live(fx, text_in("1", "new"), false);
+	assert_string_equal(bodies(fx, BOB), "new");
+	assert_int_equal(sql(fx, "SELECT count(*) FROM pending_ref"), PENDING_KEPT_MAX);
+}
+
 /* From room@service/nick everybody in a room can write to us alone. */
 TEST(H5_a_private_message_of_a_room_is_by_its_occupant)
 {
@@ -437,6 +454,7 @@ int main(void)
 		RUN(a_correction_of_a_message_that_came_under_a_wrong_clock),
 		RUN(H5_another_author_s_message_does_not_use_up_what_waits),
 		RUN(H5_a_private_message_of_a_room_is_by_its_occupant),
+		RUN(what_waits_on_is_bounded),
 		RUN(H1_correction_before_its_original_survives_a_restart),
 		RUN(H2_the_newest_correction_stays_in_any_order),
 		RUN(H2_a_chain_that_names_the_last_id_in_any_order),
