@@ -562,7 +562,8 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 		return err_origin(-E2BIG);
 	for (size_t i = 0; i < page->n; i++)
 		ret[i] = (struct put_outcome){ 0 };
-	p.fresh = !has_repeats(page->items, page->n);
+	p.late = has_repeats(page->items, page->n);
+	p.fresh = !p.late;
 	for (size_t i = 0; i < page->n; i++)
 		item_init(&items[i], &p, page->items[i]);
 	r = put_begin(&p);
@@ -572,6 +573,8 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 		r = place_page(&p, places, page);
 	for (size_t i = 0; i < page->n && r == 0; i++)
 		r = put_page_item(&p, &items[i], &places[i], &ret[i]);
+	for (size_t i = page->n; p.late && i-- > 0 && r == 0;)
+		r = ret[i].result == PUT_NEW ? row_welcome(&p, &items[i], ret[i].msg) : 0;
 	if (r == 0 && page->with)
 		r = note_held(&p, page, ret);
 	r = put_end(&p, r);

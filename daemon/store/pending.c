@@ -15,16 +15,24 @@ static int delete_row(struct put *p, int64_t id)
 	return db_run(&q);
 }
 
-static int find_same(struct put *p, const struct ref *ref, int64_t *ret)
+/* *ret_newer: it stands above this one. */
+static int find_same(struct put *p, const struct ref *ref, int64_t *ret, bool *ret_newer)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_PENDING_SAME);
+	int r;
 
 	put_i(&q, ref->conv);
 	put_t(&q, ref->target);
 	put_i(&q, ref->kind);
 	put_t(&q, ref->author);
 	put_n(&q, ref->id);
-	return db_int(&q, 0, ret);
+	put_n(&q, ref->value);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret = r > 0 ? col_i(&q, 0) : 0;
+	*ret_newer = r > 0 && col_i(&q, 1) > ref->key;
+	return 0;
 }
 
 static int insert(struct put *p, const struct ref *ref)
@@ -82,11 +90,14 @@ int pending_drop_read(struct put *p, int64_t conv)
 
 int pending_add(struct put *p, const struct ref *ref)
 {
-	int64_t id;
+	bool newer = false;
+	int64_t id = 0;
 	int r;
 
-	/* Once live and once from the archive; a later reaction replaces the one before. */
-	r = find_same(p, ref, &id);
+	/* Once live and once from the archive. Of reactions without an id the newest counts: it replaces those before. */
+	r = find_same(p, ref, &id, &newer);
+	if (r == 0 && newer && ref->kind == REF_REACTION && !*ref->id)
+		return 0;
 	if (r == 0 && id)
 		r = delete_row(p, id);
 	if (r == 0)

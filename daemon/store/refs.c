@@ -60,7 +60,7 @@ static void consider(void *userdata, const struct candidate *c)
 
 	if (!may(s->ref, c) || !is_better(s, c, before))
 		return;
-	if (!before && !c->ours && !row_may_precede(c->time_us, c->clock, s->ref->time_us))
+	if (!before && !c->ours && !row_may_precede(c, s->ref->time_us))
 		return;
 	s->msg = c->id;
 	s->key = c->key;
@@ -253,32 +253,57 @@ int refs_retract(struct put *p, int64_t msg)
 	return 0;
 }
 
-static int react(struct put *p, int64_t msg, const struct ref *ref)
+/* What ${ref}'s author thinks of ${msg} by now, against ${ref}. */
+struct opinion {
+	bool known;
+	bool stale; /* ${ref} is older */
+	bool same;  /* it is the same set */
+	bool copy;  /* and the same stanza, as far as it has an id */
+};
+
+static int read_opinion(struct put *p, int64_t msg, const struct ref *ref, struct opinion *ret)
 {
-	int64_t n = 0;
-	bool known, stale, same;
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_GET);
 	int r;
 
-	{
-		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_GET);
+	put_i(&q, msg);
+	put_i(&q, REF_REACTION);
+	put_t(&q, ref->author);
+	r = db_row(&q);
+	*ret = (struct opinion){ .known = r > 0 };
+	if (r <= 0)
+		return r < 0 ? err_trace(r) : 0;
+	ret->stale = ref->key < col_i(&q, 0);
+	ret->same = strcmp(col_t(&q, 1), ref->value) == 0;
+	ret->copy = ret->same && (!*ref->id || !*col_t(&q, 2) || strcmp(col_t(&q, 2), ref->id) == 0);
+	return 0;
+}
 
-		put_i(&q, msg);
-		put_i(&q, REF_REACTION);
-		put_t(&q, ref->author);
-		put_t(&q, "");
-		r = db_row(&q);
-		if (r < 0)
-			return err_trace(r);
-		known = r > 0;
-		stale = known && ref->key < col_i(&q, 0);
-		same = known && strcmp(col_t(&q, 1), ref->value) == 0;
-	}
-	/* The same set again may only move: from its live place to the one in the archive. */
-	if (stale && !same)
-		return 0;
-	r = known ? 0 : count_refs(p, msg, REF_REACTION, &n);
+static int forget_opinion(struct put *p, int64_t msg, const struct ref *ref)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_FORGET);
+
+	put_i(&q, msg);
+	put_i(&q, REF_REACTION);
+	put_t(&q, ref->author);
+	return db_run(&q);
+}
+
+static int react(struct put *p, int64_t msg, const struct ref *ref)
+{
+	struct opinion was;
+	int64_t n = 0;
+	bool same;
+	int r;
+
+	r = read_opinion(p, msg, ref, &was);
+	/* Another copy may only move: from its live place to the one in the archive. An older one of that set is none. */
+	if (r < 0 || (was.stale && !was.copy))
+		return r < 0 ? err_trace(r) : 0;
+	same = was.same;
+	r = was.known ? forget_opinion(p, msg, ref) : count_refs(p, msg, REF_REACTION, &n);
 	if (r == 0 && n < REFS_REACTORS_MAX)
-		r = write_ref(p, msg, ref, "", ref->value);
+		r = write_ref(p, msg, ref, ref->id, ref->value);
 	if (r == 0 && !same && n < REFS_REACTORS_MAX)
 		r = touch(p, SQL_MSG_REACTED, msg);
 	return r < 0 ? err_trace(r) : 0;
@@ -410,14 +435,13 @@ static bool classify(const struct item *it, struct ref *ref)
 	const struct message *m = it->m;
 
 	*ref = (struct ref){
-		.conv = it->conv, .target = m->target_id, .author = it->author, .id = "", .value = "",
+		.conv = it->conv, .target = m->target_id, .author = it->author, .id = m->id, .value = "",
 		.encryption = "", .key = it->key, .time_us = it->time_us, .room = it->room,
 	};
 	switch ((enum message_payload)m->payload) {
 	case PAYLOAD_TEXT:
 		ref->kind = REF_CORRECTION;
 		ref->target = m->replace_id;
-		ref->id = m->id;
 		ref->value = m->body;
 		ref->encryption = m->encryption;
 		break;

@@ -38,7 +38,7 @@ struct ref {
 	int64_t conv;
 	const char *target;
 	const char *author;	/* as struct item has it */
-	const char *id;		/* its own id, for corrections */
+	const char *id;		/* its own id, by which another copy of it is known; "" = none */
 	const char *value;	/* corrections: the new body; reactions: emoji separated by tabs */
 	const char *encryption; /* of a correction */
 	int64_t key;

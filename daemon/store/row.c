@@ -66,9 +66,11 @@ int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, voi
 	return r < 0 ? err_trace(r) : 0;
 }
 
-bool row_may_precede(int64_t time_us, enum put_clock clock, int64_t ref_us)
+bool row_may_precede(const struct candidate *c, int64_t ref_us)
 {
-	return time_us <= ref_us + (clock == CLOCK_OURS ? IDENTITY_CLOCK_US : IDENTITY_WINDOW_US);
+	int64_t off = c->clock == CLOCK_OURS ? IDENTITY_CLOCK_US : IDENTITY_WINDOW_US;
+
+	return c->time_us <= ref_us + (c->archived ? ROW_TURNED_US : off);
 }
 
 /* What a message answers: the newest of that name before it. */
@@ -81,7 +83,7 @@ static void take_newest(void *userdata, const struct candidate *c)
 {
 	struct answered *best = userdata;
 
-	if (c->key >= best->it->key && !row_may_precede(c->time_us, c->clock, best->it->time_us))
+	if (c->key >= best->it->key && !row_may_precede(c, best->it->time_us))
 		return;
 	if (best->id == 0 || c->key > best->key) {
 		best->id = c->id;
@@ -161,6 +163,8 @@ static int set_reply_to(struct put *p, int64_t msg, int64_t target)
 static int relink(struct put *p, int64_t conv, const char *id, int64_t now, int64_t then, const struct item *it,
 		  size_t *ret_n)
 {
+	const struct candidate answered = it ? (struct candidate){ .time_us = it->time_us, .clock = it->clock,
+								   .archived = *it->m->archive_id } : (struct candidate){ 0 };
 	int64_t replies[ROW_REPLIES_MAX];
 	size_t n = 0;
 	int r;
@@ -174,7 +178,7 @@ static int relink(struct put *p, int64_t conv, const char *id, int64_t now, int6
 		if (now)
 			put_i(&q, now);
 		while (n < ROW_REPLIES_MAX && (r = db_row(&q)) > 0)
-			if (!it || it->key < col_i(&q, 1) || row_may_precede(it->time_us, it->clock, col_i(&q, 2)))
+			if (!it || it->key < col_i(&q, 1) || row_may_precede(&answered, col_i(&q, 2)))
 				replies[n++] = col_i(&q, 0);
 		if (q.r < 0)
 			return err_trace(q.r);
@@ -208,8 +212,7 @@ int row_unlink_replies(struct put *p, int64_t conv, const char *id, int64_t msg)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* Everything that names this message by one of its ids and came before it. */
-static int welcome(struct put *p, const struct item *it, int64_t msg)
+int row_welcome(struct put *p, const struct item *it, int64_t msg)
 {
 	const struct message *m = it->m;
 	/* In rooms the archive's id is what others name (XEP-0461, XEP-0424, XEP-0444: the room's stanza-id). */
@@ -271,8 +274,8 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 		r = insert(p, it, target.id ? target.id : aid.msg, &msg);
 	if (r == 0 && *it->m->archive_id)
 		r = aid_add(p, it->m->archive_id, it->key, placed, msg);
-	if (r == 0)
-		r = welcome(p, it, msg);
+	if (r == 0 && !p->late)
+		r = row_welcome(p, it, msg);
 	if (r == 0 && it->out)
 		r = read_by_answer(p, it, msg);
 	if (r < 0)

@@ -6,6 +6,7 @@
 #include "store/put.h"
 
 #define ROW_CANDIDATES_MAX 256 /* newest rows looked at for one id: a peer that reuses ids must not cost more (C3) */
+#define ROW_TURNED_US (INT64_C(10) * 1000000) /* two live messages that came the other way round: milliseconds */
 #define ROW_REPLIES_MAX 100    /* earlier-stored answers that a late message can be linked to */
 
 enum row_kind { ROW_TEXT = 0, ROW_RETRACTED = 1, ROW_DROPPED = 2 };
@@ -26,10 +27,10 @@ struct candidate {
 typedef void (*candidate_fn)(void *userdata, const struct candidate *c);
 
 /*
- * Can what has this display time stand before a reference of ${ref_us} to it, though its sort key says otherwise? As far
- * as clocks and late deliveries turn things round (store/identity.h).
+ * Can ${c} stand before a reference of ${ref_us} to it, though its sort key says otherwise? As far as clocks and late
+ * deliveries turn things round (store/identity.h); of what the archive has, live delivery at most.
  */
-bool row_may_precede(int64_t time_us, enum put_clock clock, int64_t ref_us);
+bool row_may_precede(const struct candidate *c, int64_t ref_us);
 /* Each row of ${conv} whose id or origin-id is ${id}; ${fn} must not touch the store. */
 int row_candidates(struct put *p, int64_t conv, const char *id, candidate_fn fn, void *userdata);
 /* The same for one row by its number. */
@@ -40,6 +41,11 @@ int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, voi
  * the message is applied.
  */
 int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg);
+/*
+ * What names the new row ${msg} by one of its ids and came before it: answers are linked, what waited is applied. Part of
+ * row_add(), but for p->late.
+ */
+int row_welcome(struct put *p, const struct item *it, int64_t msg);
 /* The row arrived again as ${it}: the archive's stamp wins (C9). */
 int row_seen_again(struct put *p, const struct item *it, int64_t msg);
 /* A new state, and why it failed ("" otherwise). */

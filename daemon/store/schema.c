@@ -150,7 +150,8 @@ static const char schema_v1[] =
 	/*
 	 * What others say about a message and more than its latest effect must be known. kind 0 correction: id is the
 	 * correction's own id, which later corrections may name as their target (H2). kind 1 reaction: one row a
-	 * sender, value = emoji separated by tabs, '' = taken back. key: sort key, the newest wins.
+	 * sender, id = its stanza's ('' in files of before), value = emoji separated by tabs, '' = taken back. key: sort key,
+	 * the newest wins.
 	 */
 	"CREATE TABLE msg_ref("
 	" msg INTEGER NOT NULL REFERENCES msg ON DELETE CASCADE, kind INTEGER NOT NULL, sender TEXT NOT NULL,"

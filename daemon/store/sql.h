@@ -257,7 +257,8 @@
 	S(REF_CORRECTED, "SELECT r.msg FROM msg_ref r JOIN msg m ON m.id=r.msg WHERE r.id=?1 AND r.kind=0"         \
 			 " AND m.conv=?2 ORDER BY m.key DESC LIMIT 1")                                             \
 	S(REF_COUNT, "SELECT count(*) FROM msg_ref WHERE msg=?1 AND kind=?2")                                      \
-	S(REF_GET, "SELECT key, value FROM msg_ref WHERE msg=?1 AND kind=?2 AND sender=?3 AND id=?4")              \
+	S(REF_GET, "SELECT key, value, id FROM msg_ref WHERE msg=?1 AND kind=?2 AND sender=?3 ORDER BY key DESC LIMIT 1") \
+	S(REF_FORGET, "DELETE FROM msg_ref WHERE msg=?1 AND kind=?2 AND sender=?3")                                \
 	S(REF_PUT, "INSERT INTO msg_ref(msg, kind, sender, id, key, value) VALUES(?1,?2,?3,?4,?5,?6)"              \
 		   " ON CONFLICT DO UPDATE SET key=excluded.key, value=excluded.value")                            \
 	S(REF_DROP, "DELETE FROM msg_ref WHERE msg=?1 AND kind=?2")                                                \
@@ -265,8 +266,8 @@
 	S(PENDING_ANY, "SELECT 1 FROM pending_ref WHERE account=?1 LIMIT 1")                                       \
 	S(PENDING_ADD, "INSERT INTO pending_ref(account, conv, target, kind, sender, ref_id, key, time_us, value," \
 		       " encryption, room) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                            \
-	S(PENDING_SAME, "SELECT id FROM pending_ref WHERE conv=?1 AND target=?2 AND kind=?3 AND sender=?4"         \
-			" AND ref_id IS ?5")                                                                       \
+	S(PENDING_SAME, "SELECT id, key FROM pending_ref WHERE conv=?1 AND target=?2 AND kind=?3 AND sender=?4"         \
+			" AND ref_id IS ?5 AND value IS ?6")                                                       \
 	S(PENDING_GET, "SELECT id, kind, target, sender, ref_id, key, time_us, value, encryption, room"            \
 		       " FROM pending_ref WHERE conv=?1 AND target=?2 AND id>?3 ORDER BY id LIMIT 1")              \
 	S(PENDING_READ, "DELETE FROM pending_ref WHERE conv=?1 AND kind=6")                                        \
