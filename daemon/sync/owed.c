@@ -123,8 +123,12 @@ void owed_blocked(struct engine *e, const struct link_blocked *b)
 
 void owed_read(struct engine *e, const struct link_read *r)
 {
-	struct told *t = add(e, LINK_READ, r->n, r->jid);
+	struct told *t;
 
+	/* One answer may hold more of them, and each stands for itself. */
+	if (e->n_told >= TOLD_MAX / 2 && owed_due(e) && !e->store_failing)
+		commit_now(e);
+	t = add(e, LINK_READ, r->n, r->jid);
 	if (!t)
 		return;
 	t->stanza_id = xstrdup(r->stanza_id);

@@ -357,6 +357,26 @@ static void a_request_ends_with_its_answer_or_is_taken_back(void **state)
 	assert_false(asking(s, "fay@sim.test") || asking(s, BOB));
 }
 
+/* One answer may hold more reading states than are kept in memory: a server that repeats it after each resume must not keep us away. */
+static void any_number_of_reading_states_is_taken(void **state)
+{
+	struct sim *s = *state;
+	struct link_record r;
+	char jid[48];
+
+	given_in_sync(s, 20);
+	link_record_init(&r, LINK_READ);
+	r.read.jid = jid;
+	r.read.stanza_id = s->archive[s->n - 1].id;
+	for (int i = 0; i < 13000; i++) {
+		snprintf(jid, sizeof(jid), "friend%d@sim.test", i);
+		engine_record(s->engine, &r);
+	}
+	assert_true(s->wire);
+	sim_run(s, SIM_SEC);
+	assert_true(s->wire);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +388,7 @@ int main(void)
 		cmocka_unit_test(strangers_are_not_told_that_we_are_here),
 		STORY(receipts_are_in_no_doubt),
 		STORY(another_device_has_read),
+		STORY(any_number_of_reading_states_is_taken),
 		STORY(the_block_list_is_stored_whole),
 	};
 
