@@ -137,7 +137,8 @@ static int put_new(struct put *p, struct item *it, bool placed, struct put_outco
 {
 	int r;
 
-	if (has_row(it->m) || is_tombstone(it->m))
+	/* Under the id of what it names, and new here: a client that took that one for its retraction. */
+	if (has_row(it->m) || (is_tombstone(it->m) && !*it->m->target_id))
 		r = put_row(p, it, placed, ret);
 	else
 		r = put_other(p, it, placed, ret);

@@ -167,6 +167,17 @@ TEST(a_room_moderates_by_its_own_id_alone)
 	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves retracted");
 }
 
+/* A client that gives its retraction the id of what it takes back: live and from the archive the same comes of it. */
+TEST(H4_a_retraction_under_the_id_of_its_target)
+{
+	struct fx *fx = *state;
+	struct message m = ref_in(PAYLOAD_RETRACTION, "1");
+
+	m.id = "1";
+	PAGE(fx, "", "", archived(text_in("1", "secret"), "a1", 10), archived(m, "a2", 20));
+	assert_string_equal(bodies(fx, BOB), "retracted");
+}
+
 TEST(H4_retraction_before_its_target)
 {
 	struct fx *fx = *state;
@@ -463,6 +474,7 @@ int main(void)
 		RUN(H4_tombstone_in_the_archive_retracts_the_local_copy),
 		RUN(H4_tombstone_of_a_copy_without_an_archive_id),
 		RUN(a_room_moderates_by_its_own_id_alone),
+		RUN(H4_a_retraction_under_the_id_of_its_target),
 		RUN(H4_retraction_before_its_target),
 		RUN(H5_only_the_author_corrects_and_retracts),
 		RUN(H5_in_a_room_the_full_jid_is_the_author),
