@@ -42,7 +42,12 @@ static bool check(const char *s, bool allow_noncharacters)
 	uint32_t c;
 	size_t len;
 
-	while (*p) {
+	for (;;) {
+		/* Nearly all of it, and the link asks of each string. */
+		while (*p && *p < 0x80)
+			p++;
+		if (!*p)
+			break;
 		len = decode(p, &c);
 		if (len == 0 || (!allow_noncharacters && is_noncharacter(c)))
 			return false;

@@ -149,32 +149,6 @@ static int write_field(sd_bus_message *m, const struct field *f, const void *at)
 	return -EINVAL;
 }
 
-int fields_check(const struct link_record *rec, size_t *ret_bytes)
-{
-	size_t n;
-	const struct field *f = entries[rec->kind].fields(&n);
-
-	*ret_bytes = 0;
-	for (size_t i = 0; i < n; i++) {
-		const void *at = (const char *)body_of_const(rec) + f[i].offset;
-		const char *s;
-		size_t len;
-
-		if (f[i].type == F_I64 && !in_range(*(const int64_t *)at))
-			return err_origin(-EBADMSG);
-		if (f[i].type != F_STR)
-			continue;
-		s = *(const char *const *)at;
-		len = strlen(s);
-		if (len > f[i].max)
-			return err_origin(-EMSGSIZE);
-		if (!text_is_clean(s))
-			return err_origin(-EBADMSG);
-		*ret_bytes += len;
-	}
-	return 0;
-}
-
 int fields_write(sd_bus_message *m, const struct link_record *rec)
 {
 	size_t n;
@@ -183,5 +157,105 @@ int fields_write(sd_bus_message *m, const struct link_record *rec)
 
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = write_field(m, &f[i], (const char *)body_of_const(rec) + f[i].offset);
+	return r;
+}
+
+/* ---- packed: the fields one after the other, numbers as the processor has them, strings with their NUL ---- */
+
+/* Of F_STR 0: they end with a NUL. */
+static size_t packed_size(enum field_type type)
+{
+	switch (type) {
+	case F_U32:
+		return sizeof(uint32_t);
+	case F_U64:
+	case F_I64:
+		return sizeof(uint64_t);
+	case F_BOOL:
+		return sizeof(bool);
+	case F_STR:
+		return 0;
+	}
+	return 0;
+}
+
+static int pack_string(struct buf *b, const char *s, size_t max)
+{
+	size_t len = strlen(s);
+
+	if (len > max)
+		return err_origin(-EMSGSIZE);
+	if (!text_is_clean(s))
+		return err_origin(-EBADMSG);
+	buf_add(b, s, len + 1);
+	return 0;
+}
+
+int fields_pack(struct buf *b, const struct link_record *rec)
+{
+	size_t n, before = b->len;
+	const struct field *f = entries[rec->kind].fields(&n);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const void *at = (const char *)body_of_const(rec) + f[i].offset;
+
+		if (f[i].type == F_STR)
+			r = pack_string(b, *(const char *const *)at, f[i].max);
+		else if (f[i].type == F_I64 && !in_range(*(const int64_t *)at))
+			r = err_origin(-EBADMSG);
+		else
+			buf_add(b, at, packed_size(f[i].type));
+	}
+	if (r < 0)
+		b->len = before;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* The string at ${p}, which ends before ${end}: 0 with its length, and clean. */
+static int unpack_string(const char *p, size_t left, size_t max, size_t *ret_len)
+{
+	const char *nul = memchr(p, '\0', left);
+
+	if (!nul)
+		return -EBADMSG;
+	*ret_len = (size_t)(nul - p);
+	if (*ret_len > max)
+		return -EMSGSIZE;
+	return text_is_clean(p) ? 0 : -EBADMSG;
+}
+
+/* A number of ${size} bytes. What is no bool must never be read as one: it is looked at as a byte. */
+static int unpack_number(const struct field *f, const char *p, size_t size, void *at)
+{
+	if (f->type == F_BOOL && (unsigned char)*p > 1)
+		return -EBADMSG;
+	memcpy(at, p, size);
+	return f->type == F_I64 && !in_range(*(int64_t *)at) ? -ERANGE : 0;
+}
+
+int fields_unpack(const char **p, const char *end, struct link_record *ret)
+{
+	size_t n, len, left;
+	const struct field *f = entries[ret->kind].fields(&n);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		void *at = (char *)body_of(ret) + f[i].offset;
+
+		left = (size_t)(end - *p);
+		len = packed_size(f[i].type);
+		if (len > left)
+			return -EBADMSG;
+		if (f[i].type == F_STR) {
+			r = unpack_string(*p, left, f[i].max, &len);
+			*(const char **)at = *p;
+			len++;
+		} else {
+			r = unpack_number(&f[i], *p, len, at);
+		}
+		if (r == 0)
+			*p += len;
+	}
 	return r;
 }

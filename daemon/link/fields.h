@@ -1,11 +1,12 @@
 /*
- * The fields of a record, in and out of an sd-bus message: the one place that reads the table of link/vocab.h. Private
+ * The fields of a record, in and out of an sd-bus message or of bytes: the one place that reads the table of link/vocab.h. Private
  * to link/.
  */
 #pragma once
 
 #include <systemd/sd-bus.h>
 
+#include "base/buf.h"
 #include "link/link.h"
 
 /* What ${side} reads under ${name}; LINK_KINDS: nothing. */
@@ -14,5 +15,13 @@ enum link_kind fields_kind(enum link_side side, const char *name);
 int fields_read(sd_bus_message *m, struct link_record *ret);
 /* The other way round. >= 0 or sd-bus's -errno; then ${m} is of no use any more. */
 int fields_write(sd_bus_message *m, const struct link_record *r);
-/* Will fields_write() take it? 0 with what its strings take in *ret_bytes, -EMSGSIZE, -EBADMSG. */
-int fields_check(const struct link_record *r, size_t *ret_bytes);
+/*
+ * The same without sd-bus (decisions/0030): behind what ${b} holds. 0, or -EMSGSIZE, -EBADMSG for a record that breaks a limit:
+ * then ${b} is as it was.
+ */
+int fields_pack(struct buf *b, const struct link_record *r);
+/*
+ * All fields of ret->kind from *p on, which is then behind them. Whoever wrote them may be hostile: nothing is read from ${end}
+ * on, and what a record may not be is -errno. Strings belong to the bytes.
+ */
+int fields_unpack(const char **p, const char *end, struct link_record *ret);

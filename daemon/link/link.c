@@ -14,25 +14,18 @@
 #define LINK_INTERFACE "org.varve.Link1"
 
 /*
- * MSG: as many as come up in one turn of the event loop make one sd-bus message, an array of them. A page of an archive is
- * hundreds in a row, and of each alone both ends would pay for a header, two reads and a turn of the loop.
+ * MSG: as many as come up in one turn of the event loop make one sd-bus message, an array of bytes with their fields
+ * (fields_pack()). A page of an archive is hundreds in a row, and of each alone both ends would pay for a header, two reads and
+ * a turn of the loop, and for each of its fields for a call of sd-bus (decisions/0024, 0030).
  */
 #define MANY LINK_MSG
 #define MANY_MAX 64		  /* records; what the other side does with them it does in one turn */
 #define MANY_BYTES_MAX (64 * 1024) /* no record is begun above it */
-#define SIG_U32 "u"
-#define SIG_U64 "t"
-#define SIG_I64 "x"
-#define SIG_BOOL "b"
-#define SIG_STR "s"
-#define SIG(type, name, max) SIG_##type
-static const char many_fields[] = MESSAGE_FIELDS(SIG);
-static const char many_struct[] = "(" MESSAGE_FIELDS(SIG) ")";
 
 struct link {
 	sd_bus *bus;
-	sd_bus_message *many; /* is being filled; NULL: there is none */
-	size_t many_n, many_bytes;
+	struct buf many; /* ${many_n} records that wait for company */
+	size_t many_n;
 	size_t more; /* records beyond the first of each message that may still be queued */
 	sd_event_source *turn; /* sends it */
 	enum link_side side;
@@ -48,15 +41,23 @@ struct link {
 
 static int send_many(struct link *l)
 {
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = TAKE_PTR(l->many);
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r;
 
-	if (!m)
+	if (!l->many_n)
 		return 0;
-	l->more += l->many_n - 1;
-	r = sd_bus_message_close_container(m);
+	r = sd_bus_message_new_signal(l->bus, &m, LINK_PATH, LINK_INTERFACE, link_kind_name(MANY));
 	if (r >= 0)
-		r = sd_bus_send(l->bus, m, NULL);
+		r = sd_bus_message_append_array(m, 'y', l->many.data, l->many.len);
+	/* For want of memory alone, as malloc() fails; they must not be lost without a word. */
+	if (r < 0) {
+		log_error("link: no memory for a record: %s", strerror(-r));
+		abort();
+	}
+	l->more += l->many_n - 1;
+	l->many_n = 0;
+	buf_reset(&l->many);
+	r = sd_bus_send(l->bus, m, NULL);
 	return r < 0 ? err_origin(r) : 0;
 }
 
@@ -70,6 +71,7 @@ static struct link *link_release(struct link *l)
 	sd_bus_close(l->bus);
 	sd_bus_detach_event(l->bus);
 	sd_bus_unref(l->bus);
+	buf_deinit(&l->many);
 	free(l);
 	return NULL;
 }
@@ -105,26 +107,28 @@ static int read_one(struct link *l, sd_bus_message *m, enum link_kind kind)
 /* What comes after one that is bad, or that ended the link, is nobody's; a peer that sends more than we would is taken over. */
 static int read_many(struct link *l, sd_bus_message *m)
 {
-	size_t n = 0;
-	int r = sd_bus_message_enter_container(m, 'a', many_struct);
+	const void *bytes = NULL;
+	const char *p, *end;
+	size_t size, n = 0;
+	int r = sd_bus_message_read_array(m, 'y', &bytes, &size);
 
-	while (r > 0 && (r = sd_bus_message_enter_container(m, 'r', many_fields)) > 0) {
+	if (r > 0)
+		r = sd_bus_message_at_end(m, true);
+	if (r <= 0)
+		return r < 0 ? r : -EBADMSG;
+	p = bytes;
+	end = p + size;
+	while (p < end) {
 		struct link_record rec = { .kind = MANY };
 
-		r = ++n > MANY_MAX ? -EBADMSG : fields_read(m, &rec);
-		if (r == 0)
-			r = sd_bus_message_exit_container(m);
+		r = ++n > MANY_MAX ? -EBADMSG : fields_unpack(&p, end, &rec);
 		if (r < 0)
 			return r;
 		l->on_record(l->userdata, &rec);
 		if (l->gone || l->freed)
 			return 0;
 	}
-	if (r == 0)
-		r = sd_bus_message_exit_container(m);
-	if (r < 0)
-		return r;
-	return sd_bus_message_at_end(m, true) > 0 ? 0 : -EBADMSG;
+	return 0;
 }
 
 static int on_message(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
@@ -243,44 +247,17 @@ int link_new(sd_event *event, int fd, enum link_side side, link_record_fn on_rec
 	return 0;
 }
 
-static int begin_many(struct link *l)
-{
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = sd_bus_message_new_signal(l->bus, &m, LINK_PATH, LINK_INTERFACE, link_kind_name(MANY));
-
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', many_struct);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(l->turn, SD_EVENT_ONESHOT);
-	if (r < 0)
-		return err_origin(r);
-	l->many = TAKE_PTR(m);
-	l->many_n = l->many_bytes = 0;
-	return 0;
-}
-
 static int add_to_many(struct link *l, const struct link_record *rec)
 {
-	size_t bytes;
-	int r = fields_check(rec, &bytes);
+	int r = l->many_n ? 0 : sd_event_source_set_enabled(l->turn, SD_EVENT_ONESHOT);
 
-	if (r == 0 && !l->many)
-		r = begin_many(l);
+	if (r < 0)
+		return err_origin(r);
+	r = fields_pack(&l->many, rec);
 	if (r < 0)
 		return err_trace(r);
-	r = sd_bus_message_open_container(l->many, 'r', many_fields);
-	if (r >= 0)
-		r = fields_write(l->many, rec);
-	if (r >= 0)
-		r = sd_bus_message_close_container(l->many);
-	/* For want of memory alone, as malloc() fails; those before it must not be lost without a word. */
-	if (r < 0) {
-		log_error("link: no memory for a record: %s", strerror(-r));
-		abort();
-	}
 	l->many_n++;
-	l->many_bytes += bytes;
-	return l->many_n >= MANY_MAX || l->many_bytes >= MANY_BYTES_MAX ? send_many(l) : 0;
+	return l->many_n >= MANY_MAX || l->many.len >= MANY_BYTES_MAX ? send_many(l) : 0;
 }
 
 int link_send(struct link *l, const struct link_record *rec)
@@ -315,7 +292,7 @@ size_t link_queued(struct link *l)
 		n = 0;
 	if (n == 0)
 		l->more = 0;
-	return n + l->more + (l->many ? l->many_n : 0);
+	return n + l->more + l->many_n;
 }
 
 int link_flush(struct link *l, int64_t timeout_us)
