@@ -25,6 +25,7 @@
 #define LAZY_BATCH 100
 #define COMMIT_BATCH 50			     /* or so many stanzas; facts/db.md section 3: p99 grows beyond */
 #define PENDING_MAX 4096		     /* live records in memory while the store refuses; the wire stops at 2000 */
+#define TOLD_AT_ONCE 5000		     /* reading states in memory: a tenth of a second to store */
 #define ROSTER_MAX 50000		     /* items in memory at once; the wire passes at most 2 MB of roster */
 #define ROSTER_BYTES_MAX (8u << 20)	     /* of them: the wire's limit is a quarter of it, but a wire can be taken over */
 #define STORE_RETRY_US (INT64_C(5) * 1000000) /* a full disk is looked at again this often */
@@ -146,7 +147,7 @@ struct engine {
 	bool active;		/* somebody looks (XEP-0352) */
 	/* block list, reading states and requests to see our presence, since the last commit: owed.c */
 	struct told *told;
-	size_t n_told, cap_told;
+	size_t n_told, cap_told, told_bytes;
 	bool blocked_open;	/* a full block list is being received */
 	uint32_t next_request;
 

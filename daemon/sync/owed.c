@@ -10,7 +10,8 @@
 #include "core/jid.h"
 #include "sync/engine-priv.h"
 
-#define TOLD_MAX 10000 /* records in memory at once; a block list of so many fills a screen a thousand times */
+#define TOLD_MAX 50000		 /* records in memory at once: a block list is stored whole, and the wire passes 2 MB of it */
+#define TOLD_BYTES_MAX (8u << 20) /* of what they name: the wire's limit is a quarter of it, but a wire can be taken over */
 #define RECEIPT_AGE_MAX_US (INT64_C(7) * 86400 * USEC_PER_SEC) /* an older message's sender does not wait any more */
 
 /*
@@ -88,14 +89,17 @@ static void drop_told(struct engine *e)
 		free(e->told[i].stanza_id);
 	}
 	e->n_told = 0;
+	e->told_bytes = 0;
 	e->blocked_open = false;
 }
 
-static struct told *add(struct engine *e, enum link_kind kind, uint32_t n, const char *jid)
+static struct told *add(struct engine *e, enum link_kind kind, uint32_t n, const char *jid, const char *stanza_id)
 {
-	if (e->n_told >= TOLD_MAX) {
-		log_warning("%s: more than %d blocked addresses, reading states or requests wait; the stream is dropped",
-			    LOG_JID(e->account.jid), TOLD_MAX);
+	e->told_bytes += strlen(jid) + strlen(stanza_id);
+	if (e->n_told >= TOLD_MAX || e->told_bytes > TOLD_BYTES_MAX) {
+		log_warning("%s: more than %d blocked addresses, reading states or requests wait, or %u bytes of them; the stream is "
+			    "dropped",
+			    LOG_JID(e->account.jid), TOLD_MAX, TOLD_BYTES_MAX);
 		engine_drop_wire(e);
 		return NULL;
 	}
@@ -103,13 +107,13 @@ static struct told *add(struct engine *e, enum link_kind kind, uint32_t n, const
 		e->cap_told = e->cap_told ? e->cap_told * 2 : 64;
 		e->told = xrealloc(e->told, e->cap_told, sizeof(*e->told));
 	}
-	e->told[e->n_told] = (struct told){ .kind = kind, .n = n, .jid = xstrdup(jid) };
+	e->told[e->n_told] = (struct told){ .kind = kind, .n = n, .jid = xstrdup(jid), .stanza_id = xstrdup(stanza_id) };
 	return &e->told[e->n_told++];
 }
 
 void owed_blocked(struct engine *e, const struct link_blocked *b)
 {
-	struct told *t = add(e, LINK_BLOCKED, b->n, b->jid);
+	struct told *t = add(e, LINK_BLOCKED, b->n, b->jid, "");
 
 	if (!t)
 		return;
@@ -123,22 +127,17 @@ void owed_blocked(struct engine *e, const struct link_blocked *b)
 
 void owed_read(struct engine *e, const struct link_read *r)
 {
-	struct told *t;
-
-	/* One answer may hold more of them, and each stands for itself. */
-	if (e->n_told >= TOLD_MAX / 2 && owed_due(e) && !e->store_failing)
+	/* One answer may hold any number of them, and each stands for itself. */
+	if (e->n_told >= TOLD_AT_ONCE && owed_due(e) && !e->store_failing)
 		commit_now(e);
-	t = add(e, LINK_READ, r->n, r->jid);
-	if (!t)
-		return;
-	t->stanza_id = xstrdup(r->stanza_id);
-	commit_soon(e);
+	if (add(e, LINK_READ, r->n, r->jid, r->stanza_id))
+		commit_soon(e);
 }
 
 void owed_asking(struct engine *e, const char *jid, bool asking, uint32_t n)
 {
 	_cleanup_(freep) char *bare = jid_bare(jid);
-	struct told *t = add(e, LINK_PRESENCE, n, bare);
+	struct told *t = add(e, LINK_PRESENCE, n, bare, "");
 
 	if (!t)
 		return;

@@ -357,7 +357,7 @@ static void a_request_ends_with_its_answer_or_is_taken_back(void **state)
 	assert_false(asking(s, "fay@sim.test") || asking(s, BOB));
 }
 
-/* One answer may hold more reading states than are kept in memory: a server that repeats it after each resume must not keep us away. */
+/* A server that repeats what is too much for us after each resume must not keep us away: reading states are stored by and by, */
 static void any_number_of_reading_states_is_taken(void **state)
 {
 	struct sim *s = *state;
@@ -371,10 +371,28 @@ static void any_number_of_reading_states_is_taken(void **state)
 	for (int i = 0; i < 13000; i++) {
 		snprintf(jid, sizeof(jid), "friend%d@sim.test", i);
 		engine_record(s->engine, &r);
+		assert_true(s->engine->n_told <= TOLD_AT_ONCE);
 	}
 	assert_true(s->wire);
 	sim_run(s, SIM_SEC);
 	assert_true(s->wire);
+}
+
+/* and a block list is stored whole, as long as a roster may be. */
+static void a_long_block_list_is_taken(void **state)
+{
+	struct sim *s = *state;
+	char jid[48];
+
+	given_in_sync(s, 20);
+	for (int i = 0; i < 13000; i++) {
+		snprintf(jid, sizeof(jid), "spammer%d@sim.test", i);
+		tell_blocked(s, jid, true, i == 0, i == 12999);
+	}
+	assert_true(s->wire);
+	sim_run(s, SIM_SEC);
+	assert_true(s->wire);
+	assert_true(blocked(s, "spammer0@sim.test") && blocked(s, "spammer12999@sim.test"));
 }
 
 int main(void)
@@ -390,6 +408,7 @@ int main(void)
 		STORY(another_device_has_read),
 		STORY(any_number_of_reading_states_is_taken),
 		STORY(the_block_list_is_stored_whole),
+		STORY(a_long_block_list_is_taken),
 	};
 
 	return torture_main(tests, ARRAY_SIZE(tests));
