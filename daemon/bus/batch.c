@@ -37,7 +37,8 @@ struct batches {
 static const size_t message_strings[] = {
 	offsetof(struct message_row, conversation), offsetof(struct message_row, sender), offsetof(struct message_row, kind),
 	offsetof(struct message_row, body), offsetof(struct message_row, stanza_id), offsetof(struct message_row, origin_id),
-	offsetof(struct message_row, xmpp_id), offsetof(struct message_row, client_id), offsetof(struct message_row, encryption), offsetof(struct message_row, error),
+	offsetof(struct message_row, xmpp_id), offsetof(struct message_row, client_id),
+	offsetof(struct message_row, encryption), offsetof(struct message_row, error),
 	offsetof(struct message_row, error_text), offsetof(struct message_row, reactions),
 };
 static const size_t conversation_strings[] = {

@@ -53,7 +53,9 @@ int check_conversation(struct store *s, int64_t account, const char *id, sd_bus_
 
 	if (r > 0)
 		return error_set(error, VARVE_ERROR_NO_SUCH_CONVERSATION,
-				 "there is no conversation with '%s': its id is an address, as name@server, and its first message begins it", id);
+				 "there is no conversation with '%s': its id is an address, as name@server, and its first "
+				 "message begins it",
+				 id);
 	return r < 0 ? error_from_store(error, r) : 0;
 }
 

@@ -29,8 +29,8 @@ DEFINE_CLEANUP(struct link *, link_free);
 
 /*
  * Queue one record. Strings over their limit or not UTF-8, and times beyond LINK_I64_MAX, are an error of the caller:
- * -EMSGSIZE, -EBADMSG, nothing is sent. Never blocks. -ENOTCONN after the end. MSGs leave together with the next turn of the event loop, or before
- * the next record of another kind: the order stays.
+ * -EMSGSIZE, -EBADMSG, nothing is sent. Never blocks. -ENOTCONN after the end. MSGs leave together with the next turn
+ * of the event loop, or before the next record of another kind: the order stays.
  */
 int link_send(struct link *l, const struct link_record *r);
 /* How many records may be queued and not yet written, no less than there are: the wire stops reading while it is high. */

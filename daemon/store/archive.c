@@ -444,7 +444,8 @@ static bool mark_twins(const struct message *const *items, size_t n, struct put_
 
 	for (size_t i = 1; i < n; i++)
 		for (size_t k = 0; k < i && !out[i].twin && !out[i].same && !out[i].another; k++)
-			out[i].twin = !out[k].another && strcmp(items[i]->archive_id, items[k]->archive_id) == 0 && renew_are_two(items[i], items[k]);
+			out[i].twin = !out[k].another && strcmp(items[i]->archive_id, items[k]->archive_id) == 0 &&
+				      renew_are_two(items[i], items[k]);
 	for (size_t i = 0; i < n; i++)
 		any |= out[i].twin;
 	return any;

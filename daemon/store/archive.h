@@ -91,9 +91,9 @@ struct archive_page {
 int archive_put(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct archive_page *page,
 		int64_t now_us, struct put_outcome *ret);
 /*
- * The page has an archive id that is known as another message, or two messages with one: the server gave it twice, or its archive is not the one that
- * we know (B8). Nothing was written; ${ret} says of each item what its id is known as. An id
- * that cover_twin_id() made instead is the second one's alone.
+ * The page has an archive id that is known as another message, or two messages with one: the server gave it twice, or
+ * its archive is not the one that we know (B8). Nothing was written; ${ret} says of each item what its id is known as.
+ * An id that cover_twin_id() made instead is the second one's alone.
  */
 enum { ARCHIVE_E_ANOTHER = 1 };
 /* The same of the messages before that, which are not to be stored yet: 0. In the transaction. */

@@ -160,8 +160,8 @@ int vault_remove_slot(struct vault *v, uint32_t id, char **ret_why);
  *
  * vault_next_at(), backup: an absolute ${path} anywhere; the same master key and slots, another file id, so that the
  * same secrets open it. -EINVAL: not absolute, or its last part is no name that a sidecar can hold (starts with a dot,
- * control characters, not UTF-8, over 255 bytes) or begins with "archive.keys". vault_next_write(): its own sidecar ${path}.keys (state ready);
- * -EEXIST rather than replace.
+ * control characters, not UTF-8, over 255 bytes) or begins with "archive.keys". vault_next_write(): its own sidecar
+ * ${path}.keys (state ready); -EEXIST rather than replace.
  */
 struct vault_next;
 int vault_next(const struct vault *v, const char *name, struct child *passphrase, struct vault_next **ret,

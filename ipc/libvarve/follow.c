@@ -222,7 +222,8 @@ static void on_position(struct varve_slot *s, int r, sd_bus_message *reply)
 	f->reset = f->troubled = false;
 	f->state = RESTING;
 	if (reset)
-		there = tell(f, &(struct varve_event){ .kind = VARVE_EVENT_RESET, .epoch = f->epoch, .seq = seq, .name = f->why ? f->why : "" });
+		there = tell(f, &(struct varve_event){ .kind = VARVE_EVENT_RESET, .epoch = f->epoch, .seq = seq,
+						       .name = f->why ? f->why : "" });
 	else
 		there = tell_position(f, false);
 	if (there)
