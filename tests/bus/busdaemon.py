@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -30,6 +31,16 @@ def wait_for(condition, seconds=10.0, what="condition"):
         time.sleep(0.01)
 
 
+def runnable(program, directory, popen):
+    """The program, or a copy of it in `directory` where the user that is to run it may not go: a tree in /root, say."""
+    at = os.path.dirname(program)
+    while "user" in popen and at != "/":
+        if not os.stat(at).st_mode & stat.S_IXOTH:
+            return shutil.copy(program, directory)
+        at = os.path.dirname(at)
+    return program
+
+
 class Daemon:
     """One bus-daemon with directories of its own."""
 
@@ -40,7 +51,7 @@ class Daemon:
             shutil.chown(self.dir, popen["user"])
         # meson lets malloc() fill what it gives: then memory that is only promised is resident (rss_kb()).
         popen.setdefault("env", {k: v for k, v in os.environ.items() if k != "MALLOC_PERTURB_"})
-        self.proc = subprocess.Popen([os.environ["BUS_DAEMON"], self.dir], stdin=subprocess.PIPE,
+        self.proc = subprocess.Popen([runnable(os.environ["BUS_DAEMON"], self.dir, popen), self.dir], stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True, **popen)
         atexit.register(self.stop)
         self.path = os.path.join(self.dir, "varve", "bus")
@@ -142,8 +153,8 @@ class Varved:
         if os.path.exists(self.path):
             os.unlink(self.path)
         with open(self.log, "a") as log:
-            self.proc = subprocess.Popen([os.environ["VARVED"]], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                         **self.popen)
+            self.proc = subprocess.Popen([runnable(os.environ["VARVED"], self.dir, self.popen)], env=env,
+                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.popen)
         wait_for(lambda: os.path.exists(self.path) or self.proc.poll() is not None, what="the socket")
         assert self.proc.poll() is None, self.tail()
         # The socket is there before the archive is opened; an answer comes after it.

@@ -206,6 +206,7 @@ def test_chat_keeps_what_is_typed_where_it_was_typed(chat, server):
         chat.keys("Enter")
         carol.wait_body("for carol")
         assert carol.bodies == ["for carol"]
+        chat.wait(lambda lines: [line[:5].strip() for line in lines[1:3]] == ["Carol", "Bob"], what="Carol above Bob")
         chat.keys("Down")
         chat.wait_text("> for bob")
 

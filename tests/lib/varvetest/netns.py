@@ -29,7 +29,10 @@ def usable():
     """None, or why there can be no namespaces here."""
     try:
         ip("netns", "add", TRY)
-        ip("netns", "delete", TRY)
+        try:
+            ip("-n", TRY, "link")       # in a chroot it can be made and not be entered
+        finally:
+            ip("netns", "delete", TRY)
     except (OSError, subprocess.CalledProcessError) as e:
         return f"no network namespaces: {getattr(e, 'stderr', b'') or e}"
     return None
