@@ -61,18 +61,24 @@ static void E1_what_was_accepted_offline_is_sent_later(void **state)
 	expect_sent(s, 5);
 }
 
-/* Cancelled while the wire already has a number for it: the number is used for nothing. */
-static void cancelled_between_send_and_go(void **state)
+/* In sync, and the wire has three items: SEND was told, and no number has come yet. */
+static void given_three_with_the_wire(struct sim *s, int64_t msg[3])
 {
-	struct sim *s = *state;
-	int64_t msg[3];
-
 	given_in_sync(s, 20);
 	s->no_numbers = true;
 	for (int i = 0; i < 3; i++)
 		msg[i] = send_n(s, BOB, i);
 	sim_run(s, SIM_SEC);
 	assert_int_equal(s->sends, 3);
+}
+
+/* Cancelled while the wire already has a number for it: the number is used for nothing. */
+static void cancelled_between_send_and_go(void **state)
+{
+	struct sim *s = *state;
+	int64_t msg[3];
+
+	given_three_with_the_wire(s, msg);
 	assert_int_equal(store_begin(s->store), 0);
 	assert_int_equal(outbox_cancel(s->store, s->account.id, msg[1]), 0);
 	assert_int_equal(store_commit(s->store), 0);
@@ -101,12 +107,7 @@ static void sent_again_between_send_and_go(void **state)
 	int64_t msg[3], row;
 	bool existing;
 
-	given_in_sync(s, 20);
-	s->no_numbers = true;
-	for (int i = 0; i < 3; i++)
-		msg[i] = send_n(s, BOB, i);
-	sim_run(s, SIM_SEC);
-	assert_int_equal(s->sends, 3);
+	given_three_with_the_wire(s, msg);
 	o.msg = msg[1];
 	assert_int_equal(store_begin(s->store), 0);
 	assert_int_equal(outbox_put(s->store, s->account.id, s->own, &o, SIM_T0 + s->boot_us, &row, &existing), 0);
