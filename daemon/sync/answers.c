@@ -176,6 +176,9 @@ void answers_item(struct engine *e, const struct message *m)
 	query_add(q, m, e->counted ? m->n : 0);
 	e->items_came++;
 	e->page_bytes += size;
+	/* The server would be idle until the rest is read. */
+	if (q->n == 1 && asking_is_ahead(e, q))
+		catchup_go(e);
 }
 
 static void note_density(struct engine *e, const struct query *q)
@@ -209,6 +212,14 @@ static void note_speed(struct engine *e, const struct query *q, int64_t now)
 			  (long long)(e->lanes.rtt_us / 1000), (long long)(e->lanes.takes_us / 1000));
 }
 
+/* The page above it is not whole, so this one finds no span that it belongs to, and is asked for again. */
+static void note_order(struct engine *e, const struct query *q)
+{
+	for (const struct query *p = e->asked; p; p = p->next)
+		if (asking_is_ahead(e, p) && strcmp(p->items[0]->archive_id, q->above_id) == 0)
+			e->disordered = true;
+}
+
 void answers_fin(struct engine *e, const struct link_fin *f)
 {
 	struct query *q = query_find(e->asked, f->query), *aside = query_find(e->aside, f->query);
@@ -226,6 +237,7 @@ void answers_fin(struct engine *e, const struct link_fin *f)
 	}
 	query_take(&e->asked, q->id);
 	query_finish(q, f);
+	note_order(e, q);
 	note_whole_page(e);
 	query_push(&e->whole, q);
 	asking_arm_deadline(e);

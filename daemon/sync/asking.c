@@ -10,6 +10,9 @@
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
+#define AHEAD 2 /* questions a lane: the page that comes, and the one below it */
+#define AHEAD_US (INT64_C(1) * 1000000) /* where a page takes longer, what somebody waits for must not stand behind two of them */
+
 /*
  * What part of a page has come is lost with its stream, and asked for again. Where streams never last for a whole one, asking
  * for the same again would never end, and what the server still has of the old ones fills the next stream.
@@ -62,6 +65,16 @@ void asking_forget_bounds(struct engine *e)
 	e->window_pages = 0;
 }
 
+/* Of those on their way the ones that a lane waits for: with the first message of a page its lane goes on. */
+static size_t waited_for(const struct engine *e)
+{
+	size_t n = 0;
+
+	for (const struct query *q = e->asked; q; q = q->next)
+		n += !asking_is_ahead(e, q);
+	return n;
+}
+
 static struct plan_policy policy_of(const struct engine *e, struct plan_busy busy[LANES_MAX])
 {
 	struct plan_policy p = {
@@ -83,7 +96,8 @@ static struct plan_policy policy_of(const struct engine *e, struct plan_busy bus
 	if (e->deeper_us && e->deeper_us < p.horizon_us)
 		p.horizon_us = e->deeper_us;
 	for (const struct query *q = e->asked; q && p.n_busy < LANES_MAX; q = q->next)
-		busy[p.n_busy++] = (struct plan_busy){ q->step, q->step == PLAN_CUT ? q->below_id : q->above_id };
+		if (!asking_is_ahead(e, q))
+			busy[p.n_busy++] = (struct plan_busy){ q->step, q->step == PLAN_CUT ? q->below_id : q->above_id };
 	return p;
 }
 
@@ -97,6 +111,15 @@ bool asking_is_done(const struct engine *e, bool at_all)
 	return plan_is_done(&e->cover, &policy);
 }
 
+bool asking_is_ahead(const struct engine *e, const struct query *q)
+{
+	bool quick = e->lanes.takes_us && e->lanes.takes_us < AHEAD_US;
+
+	if (!quick || e->lanes.max == 1 || e->disordered || e->short_streams || !query_shows_next(q))
+		return false;
+	return !e->meta_start_us || q->stamps[0] > e->meta_start_us;
+}
+
 /* Of all lanes together. A page of what somebody waits for finds its place beside them. */
 static uint32_t room(const struct engine *e)
 {
@@ -107,7 +130,7 @@ static uint32_t room(const struct engine *e)
 
 static uint32_t messages_to_ask(const struct engine *e, const struct plan *p)
 {
-	/* One lane asks for the next page when this one has come, and is not stored. */
+	/* One lane asks for the next page while this one comes, and is not stored. */
 	uint32_t share = room(e) / (e->lanes.n > 1 ? e->lanes.n : 2);
 
 	if (p->step == PLAN_META)
@@ -241,7 +264,7 @@ void asking_go(struct engine *e)
 	/* What has come and is not stored is memory: no more than one page a lane. */
 	if (query_count(e->whole) > e->lanes.n || !pages_expected(e, &expected))
 		return;
-	while (query_count(e->asked) < e->lanes.n) {
+	while (waited_for(e) < e->lanes.n && query_count(e->asked) < AHEAD * e->lanes.n) {
 		int64_t now = e->io->boot_us(e->userdata), wait = lanes_wait(&e->lanes, now);
 
 		if (wait > 0) {

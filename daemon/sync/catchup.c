@@ -83,7 +83,7 @@ void catchup_stream_begins(struct engine *e, int64_t round_trip_us)
 	/* What is asked first is asked together with much else: Prosody answers it when it is done with all of it. */
 	lanes_small_answer(&e->lanes, round_trip_us);
 	str_set(&e->floor_id, NULL);
-	e->no_cuts = false;
+	e->no_cuts = e->disordered = false;
 	e->unacknowledged = 0;
 	e->seen_us = 0;
 	e->page_given = e->page_less = 0;

@@ -193,6 +193,7 @@ struct engine {
 	char *floor_id;		/* the gap above this id was found empty up to floor_us; owned, NULL = none */
 	int64_t floor_us;
 	bool no_cuts;		/* a cut was refused on this stream */
+	bool disordered;	/* an answer of this stream has come before that to an earlier question was whole */
 	int64_t seen_us;	/* archive time that pages spanned lately, and their messages: how dense it is */
 	uint64_t seen_n;
 	uint32_t page_max;	/* policy's, or less when messages are big or streams short */
@@ -374,6 +375,8 @@ void catchup_forget(struct engine *e);
 void asking_go(struct engine *e);
 /* The plan has nothing more; ${at_all}: nor would it if the link were not metered. */
 bool asking_is_done(const struct engine *e, bool at_all);
+/* ${q} has begun to come: its lane may ask for the page below it. */
+bool asking_is_ahead(const struct engine *e, const struct query *q);
 /* ${q} goes to the server, ${max} messages at most; its deadline begins. */
 void asking_send(struct engine *e, struct query *q, uint32_t max);
 /* TIMER_QUERY, for the question that is due first. */

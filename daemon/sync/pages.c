@@ -114,6 +114,19 @@ static bool above_boundary(const struct query *q, const struct cover_page *page)
 	       strcmp(page->items[0].id, q->cursor) != 0;
 }
 
+/*
+ * What is asked below the first message of a page that is still coming says so by that message's id. If the page turns out
+ * otherwise, no span begins there, and the answer is dropped.
+ */
+static bool expect_rest(const struct engine *e, const struct query *q, struct cover *ret)
+{
+	const struct cover_item first = { q->items[0]->archive_id, q->stamps[0] };
+	const struct cover_page page = { &first, 1, q->start_us };
+	struct effect effect;
+
+	return apply(e, q, 0, ret, &page, &effect) != ANSWER_STUCK;
+}
+
 bool pages_expected(const struct engine *e, struct cover *ret)
 {
 	cover_copy(ret, &e->cover);
@@ -126,6 +139,9 @@ bool pages_expected(const struct engine *e, struct cover *ret)
 		if (a == ANSWER_STUCK || a == ANSWER_ASIDE)
 			return false;
 	}
+	for (const struct query *q = e->asked; q; q = q->next)
+		if (asking_is_ahead(e, q) && !expect_rest(e, q, ret))
+			return false;
 	return true;
 }
 

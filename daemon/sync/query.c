@@ -64,6 +64,16 @@ bool query_is_below_id(const struct query *q)
 	return q->step == PLAN_BEFORE && !q->by_time;
 }
 
+bool query_shows_next(const struct query *q)
+{
+	const char *id = q->n ? q->items[0]->archive_id : "";
+
+	if (!query_is_below_id(q) || q->use != FOR_PLAN || q->run || q->sliced || !*id || strcmp(id, q->above_id) == 0)
+		return false;
+	/* The lower bound is the end of the span below, less the margin (core/plan.h). */
+	return !q->start_us || q->stamps[0] > q->start_us + PLAN_MARGIN_US;
+}
+
 void query_add(struct query *q, const struct message *m, uint32_t n)
 {
 	if (q->n == q->cap) {

@@ -56,6 +56,11 @@ struct query *query_new(uint32_t id, const struct plan *p, const struct cover *c
 struct query *query_free(struct query *q);
 /* Asked for what lies below an id, not below a stamp: the archive may say that it does not know that id. */
 bool query_is_below_id(const struct query *q);
+/*
+ * A page that is asked for backward comes oldest message first, and with that one the next page begins: it may be asked for
+ * before the rest of this one is here. Not where the page seems to reach the span below, or nothing is below it.
+ */
+bool query_shows_next(const struct query *q);
 /* Append a copy of ${m}, which counts as stanza ${n} (0 = not counted). */
 void query_add(struct query *q, const struct message *m, uint32_t n);
 /*

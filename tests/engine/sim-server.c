@@ -116,6 +116,29 @@ static bool in_window(const struct sim *s, const struct link_query *q, int i)
 	       (!q->end_us || s->archive[i].us <= q->end_us) && (!*q->with || strcmp(q->with, s->archive[i].peer) == 0);
 }
 
+/* What was pushed from ${from} on goes before what has not been given to the wire, if all of that is answers; once. */
+static void overtake(struct sim *s, int from)
+{
+	struct sim_stanza late[SIM_PAGE_MAX];
+	int n = from - s->q_next;
+	int64_t us = n > 0 ? s->queue[s->q_next].ready_us : 0;
+
+	if (n <= 0 || n > SIM_PAGE_MAX)
+		return;
+	for (int i = s->q_next; i < from; i++)
+		if ((s->queue[i].kind != SIM_RESULT && s->queue[i].kind != SIM_FIN) || s->queue[i].overtaken)
+			return;
+	for (int i = s->q_next; i < from; i++)
+		s->queue[i].overtaken = true;
+	memcpy(late, &s->queue[s->q_next], (size_t)n * sizeof(*late));
+	memmove(&s->queue[s->q_next], &s->queue[from], (size_t)(s->q_tail - from) * sizeof(*late));
+	memcpy(&s->queue[s->q_tail - n], late, (size_t)n * sizeof(*late));
+	for (int i = s->q_next; i < s->q_tail; i++) {
+		s->queue[i].n = s->counter - (uint32_t)(s->q_tail - 1 - i);
+		s->queue[i].ready_us = s->queue[i].ready_us < us ? s->queue[i].ready_us : us;
+	}
+}
+
 static void answer_page(struct sim *s, const struct link_query *q)
 {
 	int top = s->n - 1, low = s->expired, n = 0, max = (int)(q->max < s->page_cap ? q->max : s->page_cap);
@@ -162,6 +185,8 @@ static void answer_page(struct sim *s, const struct link_query *q)
 		z->first = found[n - 1];
 		z->last = found[0];
 	}
+	if (s->overtakes)
+		overtake(s, s->q_tail - n - 1);
 }
 
 /* What it says is of now, not of when it is read. */

@@ -74,6 +74,7 @@ struct sim_stanza {
 	uint32_t query;
 	int message;	    /* index */
 	bool complete;
+	bool overtaken;
 	int first, last;    /* indexes for FIN, -1 = none */
 };
 
@@ -89,6 +90,7 @@ struct sim {
 	bool never_complete;   /* an answer never says complete, and repeats the same page (A14) */
 	bool no_fins;	       /* an answer never ends */
 	bool empty_fins;       /* fin without results, complete or last (A14) */
+	bool overtakes;	       /* an answer comes before what is left of the one before it */
 	bool no_metadata;
 	bool unsettled;	       /* stable='false' */
 	int stampless;	       /* every so many results have lost their stamp; 0 = none */

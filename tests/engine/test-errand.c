@@ -123,7 +123,7 @@ static void first_screens_are_few_at_a_time_on_a_quick_link(void **state)
 	assert_int_equal(most, ERRANDS_QUICK);
 	/* And so are the plan's, whatever a page takes. */
 	assert_true(sim_settle(s, 600 * SIM_SEC));
-	assert_int_equal(s->lanes_seen, 1);
+	assert_in_range(s->lanes_seen, 1, 2);
 	sim_expect_all(s, 0);
 }
 

@@ -136,6 +136,7 @@ static void furnish(struct sim *s, const struct shape *p, unsigned int *dice, in
 	s->slice = pick(dice, 2) ? 0 : 1 + (uint32_t)pick(dice, 40);
 	s->screens_gap = s->seed % 2 ? 5 : 0;
 	s->unsettled = s->seed % 7 == 3;
+	s->overtakes = s->seed % 5 == 2;
 	s->delay_us = pick(dice, 2) ? 0 : (int64_t)pick(dice, 300) * 1000;
 	for (int i = pick(dice, pick(dice, 4) ? p->archive : p->long_archive); i > 0; i--) {
 		char body[32];

@@ -144,6 +144,8 @@ static void storing_is_put_off_while_more_comes_in(void **state)
 
 	given_three_pages(s);
 	e = s->engine;
+	e->lanes.n = LANES_NARROW;
+	catchup_go(e);
 	assert_non_null(e->asked);
 	before = e->messages;
 	while (e->messages == before && turns <= PUT_OFF_MAX) {
