@@ -73,6 +73,11 @@ void item_deinit(struct item *it)
 	*it = (struct item){ 0 };
 }
 
+bool item_has_row(const struct message *m)
+{
+	return (m->payload == PAYLOAD_TEXT && !*m->replace_id) || m->payload == PAYLOAD_DROPPED;
+}
+
 bool author_is(const char *sender, const char *author, bool room)
 {
 	return room ? strcmp(sender, author) == 0 : jid_bare_equal(sender, author);

@@ -1,6 +1,6 @@
 /*
- * One call of archive_put_live() or archive_put(), and one message in it: what row.c, identity.c, refs.c and
- * conv.c need to know while they store it. Private to store/.
+ * One call of archive_put_live() or archive_put() (put.c), and one message in it (item.c, put-item.c): what row.c, identity.c,
+ * refs.c and conv.c need to know while they store it. Private to store/.
  */
 #pragma once
 
@@ -11,6 +11,8 @@
 #include "core/message.h"
 #include "store/archive.h"
 #include "store/db.h"
+
+struct aid; /* store/aid.h */
 
 struct put {
 	struct store *s;
@@ -73,9 +75,17 @@ void put_has(struct put *p, enum put_none what);
 /* The sort key of what comes in now: after everything. */
 int put_natural_key(struct put *p, int64_t *ret);
 
+/*
+ * Store ${it}, whose archive id is known as ${aid}: it is another copy of what is here, a new row, or acts on another message.
+ * ${final}: it->key is its place in the archive. *ret is overwritten: result, msg and aid_is_new.
+ */
+int put_item(struct put *p, struct item *it, const struct aid *aid, bool final, struct put_outcome *ret);
+
 /* Who, where, when: everything but conv and key. item_deinit() afterwards. */
 void item_init(struct item *it, const struct put *p, const struct message *m);
 void item_deinit(struct item *it);
+/* Does its payload make, or find, a row of its own? */
+bool item_has_row(const struct message *m);
 /* The archive's stamp of ${m} as far as it makes sense; else the time that is used for display. */
 int64_t item_stamp(const struct put *p, const struct message *m);
 /* ${sender} (full JID as stored) is ${author} (as struct item has it). */

@@ -6,11 +6,16 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "store/aid.h"
 #include "store/archive.h"
 #include "store/db.h"
 #include "store/renew.h"
 #include "store/row.h"
+
+enum renew_verdict {
+	RENEW_UNCLEAR,
+	RENEW_SAME,  /* the same content, or the same id of the sender's */
+	RENEW_OTHER, /* what no copy of one message can be, as renew_are_two() */
+};
 
 static bool same(const char *a, const char *b)
 {
@@ -55,7 +60,8 @@ static void compare(void *userdata, const struct candidate *c)
 	x->verdict = verdict(x->it, c);
 }
 
-int renew_judge(struct put *p, const struct message *m, int64_t msg, enum renew_verdict *ret)
+/* ${m} has an archive id that is stored as row ${msg}: is it that message? */
+static int compare_with_row(struct put *p, const struct message *m, int64_t msg, enum renew_verdict *ret)
 {
 	struct item it;
 	struct comparison x = { .it = &it };
@@ -76,6 +82,37 @@ int renew_judge(struct put *p, const struct message *m, int64_t msg, enum renew_
 	r = row_candidate(p, conv, msg, compare, &x);
 	item_deinit(&it);
 	*ret = x.verdict;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int renew_judge(struct put *p, const struct message *m, const struct aid *aid, struct put_outcome *ret)
+{
+	enum renew_verdict found = RENEW_UNCLEAR;
+	int r = aid->known && aid->msg ? compare_with_row(p, m, aid->msg, &found) : 0;
+
+	if (r < 0)
+		return err_trace(r);
+	ret->another = found == RENEW_OTHER;
+	ret->same = found == RENEW_SAME;
+	ret->another_key = aid->key;
+	return 0;
+}
+
+int archive_judge(struct store *s, int64_t account, int64_t archive, const char *own_bare, const struct message *const *items,
+		  size_t n, int64_t now_us, struct put_outcome *ret)
+{
+	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us };
+	struct aid aid;
+	int r = put_begin(&p);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		ret[i] = (struct put_outcome){ 0 };
+		r = aid_get(&p, items[i]->archive_id, &aid);
+		if (r == 0)
+			r = renew_judge(&p, items[i], &aid, &ret[i]);
+		ret[i].aid_is_new = r == 0 && !aid.known;
+	}
+	r = put_end(&p, r);
 	return r < 0 ? err_trace(r) : 0;
 }
 
