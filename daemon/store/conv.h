@@ -39,7 +39,7 @@ int conv_told(struct put *p, int64_t conv, int64_t msg);
 int conv_touch(struct put *p, int64_t conv);
 /* Coverage changed: which conversations have a hole above their oldest message (CONV_HAS_GAP)? */
 int conv_gaps(struct store *s, int64_t account);
-/* Bring all dirty conversations up to date; forgets them. */
+/* conv-settle.c: bring all dirty conversations up to date; forgets them. */
 int conv_settle(struct put *p);
 /* Something of ${jid} in the roster changed that its conversation shows: title, blocked, whether typing is told. */
 int conv_renamed(struct store *s, int64_t account, const char *jid);
