@@ -9,18 +9,9 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "base/step.h"
 #include "link/link.h"
 
 #define AHEAD_MAX ACKLINE_WINDOW
-
-static void roster_entry_deinit(struct roster_entry *r)
-{
-	free(r->jid);
-	free(r->name);
-	free(r->subscription);
-	free(r->groups);
-}
 
 static void drop_pending(struct engine *e)
 {
@@ -28,14 +19,6 @@ static void drop_pending(struct engine *e)
 		free(e->pending[i]);
 	e->n_pending = 0;
 	e->pending_bytes = 0;
-}
-
-static void drop_roster(struct engine *e)
-{
-	for (size_t i = 0; i < e->n_roster; i++)
-		roster_entry_deinit(&e->roster[i]);
-	e->n_roster = e->roster_bytes = 0;
-	e->roster_open = false;
 }
 
 int commit_init(struct engine *e)
@@ -61,15 +44,14 @@ int commit_init(struct engine *e)
 void commit_deinit(struct engine *e)
 {
 	drop_pending(e);
-	drop_roster(e);
+	commit_roster_drop(e);
 	free(e->pending);
-	free(e->pending_n);
 	free(e->roster);
 	session_deinit(&e->session);
 	cover_deinit(&e->cover);
 }
 
-static void arm(struct engine *e, int urgency)
+void commit_arm(struct engine *e, int urgency)
 {
 	if (e->commit_armed >= urgency)
 		return;
@@ -98,15 +80,15 @@ void commit_skip(struct engine *e, uint32_t n)
 	ackline_done(&e->line, n);
 	e->dirty = true;
 	if (++e->skipped >= LAZY_BATCH)
-		arm(e, 2);
+		commit_arm(e, 2);
 	else
-		arm(e, 1);
+		commit_arm(e, 1);
 }
 
 void commit_soon(struct engine *e)
 {
 	e->dirty = true;
-	arm(e, 2);
+	commit_arm(e, 2);
 }
 
 void commit_message(struct engine *e, const struct message *m)
@@ -126,38 +108,7 @@ void commit_message(struct engine *e, const struct message *m)
 	if (e->n_pending >= COMMIT_BATCH && !e->store_failing)
 		commit_now(e);
 	else
-		arm(e, 2);
-}
-
-void commit_roster(struct engine *e, const struct link_roster *r)
-{
-	struct roster_entry *entry;
-
-	e->roster_bytes += sizeof(*entry) + strlen(r->jid) + strlen(r->name) + strlen(r->groups);
-	if (e->n_roster >= ROSTER_MAX || e->roster_bytes > ROSTER_BYTES_MAX) {
-		log_warning("%s: the roster has more than %d items or %u bytes; the stream is dropped", LOG_JID(e->account.jid),
-			    ROSTER_MAX, ROSTER_BYTES_MAX);
-		engine_drop_wire(e);
-		return;
-	}
-	if (e->n_roster == e->cap_roster) {
-		e->cap_roster = e->cap_roster ? e->cap_roster * 2 : 64;
-		e->roster = xrealloc(e->roster, e->cap_roster, sizeof(*e->roster));
-	}
-	entry = &e->roster[e->n_roster++];
-	*entry = (struct roster_entry){
-		.n = r->n,
-		.jid = xstrdup(r->jid),
-		.name = xstrdup(r->name),
-		.subscription = xstrdup(r->subscription),
-		.groups = xstrdup(r->groups),
-		.ask = r->ask,
-		.reset = r->reset,
-		.last = r->last,
-	};
-	e->roster_open = (e->roster_open || r->reset) && !r->last;
-	if (!e->roster_open)
-		arm(e, 2);
+		commit_arm(e, 2);
 }
 
 /*
@@ -199,47 +150,6 @@ static int put_pending(struct engine *e, struct cover *cover, struct ackline *li
 		}
 		if (e->counted && m->n)
 			ackline_done(line, m->n);
-	}
-	return 0;
-}
-
-/* Entries [from, to) are a full roster: whatever is not named in them is gone. */
-static int keep_only(struct engine *e, size_t from, size_t to)
-{
-	_cleanup_(freep) char **jids = xnewn(char *, to - from + 1);
-	size_t n = 0;
-
-	for (size_t i = from; i < to; i++)
-		if (*e->roster[i].jid)
-			jids[n++] = e->roster[i].jid;
-	return roster_keep_only(e->store, e->account.id, jids, n);
-}
-
-static int put_roster(struct engine *e, struct ackline *line)
-{
-	size_t reset = 0;
-	bool full = false;
-	int r;
-
-	for (size_t i = 0; i < e->n_roster; i++) {
-		const struct roster_entry *x = &e->roster[i];
-		struct roster_item item = {
-			.jid = x->jid, .name = x->name, .subscription = x->subscription, .groups = x->groups, .ask = x->ask,
-		};
-
-		if (x->reset) {
-			full = true;
-			reset = i;
-		}
-		r = *x->jid ? roster_put(e->store, e->account.id, &item) : 0;
-		if (r >= 0 && full && x->last) {
-			full = false;
-			r = keep_only(e, reset, i + 1);
-		}
-		if (r < 0)
-			return err_trace(r);
-		if (e->counted && x->n)
-			ackline_done(line, x->n);
 	}
 	return 0;
 }
@@ -322,7 +232,7 @@ int commit_failed(struct engine *e, int r)
 	/* With nothing else to write the session's row is what is tried, or nobody would see that it can be written again. */
 	e->dirty = true;
 	e->commit_armed = 0;
-	arm(e, 2);
+	commit_arm(e, 2);
 	return err_trace(r);
 }
 
@@ -342,7 +252,7 @@ int commit_now(struct engine *e)
 	struct cover cover = { 0 };
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
-	bool roster = e->n_roster && !e->roster_open;
+	bool roster = commit_roster_due(e);
 	bool cover_changed = false, feed, sending = sending_due(e), owed = owed_due(e);
 	int r;
 
@@ -356,7 +266,7 @@ int commit_now(struct engine *e)
 	if (r >= 0)
 		r = put_pending(e, &cover, &line, &new_messages, &cover_changed);
 	if (r >= 0 && roster)
-		r = put_roster(e, &line);
+		r = commit_roster_put(e, &line);
 	if (r >= 0 && owed)
 		r = owed_put(e, &line);
 	if (r >= 0 && sending)
@@ -370,7 +280,7 @@ int commit_now(struct engine *e)
 	if (sending)
 		sending_put_done(e);
 	if (roster)
-		drop_roster(e);
+		commit_roster_drop(e);
 	if (owed)
 		owed_put_done(e);
 	e->messages += new_messages;
@@ -381,155 +291,6 @@ int commit_now(struct engine *e)
 		catchup_go(e);
 	/* What was received may be owed a receipt. */
 	sending_kick(e);
-	return 0;
-}
-
-/* Receipts for what is new of [from, n) of ${q}; *new_messages: how many are. In the transaction. */
-static int put_owed(struct engine *e, const struct query *q, size_t from, const struct put_outcome *out,
-		    uint64_t *new_messages)
-{
-	int r = 0;
-
-	*new_messages = 0;
-	for (size_t i = from; i < q->n && r >= 0; i++) {
-		if (out[i - from].result != PUT_NEW)
-			continue;
-		++*new_messages;
-		if (!owed_answered(e, q, q->items[i]))
-			r = owed_receipt(e, q->items[i], out[i - from].msg);
-	}
-	return r < 0 ? err_trace(r) : 0;
-}
-
-static void page_stored(struct engine *e, size_t n, uint64_t new_messages)
-{
-	step("page.commit");
-	e->messages += new_messages;
-	commit_succeeded(e);
-	if (n)
-		e->io->event(e->userdata, HUB_FEED);
-}
-
-int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
-		 struct put_outcome *out)
-{
-	struct ackline line = e->line;
-	uint64_t new_messages = 0;
-	struct recheck recheck;
-	int r;
-
-	r = store_begin(e->store);
-	if (r >= 0)
-		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, page, e->io->real_us(e->userdata), out);
-	if (r > 0) {
-		renew_look(e, q, from, out);
-		store_rollback(e->store);
-		if (!e->another)
-			return r;
-		renew_archive(e);
-		return -EAGAIN;
-	}
-	if (r >= 0)
-		r = put_owed(e, q, from, out, &new_messages);
-	if (r >= 0)
-		r = recheck_put(e, q, &recheck);
-	for (size_t i = 0; r >= 0 && e->counted && i < q->n; i++)
-		if (q->numbers[i])
-			ackline_done(&line, q->numbers[i]);
-	if (r >= 0 && e->counted && q->fin_n)
-		ackline_done(&line, q->fin_n);
-	if (r >= 0)
-		r = commit_finish(e, &line, NULL);
-	if (r < 0)
-		return commit_failed(e, r);
-	recheck_put_done(e, &recheck);
-	page_stored(e, page->n, new_messages);
-	return 0;
-}
-
-/* What a page brought. */
-struct news {
-	uint64_t messages;
-	size_t ids; /* archive ids that were not known */
-};
-
-/* The messages [from, n) of ${q} in the transaction, and their numbers in ${line}; ${ret} grows. As archive_put(). */
-static int put_page(struct engine *e, const struct query *q, size_t from, const char *below_id, const char *above_id,
-		    struct put_outcome *out, struct ackline *line, struct news *ret)
-{
-	struct archive_page page = {
-		.items = (const struct message *const *)q->items + from,
-		.n = q->n - from,
-		.below_id = below_id,
-		.above_id = above_id,
-		.by_stamp = q->by_time && !*q->cursor,
-	};
-	uint64_t new_messages = 0;
-	int r;
-
-	r = archive_put(e->store, e->account.id, e->archive, e->account.jid, &page, e->io->real_us(e->userdata), out);
-	if (r == 0)
-		r = put_owed(e, q, from, out, &new_messages);
-	if (r != 0)
-		return r < 0 ? err_trace(r) : r;
-	for (size_t i = 0; i < page.n; i++)
-		ret->ids += out[i].aid_is_new;
-	ret->messages += new_messages;
-	for (size_t i = from; e->counted && i < q->n; i++)
-		if (q->numbers[i])
-			ackline_done(line, q->numbers[i]);
-	if (e->counted && from == 0 && q->fin_n)
-		ackline_done(line, q->fin_n);
-	return 0;
-}
-
-int commit_page(struct engine *e, struct query *q, size_t from, const char *below_id, const char *above_id,
-		struct cover *cover, size_t *ret_new_ids)
-{
-	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, q->n - from + 1);
-	struct ackline line = e->line;
-	struct news news = { 0 };
-	struct recheck recheck;
-	int r;
-
-	r = store_begin(e->store);
-	if (r >= 0)
-		r = put_page(e, q, from, below_id, above_id, out, &line, &news);
-	*ret_new_ids = 0;
-	if (r > 0) {
-		renew_look(e, q, from, out);
-		store_rollback(e->store);
-		return r;
-	}
-	if (r >= 0)
-		r = recheck_put(e, q, &recheck);
-	if (r >= 0)
-		r = commit_finish(e, &line, cover);
-	if (r < 0)
-		return commit_failed(e, r);
-	recheck_put_done(e, &recheck);
-	page_stored(e, q->n - from, news.messages);
-	*ret_new_ids = news.ids;
-	return 0;
-}
-
-int commit_pages(struct engine *e, const struct placed_page *list, size_t n, struct cover *cover, size_t *ret_new_ids)
-{
-	_cleanup_(freep) struct put_outcome *out = xnewn(struct put_outcome, PAGE_ITEMS_MAX);
-	struct ackline line = e->line;
-	struct news news = { 0 };
-	int r = store_begin(e->store);
-
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = put_page(e, list[i].q, 0, list[i].below_id, list[i].above_id, out, &line, &news);
-	if (r == 0)
-		r = commit_finish(e, &line, cover);
-	if (r != 0) {
-		store_rollback(e->store);
-		return r;
-	}
-	page_stored(e, 1, news.messages);
-	*ret_new_ids = news.ids;
 	return 0;
 }
 
@@ -549,7 +310,7 @@ void commit_forget(struct engine *e)
 		log_debug("%s: dropping %zu uncommitted records: the server has them", e->account.jid, e->n_pending);
 		drop_pending(e);
 	}
-	drop_roster(e);
+	commit_roster_drop(e);
 	owed_forget(e);
 	ackline_rewind(&e->line);
 }

@@ -112,12 +112,11 @@ struct engine {
 	uint32_t probe;	    /* the number of the last PROBE to this wire; 0 = none */
 	uint32_t second_phase; /* enum link_phase_id: how far the second has come */
 
-	/* session and durability: commit.c */
+	/* session and durability: commit.c and its like */
 	struct session session; /* as committed, but for what the next commit changes */
 	struct ackline line;	/* what is durable; line.h is told to the wire only once the row says so */
 	bool counted;		/* this stream has stream management */
 	struct message **pending; /* live records since the last commit, owned copies */
-	uint32_t *pending_n;
 	size_t n_pending, cap_pending;
 	size_t pending_bytes;
 	struct roster_entry *roster; /* since the last commit */
@@ -279,20 +278,45 @@ void push_configured(struct engine *e);
 void push_goodbye(struct engine *e);
 void push_status(const struct engine *e, struct account_status *ret);
 
-/* commit.c; commit-session.c from commit_session_bound() on */
+/* commit.c: what becomes durable, and when */
 int commit_init(struct engine *e);
 void commit_deinit(struct engine *e);
 /* A live or carbon message; copies it. */
 void commit_message(struct engine *e, const struct message *m);
-void commit_roster(struct engine *e, const struct link_roster *r);
 /* Stanza n had no effect. */
 void commit_skip(struct engine *e, uint32_t n);
 /* The stream is gone: commit what can be committed, forget the rest; a resume or the archive brings it again. */
 void commit_forget(struct engine *e);
 /* The engine wants the session row written soon (a new grant ...). */
 void commit_soon(struct engine *e);
+/* Something waits for the next commit. ${urgency}: of commit_armed. */
+void commit_arm(struct engine *e, int urgency);
 /* Commit everything pending now. 0, or -errno with everything kept for a later try. */
 int commit_now(struct engine *e);
+/*
+ * The last lines of every transaction: coverage (if not NULL), the session row with ${line}'s h, the commit, and only
+ * then the news to the wire. On success ${line} and ${cover} are the engine's.
+ */
+int commit_finish(struct engine *e, const struct ackline *line, struct cover *cover);
+/* GRANT, up to where the row says. */
+void commit_tell_grant(struct engine *e);
+/* A transaction failed: say so once, keep everything, try again later. Nothing was acknowledged. Returns r, traced. */
+int commit_failed(struct engine *e, int r);
+void commit_succeeded(struct engine *e);
+/* The coverage changed without messages (metadata confirmed the end ...). */
+int commit_cover(struct engine *e, struct cover *cover);
+/* Same meaning as ackline_seen() on the committed line; kills the wire when the number is impossible. */
+bool commit_repeated(struct engine *e, uint32_t n);
+
+/* commit-roster.c: the roster as it comes in */
+void commit_roster(struct engine *e, const struct link_roster *r);
+/* There is something to be stored: a change, or a full roster that is here to its end. */
+bool commit_roster_due(const struct engine *e);
+/* In a transaction; ${line}: its numbers. Then, once that is durable, or the stream is gone, it is dropped. */
+int commit_roster_put(struct engine *e, struct ackline *line);
+void commit_roster_drop(struct engine *e);
+
+/* commit-page.c: a page in one transaction with what it proves */
 /*
  * The messages [from, n) of ${q}, the coverage that they prove and the session row, in one transaction. ${cover}
  * becomes the engine's when it succeeds (and is left empty). The numbers of these stanzas become durable, with from 0
@@ -318,16 +342,8 @@ int commit_pages(struct engine *e, const struct placed_page *list, size_t n, str
  */
 int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out);
-/*
- * The last lines of every transaction: coverage (if not NULL), the session row with ${line}'s h, the commit, and only
- * then the news to the wire. On success ${line} and ${cover} are the engine's.
- */
-int commit_finish(struct engine *e, const struct ackline *line, struct cover *cover);
-/* GRANT, up to where the row says. */
-void commit_tell_grant(struct engine *e);
-/* A transaction failed: say so once, keep everything, try again later. Nothing was acknowledged. Returns r, traced. */
-int commit_failed(struct engine *e, int r);
-void commit_succeeded(struct engine *e);
+
+/* commit-session.c: the session row */
 /* A new session begins or one was resumed: the row and the coverage flags change together. */
 int commit_session_bound(struct engine *e, const struct link_online *o);
 int commit_session_resumed(struct engine *e, const struct link_online *o);
@@ -335,10 +351,6 @@ int commit_session_resumed(struct engine *e, const struct link_online *o);
 int commit_session_refused(struct engine *e, const struct link_resume_refused *f);
 /* The session is closed for good, or was refused. */
 int commit_session_over(struct engine *e);
-/* The coverage changed without messages (metadata confirmed the end ...). */
-int commit_cover(struct engine *e, struct cover *cover);
-/* Same meaning as ackline_seen() on the committed line; kills the wire when the number is impossible. */
-bool commit_repeated(struct engine *e, uint32_t n);
 
 /* catchup.c: the archive, stream by stream */
 /* ${round_trip_us}: of its login; 0 = not known. */
