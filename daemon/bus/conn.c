@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/intake.h"
 #include "base/log.h"
+#include "bus/admit.h"
 #include "bus/changes.h"
 #include "bus/errors.h"
 #include "bus/held.h"
@@ -20,9 +21,9 @@
 #include "bus/lease.h"
 #include "bus/mailbox.h"
 #include "bus/match.h"
+#include "bus/stall.h"
 #include "bus/tree.h"
 #include "bus/turn.h"
-#include "sync/hub-send.h"
 
 struct deferred {
 	sd_bus_message *call;
@@ -55,10 +56,7 @@ struct conn {
 	struct changes_runs runs;
 	struct lease *lease;
 
-	int64_t born_us, moved_us, came_us;
-	size_t seen_coming;
-	uint64_t seen_queue;
-	int seen_outq;
+	struct stall stall;
 };
 
 sd_bus *conn_bus(struct conn *c)
@@ -198,17 +196,6 @@ void conn_wrote(struct conn *c)
 	c->wrote = true;
 }
 
-/*
- * While the archive is not open: no call gets to what needs it. The root's own interfaces look for themselves; an
- * account's object does not exist then, and the answer to it must not be that it never did.
- */
-static int check_state(struct conn *c, sd_bus_message *call, sd_bus_error *error)
-{
-	return hub_state(c->config.hub) == HUB_READY || !tree_needs_archive(call) ?
-		       0 :
-		       error_from_state(error, c->config.hub);
-}
-
 /* The round is over for this connection. */
 static bool had_its_turn(const struct conn *c, int64_t begun_us)
 {
@@ -228,7 +215,7 @@ static void run_deferred(struct conn *c, int64_t begun_us)
 		held_drop(&c->held, d.bytes);
 		c->call_bytes = d.bytes;
 		c->running_deferred = true;
-		r = check_state(c, d.call, &error);
+		r = admit_by_state(c->config.hub, d.call, &error);
 		if (r >= 0)
 			r = d.handler(d.call, c, &error);
 		c->running_deferred = false;
@@ -240,24 +227,11 @@ static void run_deferred(struct conn *c, int64_t begun_us)
 	}
 }
 
-/* What no role may call is not there: a misspelt name is no question of permission. */
-static int refuse_unknown(sd_bus_message *m, sd_bus_error *error)
-{
-	const char *interface = str_or_empty(sd_bus_message_get_interface(m));
-
-	if (strncmp(interface, VARVE_BUS_NAME, strlen(VARVE_BUS_NAME)) != 0)
-		return sd_bus_error_set(error, SD_BUS_ERROR_UNKNOWN_PROPERTY, "there is no such property");
-	if (!role_has_interface(interface))
-		return sd_bus_error_set(error, SD_BUS_ERROR_UNKNOWN_INTERFACE, "there is no such interface");
-	return sd_bus_error_set(error, SD_BUS_ERROR_UNKNOWN_METHOD, "this interface has no such method");
-}
-
 /* Runs before sd-bus looks at a message (facts/ipc.md section 1.1). */
 static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct conn *c = userdata;
 	struct intake whole;
-	enum role needed;
 	uint8_t type;
 	int r;
 
@@ -270,22 +244,7 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 	if (type != SD_BUS_MESSAGE_METHOD_CALL)
 		return 1;
 	c->spoke = true;
-	/* Also when it is refused here, before sd-bus looks into the vtable: wiped when it is freed. */
-	if (tree_is_secret(m) && (r = sd_bus_message_sensitive(m)) < 0)
-		return r;
-	/* Else it would be kept open for as long as the call waits. */
-	if (whole.fds > 0 && !strchr(str_or_empty(sd_bus_message_get_signature(m, true)), SD_BUS_TYPE_UNIX_FD))
-		return error_invalid(error, "this call takes no descriptor");
-	needed = role_of_call(m);
-	if (needed <= c->config.role) {
-		if (tree_is_about_messages(m))
-			hub_asked(c->config.hub);
-		return check_state(c, m, error);
-	}
-	if (needed == ROLE_NOBODY)
-		return refuse_unknown(m, error);
-	return error_set(error, VARVE_ERROR_DENIED, "this connection has the role '%s', which may not call %s",
-			 role_name(c->config.role), str_or_empty(sd_bus_message_get_member(m)));
+	return admit(&c->config, m, whole.fds, error);
 }
 
 /* How much sd-bus may read now. Of authentication one line: then nothing of the first call comes with it uncounted. */
@@ -427,28 +386,14 @@ bool conn_needs_tick(struct conn *c)
 
 void conn_tick(struct conn *c, int64_t now_us)
 {
-	uint64_t n = queued(c);
-	int outq = 0;
+	struct stall_look look = { .ready = sd_bus_is_ready(c->bus) > 0, .coming = c->held.coming.bytes, .queued = queued(c) };
+	const char *why;
 
-	if (sd_bus_is_ready(c->bus) <= 0) {
-		if (now_us - c->born_us > CONN_AUTH_US)
-			doom(c, "did not authenticate");
-		return;
-	}
-	if (c->held.coming.bytes == 0 || c->held.coming.bytes != c->seen_coming)
-		c->came_us = now_us;
-	else if (now_us - c->came_us > CONN_STALL_US)
-		doom(c, "stopped in the middle of a call");
-	c->seen_coming = c->held.coming.bytes;
-	/* A big answer leaves in pieces: the kernel's queue moves where ours does not. */
-	if (ioctl(c->fd, SIOCOUTQ, &outq) < 0)
-		outq = 0;
-	if (n == 0 || n != c->seen_queue || outq != c->seen_outq)
-		c->moved_us = now_us;
-	else if (now_us - c->moved_us > CONN_STALL_US)
-		doom(c, "is stuck");
-	c->seen_queue = n;
-	c->seen_outq = outq;
+	if (ioctl(c->fd, SIOCOUTQ, &look.outq) < 0)
+		look.outq = 0;
+	why = stall_check(&c->stall, &look, now_us);
+	if (why)
+		doom(c, why);
 }
 
 static int start_bus(struct conn *c, int fd)
@@ -497,7 +442,7 @@ int conn_new(const struct conn_config *config, int fd, struct conn **ret)
 	c->held.all = config->held_bytes;
 	c->lease = lease_new(config->actives);
 	c->mailbox = mailbox_new(config->mailboxes, lease_interest(c->lease));
-	c->born_us = c->moved_us = c->came_us = clock_boot_us();
+	stall_init(&c->stall, clock_boot_us());
 	r = start_bus(c, fd);
 	if (r < 0)
 		return r;

@@ -28,8 +28,6 @@ struct changes_runs;
 #define CONN_DEFERRED_MAX 512		     /* calls put off, about 1 kB each; beyond them LimitExceeded */
 #define CONN_BATCH 16			     /* calls in one go, then the other connections have their turn */
 #define CONN_SLICE_US (4 * INT64_C(1000))    /* and no longer than that: a page of history takes a millisecond or two */
-#define CONN_AUTH_US (10 * INT64_C(1000000))  /* from accept() to the end of authentication */
-#define CONN_STALL_US (30 * INT64_C(1000000)) /* a queue that does not move for so long: close */
 #define CONN_READ (64 * 1024)		     /* bytes read in one step: more than one call of a kind that is common */
 #define CONN_LINE 256			     /* the same of authentication: a line, or so much of it */
 #define CONN_SNDBUF (128 * 1024)	     /* bytes; sd_bus_start() makes it 8 to 16 MiB, which only hides stuck clients */
