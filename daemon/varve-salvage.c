@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "salvage/carve.h"
 #include "salvage/image.h"
 #include "salvage/jsonl.h"
+#include "salvage/report.h"
 #include "salvage/source.h"
 #include "vault/secret.h"
 #include "vault/vault.h"
@@ -28,8 +28,6 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_IN_USE = 3, EXIT_SECRET = 5, EXIT_LOST = 10 };
 
 enum { COLUMNS = 80 }; /* of a terminal; one that is wider shows the same */
-enum { RANGES_SHOWN = 12 }; /* of pages and ids, in the summary */
-
 struct args {
 	const char *dir, *out, *db, *keys, *messages, *key_file;
 	int password_fd; /* -1: not given */
@@ -261,78 +259,6 @@ static int make_file(const char *path, const char *dir)
 	return fd;
 }
 
-static void show_range(uint64_t *shown, int64_t from, int64_t to)
-{
-	if (*shown < RANGES_SHOWN)
-		printf(from == to ? "%s%" PRId64 : "%s%" PRId64 "-%" PRId64, *shown > 0 ? ", " : "", from, to);
-	else if (*shown == RANGES_SHOWN)
-		fputs(", ...", stdout);
-	++*shown;
-}
-
-static void show_pages(const struct image *im)
-{
-	struct image_counts c = image_counts(im);
-	uint64_t shown = 0;
-
-	printf("pages     %" PRIu32 " of %" PRIu32 "\n", c.good, c.pages);
-	if (c.good == c.pages)
-		return;
-	printf("lost      %" PRIu32 " damaged, %" PRIu32 " missing: ", c.bad, c.missing);
-	for (uint32_t from = 1, to; from <= c.pages; from = to + 1) {
-		to = from;
-		if (image_has(im, from) || image_is_lock_page(from))
-			continue;
-		while (to < c.pages && !image_has(im, to + 1) && !image_is_lock_page(to + 1))
-			to++;
-		show_range(&shown, from, to);
-	}
-	putchar('\n');
-	if (c.format > 0)
-		printf("          %" PRIu32 " of them are in the format of a newer varve\n", c.format);
-	if (c.header_made)
-		puts("          page 1 is one of them: a new one was made, with the tables that could be found");
-}
-
-static void show_log(const struct image *im)
-{
-	struct wal_counts l = image_counts(im).log;
-
-	if (l.frames == 0)
-		return;
-	printf("log       %" PRIu32 " of %" PRIu32 " frames", l.good, l.good + l.bad);
-	if (l.bad > 0)
-		fputs("; pages whose frames are damaged may be older than the others", stdout);
-	if (l.unfinished > 0)
-		printf("; %" PRIu32 " more belong to nothing that was finished", l.unfinished);
-	putchar('\n');
-	if (l.header_lost)
-		puts("          its header is lost");
-}
-
-static bool lost_anything(const struct image *im)
-{
-	struct image_counts c = image_counts(im);
-
-	return c.good < c.pages || c.log.bad > 0 || c.log.header_lost || c.pages == 0;
-}
-
-static void show_messages(const struct carve_result *r, const char *path, bool lost)
-{
-	uint64_t shown = 0;
-
-	printf("messages  %" PRIu64 " written to %s\n", r->messages, path);
-	if (r->cut > 0)
-		printf("          %" PRIu64 " of them without their end (\"complete\": false)\n", r->cut);
-	/* Ids also go missing when messages are removed: without damage that is all there is to it. */
-	if (!lost || r->missing == 0)
-		return;
-	printf("missing   at most %" PRIu64 " messages, with the ids ", r->missing);
-	for (size_t i = 0; i < r->n_ranges; i++)
-		show_range(&shown, r->ranges[i].from, r->ranges[i].to);
-	putchar('\n');
-}
-
 static int put_message(void *userdata, const struct carved *m)
 {
 	FILE *f = userdata;
@@ -354,7 +280,7 @@ static int write_messages(const struct image *im, const char *path, int fd)
 		r = r < 0 ? r : -errno;
 	fclose(f);
 	if (r == 0)
-		show_messages(&result, path, lost_anything(im));
+		report_messages(&result, path, report_lost(im));
 	carve_result_deinit(&result);
 	return r;
 }
@@ -380,14 +306,13 @@ static int work(struct source *s, const struct args *a, int out, int messages)
 			  source_path(s));
 		return EXIT_FAILED;
 	}
-	show_pages(im);
-	show_log(im);
+	report_image(im);
 	r = messages >= 0 ? write_messages(im, a->messages, messages) : 0;
 	if (r < 0) {
 		log_error("cannot write %s: %s", a->messages, strerror(-r));
 		return EXIT_FAILED;
 	}
-	return lost_anything(im) ? EXIT_LOST : EXIT_OK;
+	return report_lost(im) ? EXIT_LOST : EXIT_OK;
 }
 
 static int exit_code(int r)
