@@ -22,6 +22,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = blob(1, ACCOUNT, "Archive", "GetHistory", history_args(500))  # about 120 kB of answer
 
 
+LATENCY_MORE = 50      # ms: a busy machine needs 8 with nothing wrong, what this guards against took 1,100
+
+
 class Protection(unittest.TestCase):
     def setUp(self):
         self.d = Daemon(seed=3000)
@@ -47,7 +50,7 @@ class Protection(unittest.TestCase):
         print(f"{what}: RSS +{grown / MIB:.1f} MiB (of {kb / MIB:.0f}), another client p50 {times[len(times) // 2]:.2f} ms, p99 {p99:.2f} ms",
               flush=True)
         self.assertLess(grown, kb, what)
-        self.assertLess(times[len(times) // 2], 5 * self.quiet + 5, what)
+        self.assertLess(times[len(times) // 2], 5 * self.quiet + LATENCY_MORE, what)
 
     def flood(self, c, data, seconds=1.0):
         """Write until it is not taken any more."""
