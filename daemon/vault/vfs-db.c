@@ -84,4 +84,4 @@ static int db_truncate(struct vfs_file *f, int64_t size)
 	return vfs_lower_truncate(f, size);
 }
 
-const struct vfs_kind vfs_db = { "database", db_read, db_write, db_truncate, vfs_lower_size, NULL, NULL };
+const struct vfs_kind vfs_db = { "database", db_read, db_write, db_truncate, vfs_lower_size, NULL, NULL, NULL, NULL };

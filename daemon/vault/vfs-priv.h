@@ -20,6 +20,9 @@ struct vfs_kind {
 	int (*size)(struct vfs_file *f, int64_t *ret);
 	/* Before a sync: nothing of ours may be left in memory. NULL: nothing ever is. */
 	int (*settle)(struct vfs_file *f);
+	/* Around a sync: before it, then with its code. NULL: SQLite writes anew whatever it has asked for in vain. */
+	int (*sync_begins)(struct vfs_file *f);
+	void (*sync_ended)(struct vfs_file *f, int rc);
 	/* Give back memory that holds no more than the file does. NULL: there is none. */
 	void (*trim)(struct vfs_file *f);
 };
@@ -38,6 +41,8 @@ struct vfs_wal_state {
 	uint8_t header[FRAME_HEADER]; /* the pending one */
 	uint8_t *batch; /* sealed frames that are not written yet, owned; NULL until there are some */
 	uint32_t batch_first, batch_n; /* which, and how many */
+	uint32_t unsynced, written; /* from the first frame that no sync was good for to the last one that was written; 0: none */
+	bool doubtful; /* a sync failed: of these nobody knows whether they are on the disk */
 	uint8_t sealed[FRAME_SIZE];
 	uint8_t plain[FRAME_SIZE];
 };

@@ -69,9 +69,14 @@ static int flush(struct vfs_file *f)
 	w->batch_n = 0;
 	rc = vfs_lower_write(f, w->batch, (int)n * FRAME_SIZE, frame_at(w->batch_first));
 	/* After a failed write anything may be there: no promise about what follows. */
-	if (rc != SQLITE_OK)
+	if (rc != SQLITE_OK) {
 		forget_from(w, w->batch_first);
-	return rc;
+		return rc;
+	}
+	if (w->unsynced == 0 || w->unsynced > w->batch_first)
+		w->unsynced = w->batch_first;
+	w->written = w->batch_first + n - 1;
+	return SQLITE_OK;
 }
 
 /* A header that no page followed. SQLite has no such shape: every other access comes after the page. */
@@ -153,6 +158,38 @@ static int seal_frame(struct vfs_file *f, uint32_t frame, const uint8_t *header,
 }
 
 /*
+ * What a sync could not write Linux takes for clean: no later sync writes it, or fails again. SQLite writes the transaction
+ * anew for which it wanted the sync, but not the relaxed ones before it (store_begin_relaxed()), and the hole that they
+ * leave would end the log after a power cut, with all that was acknowledged behind it. So they are written anew here, from
+ * the page cache; what is not there any more must not be taken for good.
+ */
+static int wal_sync_begins(struct vfs_file *f)
+{
+	struct vfs_wal_state *w = &f->wal;
+	int rc = SQLITE_OK;
+
+	for (uint32_t i = w->unsynced; w->doubtful && i > 0 && i <= w->written && rc == SQLITE_OK; i++) {
+		rc = open_frame(f, i, w->plain);
+		if (rc == SQLITE_OK)
+			rc = vfs_lower_write(f, w->sealed, FRAME_SIZE, frame_at(i));
+		if (rc == SQLITE_IOERR_DATA) {
+			log_error("frame %u of the archive's log is not what was written: the disk failed, and forgot it", i);
+			rc = SQLITE_IOERR_FSYNC;
+		}
+	}
+	return rc;
+}
+
+static void wal_sync_ended(struct vfs_file *f, int rc)
+{
+	struct vfs_wal_state *w = &f->wal;
+
+	w->doubtful = rc != SQLITE_OK;
+	if (rc == SQLITE_OK)
+		w->unsynced = 0;
+}
+
+/*
  * All of a frame: recovery, which looks for the end of the log. A frame that does not authenticate is where a power
  * cut or an older generation of the log begins: zeros, so that SQLite finds a bad checksum and stops there
  * (section 1.5 rule 1). But not if it was good before.
@@ -220,6 +257,7 @@ static int write_header(struct vfs_file *f, const uint8_t *buf)
 	if (memcmp(buf, wal_magic, sizeof(wal_magic)) != 0 || memcmp(buf + 8, page_size, sizeof(page_size)) != 0)
 		return vfs_refuse(f, "content of the header", WAL_HEADER, 0);
 	forget_from(&f->wal, 1);
+	f->wal.unsynced = 0;
 	f->wal.salts_known = false;
 	rc = vfs_lower_write(f, buf, WAL_HEADER, 0);
 	if (rc != SQLITE_OK)
@@ -336,4 +374,6 @@ static int wal_size(struct vfs_file *f, int64_t *ret)
 	return rc == SQLITE_OK ? vfs_lower_size(f, ret) : rc;
 }
 
-const struct vfs_kind vfs_wal = { "log", wal_read, wal_write, wal_truncate, wal_size, wal_settle, wal_trim };
+const struct vfs_kind vfs_wal = {
+	"log", wal_read, wal_write, wal_truncate, wal_size, wal_settle, wal_sync_begins, wal_sync_ended, wal_trim,
+};

@@ -108,7 +108,13 @@ static int io_sync(sqlite3_file *file, int flags)
 	struct vfs_file *f = file_of(file);
 	int rc = f->kind->settle ? f->kind->settle(f) : SQLITE_OK;
 
-	return rc == SQLITE_OK ? vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags) : rc;
+	if (rc == SQLITE_OK && f->kind->sync_begins)
+		rc = f->kind->sync_begins(f);
+	if (rc == SQLITE_OK)
+		rc = vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags);
+	if (f->kind->sync_ended)
+		f->kind->sync_ended(f, rc);
+	return rc;
 }
 
 static int io_size(sqlite3_file *file, sqlite3_int64 *ret)

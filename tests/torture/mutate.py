@@ -22,8 +22,8 @@ MUTANTS = {
                     "\tf->wal.salts_known = true;\n"),
     # Pages of the log that are kept in memory, and the four ways in which they stop being what is on the disk. These
     # are for tests/unit/vault/test-vfs-cache.c: no crash shows them.
-    "cache-reset": ("vfs-wal.c", "\tforget_from(&f->wal, 1);\n\tf->wal.salts_known = false;\n",
-                    "\tf->wal.good = 0;\n\tf->wal.salts_known = false;\n"),
+    "cache-reset": ("vfs-wal.c", "\tforget_from(&f->wal, 1);\n\tf->wal.unsynced = 0;\n",
+                    "\tf->wal.good = 0;\n\tf->wal.unsynced = 0;\n"),
     "cache-overwrite": ("vfs-wal.c", "\twal_cache_put(&w->cache, frame, page);\n",
                         "\tif (!wal_cache_get(w->cache, frame))\n\t\twal_cache_put(&w->cache, frame, page);\n"),
     "cache-failed": ("vfs-wal.c", "\t\tforget_from(w, w->batch_first);\n", "\t\tw->good = w->batch_first - 1;\n"),
@@ -36,8 +36,9 @@ MUTANTS = {
     # Without powersafe overwrite SQLite pads the log and splits pages around the sync: shapes that are refused.
     "no-powersafe": ("vfs.c", ") | SQLITE_IOCAP_POWERSAFE_OVERWRITE;\n", ");\n"),
     # A sync that never reaches the disk.
-    "no-sync": ("vfs.c", "\treturn rc == SQLITE_OK ? vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags) : rc;\n",
-                "\t(void)flags;\n\treturn rc;\n"),
+    "no-sync": ("vfs.c", "\t\trc = vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags);\n", "\t\trc = flags ? SQLITE_OK : rc;\n"),
+    # After a sync that failed, that of relaxed transactions is on no disk, and no later sync says so.
+    "trusted-sync": ("vfs-wal.c", "\tw->doubtful = rc != SQLITE_OK;\n", "\tw->doubtful = false;\n"),
 }
 
 
