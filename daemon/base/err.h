@@ -13,5 +13,13 @@
 #define err_origin(r) err_note((r), __FILE__, __LINE__, "origin")
 #define err_trace(r) err_note((r), __FILE__, __LINE__, "via")
 
-/* Log where a negative errno was born or passed; returns it unchanged. Use the macros. */
-int err_note(int r, const char *file, int line, const char *what);
+/* Log where a negative errno was born or passed. Use the macros. */
+void err_log(int r, const char *file, int line, const char *what);
+
+/* Returns ${r} unchanged, in sight of the compiler: it then knows that what is set on success is set. */
+static inline int err_note(int r, const char *file, int line, const char *what)
+{
+	if (r < 0)
+		err_log(r, file, line, what);
+	return r;
+}
