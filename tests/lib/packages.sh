@@ -6,7 +6,7 @@ PACKAGES_DEMO="prosody lua-dbi-sqlite3 python3 python3-gi openssl procps ca-cert
 PACKAGES_COMPILE="libcmocka-dev scdoc" # with those of BUILD: the tests
 PACKAGES_TEST="python3-pytest python3-pytest-xdist python3-slixmpp python3-dbus python3-gi systemd libglib2.0-bin dbus-bin
 	dbus-daemon iproute2 prosody-modules ejabberd erlang-p1-sqlite3 sqlite3 g++ qtbase5-dev tmux zsh fish nodejs"
-PACKAGES_FUZZ="clang-14 clang libclang-rt-14-dev"
+PACKAGES_FUZZ="clang libclang-rt-dev"
 
 # missing_packages NAME...: those that are not installed
 missing_packages() {
