@@ -1,7 +1,7 @@
 # Sourced by tests/run.sh and data/quickstart.sh: install from Debian what is missing, and nothing else.
 
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsystemd-dev libsqlite3-dev libsodium-dev libstrophe-dev libexpat1-dev
-	libssl-dev libgsasl-dev libinih-dev"
+	libssl-dev libgsasl-dev libinih-dev zlib1g-dev" # zlib: Debian 13's libstrophe.pc requires it, its package does not
 PACKAGES_DEMO="prosody lua-dbi-sqlite3 python3 python3-gi openssl procps ca-certificates"
 PACKAGES_COMPILE="libcmocka-dev scdoc" # with those of BUILD: the tests
 PACKAGES_TEST="python3-pytest python3-pytest-xdist python3-slixmpp python3-dbus python3-gi systemd libglib2.0-bin dbus-bin
