@@ -28,8 +28,8 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/varve-run.XXXXXX") || exit 1
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1
-# -O1: what the compiler saves is more than what the tests lose; it warns of other things then
-SANITIZE='-Dtests=true -Dwerror=false -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false'
+# -O1: what the compiler saves is more than what the tests lose
+SANITIZE='-Dtests=true -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false'
 began=$(date +%s)
 broken=0 skipped=0
 logs=
@@ -153,7 +153,8 @@ if [ -n "$install" ]; then
 	more=$!
 fi
 
-build build -Dtests=true
+# Warnings are errors here, and not for who builds a package with a compiler that knows more of them
+build build -Dtests=true -Dwerror=true
 built=$?
 if [ -n "$install" ]; then
 	wait $more

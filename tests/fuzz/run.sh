@@ -18,7 +18,7 @@ if ! echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { 
 	exit 77
 fi
 if [ ! -f $B/build.ninja ]; then
-	CC=clang meson setup $B -Dfuzz=true -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false \
+	CC=clang meson setup $B -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
 		-Dc_args="$FLAGS" >$B.log 2>&1 || { cat $B.log; exit 1; }
 fi
 rm -f $B.log
