@@ -18,6 +18,12 @@
  */
 extern XML_Bool XML_SetReparseDeferralEnabled(XML_Parser parser, XML_Bool enabled) __attribute__((weak));
 
+/* The names of before 2.9, which say that they are obsolete from there on. */
+#if XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION < 9
+#define XML_GetCurrentByteIndex64 XML_GetCurrentByteIndex
+#define XML_GetCurrentByteCount64 XML_GetCurrentByteCount
+#endif
+
 struct node {
 	struct node *next;
 	struct xml_event event;
@@ -31,8 +37,8 @@ struct xml {
 	int kept; /* how many of the open elements are in ${open}; fewer than depth once dropped */
 	struct buf text; /* of the innermost open element since its last tag */
 	const char *dropped;
-	XML_Index stanza_start;
-	XML_Index fed;
+	/* Bytes of the stream, modulo 2^32: on a 32-bit machine expat before 2.9 knows no more of them. Only differences count. */
+	uint32_t stanza_start, fed;
 	size_t nodes;
 	int ids_kept; /* after the stanza was dropped */
 	size_t size_max;
@@ -68,15 +74,21 @@ static void drop(struct xml *x, const char *why)
 	buf_deinit(&x->text);
 }
 
+/* Where the event begins, or what is not whole yet. */
+static uint32_t position(const struct xml *x)
+{
+	return (uint32_t)XML_GetCurrentByteIndex64(x->parser);
+}
+
 static bool within_size(struct xml *x)
 {
-	XML_Index size = XML_GetCurrentByteIndex(x->parser) + XML_GetCurrentByteCount(x->parser) - x->stanza_start;
+	uint32_t size = position(x) + (uint32_t)XML_GetCurrentByteCount64(x->parser) - x->stanza_start;
 
 	if (size > STANZA_SKIP_MAX) {
 		fail(x, "policy-violation", "stanza larger than any server relays");
 		return false;
 	}
-	if ((size_t)size > x->size_max)
+	if (size > x->size_max)
 		drop(x, "stanza too large");
 	return true;
 }
@@ -161,7 +173,7 @@ static void open_stanza(struct xml *x, const char *qname, const char **atts)
 		else if (strcmp(a[0], "from") == 0)
 			result = x->own && strcmp(a[1], x->own) == 0;
 	}
-	x->stanza_start = XML_GetCurrentByteIndex(x->parser);
+	x->stanza_start = position(x);
 	x->size_max = result ? IQ_RESULT_MAX : STANZA_MAX;
 	x->nodes_max = result ? IQ_RESULT_NODES_MAX : NODES_MAX;
 	x->nodes = 0;
@@ -188,7 +200,7 @@ static void on_start(void *userdata, const char *qname, const char **atts)
 		return;
 	if (x->depth == 0) {
 		x->depth = 1;
-		if (XML_GetCurrentByteCount(x->parser) > TAG_MAX || count_attributes(atts) > ATTRIBUTES_MAX) {
+		if (XML_GetCurrentByteCount64(x->parser) > TAG_MAX || count_attributes(atts) > ATTRIBUTES_MAX) {
 			fail(x, "policy-violation", "stream header too large");
 			return;
 		}
@@ -208,7 +220,7 @@ static void on_start(void *userdata, const char *qname, const char **atts)
 		return;
 	}
 	x->nodes++;
-	if (XML_GetCurrentByteCount(x->parser) > TAG_MAX)
+	if (XML_GetCurrentByteCount64(x->parser) > TAG_MAX)
 		drop(x, "tag too long");
 	else if (count_attributes(atts) > ATTRIBUTES_MAX)
 		drop(x, "too many attributes");
@@ -356,9 +368,7 @@ struct xml *xml_free(struct xml *x)
 /* A tag that never ends is scanned from its start at each call: bound it. */
 static bool token_too_long(struct xml *x)
 {
-	XML_Index at = XML_GetCurrentByteIndex(x->parser);
-
-	return at >= 0 && x->fed - at > TOKEN_MAX;
+	return x->fed - position(x) > TOKEN_MAX;
 }
 
 void xml_feed(struct xml *x, const char *data, size_t len)
@@ -366,7 +376,7 @@ void xml_feed(struct xml *x, const char *data, size_t len)
 	while (len > 0 && !x->broken) {
 		size_t n = len < READ_CHUNK ? len : READ_CHUNK;
 
-		x->fed += (XML_Index)n;
+		x->fed += (uint32_t)n;
 		if (XML_Parse(x->parser, data, (int)n, XML_FALSE) != XML_STATUS_OK)
 			fail(x, "not-well-formed", XML_ErrorString(XML_GetErrorCode(x->parser)));
 		else if (token_too_long(x))
