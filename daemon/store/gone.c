@@ -227,6 +227,7 @@ static int each_gone(struct put *p, enum sql id, const char *name, struct likene
 	put_i(&q, l->it->conv);
 	put_t(&q, name);
 	put_i(&q, ROW_CANDIDATES_MAX);
+	put_i(&q, row_side(l->it->out));
 	while ((r = db_row(&q)) > 0) {
 		const struct candidate c = {
 			.id = col_i(&q, 0),

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "store/held.h"
 #include "store/read-row.h"
+#include "store/row.h"
 #include "store/walls.h"
 
 /* Paging is by (key, id): a position between rows, never a count. */
@@ -362,6 +363,7 @@ static int find_named(struct store *s, enum sql id, int64_t conv, struct named *
 	put_i(&q, conv);
 	put_t(&q, named->value);
 	put_i(&q, READ_ROWS_MAX);
+	put_i(&q, ROW_BOTH);
 	while ((r = db_row(&q)) > 0) {
 		if (strcmp(col_t(&q, column), named->value) != 0 || (named->id && col_i(&q, 1) <= named->key))
 			continue;

@@ -78,9 +78,9 @@ int identity_find(struct put *p, const struct item *it, int64_t *ret_msg)
 	struct search s = { .it = it };
 	int r;
 
-	r = row_candidates(p, it->conv, m->id, consider, &s);
+	r = row_candidates(p, it->conv, m->id, row_side(it->out), consider, &s);
 	if (r == 0 && strcmp(m->origin_id, m->id) != 0)
-		r = row_candidates(p, it->conv, m->origin_id, consider, &s);
+		r = row_candidates(p, it->conv, m->origin_id, row_side(it->out), consider, &s);
 	if (r < 0)
 		return err_trace(r);
 	*ret_msg = s.best;

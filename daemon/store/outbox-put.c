@@ -115,8 +115,6 @@ static void see_earlier(void *userdata, const struct candidate *c)
 {
 	struct earlier *e = userdata;
 
-	if (!c->out)
-		return;
 	if (!e->hashed) {
 		struct message m = as_archived(e->q);
 		struct item it;
@@ -140,7 +138,7 @@ static int find_earlier(struct request *q, struct earlier *e)
 	*e = (struct earlier){ .q = q };
 	if (!q->conv)
 		return 0;
-	r = row_candidates(&q->p, q->conv, q->client_id, see_earlier, e);
+	r = row_candidates(&q->p, q->conv, q->client_id, ROW_OUT, see_earlier, e);
 	if (q->o->kind != OUT_TEXT)
 		e->same = false;
 	return r < 0 ? err_trace(r) : 0;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "core/jid.h"
 #include "store/aid.h"
 #include "store/conv.h"
 #include "store/feed.h"
@@ -43,6 +44,25 @@ static bool may(const struct ref *ref, const struct candidate *c)
 		return true;
 	}
 	return false;
+}
+
+/* Whose messages it can be about. */
+static enum row_side side_of(const struct put *p, const struct ref *ref)
+{
+	switch (ref->kind) {
+	case REF_CORRECTION:
+	case REF_RETRACTION:
+		return row_side(jid_bare_equal(ref->author, p->own_bare));
+	case REF_RECEIPT:
+	case REF_MARKER:
+		return ROW_OUT;
+	case REF_OWN_MARKER:
+		return ROW_IN;
+	case REF_REACTION:
+	case REF_OWN_READ:
+		break;
+	}
+	return ROW_BOTH;
 }
 
 /* A better place than what was found so far: before the reference, and as near to it as can be. */
@@ -111,7 +131,7 @@ static int find_target(struct put *p, struct search *s)
 
 	if (*ref->target == REFS_BY_ROOM)
 		return find_moderated(p, s);
-	r = row_candidates(p, ref->conv, ref->target, consider, s);
+	r = row_candidates(p, ref->conv, ref->target, side_of(p, ref), consider, s);
 	if (r == 0 && !s->msg && ref->room)
 		r = aid_get(p, ref->target, &aid);
 	if (r == 0 && aid.msg)
@@ -412,7 +432,7 @@ static int put_error(struct put *p, struct item *it)
 	struct search s = { .ref = &as_receipt, .exact = true };
 	int r;
 
-	r = row_candidates(p, it->conv, it->m->id, consider, &s);
+	r = row_candidates(p, it->conv, it->m->id, ROW_OUT, consider, &s);
 	if (r == 0 && (!s.msg || s.state > STATE_SENT))
 		return 0;
 	if (r == 0)

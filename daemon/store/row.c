@@ -10,10 +10,15 @@
 #include "store/identity.h"
 #include "store/known.h"
 #include "store/pending.h"
-#include "store/read.h"
 
-static int each_candidate(struct put *p, enum sql id, int64_t conv, const char *text, int64_t row, candidate_fn fn,
-			  void *userdata)
+enum row_side row_side(bool out)
+{
+	return out ? ROW_OUT : ROW_IN;
+}
+
+/* By ${text}, an id, or by ${row}. */
+static int each_candidate(struct put *p, enum sql id, int64_t conv, const char *text, int64_t row, enum row_side side,
+			  candidate_fn fn, void *userdata)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, id);
 	int r;
@@ -24,6 +29,8 @@ static int each_candidate(struct put *p, enum sql id, int64_t conv, const char *
 	else
 		put_i(&q, row);
 	put_i(&q, ROW_CANDIDATES_MAX);
+	if (text)
+		put_i(&q, side);
 	while ((r = db_row(&q)) > 0) {
 		const struct candidate c = {
 			.id = col_i(&q, 0),
@@ -46,22 +53,22 @@ static int each_candidate(struct put *p, enum sql id, int64_t conv, const char *
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int row_candidates(struct put *p, int64_t conv, const char *id, candidate_fn fn, void *userdata)
+int row_candidates(struct put *p, int64_t conv, const char *id, enum row_side side, candidate_fn fn, void *userdata)
 {
 	const struct known *k = known_by_row(p, conv);
 	int r;
 
 	if (!*id || conv == 0)
 		return 0;
-	r = each_candidate(p, SQL_MSG_BY_ID, conv, id, 0, fn, userdata);
+	r = each_candidate(p, SQL_MSG_BY_ID, conv, id, 0, side, fn, userdata);
 	if (r == 0 && (!k || k->origins))
-		r = each_candidate(p, SQL_MSG_BY_ORIGIN, conv, id, 0, fn, userdata);
+		r = each_candidate(p, SQL_MSG_BY_ORIGIN, conv, id, 0, side, fn, userdata);
 	return r < 0 ? err_trace(r) : 0;
 }
 
 int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, void *userdata)
 {
-	int r = each_candidate(p, SQL_MSG_BY_ROW, conv, NULL, msg, fn, userdata);
+	int r = each_candidate(p, SQL_MSG_BY_ROW, conv, NULL, msg, ROW_BOTH, fn, userdata);
 
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -267,7 +274,7 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 	if (r == 0 && it->reply_to)
 		target.id = it->reply_to;
 	else if (r == 0 && *it->m->reply_id)
-		r = row_candidates(p, it->conv, it->m->reply_id, take_newest, &target);
+		r = row_candidates(p, it->conv, it->m->reply_id, ROW_BOTH, take_newest, &target);
 	if (r == 0 && *it->m->reply_id && it->room && !target.id)
 		r = aid_get(p, it->m->reply_id, &aid);
 	if (r == 0)

@@ -4,8 +4,9 @@
 #pragma once
 
 #include "store/put.h"
+#include "store/read.h"
 
-#define ROW_CANDIDATES_MAX 256 /* newest rows looked at for one id: a peer that reuses ids must not cost more (C3) */
+#define ROW_CANDIDATES_MAX 256 /* newest rows of a side looked at for one id: a peer that reuses ids must not cost more (C3) */
 #define ROW_TURNED_US (INT64_C(10) * 1000000) /* two live messages that came the other way round: milliseconds */
 #define ROW_REPLIES_MAX 100    /* earlier-stored answers that a late message can be linked to */
 
@@ -31,8 +32,11 @@ typedef void (*candidate_fn)(void *userdata, const struct candidate *c);
  * deliveries turn things round (store/identity.h); of what the archive has, live delivery at most.
  */
 bool row_may_precede(const struct candidate *c, int64_t ref_us);
-/* Each row of ${conv} whose id or origin-id is ${id}; ${fn} must not touch the store. */
-int row_candidates(struct put *p, int64_t conv, const char *id, candidate_fn fn, void *userdata);
+/* Whose: what a contact sends under an id of ours must not crowd ours out. */
+enum row_side { ROW_IN = DIRECTION_IN, ROW_OUT = DIRECTION_OUT, ROW_BOTH = 2 };
+enum row_side row_side(bool out);
+/* Each row of ${conv}, of that side, whose id or origin-id is ${id}; ${fn} must not touch the store. */
+int row_candidates(struct put *p, int64_t conv, const char *id, enum row_side side, candidate_fn fn, void *userdata);
 /* The same for one row by its number. */
 int row_candidate(struct put *p, int64_t conv, int64_t msg, candidate_fn fn, void *userdata);
 

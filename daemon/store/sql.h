@@ -242,10 +242,12 @@
 		       " AND reply_to=0 LIMIT ?3")                                                                 \
 	S(MSG_ANSWERS, "SELECT id FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL AND reply_to=?4" \
 		       " LIMIT ?3")                                                                                \
+	/* ?4: enum row_side */                                                                                    \
 	S(MSG_BY_ID, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND xmpp_id=?2"                      \
-		     " AND xmpp_id IS NOT NULL ORDER BY id DESC LIMIT ?3")                                         \
+		     " AND xmpp_id IS NOT NULL AND ?4 IN (direction, 2) ORDER BY id DESC LIMIT ?3")                \
 	S(MSG_BY_ORIGIN, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND origin_id=?2"                \
-			 " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id ORDER BY id DESC LIMIT ?3")      \
+			 " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id AND ?4 IN (direction, 2)"        \
+			 " ORDER BY id DESC LIMIT ?3")                                                             \
 	S(MSG_BY_ROW, "SELECT " SQL_CANDIDATE_COLUMNS " FROM msg WHERE conv=?1 AND id=?2 LIMIT ?3")                \
 	/* present.c */                                                                                            \
 	S(MSG_PRESENT, "SELECT m.conv, m.key, m.time_us, m.clock, m.hash, m.state, m.kind, m.direction, m.ours,"    \
@@ -410,9 +412,10 @@
 	S(GONE_DONE, "UPDATE conv SET purging=0 WHERE id=?1 AND purging>=?2 AND ?3=0")                             \
 	S(GONE_PURGING, "SELECT id, account FROM conv WHERE purging>0 LIMIT 1")                                    \
 	S(GONE_BY_ID, "SELECT " SQL_GONE_COLUMNS " FROM gone WHERE conv=?1 AND xmpp_id=?2 AND xmpp_id IS NOT NULL" \
-		      " ORDER BY id DESC LIMIT ?3")                                                                \
+		      " AND direction=?4 ORDER BY id DESC LIMIT ?3")                                               \
 	S(GONE_BY_ORIGIN, "SELECT " SQL_GONE_COLUMNS " FROM gone WHERE conv=?1 AND origin_id=?2"                   \
-			  " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id ORDER BY id DESC LIMIT ?3")     \
+			  " AND origin_id IS NOT NULL AND origin_id IS NOT xmpp_id AND direction=?4"               \
+			  " ORDER BY id DESC LIMIT ?3")                                                            \
 	S(GONE_ARCHIVED, "UPDATE gone SET archived=1 WHERE id=?1 AND ?2=0 AND ?3=0")                               \
 	S(GONE_NAMED, "SELECT EXISTS(SELECT 1 FROM gone WHERE conv=?1 AND xmpp_id=?2 AND xmpp_id IS NOT NULL)"     \
 		      " OR EXISTS(SELECT 1 FROM gone WHERE conv=?1 AND origin_id=?2 AND origin_id IS NOT NULL"     \

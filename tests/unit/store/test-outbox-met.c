@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "outbox-fixture.h"
+#include "store/row.h"
 
 TEST(C8_met_in_the_archive_in_every_state)
 {
@@ -47,6 +48,33 @@ TEST(C8_met_in_the_archive_in_every_state)
 	assert_int_equal(seq_of(fx), seq);
 	/* The number that comes for it is refused. */
 	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, 1, 0, 3, "")), 0);
+}
+
+/* Who got our message knows its id, and may give it to as many of his own as he likes (C3). */
+TEST(C8_a_contact_who_uses_our_id_hides_nothing)
+{
+	struct fx *fx = *state;
+	struct message fixed = copy_of("2", "right");
+	char body[16];
+
+	send_text(fx, "1", "mine");
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	for (int i = 0; i < ROW_CANDIDATES_MAX + 1; i++) {
+		snprintf(body, sizeof(body), "his%d", i);
+		put_live(fx, text_in("1", body), false);
+	}
+	PAGE(fx, "", "", archived(copy_of("1", "mine"), "a1", 1));
+	assert_int_equal(count_messages(fx), ROW_CANDIDATES_MAX + 2);
+	assert_string_equal(row_of(fx, "mine").stanza_id, "a1");
+	put_live(fx, ref_in(PAYLOAD_RECEIPT, "1"), false);
+	assert_int_equal(state_of(fx, "mine"), STATE_DELIVERED);
+	fixed.replace_id = "1";
+	put_live(fx, fixed, false);
+	assert_int_equal(state_of(fx, "right"), STATE_DELIVERED);
+	/* The app that sends it again, long after the outbox forgot it. */
+	sql(fx, "DELETE FROM outbox RETURNING 1");
+	assert_true(put(fx, (struct outgoing){ .kind = OUT_TEXT, .conversation = BOB, .client_id = "1", .body = "mine" }).existing);
 }
 
 /* Another device gives its messages the same names (an app that counts): to somebody else it is another message. */
@@ -209,6 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(C8_met_in_the_archive_in_every_state),
+		RUN(C8_a_contact_who_uses_our_id_hides_nothing),
 		RUN(a_message_to_somebody_else_is_not_the_one_that_waits),
 		RUN(a_copy_under_another_spelling_of_the_address),
 		RUN(C8_equal_text_from_another_device_is_another_message),
