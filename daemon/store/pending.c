@@ -1,5 +1,7 @@
 #include "store/pending.h"
 
+#include <string.h>
+
 #include "base/err.h"
 
 int pending_begin(struct put *p)
@@ -54,28 +56,31 @@ static int insert(struct put *p, const struct ref *ref)
 	return db_run(&q);
 }
 
-/* Rows of the account, and the oldest; counted only when the ids make it possible that there are too many. */
-static int over_limit(struct put *p, int64_t *ret_oldest)
+/*
+ * Too many of the account: of the conversation that has most the oldest go, so that whoever refers to nothing pushes out
+ * his own. Some at a time, because finding it reads all. Counted only when the ids make it possible that there are too many.
+ */
+static int trim(struct put *p)
 {
 	_cleanup_(stmt_done) struct stmt ends = db_use(p->s, SQL_PENDING_ENDS);
 	_cleanup_(stmt_done) struct stmt count = db_use(p->s, SQL_PENDING_COUNT);
-	int64_t range;
+	_cleanup_(stmt_done) struct stmt del = { 0 };
+	int64_t limit = p->s->limits.pending_refs, n;
 	int r;
 
-	*ret_oldest = 0;
 	put_i(&ends, p->account);
 	put_i(&count, p->account);
-	r = db_int(&ends, 0, &range);
-	if (r < 0)
-		return err_trace(r);
-	if (range < p->s->limits.pending_refs)
-		return 0;
-	r = db_row(&count);
-	if (r < 0)
-		return err_trace(r);
-	if (r > 0 && col_i(&count, 0) > p->s->limits.pending_refs)
-		*ret_oldest = col_i(&count, 1);
-	return 0;
+	r = db_int(&ends, 0, &n);
+	if (r < 0 || n < limit)
+		return r < 0 ? err_trace(r) : 0;
+	r = db_int(&count, 0, &n);
+	if (r < 0 || n <= limit)
+		return r < 0 ? err_trace(r) : 0;
+	del = db_use(p->s, SQL_PENDING_TRIM);
+	put_i(&del, p->account);
+	put_t(&del, p->own_bare);
+	put_i(&del, limit / 100 + 1);
+	return db_run(&del);
 }
 
 int pending_drop_read(struct put *p, int64_t conv)
@@ -103,9 +108,7 @@ int pending_add(struct put *p, const struct ref *ref)
 	if (r == 0)
 		r = insert(p, ref);
 	if (r == 0)
-		r = over_limit(p, &id);
-	if (r == 0 && id)
-		r = delete_row(p, id);
+		r = trim(p);
 	if (r < 0)
 		return err_trace(r);
 	p->pending = true;
@@ -183,8 +186,8 @@ static void names_deinit(struct names *names)
 }
 
 /*
- * Another's message of that name is not what it waits for, nor is a later one: then it waits on, as one of PENDING_KEPT_MAX. What
- * is applied is not there any more, so a cycle ends.
+ * Another's message of that name is not what it waits for, nor is a later one: then it waits on, as one of PENDING_KEPT_MAX,
+ * which ours are not. What is applied is not there any more, so a cycle ends.
  */
 static int apply_one(struct put *p, const struct waiting *w, struct names *names, size_t *kept)
 {
@@ -192,7 +195,7 @@ static int apply_one(struct put *p, const struct waiting *w, struct names *names
 
 	if (r > 0 && w->ref.kind == REF_CORRECTION && *w->ref.id)
 		names_push(names, w->ref.id);
-	if (r > 0 || (r == 0 && ++*kept > PENDING_KEPT_MAX))
+	if (r > 0 || (r == 0 && strcmp(w->ref.author, p->own_bare) != 0 && ++*kept > PENDING_KEPT_MAX))
 		r = delete_row(p, w->row);
 	return r < 0 ? err_trace(r) : 0;
 }

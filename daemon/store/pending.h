@@ -1,6 +1,7 @@
 /*
  * References whose target is not here yet: pages come newest first, so a correction usually precedes its original
- * (H1). They survive restarts, and their number is bounded (store.c, limits.pending_refs): the oldest are dropped.
+ * (H1). They survive restarts, and their number is bounded (store.c, limits.pending_refs): of the conversation that has most
+ * the oldest are dropped.
  */
 #pragma once
 

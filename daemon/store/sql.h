@@ -274,7 +274,11 @@
 		       " FROM pending_ref WHERE conv=?1 AND target=?2 AND id>?3 ORDER BY id LIMIT 1")              \
 	S(PENDING_READ, "DELETE FROM pending_ref WHERE conv=?1 AND kind=6")                                        \
 	S(PENDING_DELETE, "DELETE FROM pending_ref WHERE id=?1")                                                   \
-	S(PENDING_COUNT, "SELECT count(*), min(id), max(id) FROM pending_ref WHERE account=?1")                    \
+	S(PENDING_COUNT, "SELECT count(*) FROM pending_ref WHERE account=?1")                                      \
+	/* of whom most wait, the oldest; what we say ourselves (kind 6: our reading state) last */           \
+	S(PENDING_TRIM, "DELETE FROM pending_ref WHERE id IN (SELECT id FROM pending_ref WHERE conv=(SELECT conv"  \
+			" FROM pending_ref WHERE account=?1 GROUP BY conv ORDER BY count(*) DESC, min(id) LIMIT 1)"  \
+			" ORDER BY kind=6 OR sender=?2, id LIMIT ?3)")                                            \
 	S(PENDING_ENDS, "SELECT (SELECT max(id) FROM pending_ref WHERE account=?1) -"                              \
 			" (SELECT min(id) FROM pending_ref WHERE account=?1)")                                     \
 	/* outbox.c and its parts */                                                                               \

@@ -21,7 +21,7 @@
 #include "vault/vfs.h"
 
 /*
- * pending_refs: 10,000 are some 5 MB; a contact who sends corrections of nothing pushes out others' at worst.
+ * pending_refs: 10,000 are some 5 MB; a contact who sends corrections of nothing pushes out his own.
  * tombstones: facts/ipc.md section 3.6. purge_rows: some 15 ms here.
  * log_frames: 800 kB to copy in one piece. log_long: 10 MB, of which a catch-up copies 4 to 8, for it writes most pages
  * again and again (decision 0026); a log is checked when a process was killed, 2.5 us a page.

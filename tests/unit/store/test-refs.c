@@ -291,6 +291,47 @@ TEST(H6_what_waits_is_bounded_and_the_oldest_goes)
 	assert_string_equal(bodies(fx, BOB), "dropped-by-the-limit just-dropped fixed fixed");
 }
 
+/* Who sends references to nothing pushes out his own, and nobody else's. */
+TEST(H6_one_contact_does_not_push_out_what_waits_of_others)
+{
+	struct fx *fx = *state;
+	struct message of_carol = fix("t", "c", "fixed");
+	char target[16];
+
+	fx->s->limits.pending_refs = 10;
+	of_carol.from = CAROL;
+	put_live(fx, of_carol, false);
+	for (int i = 0; i < 30; i++) {
+		snprintf(target, sizeof(target), "t%d", i);
+		put_live(fx, fix(target, "", "fixed"), false);
+	}
+	put_live(fx, text_from(CAROL, "t", "wrong"), false);
+	assert_string_equal(bodies(fx, CAROL), "fixed");
+	put_live(fx, text_in("t20", "just-dropped"), false);
+	put_live(fx, text_in("t21", "x"), false);
+	assert_string_equal(bodies(fx, BOB), "just-dropped fixed");
+}
+
+/* A contact names a message of ours often, and then gives its id to one of his: what we said of ours waits on. */
+TEST(H6_what_is_ours_waits_on_whoever_uses_its_name)
+{
+	struct fx *fx = *state;
+	struct message ours = text_out("9", "right");
+	struct message receipt = ref_in(PAYLOAD_RECEIPT, "1");
+	char id[16];
+
+	for (int i = 0; i < PENDING_KEPT_MAX + 1; i++) {
+		snprintf(id, sizeof(id), "r%d", i);
+		receipt.id = id;
+		put_live(fx, receipt, false);
+	}
+	ours.replace_id = "1";
+	PAGE(fx, "", "", archived(ours, "a3", 30));
+	PAGE(fx, "", "a3", archived(text_in("1", "his"), "a2", 20));
+	PAGE(fx, "", "a2", archived(text_out("1", "wrong"), "a1", 10));
+	assert_string_equal(bodies(fx, BOB), "right his");
+}
+
 TEST(references_alone_make_no_conversation)
 {
 	struct fx *fx = *state;
@@ -481,6 +522,8 @@ int main(void)
 		RUN(H6_reactions_latest_set_of_each_author),
 		RUN(H6_states_only_go_forward),
 		RUN(H6_what_waits_is_bounded_and_the_oldest_goes),
+		RUN(H6_one_contact_does_not_push_out_what_waits_of_others),
+		RUN(H6_what_is_ours_waits_on_whoever_uses_its_name),
 		RUN(what_waits_is_found_again_after_a_transaction_that_failed),
 		RUN(references_alone_make_no_conversation),
 		RUN(replies_are_linked_in_both_orders),
