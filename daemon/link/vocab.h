@@ -13,7 +13,7 @@
  *   WITHDRAW n    that item was cancelled before its GO
  *   REQUEST       roster, blocking, presence               RESULT
  *   PROBE         is it still there?                       ALIVE, or FAILED; SILENT without having been asked
- *   STOP          leave, resumable or not
+ *   STOP          leave, resumable or not                  HEARD
  *
  * What the outbox sends is numbered before a byte of it leaves, and leaves only once the row that names the number is
  * durable (GO). So after any crash the server's h says of each item whether it got there: nothing is sent twice because
@@ -167,6 +167,9 @@
  */
 #define LINK_PINGED_FIELDS(F) F(BOOL, alive, 0) F(U32, silence_s, 0)
 
+/* So long ago the last byte of the server was read: before FAILED, and after STOP. What was sent since then may be lost. */
+#define LINK_HEARD_FIELDS(F) F(U32, silence_s, 0)
+
 /* The stream got this far (enum link_phase_id); the keeper re-arms the phase's deadline. */
 #define LINK_PHASE_FIELDS(F) F(U32, phase, 0)
 
@@ -298,6 +301,7 @@
 	M(READ, read, link_read, LINK_READ_FIELDS, TO_KEEPER)                                          \
 	M(PINGED, pinged, link_pinged, LINK_PINGED_FIELDS, TO_KEEPER)                                  \
 	M(IDLE, idle, link_idle, LINK_IDLE_FIELDS, TO_KEEPER)                                          \
+	M(HEARD, heard, link_heard, LINK_HEARD_FIELDS, TO_KEEPER)                                      \
 	M(ALIVE, alive, link_alive, LINK_ALIVE_FIELDS, TO_KEEPER)                                      \
 	M(SILENT, silent, link_silent, LINK_SILENT_FIELDS, TO_KEEPER)                                  \
 	M(FAILED, failed, link_failed, LINK_FAILED_FIELDS, TO_KEEPER)

@@ -129,6 +129,7 @@ struct engine {
 	int commit_armed;	/* 0 no, 1 lazily, 2 soon */
 	bool store_failing;
 	int64_t online_since_us; /* boot clock; 0 = not */
+	int64_t heard_us;	 /* boot clock: when the wire last had something of the server */
 	uint64_t messages;
 
 	/* the outbox: sending.c */
@@ -212,7 +213,8 @@ struct engine {
 	int64_t renewed_us;	/* boot clock: since then the archive was taken for another one so many times */
 	unsigned int renewals;
 	bool stream_caught_up; /* this stream was in sync once */
-	int64_t whole_us;	/* real time when a stream ended that was in sync; session.caught_up_us is when one began to be */
+	int64_t whole_us;	/* real time up to which a stream was in sync; session.caught_up_us is when one began to be */
+	bool was_whole;		/* and it was the last one */
 	bool paused;
 	bool metered;
 };
@@ -223,6 +225,8 @@ void engine_arm(struct engine *e, enum engine_timer which, int64_t delay_us); /*
 void engine_enter(struct engine *e, enum engine_state next);
 /* Stop everything that belongs to the stream. The wire must be gone or killed. */
 void engine_stream_over(struct engine *e);
+/* The wire last heard the server ${silence_us} ago. */
+void engine_heard(struct engine *e, int64_t silence_us);
 /* Kill the wire, if there is one; its state is the caller's to leave. */
 void engine_hang_up(struct engine *e);
 void engine_set_reason(struct engine *e, const char *name, const char *text);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/jid.h"
 #include "link/link.h"
@@ -275,10 +276,29 @@ static void on_live(struct engine *e, const struct link_record *r)
 		e->io->passing(e->userdata, r);
 }
 
+/* Does it follow from what the server sent just now? */
+static bool is_of_server(enum link_kind kind)
+{
+	switch (kind) {
+	case LINK_PHASE:
+	case LINK_NUMBERED:
+	case LINK_UNSENDABLE:
+	case LINK_SENT:
+	case LINK_SILENT:
+	case LINK_HEARD:
+	case LINK_FAILED:
+		return false;
+	default:
+		return true;
+	}
+}
+
 void engine_record(struct engine *e, const struct link_record *r)
 {
 	if (!e->wire)
 		return;
+	if (is_of_server(r->kind))
+		engine_heard(e, 0);
 	switch (r->kind) {
 	case LINK_PHASE:
 		on_phase(e, &r->phase);
@@ -360,6 +380,9 @@ void engine_record(struct engine *e, const struct link_record *r)
 		break;
 	case LINK_UNSENDABLE:
 		sending_unsendable(e, &r->unsendable);
+		break;
+	case LINK_HEARD:
+		engine_heard(e, (int64_t)r->heard.silence_s * USEC_PER_SEC);
 		break;
 	case LINK_ALIVE:
 		second_answered(e, r->alive.probe);

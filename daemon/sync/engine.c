@@ -85,11 +85,30 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	return 0;
 }
 
-/* Before anything of the stream is forgotten: was nothing missing until it ended? */
+static void set_whole(struct engine *e)
+{
+	e->whole_us = e->io->real_us(e->userdata) - (e->io->boot_us(e->userdata) - e->heard_us);
+}
+
+/*
+ * Before anything of the stream is forgotten: was nothing missing until it ended? It ended when the server was last heard; that
+ * it is dead is noticed minutes later, or after hours of sleep.
+ */
 static void note_whole(struct engine *e)
 {
-	if (e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing)
-		e->whole_us = e->io->real_us(e->userdata);
+	e->was_whole = e->state == ENGINE_ONLINE && catchup_done(e) && !e->store_failing;
+	if (e->was_whole)
+		set_whole(e);
+}
+
+void engine_heard(struct engine *e, int64_t silence_us)
+{
+	e->heard_us = e->io->boot_us(e->userdata) - silence_us;
+	/* The user has ended it meanwhile. */
+	if (e->stopping && e->state == ENGINE_OFF && e->was_whole) {
+		set_whole(e);
+		e->io->event(e->userdata, HUB_SYNC);
+	}
 }
 
 void engine_stream_over(struct engine *e)

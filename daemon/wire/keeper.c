@@ -17,6 +17,7 @@ static void stop(struct stream *s, bool final)
 		stream_write(s, "<presence type='unavailable'/></stream:stream>");
 	if (stream_is_online(s))
 		transport_finish(s->transport, CLOSE_WAIT_US);
+	stream_say_heard(s);
 	stream_finish(s, STREAM_STOPPED);
 }
 

@@ -66,7 +66,7 @@ static void on_received(void *userdata, const char *data, size_t len)
 	struct stream *s = userdata;
 	struct xml_event ev;
 
-	s->heard_us = clock_boot_us();
+	s->heard_us = s->read_us = clock_boot_us();
 	if (!s->alive_us) {
 		stream_pinged(s, true);
 		s->probed_us = 0;

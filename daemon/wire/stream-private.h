@@ -99,7 +99,8 @@ struct stream {
 	struct outgoing *outgoing;
 	bool deaf; /* nothing is read from the network at the moment */
 
-	int64_t heard_us; /* CLOCK_BOOTTIME of the last byte from the server */
+	int64_t heard_us; /* CLOCK_BOOTTIME of the last byte from the server, or when we began to listen again */
+	int64_t read_us;  /* of the last byte */
 	int64_t probed_us; /* of the unanswered probe, 0 without */
 	int64_t silence_us; /* before it; 0 = something else has happened to the network meanwhile, or it is told already */
 	int64_t ping_us;    /* such a silence ends with a probe */
@@ -127,6 +128,8 @@ extern const struct transport_ops stream_network;
 void stream_enter(struct stream *s, enum stream_state state);
 bool stream_is_over(const struct stream *s);
 bool stream_is_online(const struct stream *s);
+/* HEARD, of a stream that was online. */
+void stream_say_heard(struct stream *s);
 /* The process has done its work: STREAM_STOPPED or STREAM_FAILED, and the end of the event loop. */
 void stream_finish(struct stream *s, enum stream_state state);
 /* The end: FAILED to the keeper, then the process. Strings are cut as needed. */

@@ -133,6 +133,17 @@ void stream_emit(struct stream *s, const struct link_record *r)
 		s->named = n;
 }
 
+void stream_say_heard(struct stream *s)
+{
+	struct link_record r;
+
+	if (!stream_is_online(s))
+		return;
+	link_record_init(&r, LINK_HEARD);
+	r.heard.silence_s = (uint32_t)((clock_boot_us() - s->read_us + USEC_PER_SEC - 1) / USEC_PER_SEC);
+	stream_emit(s, &r);
+}
+
 void stream_finish(struct stream *s, enum stream_state state)
 {
 	stream_enter(s, state);
@@ -164,6 +175,7 @@ void stream_fail(struct stream *s, enum link_failure failure, const char *condit
 	/* A NAT that has forgotten us says nothing, or resets what it does not know. */
 	if (failure == FAILURE_LOST)
 		stream_pinged(s, false);
+	stream_say_heard(s);
 	link_record_init(&r, LINK_FAILED);
 	r.failed.failure = failure;
 	r.failed.condition = cut_condition;

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "link/link.h"
 #include "story.h"
 #include "torture.h"
 
@@ -151,6 +152,21 @@ static void disconnect_closes_the_session_and_enable_starts_anew(void **state)
 	sim_expect_all(s, 0);
 }
 
+static int64_t real(struct sim *s)
+{
+	return sim_io.real_us(s);
+}
+
+/* The wire's last words: so long ago. */
+static void was_heard(struct sim *s, uint32_t silence_s)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_HEARD);
+	r.heard.silence_s = silence_s;
+	engine_record(s->engine, &r);
+}
+
 /* What is told of a day online is that of its end, not of its beginning. */
 static void offline_it_was_in_sync_until_the_stream_ended(void **state)
 {
@@ -166,8 +182,9 @@ static void offline_it_was_in_sync_until_the_stream_ended(void **state)
 	engine_status(s->engine, &st);
 	assert_int_equal(st.caught_up_us, then);
 	engine_disconnect(s->engine);
+	was_heard(s, 60);
 	engine_status(s->engine, &st);
-	assert_true(st.caught_up_us >= then + HOUR);
+	assert_int_equal(st.caught_up_us, real(s) - 60 * SIM_SEC);
 	/* Not so when it ends before it is in sync again. */
 	then = st.caught_up_us;
 	sim_run(s, HOUR);
@@ -175,6 +192,30 @@ static void offline_it_was_in_sync_until_the_stream_ended(void **state)
 	engine_disconnect(s->engine);
 	engine_status(s->engine, &st);
 	assert_int_equal(st.caught_up_us, then);
+}
+
+/* What was sent to a dead link is lost, perhaps: it was whole until something was last heard there. */
+static void a_link_was_in_sync_until_the_server_was_last_heard(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+	int64_t heard;
+
+	given_in_sync(s, 30);
+	sim_run(s, HOUR);
+	was_heard(s, 600);
+	sim_close(s);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.caught_up_us, real(s) - 600 * SIM_SEC);
+	/* Killed, it has no last word: what it said before it counts. */
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	sim_live(s, BOB, "hello");
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	heard = real(s);
+	sim_run(s, HOUR);
+	sim_cut(s);
+	engine_status(s->engine, &st);
+	assert_in_range(st.caught_up_us, heard - 60 * SIM_SEC, heard);
 }
 
 static void wire_numbers_out_of_range_end_the_stream(void **state)
@@ -200,6 +241,7 @@ int main(void)
 		STORY(without_a_network_nothing_is_tried),
 		STORY(connect_overtakes_the_goodbye),
 		STORY(offline_it_was_in_sync_until_the_stream_ended),
+		STORY(a_link_was_in_sync_until_the_server_was_last_heard),
 		STORY(disconnect_closes_the_session_and_enable_starts_anew),
 		STORY(wire_numbers_out_of_range_end_the_stream),
 	};

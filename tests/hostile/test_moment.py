@@ -595,4 +595,6 @@ def test_silence_is_survived_or_not(at):
     assert 26 <= dead["silence_s"] <= 66, dead
     assert wire.wait("FAILED")["failure"] == 9
     names = [r.name for r in wire.records]
-    assert names[names.index("FAILED") - 1] == "PINGED", names
+    at = names.index("FAILED")
+    assert names[at - 2:at] == ["PINGED", "HEARD"], names
+    assert dead["silence_s"] < wire.wait("HEARD")["silence_s"] < dead["silence_s"] + 30
