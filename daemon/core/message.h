@@ -59,6 +59,7 @@ enum out_kind { OUT_TEXT, OUT_CORRECTION, OUT_RETRACTION, OUT_REACTION, OUT_RECE
 	F(STR, from, JID_MAX)	    /* full JID; never absent: own bare JID when the stanza had none */            \
 	F(STR, to, JID_MAX)                                                                                        \
 	F(STR, type, 16)	    /* chat normal groupchat headline error */                                         \
+	F(BOOL, occupant, 0)	    /* it says that it is a room's private message: ${from} is somebody's nick */  \
 	F(STR, id, ID_MAX)                                                                                         \
 	F(STR, origin_id, ID_MAX)                                                                                  \
 	F(STR, body, BODY_MAX)                                                                                     \

@@ -43,7 +43,7 @@ bool identity_is(const struct item *it, const struct candidate *c)
 	if (c->out != it->out)
 		return false;
 	/* Private messages of a room, too, are by who has that name in it. */
-	if (!it->out && it->known && it->known->room && c->sender && strcmp(c->sender, m->from) != 0)
+	if (item_is_of_room(it) && c->sender && strcmp(c->sender, m->from) != 0)
 		return false;
 	if (c->ours && (by_origin || by_id || same_id(m->id, c->origin_id)))
 		return true;

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "core/jid.h"
+#include "store/known.h"
 
 /*
  * Stamps that cannot be. The archive's are only held against the calendar: a phone without a battery-backed clock may
@@ -64,6 +65,11 @@ void item_init(struct item *it, const struct put *p, const struct message *m)
 	it->author = it->room ? xstrdup(m->from) : TAKE_PTR(from);
 	it->time_us = display_time(p, m, &it->clock);
 	it->hash = hash_bytes(message_hash(m), it->author, strlen(it->author));
+}
+
+bool item_is_of_room(const struct item *it)
+{
+	return !it->out && (it->m->occupant || (it->known && it->known->room));
 }
 
 void item_deinit(struct item *it)

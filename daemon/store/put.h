@@ -86,6 +86,8 @@ void item_init(struct item *it, const struct put *p, const struct message *m);
 void item_deinit(struct item *it);
 /* Does its payload make, or find, a row of its own? */
 bool item_has_row(const struct message *m);
+/* Sent by a room or from one, to all or to us alone: it says so, or messages of that room are here. After conv_find(). */
+bool item_is_of_room(const struct item *it);
 /* The archive's stamp of ${m} as far as it makes sense; else the time that is used for display. */
 int64_t item_stamp(const struct put *p, const struct message *m);
 /* ${sender} (full JID as stored) is ${author} (as struct item has it). */

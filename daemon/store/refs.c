@@ -511,7 +511,7 @@ static int is_superseded(struct put *p, const struct item *it, const struct ref 
 /* A private message of a room: everybody in it has the same bare JID. */
 static void by_occupant(const struct item *it, struct ref *ref)
 {
-	if (it->out || !it->known || !it->known->room || !strchr(it->m->from, '/'))
+	if (!item_is_of_room(it) || !strchr(it->m->from, '/'))
 		return;
 	ref->author = it->m->from;
 	ref->room = true;

@@ -102,6 +102,8 @@ static bool read_envelope(const struct record_context *c, xmpp_stanza_t *stanza,
 	m->from = *from && fits ? from : c->bare;
 	m->to = *to && fits ? to : c->bare;
 	m->type = known_type(element_attr(stanza, "type"));
+	/* The room puts it there (XEP-0045 section 7.5). Who does so himself is taken for less. */
+	m->occupant = element_child(stanza, "x", NS_MUC_USER) && strchr(m->from, '/');
 	m->id = attr_within(stanza, "id", ID_MAX);
 	m->origin_id = attr_within(element_child(stanza, "origin-id", NS_SID), "id", ID_MAX);
 	return fits;

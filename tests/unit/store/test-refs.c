@@ -463,6 +463,29 @@ TEST(what_waits_on_is_bounded)
 	assert_int_equal(sql(fx, "SELECT count(*) FROM pending_ref"), PENDING_KEPT_MAX);
 }
 
+/* Another device of ours is in the room, and of the room itself nothing is here. */
+TEST(H5_a_private_message_of_an_unknown_room_is_by_its_occupant)
+{
+	struct fx *fx = *state;
+	struct message ann = text_from("room@muc.example/ann", "1", "anns"), eve = text_from("room@muc.example/eve", "1", "anns");
+	struct message fixed = text_from("room@muc.example/eve", "2", "eves"), taken = fixed;
+
+	ann.occupant = eve.occupant = fixed.occupant = taken.occupant = true;
+	PAGE(fx, "", "", archived(ann, "a1", 1));
+	fixed.replace_id = "1";
+	put_live(fx, fixed, false);
+	taken.payload = PAYLOAD_RETRACTION;
+	taken.body = "";
+	taken.target_id = "1";
+	put_live(fx, taken, false);
+	assert_string_equal(bodies(fx, "room@muc.example"), "anns");
+	put_live(fx, eve, false);
+	assert_int_equal(count_messages(fx), 2);
+	taken.from = ann.from;
+	put_live(fx, taken, false);
+	assert_string_equal(row_of(fx, "retracted").sender, ann.from);
+}
+
 /* From room@service/nick everybody in a room can write to us alone. */
 TEST(H5_a_private_message_of_a_room_is_by_its_occupant)
 {
@@ -506,6 +529,7 @@ int main(void)
 		RUN(a_correction_of_a_message_that_came_under_a_wrong_clock),
 		RUN(H5_another_author_s_message_does_not_use_up_what_waits),
 		RUN(H5_a_private_message_of_a_room_is_by_its_occupant),
+		RUN(H5_a_private_message_of_an_unknown_room_is_by_its_occupant),
 		RUN(what_waits_on_is_bounded),
 		RUN(H1_correction_before_its_original_survives_a_restart),
 		RUN(H2_the_newest_correction_stays_in_any_order),

@@ -347,6 +347,14 @@ TEST(a_retractions_body_is_no_text)
 	assert_string_equal(m->body, "");
 }
 
+/* XEP-0045 section 7.5: live, and as another device's carbon or the archive have it. */
+TEST(a_private_message_of_a_room_says_so)
+{
+	assert_true(live_ok("<message from='r@muc/eve' type='chat'><x xmlns='http://jabber.org/protocol/muc#user'/><body>a</body></message>")->occupant);
+	assert_false(live_ok("<message from='r@muc' type='normal'><x xmlns='http://jabber.org/protocol/muc#user'/><body>a</body></message>")->occupant);
+	assert_false(live_ok("<message from='r@muc/eve' type='chat'><x/><body>a</body></message>")->occupant);
+}
+
 /* XEP-0425 section 5: from the room itself; whoever else says so says nothing. */
 TEST(a_moderators_retraction_comes_from_the_room_itself)
 {
@@ -528,6 +536,7 @@ int main(void)
 		RUN(the_body_without_a_language_is_taken),
 		RUN(payloads_that_point_at_another_message),
 		RUN(a_retractions_body_is_no_text),
+		RUN(a_private_message_of_a_room_says_so),
 		RUN(a_moderators_retraction_comes_from_the_room_itself),
 		RUN(H4_a_tombstone_in_the_archive),
 		RUN(an_error_repeats_what_failed_and_says_none_of_it),
