@@ -38,19 +38,36 @@ int conv_look_up(struct put *p, const char *jid, int64_t *ret, bool *ret_room)
 	return find(p->s, p->account, jid, ret, ret_room);
 }
 
-static int add(struct put *p, struct item *it)
+/* What has a room's type, from whom we know as a person: anybody may write it on his messages. */
+static int says_room(struct put *p, const struct item *it, bool *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = { 0 };
+	int64_t person = 0;
+	int r = 0;
+
+	if (it->room) {
+		q = db_use(p->s, SQL_ROSTER_PERSON);
+		put_i(&q, p->account);
+		put_t(&q, it->conv_jid);
+		r = db_int(&q, 0, &person);
+	}
+	*ret = it->room && !person;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int add(struct put *p, struct item *it, bool room)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_CONV_ADD);
 	int r;
 
 	put_i(&q, p->account);
 	put_t(&q, it->conv_jid);
-	put_t(&q, it->room ? "room" : "direct");
+	put_t(&q, room ? "room" : "direct");
 	r = db_insert(&q, &it->conv);
 	if (r < 0)
 		return err_trace(r);
 	it->known->id = it->conv;
-	it->known->room = it->room;
+	it->known->room = room;
 	return 0;
 }
 
@@ -76,14 +93,17 @@ static int become_room(struct put *p, struct known *k)
 
 int conv_get(struct put *p, struct item *it)
 {
+	bool room = false;
 	int r;
 
 	if (it->conv && !it->room)
 		return 0;
 	r = conv_find(p, it);
+	if (r == 0 && !it->known->room)
+		r = says_room(p, it, &room);
 	if (r == 0 && it->conv == 0)
-		r = add(p, it);
-	else if (r == 0 && it->room && !it->known->room)
+		r = add(p, it, room);
+	else if (r == 0 && room)
 		r = become_room(p, it->known);
 	return r < 0 ? err_trace(r) : 0;
 }

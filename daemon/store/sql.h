@@ -119,6 +119,8 @@
 			 " AND subscription IN ('from', 'both') AND blocked=0) OR 1 IN (SELECT direction FROM (SELECT m.direction" \
 			 " FROM conv c JOIN msg m ON m.conv=c.id WHERE c.account=?1 AND c.jid=?2"                  \
 			 " ORDER BY m.key DESC LIMIT ?3))")                                                        \
+	S(ROSTER_PERSON, "SELECT EXISTS(SELECT 1 FROM roster WHERE account=?1 AND jid=?2"                          \
+			 " AND subscription IN ('to', 'from', 'both'))")                                           \
 	S(ROSTER_JIDS, "SELECT jid FROM roster WHERE account=?1 AND listed=1")                                     \
 	S(ROSTER_BLOCKED, "SELECT jid FROM roster WHERE account=?1 AND blocked=1")                                 \
 	/* ask: 2 is ASK_THEIRS */                                                                                 \

@@ -32,6 +32,24 @@ TEST(what_send_accepted_is_there_at_once_and_after_a_restart)
 	assert_string_equal(counts(fx), "1 0 0 0");
 }
 
+/* Anybody may send us a message of that type; in what is a room nothing of ours can be corrected or taken back yet. */
+TEST(a_contact_does_not_become_a_room)
+{
+	struct fx *fx = *state;
+	struct message m = text_in("b1", "hello");
+	int64_t id;
+
+	assert_int_equal(IN_TX(fx, roster_put(fx->s, fx->account,
+					      &(struct roster_item){ .jid = BOB, .name = "", .subscription = "both", .groups = "" })), 0);
+	id = send_text(fx, "c1", "hi");
+	m.type = "groupchat";
+	put_live(fx, m, false);
+	assert_string_equal(conv_of(fx, BOB).kind, "direct");
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	assert_int_equal(about(fx, OUT_RETRACTION, id, "c2", "").r, 0);
+}
+
 /* A Send writes what its conversation then says without asking for it; whoever asked would get the same. */
 static void assert_follows(struct fx *fx)
 {
@@ -339,6 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(what_send_accepted_is_there_at_once_and_after_a_restart),
+		RUN(a_contact_does_not_become_a_room),
 		RUN(what_a_conversation_says_after_a_send_follows_from_its_messages),
 		RUN(E1_the_same_send_again_is_the_same_message),
 		RUN(E1_a_client_id_is_known_by_its_message_when_the_outbox_forgot_it),
