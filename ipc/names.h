@@ -37,7 +37,7 @@
 #define VARVE_IFACE_JOB "org.varve.Varve1.Job"
 
 /* Raised with every addition to the contract; Manager.ApiRevision. */
-#define VARVE_API_REVISION 6
+#define VARVE_API_REVISION 7
 
 /* Signatures of the row structs, as in the XML. */
 #define VARVE_SIG_MESSAGE_FIELDS "ttssxyyssa{sv}"

@@ -43,6 +43,7 @@ struct conn {
 	struct mailbox *mailbox;
 	bool spoke; /* has called something */
 	bool said_hello;
+	bool uses; /* counted in users */
 	bool wrote; /* in this round */
 	const char *doomed; /* why it is about to be closed; static */
 
@@ -227,6 +228,20 @@ static void run_deferred(struct conn *c, int64_t begun_us)
 	}
 }
 
+/* Who only looks at states is no user: something may look every minute. */
+static void note_use(struct conn *c, sd_bus_message *call)
+{
+	enum role needed;
+
+	if (c->uses || c->config.role < ROLE_WRITE)
+		return;
+	needed = role_of_call(call);
+	if (needed == ROLE_STATUS || needed > c->config.role)
+		return;
+	c->uses = true;
+	users_come(c->config.users);
+}
+
 /* Runs before sd-bus looks at a message (facts/ipc.md section 1.1). */
 static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -244,6 +259,7 @@ static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error
 	if (type != SD_BUS_MESSAGE_METHOD_CALL)
 		return 1;
 	c->spoke = true;
+	note_use(c, m);
 	return admit(&c->config, m, whole.fds, error);
 }
 
@@ -471,6 +487,8 @@ struct conn *conn_free(struct conn *c)
 	}
 	mailbox_free(c->mailbox);
 	lease_free(c->lease);
+	if (c->uses)
+		users_go(c->config.users);
 	/* Not flushed: that would wait for the client. */
 	sd_bus_close_unref(c->bus);
 	if (c->fd >= 0)

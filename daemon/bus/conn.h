@@ -42,6 +42,7 @@ struct conn_config {
 	struct searches *searches;
 	struct batches *batches;
 	struct actives *actives;
+	struct users *users;
 	struct jobs *jobs;
 	const char *address; /* of the socket that serves everything; lives as long as the server */
 	size_t *queued_bytes; /* of all connections together */

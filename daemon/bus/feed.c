@@ -205,6 +205,10 @@ static void on_hub(void *userdata, enum hub_event event, int64_t account)
 		session_bus_tell(f->to.session_bus);
 		jobs_look(f->to.jobs, 0);
 		return;
+	case HUB_NETWORK:
+		mailboxes_mark_root(f->to.mailboxes, MARK_NETWORK);
+		session_bus_tell(f->to.session_bus);
+		return;
 	case HUB_STORE_CLOSES:
 		searches_close(f->to.searches);
 		batches_drop(f->to.batches);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "bus/conn.h"
 #include "bus/errors.h"
+#include "bus/lease.h"
 #include "bus/mailbox.h"
 #include "bus/rows.h"
 #include "bus/tree.h"
@@ -36,6 +37,7 @@ struct job {
 
 struct jobs {
 	struct mailboxes *mailboxes;
+	struct users *users;
 	sd_event_source *timer;
 	struct job *first; /* oldest first */
 	uint64_t last;
@@ -120,12 +122,13 @@ static int on_timer(_unused_ sd_event_source *source, _unused_ uint64_t us, void
 	return 0;
 }
 
-int jobs_new(sd_event *event, struct mailboxes *mailboxes, struct jobs **ret)
+int jobs_new(sd_event *event, struct mailboxes *mailboxes, struct users *users, struct jobs **ret)
 {
 	_cleanup_(jobs_freep) struct jobs *j = xnew(struct jobs);
 	int r;
 
 	j->mailboxes = mailboxes;
+	j->users = users;
 	r = sd_event_add_time(event, &j->timer, CLOCK_BOOTTIME, 0, 10 * 1000, on_timer, j);
 	if (r < 0 || (r = sd_event_source_set_enabled(j->timer, SD_EVENT_OFF)) < 0)
 		return err_origin(r);
@@ -160,6 +163,8 @@ static void end(struct job *job, enum job_state state, const char *name, const c
 	job->progress_waits = false;
 	job->ops->free(job->userdata);
 	job->userdata = NULL;
+	if (!job->owner)
+		users_go(job->all->users);
 	tell(job, MARK_JOB_ENDED);
 	/* Never removed here: somebody may walk the list. */
 	arm(job->all);
@@ -209,6 +214,8 @@ int job_begin(struct conn *c, bool detach, const struct job_ops *ops, void *user
 	while (*at)
 		at = &(*at)->next;
 	*at = job;
+	if (detach)
+		users_come(j->users);
 	tell(job, MARK_JOB_ADDED);
 	*ret = job;
 	return 0;

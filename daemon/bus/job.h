@@ -20,6 +20,7 @@ struct conn;
 struct job;
 struct jobs;
 struct mailboxes;
+struct users;
 
 #define JOBS_CONN_MAX 16			/* running, of one connection; facts/ipc.md section 2.1 no. 3 */
 #define JOBS_MAX 64				/* running, in all: those with detach outlive their connections */
@@ -42,7 +43,7 @@ struct job_ops {
 	void (*look)(void *userdata, int64_t account);
 };
 
-int jobs_new(sd_event *event, struct mailboxes *mailboxes, struct jobs **ret);
+int jobs_new(sd_event *event, struct mailboxes *mailboxes, struct users *users, struct jobs **ret);
 /* After all connections. */
 struct jobs *jobs_free(struct jobs *j);
 DEFINE_CLEANUP(struct jobs *, jobs_free);

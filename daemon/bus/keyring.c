@@ -6,6 +6,7 @@
 #include "bus/conn.h"
 #include "bus/errors.h"
 #include "bus/keyring-call.h"
+#include "bus/mailbox.h"
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/tree.h"
@@ -164,8 +165,11 @@ static int remove_slot(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int change_secret(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	bool drop_keyfile = false;
-	const struct option known[] = { { "drop-keyfile", OPTION_BOOL, &drop_keyfile } };
+	bool drop_keyfile = false, check = false;
+	const struct option known[] = {
+		{ "drop-keyfile", OPTION_BOOL, &drop_keyfile },
+		{ "check", OPTION_BOOL, &check },
+	};
 	const void *old, *secret;
 	struct keyring_call *call;
 	size_t old_len, len;
@@ -175,13 +179,18 @@ static int change_secret(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	    (r = read_secret(m, &secret, &len)) < 0 ||
 	    (r = options_read(m, known, ARRAY_SIZE(known), error)) < 0)
 		return r;
-	if (len == 0)
+	if (check && (len > 0 || drop_keyfile))
+		return error_invalid(error, "with option 'check' nothing is changed: the new passphrase is to be empty");
+	if (!check && len == 0)
 		return error_invalid(error, "the new passphrase is empty");
 	r = keyring_call_new(userdata, m, NULL, &call, error);
 	if (r < 0)
 		return r;
-	r = keyring_passwd(conn_hub(userdata), old, old_len, secret, len, drop_keyfile, keyring_call_done, call,
-			   keyring_call_why(call));
+	if (check)
+		r = keyring_check_secret(conn_hub(userdata), old, old_len, keyring_call_done, call, keyring_call_why(call));
+	else
+		r = keyring_passwd(conn_hub(userdata), old, old_len, secret, len, drop_keyfile, keyring_call_done, call,
+				   keyring_call_why(call));
 	return keyring_call_started(call, r, error);
 }
 
@@ -209,10 +218,33 @@ static int get_property(_unused_ sd_bus *bus, _unused_ const char *path, _unused
 			const char *property, sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
 {
 	struct hub *hub = conn_hub(userdata);
+	enum keyring_slot by;
 
 	if (strcmp(property, "Locked") == 0)
 		return sd_bus_message_append(m, "b", hub_state(hub) == HUB_LOCKED);
+	if (strcmp(property, "Provider") == 0)
+		return rows_text(m, keyring_provider(hub, &by) ? slot_names[by] : "");
+	if (strcmp(property, "AutoLockUSec") == 0)
+		return sd_bus_message_append(m, "t", (uint64_t)hub_auto_lock_us(hub));
 	return sd_bus_message_append(m, "t", (uint64_t)keyring_retry_after_us(hub));
+}
+
+static int set_auto_lock(_unused_ sd_bus *bus, _unused_ const char *path, _unused_ const char *interface,
+			 _unused_ const char *property, sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(freep) char *why = NULL;
+	struct conn *c = userdata;
+	uint64_t us;
+	int r;
+
+	r = sd_bus_message_read(m, "t", &us);
+	if (r < 0)
+		return err_trace(r);
+	r = hub_set_auto_lock(conn_hub(c), us > INT64_MAX ? INT64_MAX : (int64_t)us, &why);
+	if (r != 0)
+		return error_from_hub(error, r, why);
+	mailboxes_mark_root(conn_config(c)->mailboxes, MARK_AUTO_LOCK);
+	return 0;
 }
 
 /* roles.c decides, not sd-bus's idea of privilege; what carries secrets is wiped. */
@@ -231,6 +263,9 @@ const sd_bus_vtable keyring_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("Rotate", SD_BUS_ARGS("ay", passphrase, "a{sv}", options), SD_BUS_RESULT("u", dropped),
 				rotate, S),
 	SD_BUS_PROPERTY("Locked", "b", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Provider", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("RetryAfterUSec", "t", get_property, 0, 0),
+	SD_BUS_WRITABLE_PROPERTY("AutoLockUSec", "t", get_property, set_auto_lock, 0,
+				 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE | SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,
 };

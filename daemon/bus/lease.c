@@ -188,6 +188,18 @@ int lease_set_interest(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return sd_bus_reply_method_return(m, NULL);
 }
 
+void users_come(struct users *u)
+{
+	if (u->n++ == 0)
+		hub_set_used(u->hub, true);
+}
+
+void users_go(struct users *u)
+{
+	if (--u->n == 0)
+		hub_set_used(u->hub, false);
+}
+
 /* ---- typing ---- */
 
 static struct typing *find_typing(struct lease *l, int64_t account, const char *conversation)

@@ -47,6 +47,17 @@ struct actives {
 	size_t n;
 };
 
+/*
+ * Who uses the archive: each connection that may write, once it has called something that needs more than the role status, and
+ * each running job that outlives its connection; shared by all. None left, and the archive may lock itself.
+ */
+struct users {
+	struct hub *hub;
+	size_t n;
+};
+void users_come(struct users *u);
+void users_go(struct users *u);
+
 struct lease;
 struct lease *lease_new(struct actives *actives);
 /* Says to the servers and to whom it types to that it is gone. */

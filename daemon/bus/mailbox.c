@@ -40,7 +40,7 @@ struct mailbox {
 	struct job_mark_of *jobs; /* at most as many as there are jobs */
 	size_t n_jobs;
 	int64_t rung_us; /* the last doorbell, boot clock */
-	bool store;
+	uint32_t root; /* enum root_mark */
 };
 
 /* How far the feed of an account was when it last grew. */
@@ -137,10 +137,15 @@ void mailboxes_mark_feed(struct mailboxes *ms, int64_t account)
 			mailbox_mark(m, account)->bits |= MARK_FEED;
 }
 
-void mailboxes_mark_store(struct mailboxes *ms)
+void mailboxes_mark_root(struct mailboxes *ms, uint32_t bits)
 {
 	for (struct mailbox *m = ms->first; m; m = m->next)
-		m->store = true;
+		m->root |= bits;
+}
+
+void mailboxes_mark_store(struct mailboxes *ms)
+{
+	mailboxes_mark_root(ms, MARK_STORE);
 	/* What is opened next may be another archive. */
 	ms->n_bells = 0;
 }
@@ -287,14 +292,22 @@ static int deliver_mark(struct mailbox *m, const struct mark *k, sd_bus *bus, ma
 	return r;
 }
 
-static int deliver_store(sd_bus *bus, mailbox_wants_fn wants, void *userdata)
+static int deliver_root(uint32_t bits, sd_bus *bus, mailbox_wants_fn wants, void *userdata)
 {
-	int r;
+	int r = 0;
 
-	if (!wants(userdata, VARVE_PATH, PROPERTIES, "PropertiesChanged"))
+	if (!bits || !wants(userdata, VARVE_PATH, PROPERTIES, "PropertiesChanged"))
 		return 0;
-	r = sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_MANAGER, "State", "StateReason", NULL);
-	return r < 0 ? r : sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_KEYRING, "Locked", NULL);
+	if (bits & MARK_STORE)
+		r = sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_MANAGER, "State", "StateReason", NULL);
+	/* What the archive says of itself may be another one's now. */
+	if (r >= 0 && bits & MARK_STORE)
+		r = sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_KEYRING, "Locked", "Provider", "AutoLockUSec", NULL);
+	else if (r >= 0 && bits & MARK_AUTO_LOCK)
+		r = sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_KEYRING, "AutoLockUSec", NULL);
+	if (r >= 0 && bits & MARK_NETWORK)
+		r = sd_bus_emit_properties_changed(bus, VARVE_PATH, VARVE_IFACE_MANAGER, "Network", NULL);
+	return r;
 }
 
 static int deliver_job(struct mailbox *m, const struct job_mark_of *k, sd_bus *bus, mailbox_wants_fn wants, void *userdata)
@@ -364,9 +377,8 @@ void mailbox_deliver(struct mailbox *m, sd_bus *bus, mailbox_wants_fn wants, voi
 {
 	size_t n_jobs = m->n_jobs;
 
-	if (m->store)
-		report(deliver_store(bus, wants, userdata));
-	m->store = false;
+	report(deliver_root(m->root, bus, wants, userdata));
+	m->root = 0;
 	if (m->n > 0)
 		deliver_marks(m, bus, wants, userdata);
 	m->n_jobs = 0;

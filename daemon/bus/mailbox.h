@@ -36,8 +36,11 @@ enum mark_bit { MARK_ADDED = 1, MARK_REMOVED = 2, MARK_FEED = 4 };
 void mailboxes_mark(struct mailboxes *ms, int64_t account, uint32_t bits, uint32_t account_changed, uint32_t sync_changed);
 /* The feed of ${account} grew: rings for those who are interested in what it grew by. */
 void mailboxes_mark_feed(struct mailboxes *ms, int64_t account);
-/* State, StateReason, Locked: told before all else. */
+/* State, StateReason, and what the keyring says: told before all else. */
 void mailboxes_mark_store(struct mailboxes *ms);
+/* Further properties of the root. */
+enum root_mark { MARK_STORE = 1, MARK_NETWORK = 2, MARK_AUTO_LOCK = 4 };
+void mailboxes_mark_root(struct mailboxes *ms, uint32_t bits);
 enum job_mark { MARK_JOB_ADDED = 1, MARK_JOB_PROGRESS = 2, MARK_JOB_ENDED = 4, MARK_JOB_REMOVED = 8 };
 void mailboxes_mark_job(struct mailboxes *ms, uint64_t number, uint32_t bits);
 

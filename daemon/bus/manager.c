@@ -153,9 +153,11 @@ int manager_property(struct hub *hub, enum role role, const char *property, sd_b
 	if (strcmp(property, "ApiRevision") == 0)
 		return sd_bus_message_append(m, "u", VARVE_API_REVISION);
 	if (strcmp(property, "Features") == 0)
-		return sd_bus_message_append(m, "as", 16, "history", "feed", "coverage", "keyring", "backup", "search",
+		return sd_bus_message_append(m, "as", 18, "history", "feed", "coverage", "keyring", "backup", "search",
 					     "send", "conversations", "roster", "presence", "interest", "jobs", "export",
-					     "fetch", "verify", "push");
+					     "fetch", "verify", "push", "network", "auto-lock");
+	if (strcmp(property, "Network") == 0)
+		return sd_bus_message_append(m, "s", status_network_name(hub_network(hub)));
 	if (strcmp(property, "Role") == 0)
 		return sd_bus_message_append(m, "s", role_name(role));
 	hub_archive(hub, &a);
@@ -191,5 +193,6 @@ const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_PROPERTY("Role", "s", get_property, 0, CONST),
 	SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("StateReason", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Network", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,
 };

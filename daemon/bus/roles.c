@@ -32,6 +32,7 @@ static const struct entry table[] = {
 	{ VARVE_IFACE_MANAGER, "Role", ROLE_STATUS, true },
 	{ VARVE_IFACE_MANAGER, "State", ROLE_STATUS, true },
 	{ VARVE_IFACE_MANAGER, "StateReason", ROLE_STATUS, true },
+	{ VARVE_IFACE_MANAGER, "Network", ROLE_STATUS, true },
 
 	{ VARVE_IFACE_KEYRING, "Unlock", ROLE_ADMIN },
 	{ VARVE_IFACE_KEYRING, "Lock", ROLE_ADMIN },
@@ -41,7 +42,9 @@ static const struct entry table[] = {
 	{ VARVE_IFACE_KEYRING, "ChangeSecret", ROLE_ADMIN },
 	{ VARVE_IFACE_KEYRING, "Rotate", ROLE_ADMIN },
 	{ VARVE_IFACE_KEYRING, "Locked", ROLE_STATUS, true },
+	{ VARVE_IFACE_KEYRING, "Provider", ROLE_STATUS, true },
 	{ VARVE_IFACE_KEYRING, "RetryAfterUSec", ROLE_STATUS, true },
+	{ VARVE_IFACE_KEYRING, "AutoLockUSec", ROLE_STATUS, true },
 
 	{ VARVE_IFACE_ACCOUNT, "Connect", ROLE_ADMIN },
 	{ VARVE_IFACE_ACCOUNT, "Disconnect", ROLE_ADMIN },
@@ -172,6 +175,8 @@ static enum role role_of_bare_member(const char *member)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].member, member) == 0 && table[i].role > role)
 			role = table[i].role;
+	if (strcmp(member, "Set") == 0)
+		return ROLE_ADMIN;
 	if (strcmp(member, "GetManagedObjects") == 0 || strcmp(member, "GetAll") == 0 || strcmp(member, "Get") == 0)
 		role = role_of_properties("") > role ? role_of_properties("") : role;
 	return role;

@@ -45,6 +45,7 @@ struct server {
 	struct batches *batches;
 	struct feed *feed;
 	struct actives actives;
+	struct users users;
 	size_t queued_bytes, held_bytes;
 	uint64_t refused;
 	int64_t refused_us; /* when that was logged last */
@@ -122,6 +123,7 @@ static int adopt(struct server *s, const struct listener *l, int fd)
 		.batches = s->batches,
 		.jobs = s->jobs,
 		.actives = &s->actives,
+		.users = &s->users,
 		.address = s->address,
 		.queued_bytes = &s->queued_bytes,
 		.held_bytes = &s->held_bytes,
@@ -297,11 +299,11 @@ int server_new(sd_event *event, struct hub *hub, const char *dir, struct server 
 	if (r > 0)
 		return r == LISTEN_E_BUSY ? SERVER_E_BUSY : SERVER_E_UNUSABLE;
 	s->address = address_of(&s->listeners);
-	s->actives.hub = hub;
+	s->actives.hub = s->users.hub = hub;
 	s->batches = batches_new();
 	if ((r = searches_new(event, hub, &s->searches)) < 0 ||
 	    (r = mailboxes_new(event, hub, &s->mailboxes)) < 0 ||
-	    (r = jobs_new(event, s->mailboxes, &s->jobs)) < 0)
+	    (r = jobs_new(event, s->mailboxes, &s->users, &s->jobs)) < 0)
 		return err_trace(r);
 	mailboxes_set_jobs(s->mailboxes, s->jobs);
 	/* Nothing depends on it, and there may be none. */

@@ -44,6 +44,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Role", "s", get_property, 0, CONST),
 	SD_BUS_PROPERTY("State", "s", get_property, 0, CHANGES),
 	SD_BUS_PROPERTY("StateReason", "s", get_property, 0, CHANGES),
+	SD_BUS_PROPERTY("Network", "s", get_property, 0, CHANGES),
 	SD_BUS_VTABLE_END,
 };
 
@@ -127,5 +128,5 @@ struct session_bus *session_bus_free(struct session_bus *s)
 void session_bus_tell(struct session_bus *s)
 {
 	if (s && sd_bus_is_ready(s->bus) > 0)
-		sd_bus_emit_properties_changed(s->bus, VARVE_PATH, VARVE_IFACE_MANAGER, "State", "StateReason", NULL);
+		sd_bus_emit_properties_changed(s->bus, VARVE_PATH, VARVE_IFACE_MANAGER, "State", "StateReason", "Network", NULL);
 }

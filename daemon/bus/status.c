@@ -165,6 +165,16 @@ const char *status_state_name(enum hub_state state)
 	return names[state];
 }
 
+const char *status_network_name(enum hub_network network)
+{
+	static const char *const names[] = {
+		[HUB_NETWORK_UNKNOWN] = "unknown", [HUB_NETWORK_NONE] = "none", [HUB_NETWORK_UP] = "up",
+		[HUB_NETWORK_METERED] = "metered",
+	};
+
+	return names[network];
+}
+
 static int append_archive(sd_bus_message *m, const struct hub_archive *a)
 {
 	int r;
@@ -217,6 +227,8 @@ int status_append(sd_bus_message *m, struct hub *hub)
 	    (r = rows_entry(m, "locked", "b", a.state == HUB_LOCKED)) < 0 ||
 	    (r = rows_entry_text(m, "state", status_state_name(a.state))) < 0 ||
 	    (r = rows_entry_text(m, "state_reason", a.why)) < 0 ||
+	    (r = rows_entry(m, "network", "s", status_network_name(hub_network(hub)))) < 0 ||
+	    (hub_auto_lock_us(hub) && (r = rows_entry(m, "auto_lock_usec", "t", (uint64_t)hub_auto_lock_us(hub))) < 0) ||
 	    (r = append_archive(m, &a)) < 0 ||
 	    (r = append_problems(m, hub)) < 0 ||
 	    (r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||

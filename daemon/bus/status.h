@@ -12,3 +12,4 @@ int status_append(sd_bus_message *m, struct hub *hub);
 
 /* "ready" "locked" "failed"; static. */
 const char *status_state_name(enum hub_state state);
+const char *status_network_name(enum hub_network network);

@@ -12,7 +12,10 @@
  * AUTOINCREMENT: never used again. Numbers behind enums are part of the format and are listed here.
  */
 static const char schema_v1[] =
-	/* What belongs to the file as a whole: 'epoch' is the random name of this archive's feed. */
+	/*
+	 * What belongs to the file as a whole: 'epoch' is the random name of this archive's feed; the other names are told by
+	 * those who use them (store_note_get(), count.h, leftover.h).
+	 */
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 
 	/*

@@ -1,6 +1,8 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -227,6 +229,29 @@ int store_checkpoint(struct store *s)
 		return err_origin(db_errno(code));
 	step("store.checkpoint");
 	return 0;
+}
+
+int store_note_get(struct store *s, const char *name, int64_t *ret)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_META_GET);
+	int r;
+
+	put_t(&q, name);
+	r = db_row(&q);
+	if (r < 0)
+		return err_trace(r);
+	*ret = r > 0 ? strtoll(col_t(&q, 0), NULL, 10) : 0;
+	return 0;
+}
+
+int store_note_put(struct store *s, const char *name, int64_t value)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_META_PUT);
+	_cleanup_(freep) char *text = xasprintf("%" PRId64, value);
+
+	put_t(&q, name);
+	put_t(&q, text);
+	return db_run(&q);
 }
 
 const char *store_epoch(const struct store *s)

@@ -73,6 +73,9 @@ int store_shorten_log(struct store *s);
 int store_upkeep(struct store *s, int64_t budget_us);
 /* Whether upkeep has anything to do, without doing it: so that an idle daemon sets no timer. */
 bool store_upkeep_due(struct store *s);
+/* A number that is kept beside the messages, by its name; 0 if it was never put. put: in a transaction. */
+int store_note_get(struct store *s, const char *name, int64_t *ret);
+int store_note_put(struct store *s, const char *name, int64_t value);
 /* The random string created with the archive; the feed's epoch. Stays the store's. */
 const char *store_epoch(const struct store *s);
 /*

@@ -33,13 +33,18 @@ static int on_park_timer(_unused_ sd_event_source *s, _unused_ uint64_t us, void
 	return 0;
 }
 
+bool hub_is_off(const struct account_status *st)
+{
+	/* Who is offline and has an attempt planned is not off. */
+	return (strcmp(st->state, "offline") == 0 && !st->next_retry_us) || strcmp(st->state, "auth-failed") == 0;
+}
+
 static void leave(struct seat *seat)
 {
 	struct account_status st;
 
 	engine_status(seat->engine, &st);
-	/* Who is offline and has an attempt planned is not off: that attempt is given up below. */
-	seat->stays_off = (strcmp(st.state, "offline") == 0 && !st.next_retry_us) || strcmp(st.state, "auth-failed") == 0;
+	seat->stays_off = hub_is_off(&st); /* an attempt that is planned is given up below */
 	engine_suspend(seat->engine);
 	/* Nothing of the past may start it again; with a wire its timers are still needed. */
 	for (int i = 0; !seat->peer && i < ENGINE_TIMERS; i++)

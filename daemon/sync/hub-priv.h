@@ -53,6 +53,8 @@ struct hub {
 	struct netwatch *network; /* NULL: nothing is known of it */
 	struct meterwatch *metered; /* NULL: nobody says */
 	struct sleepwatch *sleep;
+	bool asleep;		  /* it is about to sleep, or has not said yet that it is awake */
+	enum hub_network network_told;
 	struct ping_book pings;	  /* of each network, as long as the daemon runs */
 	/* hub-upkeep.c; times of the boot clock */
 	sd_event_source *upkeep, *upkeep_timer; /* a slice of work, when the loop is idle; what puts it off */
@@ -67,6 +69,12 @@ struct hub {
 	bool rotating;		   /* streams are parked; nothing may be written */
 	unsigned int wrong_tries;
 	int64_t retry_us; /* boot clock: no secret before */
+
+	/* hub-autolock.c */
+	sd_event_source *auto_lock;
+	int64_t auto_lock_us;	   /* 0 = never */
+	int64_t used_us;	   /* boot clock: since then nobody uses it */
+	bool used;
 
 	/* hub_park() */
 	sd_event_source *park, *park_timer;
@@ -146,6 +154,8 @@ void hub_stream(struct seat *seat, enum engine_stream what);
 void hub_presence_free(struct seat *seat);
 
 /* hub-park.c */
+/* Nothing would connect it: its user disconnected it, or the server refuses the password. */
+bool hub_is_off(const struct account_status *st);
 /*
  * Leave every stream, sessions resumable, without waiting: ${fn} runs from the loop when no wire is left; those which
  * take longer than at exit are killed. Until then seats and store stay. A second call replaces the first.
@@ -166,6 +176,12 @@ void hub_trigger_free(struct hub *h);
 void hub_ping(struct seat *seat);
 /* What it says of the network, for all its streams. */
 void hub_pinged(struct seat *seat, const struct link_pinged *p);
+
+/* hub-autolock.c */
+int hub_auto_lock_init(struct hub *h);
+void hub_auto_lock_free(struct hub *h);
+/* The archive was opened: whatever it says from now on counts, and from now on. */
+void hub_auto_lock_opened(struct hub *h);
 
 /* hub-upkeep.c */
 int hub_upkeep_init(struct hub *h);

@@ -176,6 +176,7 @@ void hub_open(struct hub *h)
 		log_warning("%s cannot be written (%s): were the archive not there at a next start, a new one would be made",
 			    h->config_dir, strerror(-r));
 	hub_enter(h, HUB_READY, "");
+	hub_auto_lock_opened(h);
 	hub_upkeep_look(h);
 	for (size_t i = 0; h->started && i < h->n_seats; i++)
 		engine_connect(h->seats[i]->engine);

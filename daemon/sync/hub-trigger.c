@@ -42,10 +42,29 @@ void hub_pinged(struct seat *seat, const struct link_pinged *a)
 	ping_all(h);
 }
 
-static void on_network(void *userdata, bool route)
+enum hub_network hub_network(const struct hub *h)
+{
+	if (h->network && netwatch_is_known(h->network) && !netwatch_has_route(h->network))
+		return HUB_NETWORK_NONE;
+	if (h->metered && meterwatch_is_metered(h->metered))
+		return HUB_NETWORK_METERED;
+	return h->network && netwatch_is_known(h->network) ? HUB_NETWORK_UP : HUB_NETWORK_UNKNOWN;
+}
+
+/* From the loop, by hub_tell(). */
+static void tell_network(struct hub *h)
+{
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}
+
+static void on_network(void *userdata, bool route, bool first)
 {
 	struct hub *h = userdata;
 
+	tell_network(h);
+	/* Nobody dialled over another one. */
+	if (first && route)
+		return;
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_network(h->seats[i]->engine, route);
 	ping_all(h);
@@ -56,7 +75,9 @@ static void on_sleep(void *userdata, enum sleep_event what)
 	struct hub *h = userdata;
 	bool route = !h->network || netwatch_has_route(h->network);
 
+	h->asleep = what == SLEEP_BEGINS;
 	for (size_t i = 0; i < h->n_seats; i++) {
+		hub_note(h, h->seats[i], HUB_ACCOUNT_STATE);
 		if (what == SLEEP_BEGINS)
 			engine_before_sleep(h->seats[i]->engine);
 		else
@@ -68,6 +89,7 @@ static void on_metered(void *userdata, bool metered)
 {
 	struct hub *h = userdata;
 
+	tell_network(h);
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_set_metered(h->seats[i]->engine, metered);
 }

@@ -36,11 +36,15 @@ void hub_note_removed(struct hub *h, int64_t id)
 void hub_tell(struct hub *h)
 {
 	static const enum hub_event order[] = { HUB_ACCOUNT_ADDED, HUB_FEED, HUB_SYNC, HUB_ACCOUNT_STATE };
-	bool state = h->state_changed;
+	enum hub_network network = hub_network(h);
+	bool state = h->state_changed, moved = network != h->network_told;
 
 	h->state_changed = false;
+	h->network_told = network;
 	if (state && h->observer)
 		h->observer(h->observer_data, HUB_STORE, 0);
+	if (moved && h->observer)
+		h->observer(h->observer_data, HUB_NETWORK, 0);
 	for (size_t i = 0; i < h->n_removed; i++)
 		if (h->observer)
 			h->observer(h->observer_data, HUB_ACCOUNT_REMOVED, h->removed[i]);
@@ -139,6 +143,8 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 		return err_origin(r);
 	sd_event_source_set_enabled(h->defer, SD_EVENT_OFF);
 	r = hub_upkeep_init(h);
+	if (r >= 0)
+		r = hub_auto_lock_init(h);
 	if (r < 0)
 		return err_trace(r);
 	hub_enter(h, HUB_LOCKED, "varved is starting.");
@@ -174,6 +180,7 @@ struct hub *hub_free(struct hub *h)
 	vault_free(h->vault);
 	sd_event_source_disable_unref(h->defer);
 	hub_upkeep_free(h);
+	hub_auto_lock_free(h);
 	hub_trigger_free(h);
 	sd_event_unref(h->event);
 	free(h->removed);
@@ -212,6 +219,9 @@ int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
 	if (!seat)
 		return HUB_E_NOT_FOUND;
 	engine_status(seat->engine, ret);
+	/* An engine does not sleep: what it does then, it does in the moments before. */
+	if (h->asleep && strcmp(ret->state, "disabled") != 0 && !hub_is_off(ret))
+		ret->state = "suspended";
 	return 0;
 }
 

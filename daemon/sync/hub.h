@@ -37,6 +37,7 @@ enum hub_event {
 	HUB_SYNC,	   /* sync state, progress, gaps; many a second while catching up: coalesce */
 	HUB_FEED,	   /* the feed grew: ring the doorbell */
 	HUB_STORE,	   /* hub_archive(): its state changed; account 0 */
+	HUB_NETWORK,	   /* hub_network(); account 0 */
 	/* The connection behind hub_store() is about to be closed or replaced: before the observer returns, everything
 	 * that was made from it is given back. hub_state() says whether to go on afterwards. account 0. */
 	HUB_STORE_CLOSES,
@@ -73,6 +74,26 @@ struct hub_archive {
 	uint64_t indexed, to_index; /* messages that the search index holds, and that wait for it */
 };
 void hub_archive(const struct hub *h, struct hub_archive *ret);
+
+/* Of this machine, as its routes and NetworkManager tell it; of no server. */
+enum hub_network {
+	HUB_NETWORK_UNKNOWN, /* nobody says */
+	HUB_NETWORK_NONE,    /* no route leads out of it */
+	HUB_NETWORK_UP,
+	HUB_NETWORK_METERED, /* up, and paid for by what goes over it */
+};
+enum hub_network hub_network(const struct hub *h);
+
+/*
+ * How long the archive stays open with nobody there who may write; then it locks itself. 0: for ever. Kept in the archive;
+ * while that is not open, as it was when it was. ${us}: 0, or AUTO_LOCK_MIN_US to AUTO_LOCK_MAX_US, else HUB_E_INVALID.
+ */
+#define AUTO_LOCK_MIN_US (10 * INT64_C(1000000)) /* who has just unlocked it starts an app, or turns this off */
+#define AUTO_LOCK_MAX_US (366 * 86400 * INT64_C(1000000))
+int64_t hub_auto_lock_us(const struct hub *h);
+int hub_set_auto_lock(struct hub *h, int64_t us, char **ret_why);
+/* Whether somebody who may write is there, or something works for them. Nobody is, at first. */
+void hub_set_used(struct hub *h, bool used);
 
 /*
  * What is wrong with an archive that is READY and would end in a loss: calls ${fn} for each with the name of its check,
@@ -131,7 +152,8 @@ const struct account *hub_account(const struct hub *h, int64_t id);
 
 /* A snapshot for GetStatus and the properties; strings are the hub's, valid until control returns to the loop. */
 struct account_status {
-	const char *state;	  /* cli.md: disabled offline waiting-network connecting authenticating online auth-failed suspended */
+	const char *state;	  /* cli.md: disabled offline waiting-network connecting authenticating online auth-failed suspended (of
+				   * hub_status() only: the machine sleeps, or is about to) */
 	const char *reason_name;  /* "" or org.varve.Varve1.Error.X */
 	const char *reason_text;
 	int64_t next_retry_us;	  /* realtime, 0 = none */

@@ -20,6 +20,14 @@ static enum keyring_slot slot_kind(enum slot_type t)
 	return KEYRING_RECOVERY;
 }
 
+bool keyring_provider(const struct hub *h, enum keyring_slot *ret)
+{
+	if (h->state != HUB_READY)
+		return false;
+	*ret = slot_kind(vault_opener(h->vault));
+	return true;
+}
+
 int keyring_slots(struct hub *h, keyring_slot_fn fn, void *userdata, char **ret_why)
 {
 	if (!h->vault) {
@@ -220,5 +228,31 @@ int keyring_passwd(struct hub *h, const void *old, size_t old_len, const void *s
 	j->old = secret_keep(old, old_len);
 	j->secret = secret_keep(secret, len);
 	j->drop_keyfile = drop_keyfile;
+	return 0;
+}
+
+static void checked(struct job *j)
+{
+	job_end(j, 0, NULL);
+}
+
+static void check_step(struct job *j)
+{
+	keyring_check_passphrase(j, checked);
+}
+
+int keyring_check_secret(struct hub *h, const void *old, size_t old_len, keyring_done_fn fn, void *userdata, char **ret_why)
+{
+	struct job *j;
+	int r;
+
+	r = keyring_check_open(h, ret_why);
+	if (r == 0)
+		r = keyring_check_wait(h, ret_why);
+	if (r == 0)
+		r = job_new(h, "checking the passphrase", fn, userdata, check_step, &j, ret_why);
+	if (r != 0)
+		return r;
+	j->old = secret_keep(old, old_len);
 	return 0;
 }

@@ -264,11 +264,12 @@ static void lock_step(struct job *j)
 	}
 	for (size_t i = 0; i < h->n_seats; i++)
 		hub_note_removed(h, engine_account(h->seats[i]->engine)->id);
-	hub_enter(h, HUB_LOCKED, "It was locked by its user: varvectl unlock opens it.");
+	hub_enter(h, HUB_LOCKED, j->label);
 	hub_park(h, lock_parked, j);
 }
 
-int keyring_lock(struct hub *h, bool force, keyring_done_fn fn, void *userdata, char **ret_why)
+/* ${why}: for who looks. */
+static int lock_begin(struct hub *h, bool force, const char *why, keyring_done_fn fn, void *userdata, char **ret_why)
 {
 	_cleanup_(freep) char *none = h->state == HUB_READY && !force ? hub_no_way_in(h) : NULL;
 	struct job *j;
@@ -287,6 +288,21 @@ int keyring_lock(struct hub *h, bool force, keyring_done_fn fn, void *userdata, 
 	r = job_make(h, "locking", fn, userdata, lock_step, &j);
 	if (r < 0)
 		return err_trace(r);
+	j->label = xstrdup(why);
 	h->locking = j;
 	return 0;
+}
+
+int keyring_lock(struct hub *h, bool force, keyring_done_fn fn, void *userdata, char **ret_why)
+{
+	return lock_begin(h, force, "It was locked by its user: varvectl unlock opens it.", fn, userdata, ret_why);
+}
+
+int keyring_lock_unused(struct hub *h, const char *why, char **ret_why)
+{
+	if (h->job) {
+		*ret_why = xasprintf("%s is at work", h->job->name);
+		return HUB_E_BUSY;
+	}
+	return lock_begin(h, false, why, NULL, NULL, ret_why);
 }

@@ -38,8 +38,12 @@ int keyring_unlock(struct hub *h, const void *secret, size_t len, keyring_done_f
 /* Ends whatever is at work; never Busy. HUB_E_EXISTS: no slot could open it again, and not ${force}. Done: 0 when the keys
  * are wiped. */
 int keyring_lock(struct hub *h, bool force, keyring_done_fn fn, void *userdata, char **ret_why);
+/* The same, because nobody uses it: ${why} is the sentence for who looks. HUB_E_BUSY also while something is at work. */
+int keyring_lock_unused(struct hub *h, const char *why, char **ret_why);
 
 enum keyring_slot { KEYRING_KEYFILE, KEYRING_PASSPHRASE, KEYRING_CREDENTIAL, KEYRING_RECOVERY };
+/* What opened the archive that is READY; false while none is. */
+bool keyring_provider(const struct hub *h, enum keyring_slot *ret);
 struct keyring_slot_row {
 	uint32_t id;
 	enum keyring_slot type;
@@ -65,6 +69,8 @@ int keyring_remove(struct hub *h, uint32_t id, keyring_done_fn fn, void *userdat
 /* Set or replace the passphrase. ${old} is checked when there is one. Done: HUB_E_WRONG, HUB_E_INVALID, HUB_E_STORAGE. */
 int keyring_passwd(struct hub *h, const void *old, size_t old_len, const void *secret, size_t len, bool drop_keyfile,
 		   keyring_done_fn fn, void *userdata, char **ret_why);
+/* Only look whether ${old} is the passphrase, or there is none. Done: HUB_E_WRONG, HUB_E_STORAGE. */
+int keyring_check_secret(struct hub *h, const void *old, size_t old_len, keyring_done_fn fn, void *userdata, char **ret_why);
 /* Answer: dropped. Done: HUB_E_WRONG, HUB_E_EXISTS (no slot would be left), HUB_E_STORAGE, HUB_E_CANCELLED. */
 int keyring_rotate(struct hub *h, const void *passphrase, size_t len, keyring_done_fn fn, void *userdata,
 		   char **ret_why);

@@ -129,8 +129,9 @@ static void routes_read(struct netwatch *w)
 		w->told_us = clock_boot_us();
 		w->wait_us = w->wait_us * 2 < FLAP_MAX_US ? w->wait_us * 2 : FLAP_MAX_US;
 		log_info("network: changed%s", w->route ? "" : ", no route is left");
-		w->fn(w->userdata, w->route);
 	}
+	if (first || changed)
+		w->fn(w->userdata, w->route, first);
 	if (w->stale)
 		look_soon(w);
 }
@@ -233,6 +234,11 @@ struct netwatch *netwatch_free(struct netwatch *w)
 bool netwatch_has_route(const struct netwatch *w)
 {
 	return w->route;
+}
+
+bool netwatch_is_known(const struct netwatch *w)
+{
+	return w->known;
 }
 
 uint64_t netwatch_print(const struct netwatch *w)

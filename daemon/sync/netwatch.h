@@ -11,14 +11,16 @@
 
 struct netwatch;
 
-/* From the loop: routes or addresses are not those of the last call. ${route}: one leads out of this machine. */
-typedef void (*netwatch_fn)(void *userdata, bool route);
+/* From the loop: routes or addresses are not those of the last call. ${route}: one leads out of this machine. ${first}: it is
+ * what there is at first. */
+typedef void (*netwatch_fn)(void *userdata, bool route, bool first);
 
-/* What there is at first is reported only if it is no route. 0 or -errno: then nothing is known of the network. */
+/* 0 or -errno: then nothing is known of the network. */
 int netwatch_new(sd_event *event, netwatch_fn fn, void *userdata, struct netwatch **ret);
 struct netwatch *netwatch_free(struct netwatch *w);
 DEFINE_CLEANUP(struct netwatch *, netwatch_free);
 /* True also while it is not known yet. */
 bool netwatch_has_route(const struct netwatch *w);
+bool netwatch_is_known(const struct netwatch *w);
 /* A fingerprint of this network: its routes and our addresses. 0 while it is not known. */
 uint64_t netwatch_print(const struct netwatch *w);

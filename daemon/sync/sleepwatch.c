@@ -27,6 +27,7 @@ struct sleepwatch {
 	sd_bus *bus;	  /* the system's; NULL without one */
 	int inhibitor;	  /* fd, -1 = none */
 	sd_event_source *release;
+	sd_event_source *awake; /* on while SLEEP_OVER is owed; of the clock that stands still in a sleep */
 };
 
 static int64_t slept_us(void)
@@ -35,6 +36,19 @@ static int64_t slept_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	return clock_boot_us() - ((int64_t)mono.tv_sec * 1000000 + mono.tv_nsec / 1000);
+}
+
+static void over(struct sleepwatch *w, const char *who)
+{
+	log_debug("sleep: over, says %s", who);
+	sd_event_source_set_enabled(w->awake, SD_EVENT_OFF);
+	w->fn(w->userdata, SLEEP_OVER);
+}
+
+static int on_awake(_unused_ sd_event_source *s, _unused_ uint64_t us, void *userdata)
+{
+	over(userdata, "nobody");
+	return 0;
 }
 
 /* ---- the kernel ---- */
@@ -61,8 +75,7 @@ static int on_clock(_unused_ sd_event_source *s, int fd, _unused_ uint32_t event
 	if (ahead - w->ahead_us < SLEPT_US)
 		return 0;
 	w->ahead_us = ahead;
-	log_debug("sleep: over, says the clock");
-	w->fn(w->userdata, SLEEP_OVER);
+	over(w, "the clock");
 	return 0;
 }
 
@@ -126,15 +139,20 @@ static int on_sleep(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *er
 
 	if (sd_bus_message_read(m, "b", &begins) < 0)
 		return 0;
-	log_debug("sleep: %s, says logind", begins ? "begins" : "over");
-	w->fn(w->userdata, begins ? SLEEP_BEGINS : SLEEP_OVER);
 	if (!begins) {
 		w->ahead_us = slept_us();
+		over(w, "logind");
 		inhibit(w);
-	} else if (sd_event_source_set_time_relative(w->release, (uint64_t)SLEEP_WAIT_US) < 0 ||
-		   sd_event_source_set_enabled(w->release, SD_EVENT_ONESHOT) < 0) {
-		release(w);
+		return 0;
 	}
+	log_debug("sleep: begins, says logind");
+	w->fn(w->userdata, SLEEP_BEGINS);
+	if (sd_event_source_set_time_relative(w->release, (uint64_t)SLEEP_WAIT_US) < 0 ||
+	    sd_event_source_set_enabled(w->release, SD_EVENT_ONESHOT) < 0)
+		release(w);
+	if (sd_event_source_set_time_relative(w->awake, (uint64_t)SLEEP_AWAKE_US) < 0 ||
+	    sd_event_source_set_enabled(w->awake, SD_EVENT_ONESHOT) < 0)
+		over(w, "nobody");
 	return 0;
 }
 
@@ -182,6 +200,10 @@ int sleepwatch_new(sd_event *event, sleepwatch_fn fn, void *userdata, struct sle
 	if (r < 0)
 		return err_origin(r);
 	sd_event_source_set_enabled(w->release, SD_EVENT_OFF);
+	r = sd_event_add_time(event, &w->awake, CLOCK_MONOTONIC, 0, 0, on_awake, w);
+	if (r < 0)
+		return err_origin(r);
+	sd_event_source_set_enabled(w->awake, SD_EVENT_OFF);
 	r = watch_clock(w);
 	if (r < 0)
 		return err_trace(r);
@@ -201,6 +223,7 @@ struct sleepwatch *sleepwatch_free(struct sleepwatch *w)
 	if (w->inhibitor >= 0)
 		close(w->inhibitor);
 	sd_event_source_disable_unref(w->release);
+	sd_event_source_disable_unref(w->awake);
 	sd_event_source_disable_unref(w->timer_io);
 	if (w->timer_fd >= 0)
 		close(w->timer_fd);

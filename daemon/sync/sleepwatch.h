@@ -9,11 +9,12 @@
 
 #include "base/mem.h"
 
+#define SLEEP_AWAKE_US (INT64_C(60) * 1000000) /* awake for so long after BEGINS: whoever had to say OVER does not (logind has 5 s) */
 #define SLEEP_WAIT_US (INT64_C(300) * 1000) /* logind's patience is 5 s; a phone's user waits with a dark screen */
 
 enum sleep_event {
 	SLEEP_BEGINS, /* in SLEEP_WAIT_US: say what has to be said, leave nothing unsaved */
-	SLEEP_OVER,   /* may come twice for one sleep */
+	SLEEP_OVER,   /* may come twice for one sleep; always follows SLEEP_BEGINS */
 };
 
 struct sleepwatch;

@@ -21,6 +21,7 @@ struct vault {
 	struct sidecar sc;
 	struct vault_secrets *secrets; /* NULL while locked */
 	uint32_t derived; /* vault_derived_slot() */
+	enum slot_type opener; /* vault_opener() */
 };
 
 /* Room for what an operation derives, in locked memory: secret_alloc(), _cleanup_(secret_freep). */

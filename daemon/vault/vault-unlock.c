@@ -61,9 +61,9 @@ static int forged(const struct vault *v, const uint8_t mac_key[KDF_KEY], char **
 	return VAULT_E_FORGED;
 }
 
-/* A slot gave ${master}: check the MAC, unlock, bring the .bak up to date. 0, VAULT_E_FORGED, VAULT_E_WRONG (already
+/* A slot of ${type} gave ${master}: check the MAC, unlock, bring the .bak up to date. 0, VAULT_E_FORGED, VAULT_E_WRONG (already
  * unlocked, and not by this key). */
-static int vault_accept(struct vault *v, const uint8_t master[PAGE_KEY], char **ret_why)
+static int vault_accept(struct vault *v, enum slot_type type, const uint8_t master[PAGE_KEY], char **ret_why)
 {
 	_cleanup_(secret_freep) struct vault_secrets *s = NULL;
 
@@ -77,6 +77,7 @@ static int vault_accept(struct vault *v, const uint8_t master[PAGE_KEY], char **
 	if (!sidecar_authentic(&v->sc, s->mac_key))
 		return forged(v, s->mac_key, ret_why);
 	v->secrets = TAKE_PTR(s);
+	v->opener = type;
 	if (!v->read_only)
 		update_bak(v);
 	return 0;
@@ -106,7 +107,7 @@ int vault_unlock_auto(struct vault *v, char **ret_why)
 			continue;
 		r = slot_read(slot, v->config_dir, x->ikm, &part);
 		if (r == 0 && slot_open(slot, v->sc.vault_id, x->ikm, x->master))
-			return vault_accept(v, x->master, ret_why);
+			return vault_accept(v, slot->type, x->master, ret_why);
 		path = slot->type == SLOT_KEYFILE ? slot_path(v->config_dir, slot->path) : xstrdup(slot->path);
 		buf_addf(&tried, "%sthe %s %s %s", tried.len ? ", " : "",
 			 slot->type == SLOT_KEYFILE ? "key file" : "credential", path,
@@ -141,12 +142,14 @@ int vault_unlock_direct(struct vault *v, const void *secret, size_t len, char **
 		kdf_direct(code, sizeof(code), x->ikm);
 		secret_wipe(code, sizeof(code));
 		if (open_any(v, SLOT_RECOVERY, x))
-			return vault_accept(v, x->master, ret_why);
+			return vault_accept(v, SLOT_RECOVERY, x->master, ret_why);
 	}
 	if (len >= VAULT_CREDENTIAL_MIN && len <= VAULT_SECRET_MAX) {
 		kdf_direct(secret, len, x->ikm);
-		if (open_any(v, SLOT_KEYFILE, x) || open_any(v, SLOT_CREDENTIAL, x))
-			return vault_accept(v, x->master, ret_why);
+		if (open_any(v, SLOT_KEYFILE, x))
+			return vault_accept(v, SLOT_KEYFILE, x->master, ret_why);
+		if (open_any(v, SLOT_CREDENTIAL, x))
+			return vault_accept(v, SLOT_CREDENTIAL, x->master, ret_why);
 	}
 	if (form == RECOVERY_E_TYPO)
 		*ret_why = xstrdup("the recovery code has a typing error: compare it with what you wrote down");
@@ -232,7 +235,7 @@ int vault_unlock_derived(struct vault *v, struct child *done, char **ret_why)
 	slot = len == sizeof(*d) ? sidecar_find(&v->sc, d->slot) : NULL;
 	if (slot && slot->type == SLOT_PASSPHRASE && slot_open(slot, v->sc.vault_id, d->ikm, x->master)) {
 		v->derived = slot->id;
-		return vault_accept(v, x->master, ret_why);
+		return vault_accept(v, SLOT_PASSPHRASE, x->master, ret_why);
 	}
 	*ret_why = xstrdup("the passphrase is wrong");
 	return VAULT_E_WRONG;

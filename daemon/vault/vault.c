@@ -201,6 +201,7 @@ int vault_create(const char *dir, const char *config_dir, struct vault **ret, ch
 		_cleanup_(freep) char *text = NULL;
 
 		v->secrets = vault_secrets_new(x->master, &v->sc);
+		v->opener = SLOT_KEYFILE;
 		text = sidecar_print(&v->sc, v->secrets->mac_key);
 		r = file_replace_pair(dir, text, &bak);
 	}
@@ -258,6 +259,11 @@ bool vault_locked(const struct vault *v)
 const char *vault_path(const struct vault *v)
 {
 	return v->path;
+}
+
+enum slot_type vault_opener(const struct vault *v)
+{
+	return v->opener;
 }
 
 const struct page_keys *vault_keys(const struct vault *v)

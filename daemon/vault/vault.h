@@ -80,6 +80,8 @@ struct vault *vault_free(struct vault *v);
 DEFINE_CLEANUP(struct vault *, vault_free);
 
 bool vault_locked(const struct vault *v);
+/* The kind of slot that gave the master key; of a new archive its key file. Means something only while unlocked. */
+enum slot_type vault_opener(const struct vault *v);
 /* Absolute path of the database that the sidecar names. */
 const char *vault_path(const struct vault *v);
 /* Page keys for vfs_bind(), in locked memory; NULL while locked. Invalid after vault_lock(). */

@@ -154,6 +154,7 @@ complete -c varvectl -n '__varvectl_in search' -l until -x -d 'End before this t
 complete -c varvectl -n '__varvectl_in search' -l in -x -a '(__varvectl_conversations)' -d 'Only in this conversation'
 complete -c varvectl -n '__varvectl_in search' -l from -x -a '(__varvectl_conversations)' -d 'Only what this address wrote'
 complete -c varvectl -n '__varvectl_in lock' -l force -d 'Also when nothing could open it again'
+complete -c varvectl -n '__varvectl_in lock' -l after -x -d 'Not now: when nobody used it for so long'
 complete -c varvectl -n '__varvectl_in unlock' -l password-fd -x -d 'Read the password from file descriptor N'
 complete -c varvectl -n '__varvectl_in unlock' -l key-file -r -F -d 'Open with the content of this key file'
 complete -c varvectl -n '__varvectl_in passwd' -l password-fd -x -d 'Read the password from file descriptor N'

@@ -9,6 +9,7 @@
 #include "ipc/ctl/secret.h"
 #include "ipc/ctl/slots.h"
 #include "ipc/ctl/term.h"
+#include "ipc/ctl/time.h"
 #include "ipc/ctl/value.h"
 
 #define UNLOCK_TRIES 3 /* on a terminal, as login(1) and cryptsetup(8) */
@@ -29,9 +30,46 @@ static void done(struct ctl *c, bool locked, const char *what)
 	}
 }
 
+/* --after: not now, but when nobody has used it for so long. */
+static int lock_later(struct ctl *c, const char *after)
+{
+	_cleanup_(json_freep) struct json *j = NULL;
+	_cleanup_(freep) char *line = NULL;
+	char span[TIME_HUMAN_SIZE];
+	int64_t us = 0;
+	int r;
+
+	if (strcmp(after, "never") != 0 && time_parse_span(after, &us) < 0)
+		return ctl_fail(c, EXIT_USAGE, "never, or a time such as 10min, 2h or \"3 days\"", "--after=%s is not understood", after);
+	r = ctl_connect(c);
+	if (r == EXIT_OK)
+		r = ctl_call_at(c, VARVE_PATH, "org.freedesktop.DBus.Properties", "Set", NULL, "ssv", VARVE_IFACE_KEYRING,
+				"AutoLockUSec", "t", (uint64_t)us);
+	if (r != EXIT_OK)
+		return r;
+	if (c->json != JSON_OFF) {
+		j = json_new(stdout, c->json);
+		json_object(j, NULL);
+		json_bool(j, "locked", false);
+		json_int(j, "auto_lock_usec", us);
+		json_object_end(j);
+	} else if (!c->quiet) {
+		line = us ? xasprintf("it locks itself when nobody has used it for %s", time_span(us, span))
+			  : xstrdup("it does not lock itself any more");
+		term_put(stdout, COLOR_OFF, line, 0, 4);
+	}
+	return EXIT_OK;
+}
+
 int cmd_lock(struct ctl *c)
 {
-	int r = ctl_connect(c);
+	int r;
+
+	if (ctl_opt(c, LOCK_AFTER) && ctl_opt(c, FORCE))
+		return ctl_fail(c, EXIT_USAGE, NULL, "--after and --force do not go together");
+	if (ctl_opt(c, LOCK_AFTER))
+		return lock_later(c, ctl_opt(c, LOCK_AFTER));
+	r = ctl_connect(c);
 
 	/* Without force varved refuses where nothing could open the archive again. */
 	if (r == EXIT_OK && ctl_opt(c, FORCE))
@@ -223,17 +261,11 @@ int cmd_unlock(struct ctl *c)
 	return r;
 }
 
-/* --password-fd has the old passphrase first, but only where there is one: an empty first line is allowed for none. */
-static int ask_both(struct ctl *c, bool has_old, char **ret_old, char **ret_new)
-{
-	int r = has_old ? secret_get(c, "the present passphrase", "Present passphrase: ", ret_old) : EXIT_OK;
-
-	return r == EXIT_OK ? secret_new(c, !has_old, ret_new) : r;
-}
-
+/* ${new} NULL: only whether ${old} is right. */
 static int change(struct ctl *c, const char *old, const char *new)
 {
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
+	const char *option = !new ? "check" : ctl_opt(c, DROP_KEY_FILE) ? "drop-keyfile" : NULL;
 	int r = varve_call_new(c->varve, VARVE_PATH, VARVE_IFACE_KEYRING, "ChangeSecret", &m);
 
 	if (r >= 0)
@@ -241,13 +273,25 @@ static int change(struct ctl *c, const char *old, const char *new)
 	if (r >= 0)
 		r = sd_bus_message_append_array(m, 'y', old ? old : "", old ? strlen(old) : 0);
 	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', new, strlen(new));
+		r = sd_bus_message_append_array(m, 'y', new ? new : "", new ? strlen(new) : 0);
 	if (r >= 0)
-		r = ctl_opt(c, DROP_KEY_FILE) ? sd_bus_message_append(m, "a{sv}", 1, "drop-keyfile", "b", 1)
-					      : sd_bus_message_append(m, "a{sv}", 0);
+		r = option ? sd_bus_message_append(m, "a{sv}", 1, option, "b", 1) : sd_bus_message_append(m, "a{sv}", 0);
 	if (r < 0)
 		return ctl_fail(c, EXIT_FAIL, NULL, "out of memory");
 	return ctl_send_long(c, m, CTL_DERIVE_US, NULL, NULL, NULL);
+}
+
+/*
+ * --password-fd has the old passphrase first, but only where there is one: an empty first line is allowed for none. On a terminal
+ * the old one is checked before somebody thinks of a new one.
+ */
+static int ask_both(struct ctl *c, bool has_old, char **ret_old, char **ret_new)
+{
+	int r = has_old ? secret_get(c, "the present passphrase", "Present passphrase: ", ret_old) : EXIT_OK;
+
+	if (r == EXIT_OK && has_old && !ctl_opt(c, PASSWORD_FD))
+		r = change(c, *ret_old, NULL);
+	return r == EXIT_OK ? secret_new(c, !has_old, ret_new) : r;
 }
 
 /* What the user has now, and what is still missing: a passphrase beside a key file protects nothing. */

@@ -8,6 +8,7 @@
 #include "ipc/ctl/show.h"
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/text.h"
+#include "ipc/ctl/time.h"
 #include "ipc/ctl/value.h"
 
 #define WATCH_TICK_US (1 * (uint64_t)USEC_PER_SEC) /* rates and "3 s ago" move though nothing rings */
@@ -73,6 +74,8 @@ static void put_json(FILE *f, enum json_mode mode, const struct view *v)
 	for (size_t i = 0; i < value_count(problems); i++)
 		json_string(j, NULL, value_text(value_at(problems, i)));
 	json_array_end(j);
+	json_string_or_null(j, "network", value_str(v->status, "network"));
+	json_int(j, "auto_lock_usec", value_int(v->status, "auto_lock_usec"));
 	value_json(j, "archive", value_get(v->status, "archive"), archive_keys);
 	json_array(j, "accounts");
 	for (size_t i = 0; i < v->n; i++) {
@@ -100,7 +103,10 @@ static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 	_cleanup_(freep) char *closed = ctl_archive_problem(v->status);
 	const struct value *problems = value_get(v->status, "problems");
 	const char *next = is_failed(v) ? "varvectl doctor" : "varvectl unlock";
+	const char *network = value_str(v->status, "network");
 	int64_t to_index = value_int(value_get(v->status, "archive"), "to_index");
+	int64_t auto_lock = value_int(v->status, "auto_lock_usec");
+	char span[TIME_HUMAN_SIZE];
 
 	fprintf(f, "%svarved %s%s\n", term_color(COLOR_DIM), version, term_color(COLOR_OFF));
 	for (size_t i = 0; i < value_count(problems); i++)
@@ -111,6 +117,12 @@ static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 			fprintf(f, "  next      %s\n", next);
 		return;
 	}
+	if (strcmp(network, "none") == 0)
+		fputs("  network   none: no route leads out of this machine\n", f);
+	else if (strcmp(network, "metered") == 0)
+		fputs("  network   metered, says NetworkManager\n", f);
+	if (auto_lock)
+		fprintf(f, "  locks     itself when nobody has used it for %s\n", time_span(auto_lock, span));
 	if (v->n == 0)
 		fputs("no account yet: varvectl account add JID\n", f);
 	if (to_index > INDEX_WORTH_TELLING) {

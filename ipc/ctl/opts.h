@@ -60,6 +60,7 @@
 	X(KEY_FILE, "key-file", 0, "FILE", false, "Open with the content of this key file")                          \
 	X(DROP_KEY_FILE, "drop-key-file", 0, NULL, false, "Then remove the key file: ask at every start")            \
 	X(FORCE, "force", 0, NULL, false, "Also when nothing could open it again")                                   \
+	X(LOCK_AFTER, "after", 0, "TIME|never", false, "Not now: when nobody used it for so long")                   \
 	X(YES, "yes", 0, NULL, false, "Do not ask whether to go on")                                                 \
 	X(DEEP, "deep", 0, NULL, false, "Check every page and row: takes a while")
 

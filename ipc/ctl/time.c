@@ -142,6 +142,22 @@ static int64_t unit_seconds(const char *unit)
 	return 0;
 }
 
+int time_parse_span(const char *s, int64_t *ret_us)
+{
+	char unit[16];
+	unsigned n;
+	int end = -1;
+	int64_t sec;
+
+	if (!isdigit((unsigned char)*s) || sscanf(s, "%8u %15[a-z]%n", &n, unit, &end) < 2 || end < 0 || s[end])
+		return -EINVAL;
+	sec = unit_seconds(unit);
+	if (sec == 0)
+		return -EINVAL;
+	*ret_us = n * sec * USEC_PER_SEC;
+	return 0;
+}
+
 /* "2h ago", "2 hours ago", "90min ago". */
 static bool parse_ago(const char *s, int64_t now_us, int64_t *ret_us)
 {

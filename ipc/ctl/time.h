@@ -17,6 +17,9 @@
  */
 int time_parse(const char *s, int64_t now_us, int64_t *ret_us);
 
+/* A length of time: "90s", "10 min", "2h", "3 days"; a number needs its unit. 0, or -EINVAL. */
+int time_parse_span(const char *s, int64_t *ret_us);
+
 /* RFC 3339 in UTC, with six decimals only when there are any; returns ${buf}. */
 const char *time_rfc3339(int64_t us, char buf[static TIME_RFC3339_SIZE]);
 

@@ -221,8 +221,14 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "sessions stay resumable: what arrives meanwhile waits at the server.\n"
 	  "\n"
 	  "It is refused when nothing that is left could open the archive again; --force\n"
-	  "locks it all the same.\n",
-	  OPT_BIT(FORCE), 0, 0, WORDS_NONE, cmd_lock },
+	  "locks it all the same.\n"
+	  "\n"
+	  "With --after it stays open now, and from then on locks itself when nobody has\n"
+	  "used it for so long: no app, and no varvectl but \"status\". An app that stays\n"
+	  "connected keeps it open. --after=never ends that; \"status\" shows it.\n"
+	  "\n"
+	  "    varvectl lock --after=30min\n",
+	  OPT_BIT(FORCE) | OPT_BIT(LOCK_AFTER), 0, 0, WORDS_NONE, cmd_lock },
 	{ "unlock", "", "Open the archive",
 	  "With the key file where there is one, else with a passphrase or a recovery code\n"
 	  "that is asked for or read from --password-fd. After three wrong tries each\n"

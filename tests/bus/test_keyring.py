@@ -255,6 +255,92 @@ class Keys(Case):
         c.close()
 
 
+class Unused(Case):
+    """AutoLockUSec: nobody uses it, and it locks itself."""
+    SHORTEST = 10 * 1000000
+
+    def prop(self, name):
+        return self.d.call("org.freedesktop.DBus.Properties", "Get", V("(ss)", "org.varve.Varve1.Keyring", name))[0]
+
+    def auto_lock(self, us, conn=None):
+        call(conn or self.d.peer(), ROOT, "org.freedesktop.DBus.Properties", "Set",
+             V("(ssv)", "org.varve.Varve1.Keyring", "AutoLockUSec", GLib.Variant("t", us)))
+
+    def watch(self):
+        """What is told of the root's properties, with a connection that only looks at states."""
+        conn, seen = self.d.peer(), {}
+        conn.signal_subscribe(None, "org.freedesktop.DBus.Properties", "PropertiesChanged", ROOT, None, 0,
+                              lambda c, s, p, i, m, args: seen.update(args.unpack()[1]))
+        call(conn, ROOT, "Manager", "GetStatus", V("(a{sv})", {}))
+        return conn, seen
+
+    def until(self, condition, seconds, what):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, what)
+            GLib.MainContext.default().iteration(False) or time.sleep(0.005)
+
+    def test_it_locks_itself_when_nobody_uses_it(self):
+        self.assertEqual(self.prop("AutoLockUSec"), 0)
+        self.assertNotIn("auto_lock_usec", self.d.status())
+        self.assertEqual(self.prop("Provider"), "keyfile")
+        watcher, seen = self.watch()
+        app = self.d.peer()
+        call(app, ACCOUNT, "Archive", "GetHistory", history_args(1))
+        self.auto_lock(self.SHORTEST)
+        self.until(lambda: seen.get("AutoLockUSec") == self.SHORTEST, 5, "PropertiesChanged")
+        self.assertEqual(self.d.status()["auto_lock_usec"], self.SHORTEST)
+        for wrong in (1, self.SHORTEST - 1, 367 * 86400 * 1000000, 2**64 - 1):
+            with self.assertRaises(GLib.Error) as e:
+                self.auto_lock(wrong)
+            self.assertEqual(error_name(e.exception), "org.freedesktop.DBus.Error.InvalidArgs", wrong)
+        with self.assertRaises(GLib.Error) as e:
+            self.auto_lock(0, self.d.peer(self.d.path_ro))
+        self.assertEqual(error_name(e.exception), ERROR + "Denied")
+        # It survives a restart, counts from it on, and who only reads, or looks at states, does not put it off.
+        self.d.stop()
+        self.d.start()
+        begun = time.monotonic()
+        self.assertEqual(self.prop("AutoLockUSec"), self.SHORTEST)
+        watcher, seen = self.watch()
+        reader = self.d.peer(self.d.path_ro)
+        call(reader, ACCOUNT, "Archive", "GetHistory", history_args(1))
+        # One that writes does, as long as it is there.
+        app = self.d.peer()
+        call(app, ACCOUNT, "Archive", "GetHistory", history_args(1))
+        self.until(lambda: time.monotonic() - begun > 11, 12, "the time that it would have taken")
+        self.assertEqual(self.state(), "ready")
+        app.close_sync()
+        left = time.monotonic()
+        self.until(lambda: seen.get("Locked") is True, 15, "the lock")
+        self.assertGreater(time.monotonic() - left, 9.5)
+        self.assertEqual((seen["State"], seen["Provider"], seen["AutoLockUSec"]), ("locked", "", self.SHORTEST), seen)
+        self.assertIn("locked itself", self.d.status()["state_reason"])
+        with self.assertRaises(GLib.Error) as e:
+            self.auto_lock(0)
+        self.assertEqual(error_name(e.exception), ERROR + "Locked")
+        self.unlock()
+        self.check_ready()
+        self.auto_lock(0)
+        self.until(lambda: seen.get("AutoLockUSec") == 0 and seen.get("Provider") == "keyfile", 5, "PropertiesChanged")
+
+    def test_it_does_not_lock_what_nothing_opens_again(self):
+        (slot,) = self.slots().values()
+        os.unlink(os.path.join(self.d.config, slot[4]["path"]))
+        self.auto_lock(self.SHORTEST)
+        wait_for(lambda: "does not lock itself" in self.d.tail(), 20, "what is said of it")
+        self.assertEqual(self.state(), "ready")
+
+    def test_provider_is_what_opened_it(self):
+        code = self.keyring("AddSlot", "(saya{sv})", "recovery", b"", {})[1]
+        self.lock()
+        self.assertEqual(self.prop("Provider"), "")
+        self.unlock(code.encode())
+        self.assertEqual(self.prop("Provider"), "recovery")
+        self.keyring("Rotate", "(aya{sv})", b"", {})
+        self.assertEqual(self.prop("Provider"), "recovery")
+
+
 class Passphrases(Case):
     """What they open, with an Argon2id that costs nothing (cheap-kdf.c)."""
     preload = os.environ.get("CHEAP_KDF")
@@ -274,6 +360,22 @@ class Passphrases(Case):
         self.assertEqual(self.state(), "locked")
         self.unlock(b"second one")
         self.check_ready()
+
+    def test_a_passphrase_is_checked_without_a_change(self):
+        check = {"check": GLib.Variant("b", True)}
+        self.keyring("ChangeSecret", "(ayaya{sv})", b"", b"", check)    # there is none
+        self.passwd(b"", b"first one", drop_keyfile=True)
+        before = self.slots()
+        self.keyring("ChangeSecret", "(ayaya{sv})", b"first one", b"", check)
+        for wrong in (b"not it", b""):
+            self.assertEqual(self.refused("Keyring", "ChangeSecret", V("(ayaya{sv})", wrong, b"", check)), "WrongSecret")
+        self.assertEqual(self.refused("Keyring", "ChangeSecret", V("(ayaya{sv})", b"first one", b"new", check)),
+                         "org.freedesktop.DBus.Error.InvalidArgs")
+        self.assertEqual(self.slots(), before)
+        # It counts: this is no way to guess.
+        self.refused("Keyring", "ChangeSecret", V("(ayaya{sv})", b"x", b"", check))
+        self.refused("Keyring", "ChangeSecret", V("(ayaya{sv})", b"x", b"", check))
+        self.assertEqual(self.refused("Keyring", "ChangeSecret", V("(ayaya{sv})", b"first one", b"", check)), "Busy")
 
     def test_of_several_passphrases_the_old_one_is_replaced(self):
         for word in (b"mine", b"yours"):

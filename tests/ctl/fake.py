@@ -66,6 +66,8 @@ class Fake:
         self.ends = (0, 0)
         self.state, self.state_reason = "ready", ""
         self.problems = []        # of the archive, while it is open
+        self.network = "up"
+        self.auto_lock = 0        # AutoLockUSec
         self.retry_after = 0      # RetryAfterUSec
         self.slots = [self.slot(1, "keyfile", path="archive-aaaa.key")]
         self.passphrase = b""
@@ -154,7 +156,7 @@ class Fake:
             path = ROOT if i.name.endswith((".Manager", ".Keyring")) else ACCOUNT
             if i.name.endswith(".Job"):
                 path = ROOT + "/job/1"
-            conn.register_object(path, i, self.on_call, self.on_get, None)
+            conn.register_object(path, i, self.on_call, self.on_get, self.on_set)
         return True
 
     def emit(self, iface, member, value):
@@ -224,6 +226,13 @@ class Fake:
                               Error=v("(ss)", error), Result=v("a{sv}", self.job_result))
             return values.get(name)
 
+    def on_set(self, conn, sender, path, iface, name, value):
+        with self.lock:
+            self.calls.append(("Set", (name, value.unpack())))
+            if name == "AutoLockUSec":
+                self.auto_lock = value.unpack()
+            return True
+
     # -- Manager, Account ---------------------------------------------------------------------------------------
     def do_GetStatus(self, options):
         def dictionary(d):
@@ -249,6 +258,8 @@ class Fake:
             accounts = []
         return v("(a{sv})", ({"version": v("s", "0.1.0"), "locked": v("b", self.state == "locked"),
                               "state": v("s", self.state), "state_reason": v("s", self.state_reason),
+                              "network": v("s", self.network),
+                              **({"auto_lock_usec": v("t", self.auto_lock)} if self.auto_lock else {}),
                               **({"problems": v("as", self.problems)} if self.problems else {}),
                               "archive": v("a{sv}", self.archive), "accounts": v("aa{sv}", accounts)},))
 
@@ -310,6 +321,8 @@ class Fake:
     def do_ChangeSecret(self, old, new, options):
         if self.passphrase and bytes(old) != self.passphrase:
             raise Refused("WrongSecret", "the old passphrase is wrong")
+        if options.get("check"):
+            return
         self.passphrase = bytes(new)
         if not self.has("passphrase"):
             self.slots.append(self.slot(9, "passphrase"))

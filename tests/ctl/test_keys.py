@@ -112,6 +112,18 @@ def test_lock_is_refused_by_varved_unless_forced(fake, ctl):
     assert fake.state == "locked" and calls(fake, "Lock") == [({},), ({"force": True},)]
 
 
+def test_lock_after_some_time(fake, ctl):
+    assert json.loads(ctl("lock", "--after=30min", "-j")) == {"locked": False, "auto_lock_usec": 1800000000}
+    assert fake.auto_lock == 1800 * 10**6 and fake.state == "ready"
+    assert "30:00 min" in ctl("status") and json.loads(ctl("status", "-j"))["auto_lock_usec"] == 1800 * 10**6
+    assert "does not lock itself" in ctl("lock", "--after=never")
+    assert "locks" not in ctl("status") and json.loads(ctl("status", "-j"))["auto_lock_usec"] == 0
+    for wrong in ("30", "soon", "-2h", "2h30", ""):
+        ctl.error("lock", "--after=" + wrong, code=2)
+    ctl.error("lock", "--after=1h", "--force", code=2)
+    assert calls(fake, "Set") == [("AutoLockUSec", 1800 * 10**6), ("AutoLockUSec", 0)] and calls(fake, "Lock") == []
+
+
 def test_unlock_says_how_long_to_wait(fake, ctl):
     passphrase_only(fake)
     fake.refuse["Unlock"] = Refused("Busy", "too many wrong secrets: try again in 8 s")
@@ -142,7 +154,15 @@ def test_passwd_lets_slips_be_repeated_but_not_for_ever(fake, ctl):
     for i in range(3):
         t.answer("New passphrase: ", "a%d" % i).answer("again: ", "b")
     t.end(1)
-    assert len(calls(fake, "ChangeSecret")) == 1
+    assert len([c for c in calls(fake, "ChangeSecret") if "check" not in c[2]]) == 1
+
+
+def test_passwd_checks_the_present_one_before_it_asks_for_another(fake, ctl):
+    fake.passphrase = b"many random words"
+    fake.slots.append(fake.slot(2, "passphrase"))
+    out = Terminal(ctl, "passwd").answer("Present passphrase: ", "many randon words").end(5)
+    assert "New passphrase" not in out and fake.passphrase == b"many random words"
+    assert calls(fake, "ChangeSecret") == [(list(b"many randon words"), [], {"check": True})]
 
 
 def test_passwd_from_a_descriptor_has_the_old_and_the_new(fake, ctl):

@@ -3,6 +3,7 @@
 import pytest
 
 from varvetest import daemon, networkmanager, seed
+from varvetest.bus import Told
 from varvetest.login1 import Login1
 from varvetest.wait import wait_for
 
@@ -36,6 +37,7 @@ def test_older_history_waits_for_another_link(server, fresh, new_varved, system)
         assert 100 <= state["messages"] <= 600, state
         shown = varved.run("status").out
         assert "metered" in shown, shown
+        assert varved.status()["network"] == "metered"
         result = varved.run("sync", "wait", "--timeout=5")
         assert result.code == 1 and "metered" in result.err, result
         # Asked for by hand it comes all the same.
@@ -43,7 +45,9 @@ def test_older_history_waits_for_another_link(server, fresh, new_varved, system)
         assert varved.run("sync", "fetch", who, "--all", "--wait", "--timeout=20").code == 0
         assert [r["body"] for r in varved.export(who)] == [m.body for m in messages if m.contact == who]
         assert sync(varved)["messages"] < 1500
-        manager.set(networkmanager.NO)
+        with Told(varved, "org.varve.Varve1.Manager") as told:
+            manager.set(networkmanager.NO)
+            wait_for(lambda: told().get("Network") == "up", 20, told)
         wait_for(lambda: "metered" not in sync(varved), 20, lambda: sync(varved))      # it hears of it by a signal
         varved.wait_sync()
         assert "metered" not in sync(varved)

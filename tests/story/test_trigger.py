@@ -5,6 +5,7 @@ import time
 import pytest
 
 from varvetest import netns
+from varvetest.bus import Told
 from varvetest.daemon import assert_same
 from varvetest.login1 import Login1
 from varvetest.peer import Peer
@@ -74,9 +75,12 @@ def test_a_network_that_flaps(roaming, network, server):
 
 
 def test_no_network_costs_nothing(roaming, network, server):
-    """Without a route nothing is tried; with one, everything at once."""
+    """Without a route nothing is tried; with one, everything at once. Who looks is told."""
     before = resumes(roaming)
+    assert roaming.status()["network"] == "up"
     network.unplug()
+    wait_for(lambda: roaming.status()["network"] == "none", 15)
+    assert "no route leads out" in roaming.run("status").out
     # Nothing makes the stream end by itself so soon: a daemon that starts without a network shows it.
     roaming.restart()
     state = roaming.wait_state("waiting-network", timeout=30)
@@ -84,7 +88,9 @@ def test_no_network_costs_nothing(roaming, network, server):
     spawned = roaming.tail(100000).count("dial")
     holds(lambda: roaming.account()["state"] == "waiting-network", 2)
     assert roaming.tail(100000).count("dial") == spawned
-    network.plug(2)
+    with Told(roaming, "org.varve.Varve1.Manager") as told:
+        network.plug(2)
+        wait_for(lambda: told().get("Network") == "up", 15, told)
     roaming.wait_resumed(before + 1, timeout=SOON)
 
 
@@ -133,9 +139,12 @@ def test_sleep_waits_for_us_and_not_long(sleeper, login1):
     """P5: the inhibitor is let go within a second, a new one taken at waking up; the session stays as it was."""
     varved, proxy = sleeper
     before = varved.account()["session"]
-    assert login1.sleep() is not None
-    assert varved.account()["state"] == "online"
-    login1.wake()
+    with Told(varved, "org.varve.Varve1.Account", "/org/varve/Varve1/account/1") as told:
+        assert login1.sleep() is not None
+        assert varved.account()["state"] == "suspended"
+        login1.wake()
+        wait_for(lambda: told().get("State") == "online", 10, lambda: str(told.all))
+        assert [v for k, v in told.all if k == "State"] == ["suspended", "online"]
     wait_for(lambda: login1.inhibitors() == 1, 10)
     after = varved.account()["session"]
     assert (after["binds"], after["resumes"]) == (before["binds"], before["resumes"])

@@ -27,6 +27,33 @@ class Bus:
         self.connection.close()
 
 
+class Told:
+    """What PropertiesChanged says of an interface while the body of the `with` runs: called, it is the newest of each; .all is
+    each (name, value) in order."""
+
+    def __init__(self, varved, interface, path=PATH):
+        from gi.repository import Gio, GLib
+        self.context = GLib.MainContext.default()
+        self.all = []
+        self.connection = Gio.DBusConnection.new_for_address_sync(f"unix:path={varved.socket}",
+                                                                  Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, None, None)
+        self.connection.signal_subscribe(None, "org.freedesktop.DBus.Properties", "PropertiesChanged", path, interface, 0,
+                                         lambda c, s, p, i, m, args: self.all.extend(args.unpack()[1].items()))
+        # Signals begin with the first call.
+        self.connection.call_sync(None, PATH, MANAGER, "GetStatus", GLib.Variant("(a{sv})", ({},)), None, 0, -1)
+
+    def __call__(self):
+        while self.context.iteration(False):
+            pass
+        return dict(self.all)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.connection.close_sync()
+
+
 class Latency:
     """Calls GetStatus without pause in a thread while the body of the `with` runs; after it, in milliseconds, how long that took
     (.took), the median and the longest of the calls: .p50, .longest."""

@@ -43,6 +43,18 @@ int keyring_lock(struct hub *h, _unused_ bool force, keyring_done_fn fn, void *u
 	return keyring_work(h, "lock", fn, userdata, ret_why);
 }
 
+bool keyring_provider(struct hub const *h, enum keyring_slot *ret)
+{
+	*ret = KEYRING_KEYFILE;
+	return hub_state(h) == HUB_READY;
+}
+
+int keyring_check_secret(struct hub *h, _unused_ const void *old, _unused_ size_t old_len, keyring_done_fn fn, void *userdata,
+			 char **ret_why)
+{
+	return keyring_work(h, "check", fn, userdata, ret_why);
+}
+
 int keyring_slots(_unused_ struct hub *h, keyring_slot_fn fn, void *userdata, _unused_ char **ret_why)
 {
 	const struct keyring_slot_row rows[] = {

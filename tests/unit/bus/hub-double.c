@@ -35,6 +35,9 @@ struct hub {
 	size_t n_told;
 	const char *last_call;
 	enum hub_state state;
+	enum hub_network network;
+	int64_t auto_lock_us;
+	bool used;
 	char *why;
 	/* The diagnosis that has to be told its end. */
 	hub_diagnosed_fn diagnosed;
@@ -415,6 +418,42 @@ int hub_status(const struct hub *h, int64_t id, struct account_status *ret)
 	ret->gaps = (uint32_t)cover_count_gaps(&s->cover, false);
 	ret->lost = (uint32_t)cover_count_gaps(&s->cover, true);
 	return 0;
+}
+
+enum hub_network hub_network(const struct hub *h)
+{
+	return h->network;
+}
+
+void hub_double_set_network(struct hub *h, enum hub_network network)
+{
+	h->network = network;
+	hub_double_tell(h, HUB_NETWORK, 0);
+}
+
+int64_t hub_auto_lock_us(const struct hub *h)
+{
+	return h->auto_lock_us;
+}
+
+int hub_set_auto_lock(struct hub *h, int64_t us, char **ret_why)
+{
+	if (us && (us < AUTO_LOCK_MIN_US || us > AUTO_LOCK_MAX_US)) {
+		*ret_why = xstrdup("not so long");
+		return HUB_E_INVALID;
+	}
+	h->auto_lock_us = us;
+	return 0;
+}
+
+void hub_set_used(struct hub *h, bool used)
+{
+	h->used = used;
+}
+
+bool hub_double_used(const struct hub *h)
+{
+	return h->used;
 }
 
 int hub_outbox(const struct hub *h, int64_t id, struct outbox_status *ret)

@@ -22,6 +22,9 @@ void hub_double_errand(struct hub *h, int64_t account, enum errand_state state);
 struct verify *hub_double_verify(struct hub *h, int64_t account);
 /* As the hub does: from the event loop, later, merged. */
 void hub_double_tell(struct hub *h, enum hub_event event, int64_t account);
+void hub_double_set_network(struct hub *h, enum hub_network network);
+/* What hub_set_used() said last. */
+bool hub_double_used(const struct hub *h);
 /* For the double's other files: ${name} (static) was called. */
 void hub_double_called(struct hub *h, const char *name);
 /* What was called last of connect, disconnect, sync-now, pause, resume, update, and of the keyring; "" at first. */

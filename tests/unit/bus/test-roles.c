@@ -69,7 +69,9 @@ static const struct {
 	{ "org.freedesktop.DBus.Properties", "Get", VARVE_IFACE_SYNC, "NoSuch", ROLE_NOBODY },
 	{ "org.freedesktop.DBus.Properties", "GetAll", VARVE_IFACE_ARCHIVE, NULL, ROLE_STATUS },
 	{ "org.freedesktop.DBus.Properties", "Set", NULL, NULL, ROLE_ADMIN },
+	{ "org.freedesktop.DBus.Properties", "Set", VARVE_IFACE_KEYRING, "AutoLockUSec", ROLE_ADMIN },
 	{ NULL, "AddAccount", NULL, NULL, ROLE_ADMIN },
+	{ NULL, "Set", NULL, NULL, ROLE_ADMIN },
 	{ NULL, "GetHistory", NULL, NULL, ROLE_READ },
 };
 
