@@ -90,7 +90,7 @@ class Bootstrap(unittest.TestCase):
         self.assertEqual(call(Gio.DBusConnection.new_for_address_sync(address, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, None, None),
                               ROOT, "Manager", "GetAddress"), (address,))
         (props,) = bus_call(conn, NAME, ROOT, "org.freedesktop.DBus.Properties", "GetAll", V("(s)", IFACE + "Manager"))
-        self.assertEqual(sorted(props), ["ApiRevision", "Features", "Role", "State", "StateReason", "Version"])
+        self.assertEqual(sorted(props), ["ApiRevision", "Features", "Network", "Role", "State", "StateReason", "Version"])
         self.assertEqual((props["Role"], props["State"]), ("status", "ready"))
         (xml,) = bus_call(conn, NAME, ROOT, "org.freedesktop.DBus.Introspectable", "Introspect")
         node = ET.fromstring(xml)
