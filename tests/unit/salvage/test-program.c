@@ -34,9 +34,12 @@ struct place {
 static struct place prepare(struct fx *fx)
 {
 	_cleanup_(freep) char *config = config_of(fx->dir), *run = NULL, *link = NULL;
+	struct message answer = text_in("answer", "yes");
 	struct place p;
 
-	fill(fx, MESSAGES);
+	fill(fx, MESSAGES - 1);
+	answer.reply_id = "id-0";
+	put_live(fx, answer, false);
 	snprintf(p.home, sizeof(p.home), "%s-home", fx->dir);
 	run = xasprintf("%s/run", p.home);
 	link = xasprintf("%s/varve", p.home);
@@ -173,6 +176,9 @@ TEST(it_opens_the_archive_by_itself_and_only_reads)
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(lines_of(p.messages), MESSAGES);
 	assert_true(file_has(p.messages, "\"conversation\":\"" CAROL "\""));
+	assert_true(file_has(p.messages, "\"direction\":\"out\",\"state\":\"sent\""));
+	assert_true(file_has(p.messages, "\"direction\":\"in\",\"state\":\"received\""));
+	assert_true(file_has(p.messages, "\"reply_to\":1,"));
 	assert_true(file_has(p.messages, "\\\"quoted\\\" \\\\ \\u0009\\u007f end\""));
 	finish(fx, &p);
 }
