@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 /* Of the process: who calls recvmsg() carries no handle of ours. */
 static struct {
 	int fd;
@@ -18,6 +20,47 @@ void intake_begin(int fd, size_t bytes)
 	self.fd = fd;
 	self.left = bytes;
 	self.taken = (struct intake){ 0 };
+}
+
+/* Of links, two an account at most: a list is short enough. */
+static struct guard {
+	int fd;
+	size_t max, got;
+} *guards;
+static size_t n_guards;
+
+static struct guard *guard_of(int fd)
+{
+	for (size_t i = 0; i < n_guards; i++)
+		if (guards[i].fd == fd)
+			return &guards[i];
+	return NULL;
+}
+
+void intake_guard(int fd, size_t max)
+{
+	guards = xrealloc(guards, n_guards + 1, sizeof(*guards));
+	guards[n_guards++] = (struct guard){ .fd = fd, .max = max };
+}
+
+void intake_guard_whole(int fd)
+{
+	struct guard *g = guard_of(fd);
+
+	if (g)
+		g->got = 0;
+}
+
+void intake_guard_end(int fd)
+{
+	struct guard *g = guard_of(fd);
+
+	if (g)
+		*g = guards[--n_guards];
+	if (n_guards == 0) {
+		free(guards);
+		guards = NULL;
+	}
 }
 
 struct intake intake_taken(void)
@@ -47,10 +90,20 @@ static size_t count_fds(struct msghdr *m)
 /* Found by libsystemd too: that is what it is for. */
 __attribute__((visibility("default"))) ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
+	struct guard *g = guard_of(fd);
 	struct msghdr part = *m;
 	struct iovec first;
 	ssize_t n;
 
+	if (g && g->got > g->max) {
+		errno = ECONNRESET;
+		return -1;
+	}
+	if (g) {
+		n = syscall(SYS_recvmsg, fd, m, flags);
+		g->got += n > 0 ? (size_t)n : 0;
+		return n;
+	}
 	if (fd != self.fd || m->msg_iovlen != 1 || flags & MSG_PEEK)
 		return syscall(SYS_recvmsg, fd, m, flags);
 	if (self.left == 0) {

@@ -23,3 +23,11 @@ void intake_begin(int fd, size_t bytes);
 struct intake intake_taken(void);
 /* The same, and the limit ends. */
 struct intake intake_end(void);
+
+/*
+ * For an sd_bus that the event loop runs: once more than ${max} bytes came from ${fd} since the last message that came whole,
+ * reading fails with ECONNRESET, which ends it. Until intake_guard_end(), which is called before anybody else can get the number.
+ */
+void intake_guard(int fd, size_t max);
+void intake_guard_whole(int fd);
+void intake_guard_end(int fd);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/intake.h"
 #include "base/log.h"
 #include "link/fields.h"
 
@@ -22,8 +23,18 @@
 #define MANY_MAX 64		  /* records; what the other side does with them it does in one turn */
 #define MANY_BYTES_MAX (64 * 1024) /* no record is begun above it */
 
+/*
+ * A message of a wire: MANY_BYTES_MAX and one more record, or one of another kind, of which READY has the longest text. libsystemd
+ * takes 128 MB, and a wire that was taken over would make the keeper hold that (decisions/0032).
+ */
+#define FROM_WIRE_MAX (1024 * 1024)
+#define FIELD_SIZE(type, name, max) + (max) + 16
+_Static_assert(MANY_BYTES_MAX + (0 MESSAGE_FIELDS(FIELD_SIZE)) < FROM_WIRE_MAX / 2, "a message of messages");
+_Static_assert((0 LINK_READY_FIELDS(FIELD_SIZE)) < FROM_WIRE_MAX / 2, "READY");
+
 struct link {
 	sd_bus *bus;
+	int fd; /* the bus's, guarded; -1 */
 	struct buf many; /* ${many_n} records that wait for company */
 	size_t many_n;
 	size_t more; /* records beyond the first of each message that may still be queued */
@@ -61,10 +72,18 @@ static int send_many(struct link *l)
 	return r < 0 ? err_origin(r) : 0;
 }
 
+static void end_guard(struct link *l)
+{
+	if (l->fd >= 0)
+		intake_guard_end(l->fd);
+	l->fd = -1;
+}
+
 static struct link *link_release(struct link *l)
 {
 	if (l->depth > 0)
 		return NULL;
+	end_guard(l);
 	(void)send_many(l);
 	sd_event_source_disable_unref(l->post);
 	sd_event_source_disable_unref(l->turn);
@@ -136,12 +155,18 @@ static int on_message(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *
 	struct link *l = userdata;
 	const char *iface = sd_bus_message_get_interface(m), *name = str_or_empty(sd_bus_message_get_member(m));
 	enum link_kind kind;
+	bool closed = iface && strcmp(iface, "org.freedesktop.DBus.Local") == 0;
 	int r;
 
+	/* After this sd-bus closes its descriptor. */
+	if (closed)
+		end_guard(l);
+	else if (l->fd >= 0)
+		intake_guard_whole(l->fd);
 	if (l->gone || l->freed)
 		return 1;
 	l->depth++;
-	if (iface && strcmp(iface, "org.freedesktop.DBus.Local") == 0) {
+	if (closed) {
 		say_gone(l, "closed");
 	} else {
 		kind = sd_bus_message_is_signal(m, LINK_INTERFACE, NULL) > 0 ? fields_kind(l->side, name) : LINK_KINDS;
@@ -199,6 +224,7 @@ int link_new(sd_event *event, int fd, enum link_side side, link_record_fn on_rec
 	_cleanup_(closep) int owned = fd;
 	int r;
 
+	l->fd = -1;
 	l->side = side;
 	l->on_record = on_record;
 	l->on_gone = on_gone;
@@ -209,6 +235,10 @@ int link_new(sd_event *event, int fd, enum link_side side, link_record_fn on_rec
 	r = sd_bus_set_fd(l->bus, owned, owned);
 	if (r < 0)
 		return err_origin(r);
+	if (side == LINK_KEEPER) {
+		l->fd = owned;
+		intake_guard(l->fd, FROM_WIRE_MAX);
+	}
 	TAKE_FD(owned);
 	if (side == LINK_KEEPER) {
 		r = sd_bus_set_server(l->bus, 1, id);

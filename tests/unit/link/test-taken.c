@@ -349,6 +349,78 @@ static void a_call_is_no_record(void **state)
 }
 
 /* Were they taken, the keeper's table of them could be filled. */
+/* Bytes past sd-bus, until the link is gone, but no more than so many: how many it took. */
+static size_t pour(struct ends *e, const void *data, size_t len, size_t most)
+{
+	int fd = sd_bus_get_fd(e->peer);
+	size_t n = 0;
+
+	while (!e->gone && n < most) {
+		ssize_t r = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		n += r > 0 ? (size_t)r : 0;
+		assert_true(sd_event_run(e->event, 0) >= 0);
+	}
+	return n;
+}
+
+#define HEADER(body) { 'l', 4, 0, 1, (body) & 0xff, (body) >> 8 & 0xff, (body) >> 16 & 0xff, (body) >> 24, 1, 1, 0, 0, 0, 0, 0, 0 }
+#define HELD_MAX (2u * 1024 * 1024) /* what the keeper reads at most, with what the socket holds */
+
+static void a_message_without_end(void **state)
+{
+	static const uint8_t header[16] = HEADER(100u * 1024 * 1024);
+	static const char nothing[65536];
+	struct ends *e = *state;
+
+	assert_int_equal(pour(e, header, sizeof(header), sizeof(header)), sizeof(header));
+	assert_in_range(pour(e, nothing, sizeof(nothing), 64u * 1024 * 1024), 1024 * 1024, HELD_MAX);
+	assert_int_equal(e->gone, 1);
+	assert_int_equal(e->records, 0);
+}
+
+/* sd-bus drops them in a loop of its own. */
+static void messages_that_do_not_parse(void **state)
+{
+	static const uint8_t header[16] = HEADER(0u);
+	static uint8_t many[65536];
+	struct ends *e = *state;
+
+	for (size_t i = 0; i < sizeof(many); i++)
+		many[i] = header[i % sizeof(header)];
+	assert_in_range(pour(e, many, sizeof(many), 64u * 1024 * 1024), 1024 * 1024, HELD_MAX);
+	assert_int_equal(e->gone, 1);
+	assert_int_equal(e->records, 0);
+}
+
+/* What is right has no end. */
+static void messages_for_a_long_time(void **state)
+{
+	struct ends *e = *state;
+
+	for (uint32_t i = 0; i < 40; i++) {
+		static char longest[JID_MAX + 1];
+
+		memset(longest, 'a', JID_MAX);
+		send_array(e, 20, 2, longest);
+		for (uint32_t n = 0; n < 400; n++) {
+			sd_bus_message *m = begin(e, "UNSENDABLE");
+			char text[1000];
+
+			memset(text, 't', sizeof(text) - 1);
+			text[sizeof(text) - 1] = '\0';
+			assert_true(sd_bus_message_append(m, "tss", UINT64_C(1), "c", text) >= 0);
+			assert_true(sd_bus_send(e->peer, m, NULL) >= 0);
+			sd_bus_message_unref(m);
+		}
+		spin(e);
+	}
+	while (e->records < 40 * 420 && !e->gone)
+		assert_true(sd_event_run(e->event, 1000000) > 0);
+	assert_int_equal(e->gone, 0);
+	assert_int_equal(e->records, 40 * 420);
+}
+
 static void no_descriptors(void **state)
 {
 	struct ends *e = *state;
@@ -378,6 +450,9 @@ int main(void)
 		T(a_time_under_its_limit),
 		T(the_keepers_own_words),
 		T(a_call_is_no_record),
+		T(a_message_without_end),
+		T(messages_that_do_not_parse),
+		T(messages_for_a_long_time),
 		T(no_descriptors),
 	};
 
