@@ -59,7 +59,7 @@ int gap_read(sd_bus_message *m, struct gap *ret)
 		return r;
 	row.conversation = xstrdup(conversation);
 	row.state = xstrdup(state);
-	r = dict_each(m, gap_extra, &row);
+	r = varve__dict_each(m, gap_extra, &row);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {

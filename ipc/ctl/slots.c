@@ -136,7 +136,7 @@ static int read_slots(sd_bus_message *m, struct slots *s)
 
 		r = sd_bus_message_read(m, "ussx", &one.id, &type, &label, &one.created_us);
 		if (r >= 0)
-			r = dict_each(m, slot_extra, &one);
+			r = varve__dict_each(m, slot_extra, &one);
 		one.type = xstrdup(type);
 		one.label = xstrdup(label);
 		s->slot = xrealloc(s->slot, s->n + 1, sizeof(*s->slot));

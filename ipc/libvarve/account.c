@@ -79,7 +79,7 @@ static int account_member(sd_bus_message *m, const char *key, const char *conten
 	if (strcmp(contents, "a{sv}") == 0 && (strcmp(key, "sync") == 0 || strcmp(key, "outbox") == 0)) {
 		r = sd_bus_message_enter_container(m, 'v', "a{sv}");
 		if (r >= 0)
-			r = dict_each(m, part_member, a);
+			r = varve__dict_each(m, part_member, a);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);
 		return r < 0 ? r : 1;
@@ -100,7 +100,7 @@ static int take_accounts(sd_bus_message *m, struct varve_status *s)
 			return -ENOMEM;
 		s->account = more;
 		more[s->n] = (struct varve_account_status){ "", "", "", "", "", false, false, 0, 0, 0, 0 };
-		r = dict_each(m, account_member, &more[s->n++]);
+		r = varve__dict_each(m, account_member, &more[s->n++]);
 	}
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
@@ -130,11 +130,11 @@ int varve_get_status(struct varve *v, struct varve_status **ret)
 	if (r < 0)
 		return r;
 	if (sd_bus_message_append(m, "a{sv}", 0) < 0 || !(s = calloc(1, sizeof(*s))))
-		return fail_bus(v, NULL, -ENOMEM);
+		return varve__fail_bus(v, NULL, -ENOMEM);
 	*s = (struct varve_status){ .version = "", .state = "", .reason = "" };
 	r = varve_call(v, m, 0, &s->m);
-	if (r >= 0 && dict_each(s->m, status_member, s) < 0)
-		r = fail_reply(v, "GetStatus");
+	if (r >= 0 && varve__dict_each(s->m, status_member, s) < 0)
+		r = varve__fail_reply(v, "GetStatus");
 	if (r < 0) {
 		varve_status_free(s);
 		return r;
@@ -182,15 +182,16 @@ static int only_one(struct varve *v, char **ret)
 	if (r < 0)
 		return r;
 	if (strcmp(s->state, "locked") == 0)
-		return fail(v, -ENOKEY, varve_error_name(VARVE_ERROR_LOCKED), "the archive is locked");
+		return varve__fail(v, -ENOKEY, varve_error_name(VARVE_ERROR_LOCKED), "the archive is locked");
 	if (strcmp(s->state, "failed") == 0)
-		return fail(v, -EIO, varve_error_name(VARVE_ERROR_STORAGE), "%s", s->reason);
+		return varve__fail(v, -EIO, varve_error_name(VARVE_ERROR_STORAGE), "%s", s->reason);
 	if (s->n == 0)
-		return fail(v, -ENOENT, varve_error_name(VARVE_ERROR_NOT_FOUND), "there is no account yet");
+		return varve__fail(v, -ENOENT, varve_error_name(VARVE_ERROR_NOT_FOUND), "there is no account yet");
 	if (s->n > 1)
-		return fail(v, -ENOTUNIQ, SD_BUS_ERROR_INVALID_ARGS, "there are %zu accounts: one must be named", s->n);
+		return varve__fail(v, -ENOTUNIQ, SD_BUS_ERROR_INVALID_ARGS,
+				   "there are %zu accounts: one must be named", s->n);
 	*ret = strdup(s->account[0].jid);
-	return *ret ? 0 : fail_bus(v, NULL, -ENOMEM);
+	return *ret ? 0 : varve__fail_bus(v, NULL, -ENOMEM);
 }
 
 static int find(struct varve_account *a)
@@ -202,26 +203,26 @@ static int find(struct varve_account *a)
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(m, "s", a->jid);
-	r = r < 0 ? fail_args(a->varve, r) : varve_call(a->varve, m, 0, &reply);
+	r = r < 0 ? varve__fail_args(a->varve, r) : varve_call(a->varve, m, 0, &reply);
 	if (r < 0)
 		return r;
 	if (sd_bus_message_read(reply, "o", &path) < 0)
-		return fail_reply(a->varve, "FindAccount");
+		return varve__fail_reply(a->varve, "FindAccount");
 	a->path = strdup(path);
-	return a->path ? 0 : fail_bus(a->varve, NULL, -ENOMEM);
+	return a->path ? 0 : varve__fail_bus(a->varve, NULL, -ENOMEM);
 }
 
 int varve_account_find(struct varve *v, const char *jid, struct varve_account **ret)
 {
 	struct varve_account *a = calloc(1, sizeof(*a));
-	int r = a ? 0 : fail_bus(v, NULL, -ENOMEM);
+	int r = a ? 0 : varve__fail_bus(v, NULL, -ENOMEM);
 
 	if (r == 0) {
 		a->varve = v;
 		if (!jid)
 			r = only_one(v, &a->jid);
 		else if (!(a->jid = strdup(jid)))
-			r = fail_bus(v, NULL, -ENOMEM);
+			r = varve__fail_bus(v, NULL, -ENOMEM);
 	}
 	/* JIDs are stored folded (RFC 7622 sections 3.2, 3.3). */
 	for (char *p = r == 0 ? a->jid : NULL; p && *p; p++)

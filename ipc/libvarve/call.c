@@ -11,13 +11,13 @@
 int varve_call_new(struct varve *v, const char *path, const char *interface, const char *member,
 		   struct sd_bus_message **ret)
 {
-	int r = client_ready(v);
+	int r = varve__client_ready(v);
 
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_call(v->bus, ret, NULL, path ? path : VARVE_PATH, interface, member);
-	return r < 0 ? fail(v, -EINVAL, SD_BUS_ERROR_INVALID_ARGS, "%s.%s of %s is no method", interface, member,
-			    path ? path : VARVE_PATH)
+	return r < 0 ? varve__fail(v, -EINVAL, SD_BUS_ERROR_INVALID_ARGS, "%s.%s of %s is no method", interface,
+				   member, path ? path : VARVE_PATH)
 		     : 0;
 }
 
@@ -26,7 +26,7 @@ static int check(struct varve *v, sd_bus_message *m)
 {
 	if (v->bus && v->ready && sd_bus_message_get_bus(m) == v->bus && sd_bus_is_open(v->bus) > 0)
 		return 0;
-	return fail_bus(v, NULL, -ENOTCONN);
+	return varve__fail_bus(v, NULL, -ENOTCONN);
 }
 
 int varve_call(struct varve *v, struct sd_bus_message *m, uint64_t timeout_usec, struct sd_bus_message **ret_reply)
@@ -41,10 +41,10 @@ int varve_call(struct varve *v, struct sd_bus_message *m, uint64_t timeout_usec,
 	r = sd_bus_call(bus, m, timeout_usec, &error, ret_reply);
 	v->refs--;
 	/* Signals may have come meanwhile, which wait inside sd-bus where no descriptor shows them. */
-	client_kick(v);
+	varve__client_kick(v);
 	if (r < 0 && sd_bus_is_open(bus) <= 0)
-		return fail_bus(v, NULL, -ENOTCONN); /* sd-bus makes up an answer then: not varved's word */
-	return r < 0 ? fail_bus(v, &error, r) : 0;
+		return varve__fail_bus(v, NULL, -ENOTCONN); /* sd-bus makes up an answer then: not varved's word */
+	return r < 0 ? varve__fail_bus(v, &error, r) : 0;
 }
 
 static void unlink_slot(struct varve_slot **list, struct varve_slot *s)
@@ -69,7 +69,7 @@ struct varve_slot *varve_slot_free(struct varve_slot *s)
 	return NULL;
 }
 
-void call_done(struct varve_slot *s, int r, sd_bus_message *reply)
+void varve__call_done(struct varve_slot *s, int r, sd_bus_message *reply)
 {
 	struct varve_slot copy = *s; /* its owner may free it from inside */
 
@@ -93,15 +93,15 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
 	(void)unused;
 	unlink_slot(&v->slots, s);
 	if (sd_bus_is_open(v->bus) <= 0)
-		r = fail_bus(v, NULL, -ENOTCONN);
+		r = varve__fail_bus(v, NULL, -ENOTCONN);
 	else if (error)
-		r = fail_bus(v, error, -EIO);
-	call_done(s, r, m);
+		r = varve__fail_bus(v, error, -EIO);
+	varve__call_done(s, r, m);
 	return 0;
 }
 
-int call_async(struct varve *v, sd_bus_message *m, uint64_t timeout_us, slot_fn fn, void (*user)(void), void *userdata,
-	       struct varve_slot **ret_slot)
+int varve__call_async(struct varve *v, sd_bus_message *m, uint64_t timeout_us, slot_fn fn, void (*user)(void),
+		      void *userdata, struct varve_slot **ret_slot)
 {
 	struct varve_slot *s;
 	int r = check(v, m);
@@ -110,14 +110,14 @@ int call_async(struct varve *v, sd_bus_message *m, uint64_t timeout_us, slot_fn 
 		return r;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return fail_bus(v, NULL, -ENOMEM);
+		return varve__fail_bus(v, NULL, -ENOMEM);
 	*s = (struct varve_slot){ .varve = v, .next = v->slots, .fn = fn, .user = user, .userdata = userdata };
 	s->owned = ret_slot;
 	r = sd_bus_call_async(v->bus, &s->bus_slot, m, on_reply, s, timeout_us);
-	client_kick(v);
+	varve__client_kick(v);
 	if (r < 0) {
 		free(s);
-		return fail_bus(v, NULL, r);
+		return varve__fail_bus(v, NULL, r);
 	}
 	v->slots = s;
 	if (ret_slot)
@@ -133,25 +133,25 @@ static void raw_answer(struct varve_slot *s, int r, sd_bus_message *reply)
 int varve_call_async(struct varve *v, struct sd_bus_message *m, uint64_t timeout_usec, varve_reply_fn fn, void *userdata,
 		     struct varve_slot **ret_slot)
 {
-	return call_async(v, m, timeout_usec, raw_answer, (void (*)(void))fn, userdata, ret_slot);
+	return varve__call_async(v, m, timeout_usec, raw_answer, (void (*)(void))fn, userdata, ret_slot);
 }
 
-int account_call_new(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret)
+int varve__account_call_new(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret)
 {
 	return varve_call_new(a->varve, a->path, interface, member, ret);
 }
 
-int account_call(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret_reply,
-		 const char *types, ...)
+int varve__account_call(struct varve_account *a, const char *interface, const char *member,
+			sd_bus_message **ret_reply, const char *types, ...)
 {
 	_cleanup_(unref_message) sd_bus_message *m = NULL;
 	va_list ap;
-	int r = account_call_new(a, interface, member, &m);
+	int r = varve__account_call_new(a, interface, member, &m);
 
 	if (r < 0)
 		return r;
 	va_start(ap, types);
 	r = *types ? sd_bus_message_appendv(m, types, ap) : 0;
 	va_end(ap);
-	return r < 0 ? fail_args(a->varve, r) : varve_call(a->varve, m, 0, ret_reply);
+	return r < 0 ? varve__fail_args(a->varve, r) : varve_call(a->varve, m, 0, ret_reply);
 }

@@ -20,7 +20,7 @@
 #define RETRY_MAX_US 2000000		     /* a daemon that starts is found within this time */
 #define PING_US (5 * UINT64_C(1000000))	     /* of the background: a daemon that takes longer is as good as away */
 
-uint64_t client_now_us(void)
+uint64_t varve__client_now_us(void)
 {
 	struct timespec ts;
 
@@ -84,7 +84,7 @@ static int dial(const char *path, uint64_t timeout_us)
 	return fd;
 }
 
-void client_kick(struct varve *v)
+void varve__client_kick(struct varve *v)
 {
 	uint64_t one = 1;
 
@@ -105,7 +105,7 @@ static int on_kick(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	return 0;
 }
 
-void client_drop(struct varve *v)
+void varve__client_drop(struct varve *v)
 {
 	struct varve_slot **last = &v->failed;
 
@@ -123,8 +123,8 @@ void client_drop(struct varve *v)
 	v->gone = true;
 	if (v->closed)
 		return;
-	client_kick(v);
-	client_seek(v);
+	varve__client_kick(v);
+	varve__client_seek(v);
 }
 
 /* Sees every message first. A peer-to-peer server sends us only its own signals: no match is needed. */
@@ -143,7 +143,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	if (v->on_signal)
 		v->on_signal(v->signal_userdata, m);
 	if (!v->closed)
-		follow_signal(v, m);
+		varve__follow_signal(v, m);
 	return 0;
 }
 
@@ -188,8 +188,8 @@ static void now_ready(struct varve *v)
 	v->ready = true;
 	v->retry_us = RETRY_MIN_US;
 	sd_event_source_set_enabled(v->retry, SD_EVENT_OFF);
-	follow_connected(v);
-	client_kick(v);
+	varve__follow_connected(v);
+	varve__client_kick(v);
 }
 
 static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -206,9 +206,9 @@ static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static void seek_at(struct varve *v, uint64_t in_us)
 {
-	sd_event_source_set_time(v->retry, client_now_us() + in_us);
+	sd_event_source_set_time(v->retry, varve__client_now_us() + in_us);
 	sd_event_source_set_enabled(v->retry, SD_EVENT_ONESHOT);
-	client_kick(v); /* for the timer to be armed */
+	varve__client_kick(v); /* for the timer to be armed */
 }
 
 /* Does anybody wait for the connection to come back? */
@@ -217,7 +217,7 @@ static bool client_wanted(const struct varve *v)
 	return v->follows || v->on_connection;
 }
 
-void client_seek(struct varve *v)
+void varve__client_seek(struct varve *v)
 {
 	if (v->bus || !client_wanted(v))
 		return;
@@ -235,18 +235,18 @@ static int on_retry(sd_event_source *s, uint64_t now, void *userdata)
 	(void)s;
 	(void)now;
 	if (v->bus && !v->ready) { /* it said nothing for PING_US */
-		client_drop(v);
+		varve__client_drop(v);
 		return 0;
 	}
 	if (v->bus || !client_wanted(v))
 		return 0;
 	fd = dial(v->path, 0);
 	if (fd < 0 || make_bus(v, fd) < 0) {
-		client_seek(v);
+		varve__client_seek(v);
 		return 0;
 	}
 	if (ping_new(v, &m) < 0 || sd_bus_call_async(v->bus, &v->ping, m, on_pong, v, PING_US) < 0)
-		client_drop(v);
+		varve__client_drop(v);
 	else
 		seek_at(v, PING_US);
 	return 0;
@@ -258,7 +258,7 @@ static int on_retry(sd_event_source *s, uint64_t now, void *userdata)
  */
 static int authenticate(struct varve *v)
 {
-	uint64_t start = client_now_us(), spent = 0;
+	uint64_t start = varve__client_now_us(), spent = 0;
 	int r;
 
 	while ((r = sd_bus_is_ready(v->bus)) == 0) {
@@ -267,7 +267,7 @@ static int authenticate(struct varve *v)
 			return r;
 		if (r > 0)
 			continue;
-		spent = client_now_us() - start;
+		spent = varve__client_now_us() - start;
 		if (spent >= v->timeout_us)
 			return -ETIMEDOUT;
 		r = sd_bus_wait(v->bus, v->timeout_us - spent);
@@ -285,32 +285,33 @@ static int connect_now(struct varve *v)
 
 	r = fd < 0 ? fd : make_bus(v, fd);
 	if (r < 0)
-		return fail_bus(v, NULL, r);
+		return varve__fail_bus(v, NULL, r);
 	r = authenticate(v);
 	if (r >= 0)
 		r = ping_new(v, &m);
 	if (r >= 0)
 		r = sd_bus_call(v->bus, m, 0, &error, NULL);
 	if (r < 0) {
-		r = fail_bus(v, NULL, r);
-		client_drop(v);
+		r = varve__fail_bus(v, NULL, r);
+		varve__client_drop(v);
 		return r;
 	}
 	now_ready(v);
 	return 0;
 }
 
-int client_ready(struct varve *v)
+int varve__client_ready(struct varve *v)
 {
 	int r;
 
 	if (v->bus && v->ready && sd_bus_is_open(v->bus) > 0)
 		return 0;
 	if (v->bus)
-		client_drop(v);
+		varve__client_drop(v);
 	r = connect_now(v);
 	if (r == -ENOENT || r == -ECONNREFUSED) /* for a call these would mean something else */
-		return fail(v, -ENOTCONN, SD_BUS_ERROR_DISCONNECTED, "varved is not running: nobody listens on %s", v->path);
+		return varve__fail(v, -ENOTCONN, SD_BUS_ERROR_DISCONNECTED,
+				   "varved is not running: nobody listens on %s", v->path);
 	return r;
 }
 
@@ -323,7 +324,7 @@ static void destroy(struct varve *v)
 		close(v->kick_fd);
 }
 
-void client_unref(struct varve *v)
+void varve__client_unref(struct varve *v)
 {
 	if (--v->refs > 0)
 		return;
@@ -391,9 +392,9 @@ struct varve *varve_close(struct varve *v)
 	forget(v->failed);
 	v->slots = v->failed = NULL;
 	if (v->bus)
-		client_drop(v);
+		varve__client_drop(v);
 	varve_attach_event(v, NULL, 0);
-	client_unref(v);
+	varve__client_unref(v);
 	return NULL;
 }
 
@@ -401,7 +402,7 @@ void varve_on_connection(struct varve *v, varve_connection_fn fn, void *userdata
 {
 	v->on_connection = fn;
 	v->connection_userdata = userdata;
-	client_seek(v);
+	varve__client_seek(v);
 }
 
 void varve_on_signal(struct varve *v, varve_signal_fn fn, void *userdata)

@@ -69,53 +69,53 @@ struct varve_slot {
 };
 
 /* errors.c: remember a failure; they return it. ${r} is a negative errno. */
-int fail(struct varve *v, int r, const char *name, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-int fail_bus(struct varve *v, const sd_bus_error *error, int r);
-int fail_reply(struct varve *v, const char *member); /* -EBADMSG */
-int fail_args(struct varve *v, int r);		     /* what sd_bus_message_append() said */
+int varve__fail(struct varve *v, int r, const char *name, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int varve__fail_bus(struct varve *v, const sd_bus_error *error, int r);
+int varve__fail_reply(struct varve *v, const char *member); /* -EBADMSG */
+int varve__fail_args(struct varve *v, int r); /* what sd_bus_message_append() said */
 
 /* client.c */
-int client_ready(struct varve *v); /* connect in the foreground unless connected */
-void client_kick(struct varve *v);
-void client_seek(struct varve *v); /* in the background */
+int varve__client_ready(struct varve *v); /* connect in the foreground unless connected */
+void varve__client_kick(struct varve *v);
+void varve__client_seek(struct varve *v); /* in the background */
 /* The bus goes; what was asked on it is told as failed by the next varve_process(). */
-void client_drop(struct varve *v);
+void varve__client_drop(struct varve *v);
 /* One of ${refs} goes; the last frees it. */
-void client_unref(struct varve *v);
-uint64_t client_now_us(void); /* CLOCK_MONOTONIC */
+void varve__client_unref(struct varve *v);
+uint64_t varve__client_now_us(void); /* CLOCK_MONOTONIC */
 
 /* A method of the account. */
-int account_call_new(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret);
+int varve__account_call_new(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret);
 /* The same with arguments, and its answer; *ret_reply may be NULL. */
-int account_call(struct varve_account *a, const char *interface, const char *member, sd_bus_message **ret_reply,
-		 const char *types, ...);
+int varve__account_call(struct varve_account *a, const char *interface, const char *member,
+			sd_bus_message **ret_reply, const char *types, ...);
 /* ${user} with ${userdata}, by ${fn}, when the answer is there. Takes ${m}. */
-int call_async(struct varve *v, sd_bus_message *m, uint64_t timeout_us, slot_fn fn, void (*user)(void), void *userdata,
-	       struct varve_slot **ret_slot);
+int varve__call_async(struct varve *v, sd_bus_message *m, uint64_t timeout_us, slot_fn fn, void (*user)(void),
+		      void *userdata, struct varve_slot **ret_slot);
 
 /* Its answer is here: tell, and free it unless it is owned. ${s} is in no list any more. */
-void call_done(struct varve_slot *s, int r, sd_bus_message *reply);
+void varve__call_done(struct varve_slot *s, int r, sd_bus_message *reply);
 
 /* write.c: {KEY: <as>} of an a{sv}; ${list} is NULL-terminated. */
-int append_strings_option(sd_bus_message *m, const char *key, const char *const *list);
+int varve__append_strings_option(sd_bus_message *m, const char *key, const char *const *list);
 
 /* rows.c: one struct of the array that ${m} is in: 1, 0 at its end, -errno. */
 struct conversation_box {
 	struct varve_conversation row;
 	struct varve_message last;
 };
-int message_take(sd_bus_message *m, struct varve_message *ret);
-void message_clear(struct varve_message *row);
-int conversation_take(sd_bus_message *m, struct conversation_box *ret);
-void conversation_clear(struct conversation_box *box);
-int contact_take(sd_bus_message *m, struct varve_contact *ret);
-void contact_clear(struct varve_contact *row);
+int varve__message_take(sd_bus_message *m, struct varve_message *ret);
+void varve__message_clear(struct varve_message *row);
+int varve__conversation_take(sd_bus_message *m, struct conversation_box *ret);
+void varve__conversation_clear(struct conversation_box *box);
+int varve__contact_take(sd_bus_message *m, struct varve_contact *ret);
+void varve__contact_clear(struct varve_contact *row);
 /* sets.c: what follows the rows in an answer. */
-int read_history(sd_bus_message *m, struct varve_messages **ret);
-int read_search(sd_bus_message *m, struct varve_messages **ret);
-int read_conversation_list(sd_bus_message *m, struct varve_conversations **ret);
-int read_contact_list(sd_bus_message *m, struct varve_contacts **ret);
+int varve__read_history(sd_bus_message *m, struct varve_messages **ret);
+int varve__read_search(sd_bus_message *m, struct varve_messages **ret);
+int varve__read_conversation_list(sd_bus_message *m, struct varve_conversations **ret);
+int varve__read_contact_list(sd_bus_message *m, struct varve_contacts **ret);
 
 /* follow.c: what the connection tells its followers. */
-void follow_connected(struct varve *v);
-void follow_signal(struct varve *v, sd_bus_message *m);
+void varve__follow_connected(struct varve *v);
+void varve__follow_signal(struct varve *v, sd_bus_message *m);

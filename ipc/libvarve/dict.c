@@ -1,6 +1,6 @@
 #include "ipc/libvarve/dict.h"
 
-int dict_each(sd_bus_message *m, dict_fn fn, void *userdata)
+int varve__dict_each(sd_bus_message *m, dict_fn fn, void *userdata)
 {
 	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 

@@ -12,4 +12,4 @@
 typedef int (*dict_fn)(sd_bus_message *m, const char *key, const char *contents, void *userdata);
 
 /* Each key of the dictionary that comes next. 1, or -errno: not a dictionary, or what ${fn} said. */
-int dict_each(sd_bus_message *m, dict_fn fn, void *userdata);
+int varve__dict_each(sd_bus_message *m, dict_fn fn, void *userdata);

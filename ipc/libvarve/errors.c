@@ -74,7 +74,7 @@ static void remember(struct varve *v, char *name, char *text)
 	v->errmsg = text;
 }
 
-int fail(struct varve *v, int r, const char *name, const char *fmt, ...)
+int varve__fail(struct varve *v, int r, const char *name, const char *fmt, ...)
 {
 	char *text = NULL;
 	va_list ap;
@@ -87,7 +87,7 @@ int fail(struct varve *v, int r, const char *name, const char *fmt, ...)
 	return r;
 }
 
-int fail_bus(struct varve *v, const sd_bus_error *error, int r)
+int varve__fail_bus(struct varve *v, const sd_bus_error *error, int r)
 {
 	/* sd-bus makes up names for what happened on this side ("System.Error.ECONNRESET"); they are not varved's. */
 	if (error && error->name && strncmp(error->name, "System.", 7) != 0) {
@@ -98,24 +98,24 @@ int fail_bus(struct varve *v, const sd_bus_error *error, int r)
 	case ECONNRESET:
 	case ENOTCONN:
 	case EPIPE:
-		return fail(v, -ENOTCONN, STANDARD "Disconnected", "varved closed the connection");
+		return varve__fail(v, -ENOTCONN, STANDARD "Disconnected", "varved closed the connection");
 	case ETIMEDOUT:
-		return fail(v, r, STANDARD "NoReply", "varved did not answer in time");
+		return varve__fail(v, r, STANDARD "NoReply", "varved did not answer in time");
 	case ENOMEM:
-		return fail(v, r, STANDARD "NoMemory", "out of memory");
+		return varve__fail(v, r, STANDARD "NoMemory", "out of memory");
 	}
-	return fail(v, r, STANDARD "Failed", "%s", strerror(-r));
+	return varve__fail(v, r, STANDARD "Failed", "%s", strerror(-r));
 }
 
-int fail_reply(struct varve *v, const char *member)
+int varve__fail_reply(struct varve *v, const char *member)
 {
-	return fail(v, -EBADMSG, STANDARD "InvalidSignature",
-		    "cannot read the answer to %s: varved is of another version", member);
+	return varve__fail(v, -EBADMSG, STANDARD "InvalidSignature",
+			   "cannot read the answer to %s: varved is of another version", member);
 }
 
-int fail_args(struct varve *v, int r)
+int varve__fail_args(struct varve *v, int r)
 {
 	if (r == -ENOMEM)
-		return fail_bus(v, NULL, r);
-	return fail(v, -EINVAL, STANDARD "InvalidArgs", "an argument is not valid UTF-8");
+		return varve__fail_bus(v, NULL, r);
+	return varve__fail(v, -EINVAL, STANDARD "InvalidArgs", "an argument is not valid UTF-8");
 }

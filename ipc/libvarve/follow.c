@@ -106,7 +106,7 @@ static void trouble(struct varve_follow *f, int r)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	sd_event_source_set_time(f->timer, (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000 + RETRY_US);
 	sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
-	client_kick(f->varve);
+	varve__client_kick(f->varve);
 	if (!again)
 		tell(f, &e);
 }
@@ -117,9 +117,9 @@ static void ask(struct varve_follow *f, sd_bus_message *m, int r, slot_fn fn)
 	struct varve_slot *slot = NULL;
 
 	if (r < 0)
-		r = fail_args(f->varve, r);
+		r = varve__fail_args(f->varve, r);
 	else
-		r = call_async(f->varve, m, 0, fn, NULL, f, &slot);
+		r = varve__call_async(f->varve, m, 0, fn, NULL, f, &slot);
 	if (r < 0)
 		trouble(f, r);
 	else
@@ -145,7 +145,7 @@ static int on_property(sd_bus_message *m, const char *key, const char *contents,
 static int read_position(sd_bus_message *m, const char **ret_epoch, uint64_t *ret_seq)
 {
 	struct position p = { .seq = ret_seq };
-	int r = dict_each(m, on_property, &p);
+	int r = varve__dict_each(m, on_property, &p);
 
 	*ret_epoch = p.epoch;
 	return r < 0 ? r : p.epoch ? 0 : -EBADMSG;
@@ -154,7 +154,7 @@ static int read_position(sd_bus_message *m, const char **ret_epoch, uint64_t *re
 /* From the background: never a blocking connect. */
 static int check_ready(struct varve *v)
 {
-	return v->ready && sd_bus_is_open(v->bus) > 0 ? 0 : fail_bus(v, NULL, -ENOTCONN);
+	return v->ready && sd_bus_is_open(v->bus) > 0 ? 0 : varve__fail_bus(v, NULL, -ENOTCONN);
 }
 
 static int position_new(struct varve *v, const char *path, sd_bus_message **ret)
@@ -164,7 +164,7 @@ static int position_new(struct varve *v, const char *path, sd_bus_message **ret)
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(*ret, "s", VARVE_IFACE_ARCHIVE);
-	return r < 0 ? fail_args(v, r) : 0;
+	return r < 0 ? varve__fail_args(v, r) : 0;
 }
 
 int varve_position(struct varve_account *a, char **ret_epoch, uint64_t *ret_seq)
@@ -180,10 +180,10 @@ int varve_position(struct varve_account *a, char **ret_epoch, uint64_t *ret_seq)
 	if (r < 0)
 		return r;
 	if (read_position(reply, &epoch, &seq) < 0)
-		return fail_reply(a->varve, "GetAll");
+		return varve__fail_reply(a->varve, "GetAll");
 	copy = strdup(epoch);
 	if (!copy)
-		return fail_bus(a->varve, NULL, -ENOMEM);
+		return varve__fail_bus(a->varve, NULL, -ENOMEM);
 	*ret_epoch = copy;
 	*ret_seq = seq;
 	return 0;
@@ -205,7 +205,7 @@ static void on_position(struct varve_slot *s, int r, sd_bus_message *reply)
 
 	f->slot = varve_slot_free(f->slot);
 	if (r >= 0 && read_position(reply, &epoch, &seq) < 0)
-		r = fail_reply(f->varve, "GetAll");
+		r = varve__fail_reply(f->varve, "GetAll");
 	if (r < 0) {
 		trouble(f, r);
 		return;
@@ -213,7 +213,7 @@ static void on_position(struct varve_slot *s, int r, sd_bus_message *reply)
 	keep = sd_bus_message_ref(reply);
 	copy = strdup(epoch);
 	if (!copy) {
-		trouble(f, fail_bus(f->varve, NULL, -ENOMEM));
+		trouble(f, varve__fail_bus(f->varve, NULL, -ENOMEM));
 		return;
 	}
 	free(f->epoch);
@@ -339,7 +339,7 @@ static void on_changes(struct varve_slot *s, int r, sd_bus_message *reply)
 	}
 	if (r >= 0 && (sd_bus_message_read(reply, "tb", &next, &more) < 0 || read_batch(reply, &b) < 0 ||
 		       (more && next <= f->since)))
-		r = fail_reply(f->varve, "Changes");
+		r = varve__fail_reply(f->varve, "Changes");
 	if (r < 0) {
 		trouble(f, r);
 		return;
@@ -383,7 +383,7 @@ static struct varve_follow *still_there(struct varve *v, struct varve_follow *f)
 	return NULL;
 }
 
-void follow_connected(struct varve *v)
+void varve__follow_connected(struct varve *v)
 {
 	for (struct varve_follow *f = v->follows, *next; f; f = still_there(v, next)) {
 		next = f->next;
@@ -434,7 +434,7 @@ static void hear(struct varve_follow *f, sd_bus_message *m)
 		on_ephemeral(f, m, false);
 }
 
-void follow_signal(struct varve *v, sd_bus_message *m)
+void varve__follow_signal(struct varve *v, sd_bus_message *m)
 {
 	for (struct varve_follow *f = v->follows, *next; f; f = still_there(v, next)) {
 		next = f->next;
@@ -451,10 +451,10 @@ int varve_follow(struct varve_account *a, const char *epoch, uint64_t since, uns
 
 	/* It would switch off the check that the archive is still the same one, for good. */
 	if (epoch && !*epoch)
-		return fail_bus(v, NULL, -EINVAL);
+		return varve__fail_bus(v, NULL, -EINVAL);
 	f = calloc(1, sizeof(*f));
 	if (!f)
-		return fail_bus(v, NULL, -ENOMEM);
+		return varve__fail_bus(v, NULL, -ENOMEM);
 	*f = (struct varve_follow){ .varve = v, .since = since, .flags = flags, .fn = fn, .userdata = userdata };
 	f->path = strdup(a->path);
 	f->epoch = epoch ? strdup(epoch) : NULL;
@@ -465,7 +465,7 @@ int varve_follow(struct varve_account *a, const char *epoch, uint64_t since, uns
 		r = sd_event_source_set_enabled(f->timer, SD_EVENT_OFF);
 	if (r < 0) {
 		varve_follow_free(f);
-		return fail_bus(v, NULL, r);
+		return varve__fail_bus(v, NULL, r);
 	}
 	f->next = v->follows;
 	v->follows = f;
@@ -473,8 +473,8 @@ int varve_follow(struct varve_account *a, const char *epoch, uint64_t since, uns
 	/* From varve_process(), as everything that is told. */
 	sd_event_source_set_time(f->timer, 0);
 	sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
-	client_kick(v);
-	client_seek(v);
+	varve__client_kick(v);
+	varve__client_seek(v);
 	return 0;
 }
 

@@ -24,11 +24,11 @@ static int begin(struct varve_account *a, sd_bus_message *m, const char *member,
 	if (r < 0)
 		return r;
 	if (sd_bus_message_read(reply, "o", &path) < 0)
-		return fail_reply(a->varve, member);
+		return varve__fail_reply(a->varve, member);
 	j = calloc(1, sizeof(*j));
 	if (!j || !(j->path = strdup(path))) {
 		free(j);
-		return fail_bus(a->varve, NULL, -ENOMEM);
+		return varve__fail_bus(a->varve, NULL, -ENOMEM);
 	}
 	j->varve = a->varve;
 	*ret = j;
@@ -39,7 +39,7 @@ int varve_export(struct varve_account *a, int fd, const char *format, const char
 		 int64_t since_usec, int64_t until_usec, struct varve_job **ret)
 {
 	_cleanup_(unref_message) sd_bus_message *m = NULL;
-	int r = account_call_new(a, VARVE_IFACE_ARCHIVE, "Export", &m);
+	int r = varve__account_call_new(a, VARVE_IFACE_ARCHIVE, "Export", &m);
 
 	if (r < 0)
 		return r;
@@ -49,14 +49,14 @@ int varve_export(struct varve_account *a, int fd, const char *format, const char
 	if (r >= 0 && format)
 		r = sd_bus_message_append(m, "{sv}", "format", "s", format);
 	if (r >= 0 && conversations)
-		r = append_strings_option(m, "conversations", conversations);
+		r = varve__append_strings_option(m, "conversations", conversations);
 	if (r >= 0 && since_usec)
 		r = sd_bus_message_append(m, "{sv}", "since", "x", since_usec);
 	if (r >= 0 && until_usec)
 		r = sd_bus_message_append(m, "{sv}", "until", "x", until_usec);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	return r < 0 ? fail_args(a->varve, r) : begin(a, m, "Export", ret);
+	return r < 0 ? varve__fail_args(a->varve, r) : begin(a, m, "Export", ret);
 }
 
 /* A job of Sync on one conversation or all; ${flags}: VARVE_FETCH_ALL and VARVE_JOB_DETACH. */
@@ -64,7 +64,7 @@ static int sync_job(struct varve_account *a, const char *member, const char *con
 		    struct varve_job **ret)
 {
 	_cleanup_(unref_message) sd_bus_message *m = NULL;
-	int r = account_call_new(a, VARVE_IFACE_SYNC, member, &m);
+	int r = varve__account_call_new(a, VARVE_IFACE_SYNC, member, &m);
 
 	if (r < 0)
 		return r;
@@ -79,7 +79,7 @@ static int sync_job(struct varve_account *a, const char *member, const char *con
 		r = sd_bus_message_append(m, "{sv}", "detach", "b", 1);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	return r < 0 ? fail_args(a->varve, r) : begin(a, m, member, ret);
+	return r < 0 ? varve__fail_args(a->varve, r) : begin(a, m, member, ret);
 }
 
 int varve_fetch(struct varve_account *a, const char *conversation, int64_t since_usec, unsigned flags,
@@ -129,11 +129,11 @@ int varve_job_result(struct varve_job *j, const char *key, uint64_t *ret)
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(m, "ss", VARVE_IFACE_JOB, "Result");
-	r = r < 0 ? fail_args(j->varve, r) : varve_call(j->varve, m, 0, &reply);
+	r = r < 0 ? varve__fail_args(j->varve, r) : varve_call(j->varve, m, 0, &reply);
 	if (r < 0)
 		return r;
 	if (take_result(reply, key, &n) < 0)
-		return fail_reply(j->varve, "Get");
+		return varve__fail_reply(j->varve, "Get");
 	*ret = n;
 	return 0;
 }
@@ -173,13 +173,13 @@ int varve_job_get(struct varve_job *j, struct varve_job_status *ret)
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(m, "s", VARVE_IFACE_JOB);
-	r = r < 0 ? fail_args(j->varve, r) : varve_call(j->varve, m, 0, &reply);
+	r = r < 0 ? varve__fail_args(j->varve, r) : varve_call(j->varve, m, 0, &reply);
 	if (r < 0)
 		return r;
-	if (dict_each(reply, on_property, &p) < 0)
-		return fail_reply(j->varve, "GetAll");
+	if (varve__dict_each(reply, on_property, &p) < 0)
+		return varve__fail_reply(j->varve, "GetAll");
 	if (*p.name)
-		fail(j->varve, 0, p.name, "%s", p.text);
+		varve__fail(j->varve, 0, p.name, "%s", p.text);
 	*ret = p.status;
 	return 0;
 }

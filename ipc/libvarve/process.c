@@ -22,14 +22,14 @@ static void tell_failed(struct varve *v)
 
 	while (!v->closed && (s = v->failed)) {
 		v->failed = s->next;
-		call_done(s, fail_bus(v, NULL, -ENOTCONN), NULL);
+		varve__call_done(s, varve__fail_bus(v, NULL, -ENOTCONN), NULL);
 	}
 }
 
 static void look_after(struct varve *v)
 {
 	if (v->bus && sd_bus_is_open(v->bus) <= 0)
-		client_drop(v);
+		varve__client_drop(v);
 	tell_failed(v);
 	if (v->closed || !v->gone)
 		return;
@@ -68,10 +68,10 @@ int varve_process(struct varve *v)
 		look_ready(v);
 	}
 	if (!v->closed && n > PROCESS_MAX)
-		client_kick(v);
+		varve__client_kick(v);
 	r = r < 0 ? r : v->news != before;
 	v->processing = false;
-	client_unref(v);
+	varve__client_unref(v);
 	return r;
 }
 
@@ -85,7 +85,7 @@ static int wait_readable(const struct varve *v, uint64_t us)
 
 int varve_wait(struct varve *v, uint64_t timeout_usec)
 {
-	uint64_t start = client_now_us(), spent;
+	uint64_t start = varve__client_now_us(), spent;
 	int r;
 
 	v->refs++;
@@ -93,14 +93,14 @@ int varve_wait(struct varve *v, uint64_t timeout_usec)
 		r = varve_process(v);
 		if (r != 0 || v->closed)
 			break;
-		spent = client_now_us() - start;
+		spent = varve__client_now_us() - start;
 		if (spent >= timeout_usec)
 			break;
 		r = wait_readable(v, timeout_usec == UINT64_MAX ? UINT64_MAX : timeout_usec - spent);
 		if (r < 0)
 			break;
 	}
-	client_unref(v);
+	varve__client_unref(v);
 	return r;
 }
 
@@ -128,8 +128,8 @@ int varve_attach_event(struct varve *v, struct sd_event *event, int64_t priority
 	if (r >= 0)
 		r = sd_event_source_set_priority(v->outer_io, priority);
 	if (r < 0)
-		return fail_bus(v, NULL, r);
+		return varve__fail_bus(v, NULL, r);
 	v->outer = sd_event_ref(event);
-	client_kick(v);
+	varve__client_kick(v);
 	return 0;
 }

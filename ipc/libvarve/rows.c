@@ -35,7 +35,7 @@ static int read_strings(sd_bus_message *m, const char *const **ret)
 	return 0;
 }
 
-void message_clear(struct varve_message *row)
+void varve__message_clear(struct varve_message *row)
 {
 	for (size_t i = 0; i < row->n_reactions; i++)
 		free((void *)(uintptr_t)row->reactions[i].emoji);
@@ -106,7 +106,7 @@ static int message_extra(sd_bus_message *m, const char *key, const char *content
 	return 0;
 }
 
-int message_take(sd_bus_message *m, struct varve_message *ret)
+int varve__message_take(sd_bus_message *m, struct varve_message *ret)
 {
 	struct varve_message row = { .stanza_id = "", .origin_id = "", .xmpp_id = "", .nick = "", .encryption = "",
 				     .error = "", .error_text = "", .client_id = "" };
@@ -117,11 +117,11 @@ int message_take(sd_bus_message *m, struct varve_message *ret)
 	r = sd_bus_message_read(m, "ttssxyyss", &row.id, &row.mod, &row.conversation, &row.sender, &row.time_usec,
 				&row.direction, &row.state, &row.kind, &row.body);
 	if (r >= 0)
-		r = dict_each(m, message_extra, &row);
+		r = varve__dict_each(m, message_extra, &row);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {
-		message_clear(&row);
+		varve__message_clear(&row);
 		return r;
 	}
 	*ret = row;
@@ -141,12 +141,12 @@ static int conversation_extra(sd_bus_message *m, const char *key, const char *co
 	return 0;
 }
 
-void conversation_clear(struct conversation_box *box)
+void varve__conversation_clear(struct conversation_box *box)
 {
-	message_clear(&box->last);
+	varve__message_clear(&box->last);
 }
 
-int conversation_take(sd_bus_message *m, struct conversation_box *ret)
+int varve__conversation_take(sd_bus_message *m, struct conversation_box *ret)
 {
 	struct conversation_box box = { .row.draft = "" };
 	struct varve_conversation *row = &box.row;
@@ -156,17 +156,17 @@ int conversation_take(sd_bus_message *m, struct conversation_box *ret)
 		return r;
 	r = sd_bus_message_read(m, "stssx", &row->id, &row->mod, &row->kind, &row->title, &row->activity_usec);
 	if (r >= 0)
-		r = message_take(m, &box.last);
+		r = varve__message_take(m, &box.last);
 	if (r == 0)
 		r = -EBADMSG;
 	if (r >= 0)
 		r = sd_bus_message_read(m, "uutu", &row->unread, &row->mentions, &row->first_unread, &row->flags);
 	if (r >= 0)
-		r = dict_each(m, conversation_extra, row);
+		r = varve__dict_each(m, conversation_extra, row);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {
-		conversation_clear(&box);
+		varve__conversation_clear(&box);
 		return r;
 	}
 	*ret = box; /* row.last is set where it has come to rest */
@@ -182,13 +182,13 @@ static int no_extra(sd_bus_message *m, const char *key, const char *contents, vo
 	return 0;
 }
 
-void contact_clear(struct varve_contact *row)
+void varve__contact_clear(struct varve_contact *row)
 {
 	free((void *)(uintptr_t)row->groups);
 	row->groups = NULL;
 }
 
-int contact_take(sd_bus_message *m, struct varve_contact *ret)
+int varve__contact_take(sd_bus_message *m, struct varve_contact *ret)
 {
 	struct varve_contact row = { 0 };
 	int r = sd_bus_message_enter_container(m, 'r', VARVE_SIG_CONTACT_FIELDS);
@@ -199,11 +199,11 @@ int contact_take(sd_bus_message *m, struct varve_contact *ret)
 	if (r >= 0)
 		r = read_strings(m, &row.groups);
 	if (r >= 0)
-		r = dict_each(m, no_extra, NULL);
+		r = varve__dict_each(m, no_extra, NULL);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0) {
-		contact_clear(&row);
+		varve__contact_clear(&row);
 		return r;
 	}
 	*ret = row;

@@ -62,7 +62,7 @@ struct varve_messages *varve_messages_unref(struct varve_messages *s)
 	if (!s || --s->refs > 0)
 		return NULL;
 	for (size_t i = 0; i < s->n; i++) {
-		message_clear(&s->row[i]);
+		varve__message_clear(&s->row[i]);
 		if (s->marks)
 			free(s->marks[i].mark);
 	}
@@ -126,7 +126,7 @@ int varve_read_messages(struct sd_bus_message *m, struct varve_messages **ret)
 		r = grow((void **)&s->row, s->n, sizeof(*s->row));
 		if (r < 0)
 			break;
-		r = message_take(m, &s->row[s->n]);
+		r = varve__message_take(m, &s->row[s->n]);
 		if (r <= 0)
 			break;
 		s->n++;
@@ -141,7 +141,7 @@ int varve_read_messages(struct sd_bus_message *m, struct varve_messages **ret)
 	return 0;
 }
 
-int read_history(sd_bus_message *m, struct varve_messages **ret)
+int varve__read_history(sd_bus_message *m, struct varve_messages **ret)
 {
 	struct varve_messages *s;
 	int r = varve_read_messages(m, &s);
@@ -183,7 +183,7 @@ static int take_hit(sd_bus_message *m, struct varve_messages *s)
 		r = sd_bus_message_enter_container(m, 'r', VARVE_SIG_HIT_FIELDS);
 	if (r <= 0)
 		return r;
-	r = message_take(m, &s->row[s->n]);
+	r = varve__message_take(m, &s->row[s->n]);
 	if (r <= 0)
 		return r < 0 ? r : -EBADMSG;
 	s->marks[s->n] = (struct marks){ 0 };
@@ -193,7 +193,7 @@ static int take_hit(sd_bus_message *m, struct varve_messages *s)
 	return r < 0 ? r : 1;
 }
 
-int read_search(sd_bus_message *m, struct varve_messages **ret)
+int varve__read_search(sd_bus_message *m, struct varve_messages **ret)
 {
 	struct varve_messages *s = messages_new(m);
 	int r = s ? sd_bus_message_enter_container(m, 'a', VARVE_SIG_HIT) : -ENOMEM;
@@ -217,7 +217,7 @@ struct varve_conversations *varve_conversations_unref(struct varve_conversations
 	if (!s)
 		return NULL;
 	for (size_t i = 0; i < s->n; i++)
-		conversation_clear(&s->box[i]);
+		varve__conversation_clear(&s->box[i]);
 	free(s->box);
 	sd_bus_message_unref(s->m);
 	free(s);
@@ -249,7 +249,7 @@ int varve_read_conversations(struct sd_bus_message *m, struct varve_conversation
 	while (r >= 0) {
 		r = grow((void **)&s->box, s->n, sizeof(*s->box));
 		if (r >= 0)
-			r = conversation_take(m, &s->box[s->n]);
+			r = varve__conversation_take(m, &s->box[s->n]);
 		if (r <= 0)
 			break;
 		s->n++;
@@ -267,7 +267,7 @@ int varve_read_conversations(struct sd_bus_message *m, struct varve_conversation
 	return 0;
 }
 
-int read_conversation_list(sd_bus_message *m, struct varve_conversations **ret)
+int varve__read_conversation_list(sd_bus_message *m, struct varve_conversations **ret)
 {
 	struct varve_conversations *s;
 	int r = varve_read_conversations(m, &s);
@@ -288,7 +288,7 @@ struct varve_contacts *varve_contacts_unref(struct varve_contacts *s)
 	if (!s)
 		return NULL;
 	for (size_t i = 0; i < s->n; i++)
-		contact_clear(&s->row[i]);
+		varve__contact_clear(&s->row[i]);
 	free(s->row);
 	sd_bus_message_unref(s->m);
 	free(s);
@@ -320,7 +320,7 @@ int varve_read_contacts(struct sd_bus_message *m, struct varve_contacts **ret)
 	while (r >= 0) {
 		r = grow((void **)&s->row, s->n, sizeof(*s->row));
 		if (r >= 0)
-			r = contact_take(m, &s->row[s->n]);
+			r = varve__contact_take(m, &s->row[s->n]);
 		if (r <= 0)
 			break;
 		s->n++;
@@ -335,7 +335,7 @@ int varve_read_contacts(struct sd_bus_message *m, struct varve_contacts **ret)
 	return 0;
 }
 
-int read_contact_list(sd_bus_message *m, struct varve_contacts **ret)
+int varve__read_contact_list(sd_bus_message *m, struct varve_contacts **ret)
 {
 	struct varve_contacts *s;
 	int r = varve_read_contacts(m, &s);

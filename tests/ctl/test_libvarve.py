@@ -19,6 +19,14 @@ def test_what_the_library_exports_is_what_the_header_declares():
     assert "[libvarve.so.0]" in dynamic
 
 
+def test_what_is_linked_statically_has_no_names_but_ours():
+    """An app has a function "fail" of its own."""
+    out = subprocess.run(["nm", "--defined-only", "--extern-only", os.path.join(os.path.dirname(LIBRARY), "libvarve.a")],
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
+    others = [line.split()[2] for line in out.splitlines() if len(line.split()) == 3 and not line.split()[2].startswith("varve_")]
+    assert out.count(" T varve_") > 70 and others == []
+
+
 def test_the_header_stands_alone_in_c_and_cpp(tmp_path):
     os.makedirs(tmp_path / "varve")
     for name in ("varve.h", "names.h"):
