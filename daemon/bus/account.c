@@ -72,7 +72,7 @@ static int set_password(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "s", &password);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read_none(m, error)) < 0 ||
 	    (r = settings_check_password(password, error)) < 0 ||
 	    (r = copy_account(m, userdata, &a, error)) < 0)
@@ -118,7 +118,7 @@ static int set_presence(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "ss", &show, &status);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read_none(m, error)) < 0 ||
 	    (r = check_text("status", status, SHORT_TEXT_MAX, true, error)) < 0)
 		return r;

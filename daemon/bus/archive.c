@@ -122,7 +122,7 @@ static int get_history(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return 1;
 	r = sd_bus_message_read(m, "sstuu", &q.conversation, &anchor, &value, &q.before, &q.after);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = read_anchor(anchor, value, &q, error)) < 0 ||
 	    (r = options_read(m, known, ARRAY_SIZE(known), error)) < 0)
 		return r;
@@ -161,7 +161,7 @@ static int get_messages(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return 1;
 	r = sd_bus_message_read_array(m, 't', &ids, &size);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = options_read_none(m, error);
 	if (r < 0)
 		return r;
@@ -192,7 +192,7 @@ static int find_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "sss", &conversation, &kind, &value);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if (strcmp(kind, "stanza-id") != 0 && strcmp(kind, "origin-id") != 0 && strcmp(kind, "id") != 0)
 		return error_invalid(error, "there is no kind of id '%s': it is one of stanza-id, origin-id, id", kind);
 	r = read_find(hub_store(conn_hub(userdata)), tree_call_account(m), conversation, kind, value, &id);

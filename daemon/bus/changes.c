@@ -125,7 +125,7 @@ static int read_arguments(sd_bus_message *m, struct changes *c, const char **ret
 
 	r = sd_bus_message_read(m, "stu", ret_epoch, ret_since, ret_limit);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = options_read(m, known, ARRAY_SIZE(known), error);
 	if (r < 0)
 		return r;

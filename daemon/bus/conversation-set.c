@@ -20,7 +20,7 @@ int conversation_open_handle(sd_bus_message *m, void *userdata, sd_bus_error *er
 
 	r = sd_bus_message_read(m, "s", &jid);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read_none(m, error)) < 0 || (r = check_bare_jid(jid, &bare, error)) < 0)
 		return r;
 	conn_wrote(userdata);
@@ -41,7 +41,7 @@ static int read_conversation_id(sd_bus_message *m, struct conn *c, const char **
 
 	r = sd_bus_message_read(m, "s", ret);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	return check_conversation(hub_store(conn_hub(c)), tree_call_account(m), *ret, error);
 }
 
@@ -60,7 +60,7 @@ int conversation_set_handle(sd_bus_message *m, void *userdata, sd_bus_error *err
 
 	r = sd_bus_message_read(m, "s", &id);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read(m, known, ARRAY_SIZE(known), error)) < 0 ||
 	    (r = check_text("the draft", change.draft, OUTBOX_BODY_MAX, true, error)) < 0)
 		return r;
@@ -90,7 +90,7 @@ int conversation_mark_read_handle(sd_bus_message *m, void *userdata, sd_bus_erro
 		return r;
 	r = sd_bus_message_read(m, "t", &msg);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read(m, known, ARRAY_SIZE(known), error)) < 0 ||
 	    (msg > 0 && (r = check_message_id(msg, error)) < 0))
 		return r;

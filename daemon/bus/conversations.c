@@ -70,7 +70,7 @@ static int read_list(sd_bus_message *m, struct conversation_query *q, sd_bus_err
 
 	r = sd_bus_message_read(m, "su", &q->cursor, &q->limit);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = options_read(m, known, ARRAY_SIZE(known), error);
 	if (r < 0)
 		return r;
@@ -126,7 +126,7 @@ static int append_asked(sd_bus_message *m, struct list *l, struct store *s, sd_b
 		if (r < 0)
 			return error_from_store(error, r);
 	}
-	return r < 0 ? err_trace(r) : 0;
+	return r < 0 ? error_from_read(error, r) : 0;
 }
 
 static int on_get(sd_bus_message *m, void *userdata, sd_bus_error *error)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "core/text.h"
 #include "sync/hub-send.h"
 
@@ -38,6 +39,15 @@ int error_invalid(sd_bus_error *error, const char *fmt, ...)
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	return set_clean(error, SD_BUS_ERROR_INVALID_ARGS, text);
+}
+
+int error_from_read(sd_bus_error *error, int r)
+{
+	/* sd-bus looks at a text when it is read; its own words for this are "Bad message". */
+	if (r == -EBADMSG && !sd_bus_error_is_set(error))
+		return error_invalid(error, "a text in this call is not UTF-8, or has a noncharacter of Unicode in it (U+FFFE, "
+				     "U+FDD0 and the like), which D-Bus does not carry: remove it");
+	return err_trace(r);
 }
 
 int error_from_store(sd_bus_error *error, int r)

@@ -21,6 +21,8 @@ int error_invalid(sd_bus_error *error, const char *fmt, ...) _printf_(2, 3);
 int error_from_hub(sd_bus_error *error, int r, const char *why);
 /* Why the archive is not there: Locked, or Storage with the reason. Call it when hub_state() is not HUB_READY. */
 int error_from_state(sd_bus_error *error, const struct hub *hub);
+/* An argument could not be read (${r}, negative): what it may not be, in words; what says so already stays. */
+int error_from_read(sd_bus_error *error, int r);
 /* The same for a negative errno of store/. */
 int error_from_store(sd_bus_error *error, int r);
 /* "AuthFailed" as the hub spells its reasons, or a full name, as the bus spells it; "" for "". The caller frees. */

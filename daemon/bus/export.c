@@ -228,7 +228,7 @@ int export_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "h", &fd);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	x = xnew(struct export);
 	x->hub = conn_hub(c);
 	x->account = tree_call_account(m);

@@ -283,7 +283,7 @@ static int read_call(sd_bus_message *m, struct conn *c, struct wish *w, sd_bus_e
 
 	r = sd_bus_message_read(m, "s", &w->conversation);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = options_read(m, known, ARRAY_SIZE(known), error);
 	if (r < 0)
 		return r;

@@ -130,7 +130,7 @@ static int add_slot(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "s", &type);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = read_secret(m, &slot.secret, &slot.len)) < 0 ||
 	    (r = options_read(m, known, ARRAY_SIZE(known), error)) < 0)
 		return r;
@@ -155,7 +155,7 @@ static int remove_slot(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "u", &id);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read_none(m, error)) < 0 ||
 	    (r = keyring_call_new(userdata, m, NULL, &call, error)) < 0)
 		return r;
@@ -239,7 +239,7 @@ static int set_auto_lock(_unused_ sd_bus *bus, _unused_ const char *path, _unuse
 
 	r = sd_bus_message_read(m, "t", &us);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = hub_set_auto_lock(conn_hub(c), us > INT64_MAX ? INT64_MAX : (int64_t)us, &why);
 	if (r != 0)
 		return error_from_hub(error, r, why);

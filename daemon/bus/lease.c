@@ -240,7 +240,7 @@ int lease_set_typing(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "ss", &jid, &name);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = check_bare_jid(jid, &id, error)) < 0 || (r = read_state(name, &state, error)) < 0)
 		return r;
 	if (state == CHAT_COMPOSING && !find_typing(l, account, id) && l->n_typing == LEASE_TYPING_MAX)

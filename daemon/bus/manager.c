@@ -37,7 +37,7 @@ static int add_account(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "s", &jid);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = check_jid(jid, error);
 	if (r < 0)
 		return r;
@@ -62,7 +62,7 @@ static int remove_account(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 	r = sd_bus_message_read(m, "o", &path);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = options_read_none(m, error);
 	if (r < 0)
 		return r;
@@ -83,7 +83,7 @@ static int find_account(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "s", &jid);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = check_jid(jid, error);
 	if (r < 0)
 		return r;
@@ -131,7 +131,7 @@ static int backup(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "s", &path);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read_none(m, error)) < 0 ||
 	    (r = keyring_call_new(userdata, m, backed_up, &call, error)) < 0)
 		return r;

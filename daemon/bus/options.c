@@ -103,7 +103,7 @@ int options_read(sd_bus_message *m, const struct option *known, size_t n, sd_bus
 	while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
 		r = read_entry(m, known, n, error);
 		if (r < 0)
-			return r;
+			return error_from_read(error, r);
 		r = sd_bus_message_exit_container(m);
 		if (r < 0)
 			return err_trace(r);

@@ -55,7 +55,7 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return 1;
 	r = sd_bus_message_read(m, "su", &cursor, &limit);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = options_read_none(m, error);
 	if (r < 0)
 		return r;
@@ -131,7 +131,7 @@ static int read_jid(sd_bus_message *m, char **ret, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "s", &jid);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	return check_bare_jid(jid, ret, error);
 }
 
@@ -184,7 +184,7 @@ static int on_authorize(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return r;
 	r = sd_bus_message_read(m, "s", &action);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
 		if (strcmp(actions[i].action, action) == 0)
 			return request_start(userdata, m, REQUEST_SUBSCRIPTION, jid, actions[i].type, "", error);
@@ -214,7 +214,7 @@ static int on_set_blocked(sd_bus_message *m, void *userdata, sd_bus_error *error
 		return r;
 	r = sd_bus_message_read(m, "b", &blocked);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if (hub_status(hub, tree_call_account(m), &s) == 0 && strcmp(str_or_empty(s.state), "online") == 0 &&
 	    *str_or_empty(s.features) && !has_feature(s.features, "urn:xmpp:blocking"))
 		return error_set(error, VARVE_ERROR_UNSUPPORTED, "the server of this account keeps no block list (XEP-0191)");
@@ -258,7 +258,10 @@ static int get_presence(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		if (r != 0)
 			return error_from_hub(error, r, NULL);
 	}
-	if (r < 0 || (r = sd_bus_message_close_container(p.reply)) < 0)
+	if (r < 0)
+		return error_from_read(error, r);
+	r = sd_bus_message_close_container(p.reply);
+	if (r < 0)
 		return err_trace(r);
 	return conn_reply(c, p.reply, p.bytes);
 }

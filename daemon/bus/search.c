@@ -244,7 +244,7 @@ int search_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return 1;
 	r = sd_bus_message_read(m, "ssu", &q.text, &q.cursor, &q.limit);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read(m, known, ARRAY_SIZE(known), error)) < 0 || (r = check_limits(s, c, error)) < 0)
 		return r;
 	if (q.limit == 0 || q.limit > SEARCH_HITS_MAX)

@@ -60,7 +60,7 @@ int send_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "sss", &jid, &o.client_id, &o.body);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read(m, known, ARRAY_SIZE(known), error)) < 0 ||
 	    (r = check_bare_jid(jid, &to, error)) < 0 ||
 	    (r = check_client_id(o.client_id, false, error)) < 0 ||
@@ -81,7 +81,7 @@ static int read_id(sd_bus_message *m, int64_t *ret, sd_bus_error *error)
 
 	r = sd_bus_message_read(m, "t", &id);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = check_message_id(id, error);
 	if (r < 0)
 		return r;
@@ -99,7 +99,7 @@ int send_edit(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return r;
 	r = sd_bus_message_read(m, "ss", &o.client_id, &o.body);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read_none(m, error)) < 0 ||
 	    (r = check_client_id(o.client_id, true, error)) < 0 ||
 	    (r = check_body(o.body, error)) < 0)
@@ -117,14 +117,24 @@ int send_retract(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return r;
 	r = sd_bus_message_read(m, "s", &o.client_id);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if ((r = options_read_none(m, error)) < 0 ||
 	    (r = check_client_id(o.client_id, true, error)) < 0)
 		return r;
 	return put_about(userdata, m, &o, error);
 }
 
-/* The array at the current position, one emoji a line. */
+static bool has_line(const char *lines, const char *line)
+{
+	size_t len = strlen(line);
+
+	for (const char *p = lines; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL)
+		if (strncmp(p, line, len) == 0 && (p[len] == '\n' || !p[len]))
+			return true;
+	return false;
+}
+
+/* The array at the current position, one emoji a line, each once: XEP-0444 knows no number of a reaction. */
 static int read_emojis(sd_bus_message *m, struct buf *ret, sd_bus_error *error)
 {
 	const char *one;
@@ -141,10 +151,11 @@ static int read_emojis(sd_bus_message *m, struct buf *ret, sd_bus_error *error)
 		r = check_text("a reaction", one, EMOJI_MAX, false, error);
 		if (r < 0)
 			return r;
-		buf_addf(ret, "%s%s", n > 1 ? "\n" : "", one);
+		if (!has_line(buf_str(ret), one))
+			buf_addf(ret, "%s%s", ret->len > 0 ? "\n" : "", one);
 	}
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = sd_bus_message_exit_container(m);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -207,7 +218,7 @@ int send_delete_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 	r = sd_bus_message_read_array(m, 't', &ids, &size);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if (size / sizeof(int64_t) > READ_ROWS_MAX)
 		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "at most %d ids a call", READ_ROWS_MAX);
 	conn_wrote(userdata);

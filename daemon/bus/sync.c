@@ -143,7 +143,7 @@ static int list_gaps(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *e
 		return 1;
 	r = sd_bus_message_read(m, "stu", &conversation, &after, &limit);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	if (limit == 0 || limit > READ_ROWS_MAX)
 		limit = READ_ROWS_MAX;
 	if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 ||

@@ -79,7 +79,7 @@ static int read_call(sd_bus_message *m, struct conn *c, const char **ret_convers
 
 	r = sd_bus_message_read(m, "s", ret_conversation);
 	if (r < 0)
-		return err_trace(r);
+		return error_from_read(error, r);
 	r = options_read(m, known, ARRAY_SIZE(known), error);
 	if (r < 0)
 		return r;

@@ -143,6 +143,44 @@ class Write(unittest.TestCase):
         self.assertEqual(self.refused("Archive", "Edit", "(tssa{sv})", msg, "", "not mine", {}), "Conflict")
         self.assertEqual(self.refused("Archive", "Retract", "(tsa{sv})", msg, "", {}), "Conflict")
 
+    def test_a_reaction_counts_once(self):
+        self.ok("Archive", "React", "(tasa{sv})", 1, ["+1", "\u2764", "+1", "\u2764", "+"], {})
+        self.assertEqual(self.row(1)[9]["reactions"], {"me@example.org": ["+1", "\u2764", "+"]})
+        self.ok("Archive", "React", "(tasa{sv})", 1, [], {})
+
+    def test_what_d_bus_does_not_carry_is_refused_with_words(self):
+        bad = "a\ufffeb"
+        for iface, member, signature, args in (
+                ("Archive", "Send", "(sssa{sv})", (BOB, "k", bad, {})), ("Archive", "Send", "(sssa{sv})", (BOB, bad, "x", {})),
+                ("Archive", "Send", "(sssa{sv})", (bad, "k", "x", {})), ("Archive", "Send", "(sssa{sv})", (BOB, "k", "\ufdd0", {})),
+                ("Archive", "Send", "(sssa{sv})", (BOB, "k", "x", {bad: GLib.Variant("b", True)})),
+                ("Archive", "Edit", "(tssa{sv})", (1, "", bad, {})), ("Archive", "Retract", "(tsa{sv})", (1, bad, {})),
+                ("Archive", "React", "(tasa{sv})", (1, [bad], {})), ("Archive", "React", "(tasa{sv})", (1, ["x"], S(client_id=bad))),
+                ("Archive", "Search", "(ssua{sv})", (bad, "", 1, {})), ("Archive", "Changes", "(stua{sv})", (bad, 0, 1, {})),
+                ("Archive", "GetHistory", "(sstuua{sv})", (bad, "newest", 0, 1, 0, {})),
+                ("Archive", "FindMessage", "(sss)", ("", "id", bad)), ("Conversations", "Get", "(as)", ([bad],)),
+                ("Conversations", "Open", "(sa{sv})", (bad, {})), ("Conversations", "Set", "(sa{sv})", (BOB, S(draft=bad))),
+                ("Conversations", "List", "(sua{sv})", ("", 1, S(query=bad))), ("Conversations", "SetTyping", "(ss)", (BOB, bad)),
+                ("Conversations", "MarkRead", "(sta{sv})", (bad, 0, {})), ("Conversations", "Delete", "(sa{sv})", (bad, {})),
+                ("Roster", "Set", "(sa{sv})", (BOB, S(name=bad))), ("Roster", "Remove", "(s)", (bad,)),
+                ("Roster", "GetPresence", "(as)", ([bad],)), ("Roster", "Authorize", "(ss)", (BOB, bad)),
+                ("Roster", "List", "(sua{sv})", (bad, 1, {})), ("Roster", "SetBlocked", "(sb)", (bad, True)),
+                ("Account", "SetPresence", "(ssa{sv})", ("", bad, {})), ("Account", "SetPassword", "(sa{sv})", (bad, {})),
+                ("Account", "Configure", "(a{sv})", (S(nick=bad),)), ("Sync", "Fetch", "(sa{sv})", (bad, {})),
+                ("Sync", "Verify", "(sa{sv})", (bad, {})), ("Sync", "ListGaps", "(stu)", (bad, 0, 0))):
+            with self.assertRaises(GLib.Error, msg=(member, args)) as e:
+                call(self.conn, ACCOUNT, iface, member, V(signature, *args))
+            self.assertEqual(error_name(e.exception), INVALID, (member, args))
+            self.assertIn("noncharacter", e.exception.message, member)
+        for iface, member, signature, args in (
+                ("Manager", "FindAccount", "(s)", (bad,)), ("Manager", "AddAccount", "(sa{sv})", (bad, {})),
+                ("Manager", "SetInterest", "(a{sv})", ({"conversations": GLib.Variant("as", [bad])},)),
+                ("Manager", "Backup", "(sa{sv})", (bad, {})), ("Keyring", "AddSlot", "(saya{sv})", (bad, b"", {})),
+                ("Keyring", "AddSlot", "(saya{sv})", ("recovery", b"", S(label=bad)))):
+            with self.assertRaises(GLib.Error, msg=(member, args)) as e:
+                call(self.conn, ROOT, iface, member, V(signature, *args))
+            self.assertIn("noncharacter", e.exception.message, member)
+
     def test_arguments_about_a_message(self):
         for wrong in (0, 2**63, 2**64 - 1, 999999):
             for member, signature, args in (("Edit", "(tssa{sv})", ("", "x", {})), ("Retract", "(tsa{sv})", ("", {})),
