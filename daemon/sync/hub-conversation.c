@@ -53,8 +53,10 @@ static int run(struct hub *h, struct call *c, int (*fn)(struct store *s, void *a
 	if (r != 0)
 		return explain(r, ret_why);
 	step(name);
-	if (c->deletes)
+	if (c->deletes) {
 		engine_recount(seat->engine);
+		hub_note(h, seat, HUB_SYNC); /* MessageCount */
+	}
 	hub_changed(h, seat);
 	return 0;
 }

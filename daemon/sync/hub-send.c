@@ -223,8 +223,10 @@ int hub_send(struct hub *h, int64_t account, const struct outgoing *o, int64_t *
 	*ret_existing = call.existing;
 	if (!call.existing) {
 		step("outbox.put");
-		if (o->kind == OUT_TEXT)
+		if (o->kind == OUT_TEXT) {
 			engine_sent_one(seat->engine);
+			hub_note(h, seat, HUB_SYNC); /* MessageCount */
+		}
 		hub_changed(h, seat);
 	}
 	return 0;
