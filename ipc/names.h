@@ -39,6 +39,9 @@
 /* Raised with every addition to the contract; Manager.ApiRevision. */
 #define VARVE_API_REVISION 7
 
+/* Bytes of a body that is sent; a longer one is refused. */
+#define VARVE_BODY_MAX 65536
+
 /* Signatures of the row structs, as in the XML. */
 #define VARVE_SIG_MESSAGE_FIELDS "ttssxyyssa{sv}"
 #define VARVE_SIG_MESSAGE "(" VARVE_SIG_MESSAGE_FIELDS ")"

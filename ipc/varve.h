@@ -280,8 +280,8 @@ VARVE_PUBLIC int varve_list_contacts(struct varve_account *a, const char *cursor
  * Send a text. It is durable when this returns 0, whether online or not, and goes out exactly once under
  * ${client_id}, 1 to 128 bytes (varve_new_id()): the same id with the same content is the same message, also after a
  * restart of either side (*ret_existing), with other content it is -EEXIST. So: make the id, store it with the draft,
- * and after any failure send it again. ${reply_to}: id of the message that it answers, or 0. What becomes of it comes
- * through the feed. ret_id and ret_existing may be NULL.
+ * and after -ENOTCONN, -ETIMEDOUT and the like send it again. ${body}: 1 to VARVE_BODY_MAX bytes. ${reply_to}: id of the
+ * message that it answers, or 0. What becomes of it comes through the feed. ret_id and ret_existing may be NULL.
  */
 VARVE_PUBLIC int varve_send(struct varve_account *a, const char *conversation, const char *client_id, const char *body,
 			    uint64_t reply_to, uint64_t *ret_id, bool *ret_existing);

@@ -19,6 +19,8 @@
 #define EMOJI_MAX 60  /* bytes of one; families with skin tones have some 40 */
 #define EMOJIS_MAX 16 /* so that they and their separators are not longer than SHORT_TEXT_MAX */
 
+_Static_assert(OUTBOX_BODY_MAX == VARVE_BODY_MAX, "what clients are told");
+
 static int put(struct conn *c, sd_bus_message *m, const struct outgoing *o, int64_t *ret_msg, bool *ret_existing,
 	       sd_bus_error *error)
 {

@@ -117,5 +117,8 @@ int varve__fail_args(struct varve *v, int r)
 {
 	if (r == -ENOMEM)
 		return varve__fail_bus(v, NULL, r);
-	return varve__fail(v, -EINVAL, STANDARD "InvalidArgs", "an argument is not valid UTF-8");
+	if (r == -EBADF)
+		return varve__fail(v, -EINVAL, STANDARD "InvalidArgs", "the file descriptor is not open");
+	return varve__fail(v, -EINVAL, STANDARD "InvalidArgs",
+			   "an argument is not UTF-8, or has a noncharacter of Unicode in it (U+FFFE, say), which D-Bus does not carry");
 }

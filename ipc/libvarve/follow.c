@@ -451,7 +451,8 @@ int varve_follow(struct varve_account *a, const char *epoch, uint64_t since, uns
 
 	/* It would switch off the check that the archive is still the same one, for good. */
 	if (epoch && !*epoch)
-		return varve__fail_bus(v, NULL, -EINVAL);
+		return varve__fail(v, -EINVAL, "org.freedesktop.DBus.Error.InvalidArgs",
+				   "the epoch is empty: give that of varve_position(), or NULL for \"from now on\"");
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return varve__fail_bus(v, NULL, -ENOMEM);

@@ -7,11 +7,21 @@
 
 #include "ipc/libvarve/client.h"
 
+/* One that varved would refuse is not sent there: beyond 2 MiB it would end the connection, and whoever tries again does so for ever. */
+static int check_body(struct varve *v, const char *body)
+{
+	if (!body || strlen(body) <= VARVE_BODY_MAX)
+		return 0;
+	return varve__fail(v, -EINVAL, "org.freedesktop.DBus.Error.InvalidArgs", "the body is longer than %d bytes", VARVE_BODY_MAX);
+}
+
 static int send_new(struct varve_account *a, const char *conversation, const char *client_id, const char *body,
 		    uint64_t reply_to, sd_bus_message **ret)
 {
-	int r = varve__account_call_new(a, VARVE_IFACE_ARCHIVE, "Send", ret);
+	int r = check_body(a->varve, body);
 
+	if (r >= 0)
+		r = varve__account_call_new(a, VARVE_IFACE_ARCHIVE, "Send", ret);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(*ret, "sss", conversation, client_id, body);
@@ -63,7 +73,9 @@ int varve_send_async(struct varve_account *a, const char *conversation, const ch
 
 int varve_edit(struct varve_account *a, uint64_t id, const char *client_id, const char *body)
 {
-	return varve__account_call(a, VARVE_IFACE_ARCHIVE, "Edit", NULL, "tssa{sv}", id, client_id, body, 0);
+	int r = check_body(a->varve, body);
+
+	return r < 0 ? r : varve__account_call(a, VARVE_IFACE_ARCHIVE, "Edit", NULL, "tssa{sv}", id, client_id, body, 0);
 }
 
 int varve_retract(struct varve_account *a, uint64_t id, const char *client_id)

@@ -1,6 +1,8 @@
 """What apps do with libvarve, by an app that says what it hears (libapp.c), against the fake daemon; also with sanitizers:
 meson setup build-sanitize -Dtests=true -Db_sanitize=address,undefined -Db_lundef=false"""
 
+import ctypes
+import errno
 import os
 import queue
 import subprocess
@@ -109,6 +111,38 @@ def change(fake, what):
 
 PLACES = ["message", "contact", "conversation", "removed", "position", "reset", "trouble", "typing", "presence", "signal",
           "lost", "there", "history", "search", "sent", "refused", "held"]
+
+
+# ---- arguments ---
+class Library:
+    """The shared library itself: int functions of it by name; what they said of a failure."""
+
+    def __init__(self, path):
+        self.lib = ctypes.CDLL(os.environ["LIBVARVE"])
+        self.lib.varve_errname.restype = self.lib.varve_errmsg.restype = ctypes.c_char_p
+        self.v, self.account = ctypes.c_void_p(), ctypes.c_void_p()
+        assert self.lib.varve_open(path.encode(), ctypes.c_uint64(0), ctypes.byref(self.v)) == 0
+        assert self.lib.varve_account_find(self.v, None, ctypes.byref(self.account)) == 0
+
+    def refused(self, name, *args):
+        assert getattr(self.lib, name)(self.account, *args) == -errno.EINVAL
+        assert self.lib.varve_errname(self.v) == b"org.freedesktop.DBus.Error.InvalidArgs"
+        return self.lib.varve_errmsg(self.v).decode()
+
+
+def test_what_varved_would_refuse_does_not_end_the_connection(fake):
+    lib = Library(fake.path)
+    zero, out = ctypes.c_uint64(0), ctypes.c_void_p()
+    for n in (65537, 3000000):
+        assert "65536" in lib.refused("varve_send", BOB.encode(), b"k", b"x" * n, zero, None, None)
+        assert "65536" in lib.refused("varve_edit", ctypes.c_uint64(2), b"k", b"x" * n)
+    assert lib.lib.varve_send(lib.account, BOB.encode(), b"k", b"x" * 65536, zero, None, None) == 0
+    assert "UTF-8" in lib.refused("varve_send", BOB.encode(), b"k", b"\xe4", zero, None, None)
+    assert "noncharacter" in lib.refused("varve_send", BOB.encode(), b"k", "\ufffe".encode(), zero, None, None)
+    assert "descriptor" in lib.refused("varve_export", 9999, b"jsonl", None, ctypes.c_int64(0), ctypes.c_int64(0), ctypes.byref(out))
+    assert "epoch" in lib.refused("varve_follow", b"", zero, 0, None, None, ctypes.byref(out))
+    lib.lib.varve_account_free(lib.account)
+    lib.lib.varve_close(lib.v)
 
 
 # ---- asynchronous calls ----------------------------------------------------------------------------------------------
