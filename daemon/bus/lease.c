@@ -144,14 +144,17 @@ static int read_interest(sd_bus_message *m, struct interest *i, sd_bus_error *er
 		{ "ephemeral", OPTION_BOOL, &i->ephemeral },
 		{ "active", OPTION_BOOL, &i->active },
 	};
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 	int r;
 
 	r = options_read(m, known, ARRAY_SIZE(known), error);
 	if (r < 0)
 		return r;
-	while (i->conversations && i->conversations[n])
-		n++;
+	for (; i->conversations && i->conversations[n]; n++)
+		bytes += strlen(i->conversations[n]) + 1;
+	if (bytes > INTEREST_BYTES_MAX)
+		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "conversations have at most %d bytes in all; without the option all "
+				 "are meant", INTEREST_BYTES_MAX);
 	if (n > INTEREST_CONVERSATIONS_MAX)
 		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "at most %d conversations; without the option all are meant",
 				 INTEREST_CONVERSATIONS_MAX);

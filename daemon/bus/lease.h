@@ -13,6 +13,7 @@
 #include "sync/hub.h"
 
 #define INTEREST_CONVERSATIONS_MAX 500 /* names of one connection; as many as a page has */
+#define INTEREST_BYTES_MAX (64 * 1024) /* of them in all: 500 addresses of 130 bytes. They are kept, of 160 connections, for any role */
 #define LEASE_TYPING_MAX 16	       /* conversations that one connection types in at a time: windows on a screen */
 
 /* Bits of kinds, in the words of Changes. */
