@@ -18,6 +18,7 @@ struct job {
 	struct later *later;
 	struct search_query q; /* strings are the call's */
 	struct search *x;      /* NULL: to begin anew */
+	bool reads_only;       /* its connection */
 	bool found;	       /* all of it: the answer is made in a turn of its own */
 	struct job *next;
 };
@@ -30,12 +31,17 @@ struct searches {
 
 /* ---- one search ---- */
 
-static size_t count(const struct searches *s)
+static bool reads_only(struct conn *c)
+{
+	return conn_config(c)->role <= ROLE_READ;
+}
+
+static size_t count(const struct searches *s, bool of_readers)
 {
 	size_t n = 0;
 
 	for (const struct job *j = s->first; j; j = j->next)
-		n++;
+		n += !of_readers || j->reads_only;
 	return n;
 }
 
@@ -219,9 +225,9 @@ static int check_limits(struct searches *s, struct conn *c, sd_bus_error *error)
 {
 	if (later_count(c, on_gone) >= SEARCHES_CONN_MAX)
 		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "this connection searches already: wait for the answer");
-	if (count(s) >= SEARCHES_MAX)
+	if (count(s, false) >= SEARCHES_MAX || (reads_only(c) && count(s, true) >= SEARCHES_READERS_MAX))
 		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "%d searches are at work already: try again later",
-				 SEARCHES_MAX);
+				 reads_only(c) ? SEARCHES_READERS_MAX : SEARCHES_MAX);
 	return 0;
 }
 
@@ -253,7 +259,7 @@ int search_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	if (r != 0)
 		return refuse(error, r, &q);
 	j = xnew(struct job);
-	*j = (struct job){ .all = s, .q = q, .x = x };
+	*j = (struct job){ .all = s, .q = q, .x = x, .reads_only = reads_only(c) };
 	r = later_new(c, m, on_gone, j, &j->later, error);
 	if (r < 0) {
 		job_free(j);

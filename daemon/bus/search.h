@@ -13,6 +13,7 @@ struct hub;
 struct searches;
 
 #define SEARCHES_MAX 4			    /* at work in all: each reads the disk */
+#define SEARCHES_READERS_MAX 2		    /* of these, of connections that change nothing: the others find a place beside them */
 #define SEARCHES_CONN_MAX 1		    /* of one connection: the next page needs the cursor of this one */
 #define SEARCH_SLICE_US (INT64_C(1) * 1000) /* how long another call may wait for a slice: facts/ipc.md section 2.1 no. 5 */
 

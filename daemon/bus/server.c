@@ -31,6 +31,7 @@
 #define CONNS_MAX 160
 #define CONNS_FREE_FOR_ALL 128
 #define CONNS_FEW 4
+#define CONNS_READERS 96 /* that change nothing (bus-ro): whoever was given that socket alone does not lock out the others */
 #define CONNS_OTHERS 16 /* of other users, who see states and counts at most: they do not lock out whose daemon it is */
 #define REFUSED_LOG_US (60 * INT64_C(1000000)) /* between two lines about refused connections */
 #define TICK_US (5 * UINT64_C(1000000))		/* how exactly deadlines of connections are kept */
@@ -87,14 +88,17 @@ static bool grant(uid_t uid, const struct listener *l, enum role *ret)
 	return uid == 0 || l->others;
 }
 
-static bool has_place(const struct server *s, uid_t uid, pid_t pid)
+static bool has_place(const struct server *s, uid_t uid, pid_t pid, enum role role)
 {
-	size_t own = 0, others = 0;
+	size_t own = 0, others = 0, readers = 0;
 
 	for (size_t i = 0; i < s->n_conns; i++) {
 		own += conn_config(s->conns[i])->pid == pid;
 		others += conn_config(s->conns[i])->uid != geteuid();
+		readers += conn_config(s->conns[i])->role <= ROLE_READ;
 	}
+	if (role <= ROLE_READ && readers >= CONNS_READERS)
+		return false;
 	if (uid != geteuid() && others >= CONNS_OTHERS)
 		return false;
 	return s->n_conns < CONNS_FREE_FOR_ALL || (s->n_conns < CONNS_MAX && own < CONNS_FEW);
@@ -141,7 +145,7 @@ static int adopt(struct server *s, const struct listener *l, int fd)
 		close(fd);
 		return 0;
 	}
-	if (!has_place(s, peer.uid, peer.pid)) {
+	if (!has_place(s, peer.uid, peer.pid, config.role)) {
 		say_refused(s, peer.pid);
 		close(fd);
 		return 0;

@@ -1,6 +1,9 @@
 """What one client can do to the daemon and to the others: pipelines, clients that do not read, half-open ones."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 import unittest
 
@@ -16,6 +19,14 @@ MIB = 1024
 
 def p99(samples):
     return sorted(samples)[int(len(samples) * 0.99)]
+
+
+def refused(path):
+    try:
+        Raw(path).close()
+        return False
+    except (EOFError, ConnectionResetError, BrokenPipeError):
+        return True
 
 
 class Limits(unittest.TestCase):
@@ -139,6 +150,27 @@ class Limits(unittest.TestCase):
         for _ in range(1000):
             Raw(self.d.path).close()
         wait_for(lambda: self.d.fds() <= before, what="descriptors given back")
+
+    def test_readers_do_not_lock_the_others_out(self):
+        """Also when they are many processes: whoever has bus-ro alone, a sandboxed app say."""
+        script = "import sys; sys.path.insert(0, sys.argv[1]); from busdaemon import *; c = []\n" \
+                 "try:\n  for i in range(40): c.append(Raw(sys.argv[2]))\n" \
+                 "except (EOFError, ConnectionResetError, BrokenPipeError): pass\n" \
+                 "print(len(c), flush=True); sys.stdin.read()"
+        here = os.path.dirname(os.path.abspath(__file__))
+        readers = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, here, self.d.path_ro], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, text=True) for _ in range(6)]
+        try:
+            self.assertEqual(sum(int(p.stdout.readline()) for p in readers), 96)
+            with self.assertRaises((EOFError, ConnectionResetError, BrokenPipeError)):
+                Raw(self.d.path_ro)
+            conns = [Raw(self.d.path) for _ in range(32)]
+            for c in conns:
+                c.close()
+        finally:
+            for p in readers:
+                p.communicate()
+        wait_for(lambda: not refused(self.d.path_ro), what="the places given back")
 
     def test_half_open_authentication_ends(self):
         s = socket.socket(socket.AF_UNIX)

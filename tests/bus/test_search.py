@@ -98,8 +98,8 @@ class Big(unittest.TestCase):
     def tearDownClass(cls):
         assert cls.d.stop() == 0
 
-    def begin(self):
-        c = Raw(self.d.path)
+    def begin(self, path=None):
+        c = Raw(path or self.d.path)
         return c, c.send(ACCOUNT, "Archive", "Search", args(SLOW))
 
     def test_nobody_waits_for_a_long_search(self):
@@ -141,6 +141,16 @@ class Big(unittest.TestCase):
             self.assertEqual(conn.reply(ser).get_message_type(), Gio.DBusMessageType.METHOD_RETURN)
             conn.close()
         fifth.close()
+
+    def test_readers_leave_a_place(self):
+        readers = [self.begin(self.d.path_ro) for _ in range(2)]
+        third, last = self.begin(self.d.path_ro)
+        self.assertEqual(third.reply(last).get_error_name(), ERROR + "LimitExceeded")
+        own = self.begin()
+        for conn, ser in [own, *readers]:
+            self.assertEqual(conn.reply(ser).get_message_type(), Gio.DBusMessageType.METHOD_RETURN)
+            conn.close()
+        third.close()
 
     def test_a_caller_who_goes_ends_the_search(self):
         begin = time.monotonic()
