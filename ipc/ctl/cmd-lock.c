@@ -261,24 +261,42 @@ int cmd_unlock(struct ctl *c)
 	return r;
 }
 
-/* ${new} NULL: only whether ${old} is right. */
+/* ${new} NULL: only look whether ${old} is right. 0 or -errno. */
+static int new_change(struct ctl *c, const char *old, const char *new, sd_bus_message **ret)
+{
+	const char *option = !new ? "check" : ctl_opt(c, DROP_KEY_FILE) ? "drop-keyfile" : NULL;
+	int r = varve_call_new(c->varve, VARVE_PATH, VARVE_IFACE_KEYRING, "ChangeSecret", ret);
+
+	if (r >= 0)
+		r = sd_bus_message_sensitive(*ret);
+	if (r >= 0)
+		r = sd_bus_message_append_array(*ret, 'y', old ? old : "", old ? strlen(old) : 0);
+	if (r >= 0)
+		r = sd_bus_message_append_array(*ret, 'y', new ? new : "", new ? strlen(new) : 0);
+	if (r >= 0)
+		r = option ? sd_bus_message_append(*ret, "a{sv}", 1, option, "b", 1) : sd_bus_message_append(*ret, "a{sv}", 0);
+	return r;
+}
+
 static int change(struct ctl *c, const char *old, const char *new)
 {
 	_cleanup_(unrefp) sd_bus_message *m = NULL;
-	const char *option = !new ? "check" : ctl_opt(c, DROP_KEY_FILE) ? "drop-keyfile" : NULL;
-	int r = varve_call_new(c->varve, VARVE_PATH, VARVE_IFACE_KEYRING, "ChangeSecret", &m);
 
-	if (r >= 0)
-		r = sd_bus_message_sensitive(m);
-	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', old ? old : "", old ? strlen(old) : 0);
-	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', new ? new : "", new ? strlen(new) : 0);
-	if (r >= 0)
-		r = option ? sd_bus_message_append(m, "a{sv}", 1, option, "b", 1) : sd_bus_message_append(m, "a{sv}", 0);
-	if (r < 0)
+	if (new_change(c, old, new, &m) < 0)
 		return ctl_fail(c, EXIT_FAIL, NULL, "out of memory");
 	return ctl_send_long(c, m, CTL_DERIVE_US, NULL, NULL, NULL);
+}
+
+static int check(struct ctl *c, const char *old)
+{
+	_cleanup_(unrefp) sd_bus_message *m = NULL;
+	int r;
+
+	if (new_change(c, old, NULL, &m) < 0)
+		return ctl_fail(c, EXIT_FAIL, NULL, "out of memory");
+	r = varve_call(c->varve, m, c->timeout_us ? c->timeout_us : CTL_DERIVE_US, NULL);
+	/* A varved from before revision 7 that still runs: it will look when the new one is there. */
+	return r >= 0 || r == -EINVAL ? EXIT_OK : ctl_fail_call(c, r);
 }
 
 /*
@@ -290,7 +308,7 @@ static int ask_both(struct ctl *c, bool has_old, char **ret_old, char **ret_new)
 	int r = has_old ? secret_get(c, "the present passphrase", "Present passphrase: ", ret_old) : EXIT_OK;
 
 	if (r == EXIT_OK && has_old && !ctl_opt(c, PASSWORD_FD))
-		r = change(c, *ret_old, NULL);
+		r = check(c, *ret_old);
 	return r == EXIT_OK ? secret_new(c, !has_old, ret_new) : r;
 }
 

@@ -66,6 +66,7 @@ class Fake:
         self.ends = (0, 0)
         self.state, self.state_reason = "ready", ""
         self.problems = []        # of the archive, while it is open
+        self.revision = 7
         self.network = "up"
         self.auto_lock = 0        # AutoLockUSec
         self.retry_after = 0      # RetryAfterUSec
@@ -319,6 +320,8 @@ class Fake:
         self.slots = [s for s in self.slots if s[0] != id]
 
     def do_ChangeSecret(self, old, new, options):
+        if self.revision < 7 and "check" in options:
+            raise Refused("org.freedesktop.DBus.Error.InvalidArgs", "there is no option 'check' here")
         if self.passphrase and bytes(old) != self.passphrase:
             raise Refused("WrongSecret", "the old passphrase is wrong")
         if options.get("check"):

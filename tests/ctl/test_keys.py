@@ -165,6 +165,14 @@ def test_passwd_checks_the_present_one_before_it_asks_for_another(fake, ctl):
     assert calls(fake, "ChangeSecret") == [(list(b"many randon words"), [], {"check": True})]
 
 
+def test_passwd_goes_on_with_a_varved_that_cannot_check(fake, ctl):
+    fake.passphrase, fake.revision = b"many random words", 6
+    fake.slots.append(fake.slot(2, "passphrase"))
+    t = Terminal(ctl, "passwd").answer("Present passphrase: ", "many random words")
+    t.answer("New passphrase: ", "other random words").answer("again: ", "other random words").end()
+    assert fake.passphrase == b"other random words"
+
+
 def test_passwd_from_a_descriptor_has_the_old_and_the_new(fake, ctl):
     ctl("passwd", "--password-fd=0", input="the first passphrase\n")
     assert fake.passphrase == b"the first passphrase"
