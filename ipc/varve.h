@@ -137,6 +137,7 @@ VARVE_PUBLIC struct varve_status *varve_status_free(struct varve_status *s);
 VARVE_PUBLIC const char *varve_status_version(const struct varve_status *s);
 VARVE_PUBLIC const char *varve_status_state(const struct varve_status *s);  /* "ready" "locked" "failed" */
 VARVE_PUBLIC const char *varve_status_reason(const struct varve_status *s); /* why it is not ready */
+VARVE_PUBLIC const char *varve_status_network(const struct varve_status *s); /* of this machine: "none" "up" "metered" "unknown" */
 VARVE_PUBLIC size_t varve_status_count(const struct varve_status *s);
 VARVE_PUBLIC const struct varve_account_status *varve_status_get(const struct varve_status *s, size_t i);
 

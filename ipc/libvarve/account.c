@@ -10,7 +10,7 @@
 
 struct varve_status {
 	sd_bus_message *m; /* all strings are in it */
-	const char *version, *state, *reason;
+	const char *version, *state, *reason, *network;
 	struct varve_account_status *account;
 	size_t n;
 };
@@ -113,7 +113,8 @@ static int status_member(sd_bus_message *m, const char *key, const char *content
 {
 	struct varve_status *s = userdata;
 	const struct field fields[] = {
-		{ "version", 's', &s->version }, { "state", 's', &s->state }, { "state_reason", 's', &s->reason }
+		{ "version", 's', &s->version }, { "state", 's', &s->state }, { "state_reason", 's', &s->reason },
+		{ "network", 's', &s->network }
 	};
 
 	if (strcmp(key, "accounts") == 0 && strcmp(contents, "aa{sv}") == 0)
@@ -131,7 +132,7 @@ int varve_get_status(struct varve *v, struct varve_status **ret)
 		return r;
 	if (sd_bus_message_append(m, "a{sv}", 0) < 0 || !(s = calloc(1, sizeof(*s))))
 		return varve__fail_bus(v, NULL, -ENOMEM);
-	*s = (struct varve_status){ .version = "", .state = "", .reason = "" };
+	*s = (struct varve_status){ .version = "", .state = "", .reason = "", .network = "unknown" };
 	r = varve_call(v, m, 0, &s->m);
 	if (r >= 0 && varve__dict_each(s->m, status_member, s) < 0)
 		r = varve__fail_reply(v, "GetStatus");
@@ -156,6 +157,11 @@ const char *varve_status_state(const struct varve_status *s)
 const char *varve_status_reason(const struct varve_status *s)
 {
 	return s->reason;
+}
+
+const char *varve_status_network(const struct varve_status *s)
+{
+	return s->network;
 }
 
 size_t varve_status_count(const struct varve_status *s)

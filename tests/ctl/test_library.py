@@ -130,6 +130,19 @@ class Library:
         return self.lib.varve_errmsg(self.v).decode()
 
 
+def test_the_network_is_part_of_the_status(fake):
+    lib = Library(fake.path)
+    status = ctypes.c_void_p()
+    lib.lib.varve_status_network.restype = ctypes.c_char_p
+    for word in ("metered", "none"):
+        fake.network = word
+        assert lib.lib.varve_get_status(lib.v, ctypes.byref(status)) == 0
+        assert lib.lib.varve_status_network(status) == word.encode()
+        lib.lib.varve_status_free(status)
+    lib.lib.varve_account_free(lib.account)
+    lib.lib.varve_close(lib.v)
+
+
 def test_what_varved_would_refuse_does_not_end_the_connection(fake):
     lib = Library(fake.path)
     zero, out = ctypes.c_uint64(0), ctypes.c_void_p()
