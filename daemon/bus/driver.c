@@ -213,14 +213,16 @@ static int on_request_name(_unused_ sd_bus_message *m, _unused_ void *userdata, 
 	return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "names cannot be owned on this socket");
 }
 
-static int on_become_monitor(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error)
+static int on_become_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *lost = NULL;
 	struct conn *c = userdata;
 	int r;
 
 	/* It hears the signals that everybody hears, never other clients' calls and answers: they are content. */
-	matches_add(conn_matches(c), "");
+	r = matches_add(conn_matches(c), "");
+	if (r != 0)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "at most %d rules", MATCHES_MAX);
 	r = reply(m, c, NULL);
 	if (r < 0)
 		return r;

@@ -151,6 +151,14 @@ class Limits(unittest.TestCase):
             Raw(self.d.path).close()
         wait_for(lambda: self.d.fds() <= before, what="descriptors given back")
 
+    def test_a_monitor_for_whom_there_is_no_rule_left_is_told(self):
+        c, driver = Raw(self.d.path), ("/org/freedesktop/DBus", "org.freedesktop.DBus")
+        for _ in range(64):
+            c.reply(c.send(*driver, "AddMatch", V("(s)", "type='signal',interface='org.example.None'")))
+        m = c.reply(c.send(driver[0], driver[1] + ".Monitoring", "BecomeMonitor", V("(asu)", [], 0)))
+        self.assertEqual(m.get_error_name(), "org.freedesktop.DBus.Error.LimitsExceeded")
+        c.close()
+
     def test_readers_do_not_lock_the_others_out(self):
         """Also when they are many processes: whoever has bus-ro alone, a sandboxed app say."""
         script = "import sys; sys.path.insert(0, sys.argv[1]); from busdaemon import *; c = []\n" \
