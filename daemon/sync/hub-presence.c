@@ -89,6 +89,62 @@ int hub_typing(struct hub *h, int64_t account, typing_fn fn, void *userdata)
 	return seat ? crowd_who_types(&seat->crowd, fn, userdata) : HUB_E_NOT_FOUND;
 }
 
+/* ---- own typing ---- */
+
+/*
+ * Apps may call at every key. A state is told once in a row (XEP-0085 section 5.3), and no more than the burst, then one each so
+ * often: servers count stanzas. What is left out is lost, as anything about typing may be.
+ */
+#define TYPED_EACH_US (INT64_C(250) * 1000)
+#define TYPED_BURST 40
+
+static void forget_typed(struct seat *seat)
+{
+	while (seat->n_typed > 0)
+		free(seat->typed[--seat->n_typed].to);
+}
+
+/* False if that is what we said last. */
+static bool note_typed(struct seat *seat, const char *to, uint32_t state)
+{
+	char *name = NULL;
+	size_t i = 0;
+
+	while (i < seat->n_typed && strcmp(seat->typed[i].to, to) != 0)
+		i++;
+	if (i < seat->n_typed && seat->typed[i].state == state)
+		return false;
+	if (i == seat->n_typed && i < TYPED_MAX) {
+		seat->n_typed++;
+	} else {
+		i = i < TYPED_MAX ? i : 0;
+		name = seat->typed[i].to;
+		memmove(&seat->typed[i], &seat->typed[i + 1], (seat->n_typed - 1 - i) * sizeof(*seat->typed));
+	}
+	free(name);
+	seat->typed[seat->n_typed - 1] = (struct typed){ xstrdup(to), state };
+	return true;
+}
+
+void hub_typed_text(struct seat *seat, const char *to)
+{
+	if (seat->streaming)
+		(void)note_typed(seat, to, CHAT_ACTIVE);
+}
+
+static void tell_typed(struct seat *seat, const char *to, uint32_t state)
+{
+	int64_t now_us = clock_boot_us();
+
+	if (!seat->streaming)
+		return;
+	seat->typed_us = seat->typed_us > now_us ? seat->typed_us : now_us;
+	if (seat->typed_us - now_us > TYPED_BURST * TYPED_EACH_US || !note_typed(seat, to, state))
+		return;
+	seat->typed_us += TYPED_EACH_US;
+	engine_chat_state(seat->engine, to, state);
+}
+
 int hub_set_typing(struct hub *h, int64_t account, const char *conversation, uint32_t chat_state, char **ret_why)
 {
 	_cleanup_(freep) char *bare = NULL;
@@ -103,7 +159,7 @@ int hub_set_typing(struct hub *h, int64_t account, const char *conversation, uin
 		return HUB_E_INVALID;
 	}
 	bare = jid_bare(conversation);
-	engine_chat_state(seat->engine, bare, chat_state);
+	tell_typed(seat, bare, chat_state);
 	return 0;
 }
 
@@ -218,6 +274,7 @@ void hub_stream(struct seat *seat, enum engine_stream what)
 		break;
 	case STREAM_OVER:
 		seat->streaming = false;
+		forget_typed(seat);
 		crowd_clear_typing(&seat->crowd);
 		arm_typing(seat);
 		hub_request_stream_over(seat);
@@ -227,6 +284,7 @@ void hub_stream(struct seat *seat, enum engine_stream what)
 
 void hub_presence_free(struct seat *seat)
 {
+	forget_typed(seat);
 	crowd_clear(&seat->crowd);
 	sd_event_source_disable_unref(seat->typing_timer);
 	free(seat->show);

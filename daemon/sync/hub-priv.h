@@ -13,6 +13,14 @@
 #include "sync/sleepwatch.h"
 #include "vault/vault.h"
 
+#define TYPED_MAX 64 /* conversations in which we said a chat state on this stream; of the 65th the oldest is said once more */
+
+/* What we said last of our typing. */
+struct typed {
+	char *to;
+	uint32_t state;
+};
+
 /* One account's place: its engine, its wire if it has one, its timers. */
 struct seat {
 	struct hub *hub;
@@ -27,6 +35,9 @@ struct seat {
 	struct request *requests; /* unanswered, or not told yet */
 	struct crowd crowd;
 	sd_event_source *typing_timer;
+	struct typed typed[TYPED_MAX]; /* newest last */
+	size_t n_typed;
+	int64_t typed_us;	  /* boot clock: as far as chat states that were told have used up time */
 	bool streaming;		  /* requests may be made; what the crowd says is true */
 	bool new_session;	  /* our presence has to be told again */
 	bool going;		  /* it is being removed: nothing passing is told any more */
@@ -152,6 +163,8 @@ bool hub_is_show(const char *show);
 void hub_passing(struct seat *seat, const struct link_record *r);
 void hub_stream(struct seat *seat, enum engine_stream what);
 void hub_presence_free(struct seat *seat);
+/* A text to ${to} (bare) leaves: it says itself that we are active. */
+void hub_typed_text(struct seat *seat, const char *to);
 
 /* hub-park.c */
 /* Nothing would connect it: its user disconnected it, or the server refuses the password. */

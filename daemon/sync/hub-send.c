@@ -225,6 +225,7 @@ int hub_send(struct hub *h, int64_t account, const struct outgoing *o, int64_t *
 		step("outbox.put");
 		if (o->kind == OUT_TEXT) {
 			engine_sent_one(seat->engine);
+			hub_typed_text(seat, folded.conversation);
 			hub_note(h, seat, HUB_SYNC); /* MessageCount */
 		}
 		hub_changed(h, seat);

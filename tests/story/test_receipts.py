@@ -87,3 +87,45 @@ def test_a_stranger_is_not_told_what_was_read(mail, varved):
         wait_for(lambda: [m for m in mail.script.messages(None) if m.has("displayed", NS_MARKERS)], 20)
         assert [m.to.split("/")[0] for m in mail.script.messages(None) if m.has("displayed", NS_MARKERS)] == [BOB]
         assert app.conversation(stranger)[6] == 0
+
+
+def chat_states(server):
+    """What they are told of our typing, with the texts between: "composing", "=hello" ..."""
+    found = []
+    for m in list(server.script.got):
+        found += [f"={m.body}"] if m.body is not None else [s for s in ("active", "composing", "paused", "inactive", "gone")
+                                                            if m.has(s, "http://jabber.org/protocol/chatstates")]
+    return found
+
+
+def test_typing_is_told_once_in_a_row(mail, varved):
+    """XEP-0085 section 5.3: an app calls at every key, and two apps may. What follows a text is told anew."""
+    with online(varved, mail) as app:
+        def typing(*states):
+            for state in states:
+                app.call("Conversations", "SetTyping", "ss", BOB, state)
+        typing(*["composing"] * 50, "paused", "paused", "composing")
+        app.send(BOB, "t-1", "hello", insist=True)
+        wait_bodies(mail, ["hello"])
+        typing("active", "composing", "composing")
+        app.send(BOB, "t-2", "there", insist=True)
+        wait_bodies(mail, ["hello", "there"])
+        assert chat_states(mail) == ["composing", "paused", "composing", "=hello", "composing", "=there"]
+        # A new stream: they may have missed the end of the old one.
+        typing("composing")
+        mail.cut()
+        wait_for(lambda: varved.account()["session"]["resumes"] == 1 and mail.current, 30)
+        typing("composing")
+        wait_for(lambda: chat_states(mail)[6:] == ["composing", "composing"], 20, lambda: chat_states(mail))
+
+
+def test_a_flood_of_typing_is_not_passed_on(mail, varved):
+    with online(varved, mail) as app:
+        begin = time.monotonic()
+        for i in range(500):
+            app.call("Conversations", "SetTyping", "ss", BOB, "composing" if i % 2 == 0 else "paused")
+        took = time.monotonic() - begin
+        app.send(BOB, "t-1", "end", insist=True)
+        wait_bodies(mail, ["end"])
+        # hub-presence.c: 40 at once, 4 a second
+        assert 40 <= len(chat_states(mail)) - 1 <= 42 + 4 * took, chat_states(mail)
