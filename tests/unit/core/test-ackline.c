@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -106,7 +107,7 @@ static void a_number_beyond_the_window_breaks_the_link(_unused_ void **state)
 	ackline_init(&a, 7);
 	ackline_seen(&a, 7 + ACKLINE_WINDOW, &bad);
 	assert_false(bad);
-	ackline_seen(&a, 8 + ACKLINE_WINDOW, &bad);
+	assert_true(ackline_seen(&a, 8 + ACKLINE_WINDOW, &bad)); /* nothing is to be made of it */
 	assert_true(bad);
 	assert_true(ackline_seen(&a, 7, &bad)); /* at or behind h: a repetition */
 	assert_false(bad);
@@ -144,6 +145,117 @@ static void any_order_of_completion(_unused_ void **state)
 	}
 }
 
+/* The wire asked for a page in the last stream and names its results; in this one nobody knows of them. */
+static void what_has_no_effect_the_second_time_is_done(_unused_ void **state)
+{
+	struct ackline a;
+
+	ackline_init(&a, 10);
+	arrive(&a, 11);
+	arrive(&a, 12);
+	ackline_rewind(&a);
+	assert_false(arrive(&a, 13));
+	ackline_done(&a, 13);
+	assert_int_equal(a.h, 13);
+}
+
+static void a_number_counts_once(_unused_ void **state)
+{
+	struct ackline a;
+
+	ackline_init(&a, 10);
+	arrive(&a, 12);
+	ackline_done(&a, 13);
+	ackline_done(&a, 13);
+	ackline_done(&a, 10); /* behind h, or beyond the window: none of these */
+	ackline_done(&a, 12 + ACKLINE_WINDOW);
+	assert_int_equal(a.h, 11);
+	assert_int_equal(a.ahead, 1);
+}
+
+/* What is saved is what is loaded, as many as there is room for, and not a byte more. */
+static void what_is_ahead_comes_back_and_no_more(_unused_ void **state)
+{
+	const uint32_t base = 0x87654320;
+	uint8_t saved[13];
+	struct ackline a, b;
+
+	ackline_init(&a, base);
+	for (uint32_t n = base + 1; n <= base + 6; n++)
+		assert_false(arrive(&a, n));
+	ackline_done(&a, base + 2);
+	ackline_done(&a, base + 4);
+	ackline_done(&a, base + 6);
+	memset(saved, 0xee, sizeof(saved));
+	assert_int_equal(ackline_save(&a, saved, 2), 2);
+	assert_int_equal(saved[8], 0xee);
+	assert_int_equal(ackline_save(&a, saved, 100), 3);
+	assert_int_equal(saved[12], 0xee);
+
+	memset(&b, 0xff, sizeof(b)); /* whatever it was before */
+	ackline_load(&b, base, saved, 2);
+	assert_int_equal(b.ahead, 2);
+	assert_true(arrive(&b, base + 4));
+	assert_false(arrive(&b, base + 6));
+	ackline_load(&b, base, saved, 3);
+	assert_int_equal(b.ahead, 3);
+	for (uint32_t n = base + 1; n <= base + 6; n++)
+		assert_int_equal(arrive(&b, n), n % 2 == 0);
+	/* A row from elsewhere: what does not fit is of no number here. */
+	ackline_load(&b, base + 6, saved, 3);
+	assert_int_equal(b.ahead, 0);
+	ackline_load(&b, base - ACKLINE_WINDOW, saved, 3);
+	assert_int_equal(b.ahead, 0);
+}
+
+/* Numbers all over the window, in any order and any run: what is done, and what h is, as in a plain list. */
+static void the_whole_window_is_as_a_list(_unused_ void **state)
+{
+	enum { ALL = 4 * ACKLINE_WINDOW };
+	bool *done = xcalloc(ALL + 1, sizeof(*done));
+
+	srand(2);
+	for (int round = 0; round < 12; round++) {
+		uint32_t base = UINT32_MAX - (uint32_t)rand() % ALL, h = 0, seen = 0;
+		struct ackline a;
+
+		memset(done, 0, ALL + 1);
+		ackline_init(&a, base);
+		while (h < ALL) {
+			uint32_t room = h + ACKLINE_WINDOW < ALL ? ACKLINE_WINDOW : ALL - h, n;
+			size_t ahead = 0;
+
+			while (seen < h + room)
+				assert_false(arrive(&a, base + ++seen));
+			/* Mostly far ahead; then what holds h back, so that it goes on by many words. */
+			for (int i = 0; i < ACKLINE_WINDOW / (round % 3 + 1); i++) {
+				n = h + 2 + (uint32_t)rand() % (room > 1 ? room - 1 : 1);
+				if (n > ALL || n > h + room)
+					continue;
+				ackline_done(&a, base + n);
+				done[n] = true;
+			}
+			if (round % 2)
+				for (n = h + 2; n <= h + room; n++) {
+					ackline_done(&a, base + n);
+					done[n] = true;
+				}
+			assert_int_equal(a.h, base + h);
+			ackline_done(&a, base + h + 1);
+			done[h + 1] = true;
+			while (h < ALL && done[h + 1])
+				h++;
+			assert_int_equal(a.h, base + h);
+			for (n = h + 1; n <= seen; n++) {
+				ahead += done[n];
+				assert_int_equal(arrive(&a, base + n), done[n]);
+			}
+			assert_int_equal(a.ahead, ahead);
+		}
+	}
+	free(done);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +265,10 @@ int main(void)
 		cmocka_unit_test(D1_D2_the_counter_wraps),
 		cmocka_unit_test(a_number_beyond_the_window_breaks_the_link),
 		cmocka_unit_test(any_order_of_completion),
+		cmocka_unit_test(what_has_no_effect_the_second_time_is_done),
+		cmocka_unit_test(a_number_counts_once),
+		cmocka_unit_test(what_is_ahead_comes_back_and_no_more),
+		cmocka_unit_test(the_whole_window_is_as_a_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

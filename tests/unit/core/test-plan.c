@@ -173,6 +173,185 @@ static void every_gap_has_its_lane(_unused_ void **state)
 	cover_deinit(&c);
 }
 
+/* Only into the past: what is missing between two spans is asked for however old it is. */
+static void the_horizon_is_none_for_gaps(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct plan_policy policy = { .metadata_known = true, .horizon_us = T0 };
+	struct plan next;
+
+	cover_load(&c, "1", T0 - 9000 * SEC, "2", T0 - 8000 * SEC, 0);
+	cover_load(&c, "5", T0, "6", T0 + 2 * SEC, SPAN_LIVE);
+	next = plan_next(&c, &policy);
+	assert_int_equal(next.step, PLAN_BEFORE);
+	assert_int_equal(next.span, 1);
+	assert_false(plan_is_done(&c, &policy));
+	/* At the horizon is where the past ends; where that is not known it goes on. */
+	c.spans[1].flags |= SPAN_LOST;
+	assert_true(plan_is_done(&c, &policy));
+	c.spans[0].first.us = T0;
+	assert_true(plan_is_done(&c, &policy));
+	c.spans[0].first.us = 0;
+	assert_false(plan_is_done(&c, &policy));
+	assert_int_equal(plan_next(&c, &policy).span, 0);
+	cover_deinit(&c);
+}
+
+static void on_a_metered_link_old_gaps_wait(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct plan_policy policy = { .metadata_known = true, .metered_us = T0 + 4000 * SEC };
+
+	cover_load(&c, "1", T0, "2", T0 + 1000 * SEC, 0);
+	cover_load(&c, "5", T0 + 4000 * SEC, "6", T0 + 5000 * SEC, SPAN_LIVE);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	assert_true(plan_is_done(&c, &policy));
+	policy.metered_us--;
+	assert_int_equal(plan_next(&c, &policy).span, 1);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_BEFORE);
+	/* Whose stamp is not known is not known to be old. */
+	policy.metered_us = T0 + 9000 * SEC;
+	c.spans[1].first.us = 0;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_BEFORE);
+	/* Free again. */
+	policy.metered_us = 0;
+	c.spans[1].flags |= SPAN_LOST;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_BEFORE);
+	cover_deinit(&c);
+}
+
+/* What the server did not know is asked for first, whatever is newer; and only once. */
+static void B5_the_refused_boundary_goes_first(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct plan_busy busy[] = { { PLAN_BEFORE, "3" } };
+	struct plan_policy policy = { .metadata_known = true, .by_time_id = "3", .busy = busy, .lanes = 4 };
+	struct plan next;
+
+	cover_load(&c, "1", T0, "2", T0 + 1000 * SEC, SPAN_START);
+	cover_load(&c, "3", T0 + 4000 * SEC, "4", T0 + 5000 * SEC, 0);
+	cover_load(&c, "5", T0 + 9000 * SEC, "6", T0 + 9500 * SEC, SPAN_LIVE);
+	next = plan_next(&c, &policy);
+	assert_int_equal(next.span, 1);
+	assert_true(next.by_time);
+	assert_string_equal(next.cursor, "");
+	policy.n_busy = 1;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	/* It is the oldest one: the past. */
+	busy[0].id = policy.by_time_id = "1";
+	c.spans[0].flags = 0;
+	c.spans[0].first.us = 0;
+	policy.n_busy = 0;
+	next = plan_next(&c, &policy);
+	assert_int_equal(next.span, 0);
+	assert_true(next.by_time);
+	assert_int_equal(next.end_us, 0);
+	policy.n_busy = 1;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	/* It is none of a gap any more. */
+	policy.n_busy = 0;
+	policy.by_time_id = "9";
+	next = plan_next(&c, &policy);
+	assert_int_equal(next.span, 2);
+	assert_false(next.by_time);
+	cover_deinit(&c);
+}
+
+#define OLD(id) "\x1f" "7:" id /* COVER_OLD */
+
+/* B8: the ids of an archive that is not there any more say nothing to the new one. */
+static void B8_old_boundaries_come_last_and_by_their_stamps(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	struct plan_policy policy = { .metadata_known = true, .lanes = 2, .us_per_message = SEC, .page = 50 };
+
+	cover_load(&c, OLD("1"), T0, OLD("2"), T0 + 1000 * SEC, SPAN_START);
+	cover_load(&c, OLD("3"), T0 + 4000 * SEC, OLD("4"), T0 + 5000 * SEC, 0);
+	cover_load(&c, "5", T0 + 9000 * SEC, "6", T0 + 9500 * SEC, SPAN_LIVE);
+	assert_int_equal(plan_next(&c, &policy).span, 2);
+	assert_null(plan_old_bound(&c, &policy));
+	c.spans[2].flags |= SPAN_LOST;
+	/* Not by its id, and not cut: nothing of the new archive stands above the gap. */
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	assert_string_equal(plan_old_bound(&c, &policy), OLD("3"));
+	c.spans[0].flags = 0;
+	assert_string_equal(plan_old_bound(&c, &policy), OLD("3"));
+	c.spans[1].flags |= SPAN_LOST;
+	assert_string_equal(plan_old_bound(&c, &policy), OLD("1"));
+	c.spans[0].flags = SPAN_START;
+	assert_null(plan_old_bound(&c, &policy));
+	assert_true(plan_is_done(&c, &policy));
+	/* The newest page is missing, whatever else is. */
+	c.spans[2].flags &= ~(unsigned int)SPAN_LIVE;
+	assert_false(plan_is_done(&c, &policy));
+	cover_deinit(&c);
+}
+
+/* Which gaps are not cut, and where nothing can be. */
+static void a_cut_needs_room_and_two_ends_that_stay(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct plan_busy busy[] = { { PLAN_BEFORE, "5" } };
+	struct plan_policy policy = {
+		.metadata_known = true, .busy = busy, .n_busy = 1, .lanes = 2, .us_per_message = 1, .page = 50,
+	};
+
+	/* However dense it is: the margins of its ends must not meet. */
+	cover_load(&c, "1", T0, "2", T0, SPAN_START);
+	cover_load(&c, "5", T0 + 4 * COVER_MARGIN_US - 1, "6", T0 + 9500 * SEC, SPAN_LIVE);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	c.spans[1].first.us++;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_CUT);
+	assert_int_equal(plan_next(&c, &policy).end_us, T0 + 2 * COVER_MARGIN_US);
+	/* What is known of another gap says nothing of this one. */
+	policy.floor_id = "1";
+	policy.floor_us = T0 + COVER_MARGIN_US;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_CUT);
+	/* On a metered link it is shorter. */
+	policy.metered_us = T0 + 1;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	c.spans[1].first.us += 1;
+	assert_int_equal(plan_next(&c, &policy).end_us, T0 + 1 + 2 * COVER_MARGIN_US);
+	policy.metered_us = 0;
+	/* A run is forgotten with its session; a boundary that was refused is no place to page from. */
+	c.spans[1].flags |= SPAN_RUN;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	c.spans[1].flags &= ~(unsigned int)SPAN_RUN;
+	policy.by_time_id = "5";
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	policy.by_time_id = NULL;
+	/* Of the past nothing is known but where we want to stop. */
+	policy.horizon_us = T0 - 9000 * SEC;
+	c.spans[0].flags = 0;
+	c.spans[1].flags |= SPAN_LOST;
+	policy.busy = (const struct plan_busy[]){ { PLAN_BEFORE, "1" } };
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	policy.start_us = T0 - 20000 * SEC;
+	assert_int_equal(plan_next(&c, &policy).end_us, T0 - 4500 * SEC);
+	cover_deinit(&c);
+}
+
+static void no_more_questions_than_lanes(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	const struct plan_busy busy[] = { { PLAN_BEFORE, "5" }, { PLAN_BEFORE, "3" } };
+	struct plan_policy policy = { .metadata_known = true, .busy = busy, .n_busy = 2, .lanes = 2 };
+
+	cover_load(&c, "1", T0, "2", T0 + 1000 * SEC, 0);
+	cover_load(&c, "3", T0 + 4000 * SEC, "3", T0 + 4000 * SEC, 0);
+	cover_load(&c, "5", T0 + 9000 * SEC, "6", T0 + 9500 * SEC, SPAN_LIVE);
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	policy.lanes = 3;
+	assert_string_equal(plan_next(&c, &policy).cursor, "1");
+	/* 0 is one. */
+	policy.lanes = 0;
+	policy.n_busy = 1;
+	assert_int_equal(plan_next(&c, &policy).step, PLAN_DONE);
+	policy.n_busy = 0;
+	assert_string_equal(plan_next(&c, &policy).cursor, "5");
+	cover_deinit(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +363,12 @@ int main(void)
 		cmocka_unit_test(D4_nothing_is_asked_when_nothing_is_missing),
 		cmocka_unit_test(B5_by_time_when_the_boundary_is_unknown_to_the_server),
 		cmocka_unit_test(the_horizon_ends_the_past),
+		cmocka_unit_test(the_horizon_is_none_for_gaps),
+		cmocka_unit_test(on_a_metered_link_old_gaps_wait),
+		cmocka_unit_test(B5_the_refused_boundary_goes_first),
+		cmocka_unit_test(B8_old_boundaries_come_last_and_by_their_stamps),
+		cmocka_unit_test(a_cut_needs_room_and_two_ends_that_stay),
+		cmocka_unit_test(no_more_questions_than_lanes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
