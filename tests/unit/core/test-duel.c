@@ -177,6 +177,59 @@ static void who_is_told_to_stop_draws_no_conclusion(_unused_ void **state)
 	assert_int_equal(duel_next_us(&d), 0);
 }
 
+static void a_second_that_ended_takes_nothing_over(_unused_ void **state)
+{
+	struct duel d = begun();
+
+	duel_moved(&d, T + 10 * MS, true);
+	duel_failed(&d, T + 20 * MS);
+	assert_false(duel_first_ended(&d, T + 30 * MS));
+	/* Stuck begins where it says. */
+	d = begun();
+	assert_false(duel_first_ended(&d, T + DUEL_STUCK_US));
+	d = begun();
+	assert_true(duel_first_ended(&d, T + DUEL_STUCK_US - 1));
+}
+
+static void a_second_that_took_over_was_not_in_vain(_unused_ void **state)
+{
+	struct duel d = begun();
+
+	duel_answered(&d, T + 100 * MS);
+	assert_int_equal(d.vain, 1);
+	assert_int_equal(d.rest_until_us, T + 100 * MS + DUEL_REST_US);
+	duel_ask(&d, T + 20 * S, ANSWER, true);
+	duel_started(&d, T + 20 * S);
+	duel_answered(&d, T + 21 * S);
+	assert_int_equal(d.rest_until_us, T + 21 * S + 2 * DUEL_REST_US);
+	duel_ask(&d, T + 60 * S, ANSWER, true);
+	duel_started(&d, T + 60 * S);
+	assert_true(duel_first_ended(&d, T + 61 * S));
+	assert_int_equal(d.vain, 0);
+	/* And the duel is over. */
+	assert_int_equal(duel_next_us(&d), 0);
+	assert_int_equal(duel_move(&d, T + 70 * S), DUEL_WAIT);
+	assert_false(duel_end(&d));
+}
+
+static void no_second_before_it_may_be(_unused_ void **state)
+{
+	struct duel d = { .vain = 3 };
+
+	duel_rest(&d, T + S);
+	duel_rest(&d, T);
+	assert_false(duel_ask(&d, T, ANSWER, true));
+	assert_int_equal(duel_move(&d, T), DUEL_WAIT);
+	assert_int_equal(duel_next_us(&d), T + S);
+	assert_int_equal(duel_move(&d, T + S), DUEL_START);
+	/* What was in vain is forgotten once there was quiet for as long as a rest can be. */
+	duel_end(&d);
+	duel_ask(&d, T + S + DUEL_REST_CAP_US - 1, ANSWER, true);
+	assert_int_equal(d.vain, 3);
+	duel_ask(&d, T + S + DUEL_REST_CAP_US, ANSWER, true);
+	assert_int_equal(d.vain, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +243,9 @@ int main(void)
 		cmocka_unit_test(while_it_flaps_seconds_become_rare),
 		cmocka_unit_test(a_rest_that_ends_within_the_duel_lets_one_start),
 		cmocka_unit_test(who_is_told_to_stop_draws_no_conclusion),
+		cmocka_unit_test(a_second_that_ended_takes_nothing_over),
+		cmocka_unit_test(a_second_that_took_over_was_not_in_vain),
+		cmocka_unit_test(no_second_before_it_may_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,51 @@ static void no_room_is_said_and_not_guessed(_unused_ void **state)
 	strictly_between(keys, 3, 100, 104);
 }
 
+static void nothing_and_one_have_places(_unused_ void **state)
+{
+	const int64_t us[] = { 5 * SEC };
+	int64_t keys[1] = { 0 };
+
+	assert_true(order_place(us, 0, 7, 7, false, keys));
+	assert_true(order_place(us, 1, INT64_MIN, INT64_MAX, false, keys));
+	assert_int_equal(keys[0], 5 * SEC);
+}
+
+/* Ties and what is above the ceiling take the places directly below it, so that as much room as can be is left. */
+static void below_a_ceiling_nothing_is_wasted(_unused_ void **state)
+{
+	const int64_t us[] = { 6 * SEC, 7 * SEC, 9 * SEC };
+	int64_t keys[3];
+
+	assert_true(order_place(us, 3, 0, 7 * SEC, false, keys));
+	assert_int_equal(keys[0], 6 * SEC);
+	assert_int_equal(keys[1], 7 * SEC - 2);
+	assert_int_equal(keys[2], 7 * SEC - 1);
+}
+
+/* Where the natural place is taken, and something may still come in between: half of the room stays free, or enough. */
+static void what_is_missing_in_between_has_room(_unused_ void **state)
+{
+	const int64_t us[] = { 5, 5, 2000, 2000 };
+	int64_t keys[4];
+
+	assert_true(order_place(us, 2, 1000, 1100, false, keys));
+	assert_int_equal(keys[0], 1051);
+	assert_int_equal(keys[1], 1052);
+	assert_true(order_place(us, 3, 1000, 1100, false, keys));
+	assert_int_equal(keys[0], 1051);
+	assert_int_equal(keys[2], 1099);
+	assert_true(order_place(us, 2, 1000, 1000 + 4 * ORDER_ROOM, false, keys));
+	assert_int_equal(keys[0], 1001 + ORDER_ROOM);
+	/* The place itself is taken, and no ceiling. */
+	assert_true(order_place(us, 2, 5, INT64_MAX, false, keys));
+	assert_int_equal(keys[0], 6 + ORDER_ROOM);
+	/* Four keys above the free half hold three messages, and not four. */
+	assert_true(order_place(us, 3, 1000, 1008, false, keys));
+	strictly_between(keys, 3, 1004, 1008);
+	assert_false(order_place(us, 4, 1000, 1008, false, keys));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -88,6 +133,9 @@ int main(void)
 		cmocka_unit_test(F8_pages_newest_first_leave_room_below),
 		cmocka_unit_test(F1_F2_a_clock_that_was_ahead),
 		cmocka_unit_test(no_room_is_said_and_not_guessed),
+		cmocka_unit_test(nothing_and_one_have_places),
+		cmocka_unit_test(below_a_ceiling_nothing_is_wasted),
+		cmocka_unit_test(what_is_missing_in_between_has_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,17 @@ static void what_comes_while_it_is_looked_has_its_turn(_unused_ void **state)
 	assert_int_equal(r.since_us, 0);
 }
 
+static void each_wait_is_twice_the_one_before(_unused_ void **state)
+{
+	struct recheck r = { 0 };
+
+	recheck_note(&r, T, 0);
+	for (int n = 1; n <= 6; n++) {
+		recheck_done(&r, false, 1000);
+		assert_int_equal(r.due_us - 1000, RECHECK_FIRST_US << n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -82,6 +93,7 @@ int main(void)
 		cmocka_unit_test(it_waits_longer_each_time_up_to_a_day),
 		cmocka_unit_test(what_was_stored_is_due_again),
 		cmocka_unit_test(what_comes_while_it_is_looked_has_its_turn),
+		cmocka_unit_test(each_wait_is_twice_the_one_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

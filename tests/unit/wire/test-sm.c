@@ -327,6 +327,89 @@ TEST(while_nothing_counts_items_alone_are_numbered_and_a_ping_acknowledges_them)
 	assert_int_equal(sm.acked, 0);
 }
 
+TEST(a_stream_begins_with_no_question_and_no_count)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	sm_enabled(&sm);
+	sm_received(&sm);
+	send_item(&sm);
+	sm_requested(&sm);
+	assert_int_equal(sm_resumed(&sm, 1, 0, 1000, 1), 0);
+	assert_false(sm.item_waits);
+	assert_false(sm_request_due(&sm));
+	/* The next item has a question of its own. */
+	send_item(&sm);
+	assert_true(sm_request_due(&sm));
+	sm_requested(&sm);
+	assert_int_equal(sm.asking, 1);
+	sm_refused(&sm);
+	assert_false(sm_request_due(&sm));
+	assert_int_equal(sm.asking, 0);
+	/* Enabled anew, what came before does not count. */
+	sm_enabled(&sm);
+	assert_int_equal(sm_received(&sm), 1);
+	assert_false(sm_ack_owed(&sm));
+}
+
+TEST(a_grant_is_low_while_few_are_left_of_it)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 100);
+	for (int i = 0; i < 100 - SENT_LOW; i++) {
+		assert_false(sm_grant_low(&sm));
+		send_one(&sm);
+	}
+	assert_false(sm_grant_low(&sm));
+	send_one(&sm);
+	assert_true(sm_grant_low(&sm));
+}
+
+TEST(who_was_answered_with_little_is_not_asked_again_at_once)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	for (int i = 0; i < REQUEST_EVERY; i++)
+		send_one(&sm);
+	sm_requested(&sm);
+	assert_int_equal(sm_acked(&sm, 0), 0);
+	for (int i = 0; i < REQUEST_EVERY - 1; i++) {
+		send_one(&sm);
+		assert_false(sm_request_due(&sm));
+	}
+	send_one(&sm);
+	assert_true(sm_request_due(&sm));
+	/* What it said unasked counts as well. */
+	assert_int_equal(sm_acked(&sm, sm.out - REQUEST_EVERY + 1), 0);
+	assert_false(sm_request_due(&sm));
+}
+
+TEST(questions_are_bounded_and_numbers_never_far_apart)
+{
+	struct sm sm = { 0 };
+
+	sm_enable(&sm, 1000);
+	for (int i = 0; i < SM_ASKING_MAX; i++) {
+		for (int k = 0; k < ASK_BETWEEN; k++)
+			send_item(&sm);
+		assert_true(sm_request_due_between(&sm));
+		sm_requested(&sm);
+	}
+	for (int k = 0; k < ASK_BETWEEN; k++)
+		send_item(&sm);
+	assert_false(sm_request_due_between(&sm));
+	for (int i = 0; i < 3; i++)
+		sm_requested(&sm);
+	assert_int_equal(sm.asking, SM_ASKING_MAX);
+	/* Many that are no items: GO stays near them, for comparing has a limit. */
+	for (int i = 0; i < 100; i++)
+		send_one(&sm);
+	assert_int_equal(sm.go, sm.out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +429,10 @@ int main(void)
 		RUN(an_answer_that_leaves_an_item_out_does_not_start_a_loop),
 		RUN(while_nothing_counts_items_alone_are_numbered_and_a_ping_acknowledges_them),
 		RUN(reading_stops_when_too_much_is_uncommitted),
+		RUN(a_stream_begins_with_no_question_and_no_count),
+		RUN(a_grant_is_low_while_few_are_left_of_it),
+		RUN(who_was_answered_with_little_is_not_asked_again_at_once),
+		RUN(questions_are_bounded_and_numbers_never_far_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
