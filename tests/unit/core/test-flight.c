@@ -451,6 +451,152 @@ static void the_anchor_is_what_no_lost_session_forgets(_unused_ void **state)
 	assert_string_equal(doubt_anchor(&c), "d");
 }
 
+/* Item ${id} goes alone on a stream that stands since ${at}; ${after} it, the stream is over. */
+static void over_alone(struct flight *f, int64_t id, int64_t at, int64_t after, bool closed)
+{
+	f->careful = true;
+	flight_begin(f, at);
+	flight_offer(f, id, 0, 10, true, 0);
+	assert_true(flight_numbered(f, id, 1));
+	flight_go(f, at);
+	assert_false(flight_over(f, "", closed, at + after));
+}
+
+static void each_item_stands_for_itself(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	/* The last one says whether all have their numbers, and whether all have gone. */
+	flight_offer(&f, 1, 0, 10, false, 0);
+	flight_offer(&f, 2, 0, 10, false, 0);
+	assert_true(flight_numbered(&f, 1, 1));
+	assert_false(flight_whole(&f));
+	assert_true(flight_numbered(&f, 2, 2));
+	flight_go(&f, 0);
+	assert_true(flight_idle(&f));
+	flight_offer(&f, 3, 0, 10, false, 0);
+	assert_false(flight_idle(&f));
+	assert_true(flight_numbered(&f, 3, 3));
+	assert_false(flight_idle(&f));
+	/* A stream that begins knows of none of them. */
+	flight_begin(&f, SEC);
+	assert_true(flight_idle(&f));
+	assert_int_equal(f.bytes, 0);
+	assert_true(flight_may(&f, FLIGHT_BYTES_MAX, true, 1));
+	given_gone(&f, 1, 1);
+	flight_over(&f, "", false, 2 * SEC);
+	assert_int_equal(f.bytes, 0);
+}
+
+static void one_out_of_a_full_window_leaves_the_others(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	for (int id = 1; id <= FLIGHT_ITEMS_MAX; id++)
+		flight_offer(&f, id, id, (size_t)id, false, 0);
+	assert_true(flight_unsendable(&f, 50));
+	assert_int_equal(f.n, FLIGHT_ITEMS_MAX - 1);
+	assert_int_equal(f.bytes, FLIGHT_ITEMS_MAX * (FLIGHT_ITEMS_MAX + 1) / 2 - 50);
+	for (int id = 1; id <= FLIGHT_ITEMS_MAX; id++)
+		assert_int_equal(flight_numbered(&f, id, (uint32_t)id), id != 50);
+	/* Withdrawn: it goes, and nobody here wants to know what becomes of it. */
+	f.items[10].withdrawn = true;
+	assert_int_equal(f.items[10].id, 11);
+	assert_int_equal(flight_go(&f, 0), FLIGHT_ITEMS_MAX);
+	assert_int_equal(flight_gone(&f), FLIGHT_ITEMS_MAX - 2);
+	assert_int_equal(f.items[10].id, 12);
+	assert_int_equal(flight_acked(&f, 11), 10);
+	assert_int_equal(flight_acked(&f, FLIGHT_ITEMS_MAX), FLIGHT_ITEMS_MAX - 12);
+	assert_int_equal(f.bytes, 0);
+}
+
+static void an_ack_clears_what_came_before_it(_unused_ void **state)
+{
+	struct flight f = { 0 };
+
+	given_gone(&f, 2, 1);
+	assert_false(flight_over(&f, "", false, 0));
+	given_gone(&f, 2, 1);
+	assert_int_equal(flight_acked(&f, 2), 2);
+	for (int i = 0; i < FLIGHT_FRUITLESS_MAX - 1; i++) {
+		flight_begin(&f, 0);
+		given_gone(&f, 2, 1);
+		assert_false(flight_over(&f, "", false, 0));
+	}
+	assert_false(f.careful);
+	/* The same of closes at once: what got there is as good as new. */
+	f = (struct flight){ 0 };
+	over_alone(&f, 1, SEC, SEC, true);
+	flight_begin(&f, SEC);
+	given_gone(&f, 1, 1);
+	assert_int_equal(flight_acked(&f, 1), 1);
+	for (int i = 0; i < FLIGHT_SOON_MAX - 1; i++)
+		over_alone(&f, 1, SEC, SEC, true);
+	flight_begin(&f, SEC);
+	assert_int_equal(flight_hold(&f, 1, SEC), 0);
+	/* And they count for one message, not for two. */
+	over_alone(&f, 2, SEC, SEC, true);
+	flight_begin(&f, SEC);
+	assert_int_equal(flight_hold(&f, 2, SEC), 0);
+	for (int i = 0; i < FLIGHT_SOON_MAX - 1; i++)
+		over_alone(&f, 2, SEC, SEC, true);
+	flight_begin(&f, SEC);
+	assert_int_equal(flight_hold(&f, 2, SEC), FLIGHT_STEADY_US);
+}
+
+static void all_that_are_late_rest_and_are_forgiven_alike(_unused_ void **state)
+{
+	const int64_t late = FLIGHT_SOON_US + 1;
+	struct flight f = { 0 };
+
+	for (int id = 1; id <= FLIGHT_VAIN_MAX; id++)
+		for (int i = 0; i < FLIGHT_SOON_MAX; i++)
+			over_alone(&f, id, SEC, 0, false);
+	assert_int_equal(flight_late(&f), FLIGHT_VAIN_MAX);
+	/* One of them gets there: the others are as late as they were. */
+	flight_begin(&f, SEC);
+	flight_offer(&f, 17, 0, 10, true, 0);
+	assert_true(flight_numbered(&f, 17, 1));
+	flight_go(&f, SEC);
+	assert_int_equal(flight_acked(&f, 1), 1);
+	assert_int_equal(flight_late(&f), FLIGHT_VAIN_MAX - 1);
+	for (int id = 1; id <= FLIGHT_VAIN_MAX; id++)
+		assert_int_equal(flight_hold(&f, id, SEC), id == 17 ? 0 : FLIGHT_REST_US);
+	/* All rest while a stream stands, and nobody less than nothing. */
+	assert_false(flight_over(&f, "", false, SEC + FLIGHT_STEADY_US - 1));
+	flight_begin(&f, SEC);
+	assert_int_equal(flight_hold(&f, 1, SEC), 0);
+	assert_int_equal(flight_late(&f), 0); /* it did not stand long enough: forgiven */
+	/* Who was not late yet is none of them: one more, and it is. */
+	f = (struct flight){ 0 };
+	for (int i = 0; i < FLIGHT_SOON_MAX; i++) {
+		over_alone(&f, 1, SEC, late, false);
+		over_alone(&f, 2, SEC, late, false);
+	}
+	for (int i = 0; i < FLIGHT_SOON_MAX - 1; i++)
+		over_alone(&f, 3, SEC, late, false);
+	flight_begin(&f, SEC);
+	assert_false(flight_over(&f, "", false, SEC + FLIGHT_STEADY_US));
+	flight_begin(&f, SEC);
+	assert_int_equal(flight_late(&f), 2);
+	assert_int_equal(flight_hold(&f, 1, SEC), 0);
+	assert_int_equal(flight_hold(&f, 2, SEC), 0);
+	assert_false(flight_over(&f, "", false, SEC));
+	assert_int_equal(flight_late(&f), 0);
+	over_alone(&f, 3, SEC, late, false);
+	assert_int_equal(flight_late(&f), 1);
+}
+
+static void the_only_span_is_an_anchor_unless_it_is_a_run(_unused_ void **state)
+{
+	_cleanup_(cover_deinit) struct cover c = { 0 };
+
+	cover_load(&c, "a", 1, "b", 2, 0);
+	assert_string_equal(doubt_anchor(&c), "b");
+	c.spans[0].flags = SPAN_RUN;
+	assert_string_equal(doubt_anchor(&c), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +617,11 @@ int main(void)
 		cmocka_unit_test(E3_only_what_may_have_left_before_has_a_delay_stamp),
 		cmocka_unit_test(when_doubt_is_over),
 		cmocka_unit_test(the_anchor_is_what_no_lost_session_forgets),
+		cmocka_unit_test(each_item_stands_for_itself),
+		cmocka_unit_test(one_out_of_a_full_window_leaves_the_others),
+		cmocka_unit_test(an_ack_clears_what_came_before_it),
+		cmocka_unit_test(all_that_are_late_rest_and_are_forgiven_alike),
+		cmocka_unit_test(the_only_span_is_an_anchor_unless_it_is_a_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
