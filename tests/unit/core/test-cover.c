@@ -411,6 +411,381 @@ static void a_page_may_swallow_whole_spans(_unused_ void **state)
 	cover_deinit(&c);
 }
 
+static void a_copy_is_the_same_and_apart(_unused_ void **state)
+{
+	struct cover c = { 0 }, d = { 0 };
+
+	cover_load(&c, "1", T0, "2", T0 + SEC, SPAN_START);
+	cover_load(&c, "5", T0 + 5 * SEC, "6", T0 + 6 * SEC, SPAN_LIVE);
+	cover_load(&d, "x", T0, "y", T0, 0); /* is forgotten */
+	cover_copy(&d, &c);
+	assert_int_equal(d.n, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(d.spans[i].first.id, c.spans[i].first.id);
+		assert_string_equal(d.spans[i].last.id, c.spans[i].last.id);
+		assert_int_equal(d.spans[i].first.us, c.spans[i].first.us);
+		assert_int_equal(d.spans[i].last.us, c.spans[i].last.us);
+		assert_int_equal(d.spans[i].flags, c.spans[i].flags);
+	}
+	cover_session_lost(&d);
+	cover_deinit(&d);
+	assert_string_equal(c.spans[1].last.id, "6");
+	assert_true(cover_is_live(&c));
+	cover_deinit(&c);
+}
+
+/* Edges go with their stamps; a run has none, for its messages came without the archive's clock. */
+static void an_edge_is_an_id_and_its_stamp(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "3", T0 + 3 * SEC }, { "4", T0 + 4 * SEC } };
+	const struct cover_page p = page(items, 2);
+	struct cover c = { 0 };
+
+	cover_load(&c, "5", T0 + 5 * SEC, "6", T0 + 6 * SEC, SPAN_LIVE);
+	before(&c, 0, &p, false, false);
+	assert_int_equal(c.spans[0].first.us, T0 + 3 * SEC);
+	cover_live(&c, "7");
+	assert_int_equal(c.spans[1].first.us, 0);
+	assert_int_equal(c.spans[1].last.us, 0);
+	cover_deinit(&c);
+	/* What is left of a run that the newest page has the beginning of begins at the page's end, at an unknown time. */
+	cover_live(&c, "4");
+	cover_live(&c, "8");
+	assert_int_equal(cover_newest(&c, &p, false, T0), 0);
+	assert_int_equal(c.n, 2);
+	assert_string_equal(c.spans[1].first.id, "4");
+	assert_int_equal(c.spans[1].first.us, 0);
+	cover_deinit(&c);
+}
+
+/* The page that was asked for from a margin below "3" on left out what a clock that stepped back had stamped before. */
+static void what_lies_near_the_bound_of_a_page_is_not_met(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "3", T0 - 290 * SEC }, { "5", T0 }, { "6", T0 + SEC } };
+	const struct cover_page p = { items, 3, T0 - COVER_MARGIN_US };
+	struct cover c = { 0 };
+	bool met;
+
+	cover_load(&c, "1", T0 - 2 * MARGIN, "3", T0 - 290 * SEC, SPAN_START);
+	cover_load(&c, "7", T0 + 2 * SEC, "8", T0 + 2 * SEC, SPAN_LIVE);
+	assert_int_equal(cover_before(&c, 1, &p, true, false, &met), 1);
+	assert_false(met);
+	assert_int_equal(cover_count_gaps(&c, false), 1);
+	cover_deinit(&c);
+	/* One that ends a margin above the bound is; and one of which only the id is known. */
+	for (int unknown = 0; unknown < 2; unknown++) {
+		cover_load(&c, "1", T0 - 2 * MARGIN, "5", unknown ? 0 : T0, SPAN_START);
+		cover_load(&c, "7", T0 + 2 * SEC, "8", T0 + 2 * SEC, SPAN_LIVE);
+		assert_int_equal(cover_before(&c, 1, &p, true, false, &met), 0);
+		assert_true(met);
+		assert_int_equal(c.n, 1);
+		cover_deinit(&c);
+	}
+}
+
+/* "Empty" has a stamp of ours, and no messages: nothing is met there. */
+static void an_archive_that_was_empty_is_met_by_no_stamp(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "5", T0 - 2 * MARGIN }, { "6", T0 } };
+	const struct cover_page p = page(items, 2), none = { NULL, 0 };
+	struct cover c = { 0 };
+	struct gap g;
+
+	assert_int_equal(cover_newest(&c, &none, true, T0), 0);
+	assert_int_equal(cover_newest(&c, &none, false, T0), 0);
+	assert_int_equal(c.n, 1);
+	cover_session_lost(&c);
+	assert_int_equal(cover_newest(&c, &p, false, T0), 1);
+	assert_int_equal(c.n, 2);
+	assert_true(cover_gap(&c, 1, &g));
+	assert_int_equal(g.state, GAP_OPEN);
+	assert_int_equal(g.after_us, 0); /* and its stamp is no bound */
+	cover_deinit(&c);
+	/* All there is follows it. */
+	cover_confirm_empty(&c, T0);
+	cover_session_lost(&c);
+	assert_int_equal(cover_newest(&c, &p, true, T0), 0);
+	assert_int_equal(c.n, 1);
+	cover_deinit(&c);
+}
+
+/* What was lost between two spans is not any more once a page meets the older one. */
+static void who_meets_forgets_what_was_lost_between(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "2", T0 + SEC }, { "4", T0 + 4 * SEC } };
+	const struct cover_page p = page(items, 2), last = page(items, 1);
+	struct cover c = { 0 };
+
+	cover_load(&c, "1", T0, "2", T0 + SEC, 0);
+	cover_load(&c, "5", T0 + 5 * SEC, "6", T0 + 6 * SEC, SPAN_LIVE | SPAN_LOST);
+	assert_int_equal(before(&c, 1, &p, false, false), 0);
+	assert_int_equal(c.spans[0].flags, SPAN_LIVE);
+	assert_int_equal(cover_count_gaps(&c, false), 1); /* the past */
+	cover_deinit(&c);
+	/* Nothing older than what is just below an end: it was that end, which is gone. */
+	cover_load(&c, "1", T0 - SEC, "3", T0 + SEC + 1, SPAN_START);
+	cover_load(&c, "5", T0 + 5 * SEC, "6", T0 + 6 * SEC, SPAN_LIVE);
+	assert_int_equal(before(&c, 1, &last, true, false), 0);
+	assert_int_equal(c.n, 1);
+	cover_deinit(&c);
+}
+
+static void the_newest_page_alone_is_live(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "20", T0 + 20 * SEC }, { "21", T0 + 21 * SEC } },
+				back[] = { { "x", T0 - 60 * SEC }, { "21", T0 + 21 * SEC } };
+	const struct cover_page p = page(items, 2), stepped = page(back, 2);
+	struct cover c = { 0 };
+
+	/* All there is. */
+	assert_int_equal(cover_newest(&c, &p, true, T0), 0);
+	assert_int_equal(c.spans[0].flags, SPAN_START | SPAN_LIVE);
+	cover_deinit(&c);
+	/* Asked again: what was live is below it now. */
+	cover_load(&c, "1", T0, "2", T0, SPAN_START | SPAN_LIVE);
+	assert_int_equal(cover_newest(&c, &p, false, T0), 1);
+	assert_int_equal(c.spans[0].flags, SPAN_START);
+	assert_true(cover_valid(&c));
+	cover_deinit(&c);
+	/* And so is the run that followed it: not the page. */
+	cover_load(&c, "1", T0, "2", T0, SPAN_START | SPAN_LIVE);
+	cover_live(&c, "30");
+	assert_int_equal(cover_count_gaps(&c, false), 0);
+	assert_int_equal(cover_newest(&c, &p, false, T0), 1);
+	assert_int_equal(c.n, 3);
+	assert_int_equal(cover_count_gaps(&c, false), 2);
+	cover_deinit(&c);
+	/* The whole archive, which begins below an end that it does not have any more: they join, and the index says where. */
+	cover_load(&c, "0", T0 - 2 * MARGIN, "2", T0, SPAN_START);
+	assert_int_equal(cover_newest(&c, &stepped, true, T0), 0);
+	assert_int_equal(c.n, 1);
+	cover_deinit(&c);
+	/* A single stamp below an end does not say on which side a run is. */
+	cover_load(&c, "1", T0 - MARGIN, "2", T0, SPAN_START);
+	cover_live(&c, "12");
+	assert_false(cover_places_run(&c, &stepped, false, NULL));
+	cover_deinit(&c);
+}
+
+/* Below what another archive held, "nothing older" is the beginning only where this one has something. */
+static void B8_below_what_an_old_archive_held(_unused_ void **state)
+{
+	static const struct {
+		const char *why, *first_id;
+		int64_t page_us;
+		uint32_t flag;
+	} rows[] = {
+		{ "an id of ours: the beginning", "5", T0 + 5 * SEC, SPAN_START },
+		{ "the page reaches down to it", "\x1f" "7:5", T0 + 5 * SEC, SPAN_START },
+		{ "below it", "\x1f" "7:5", T0 + 4 * SEC, SPAN_START },
+		{ "this archive begins above it", "\x1f" "7:5", T0 + 6 * SEC, SPAN_LOST },
+		{ "it has nothing at all", "\x1f" "7:5", 0, SPAN_LOST },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct cover_item item = { "1", rows[i].page_us };
+		const struct cover_page p = page(&item, rows[i].page_us ? 1 : 0);
+		struct cover c = { 0 };
+
+		cover_load(&c, rows[i].first_id, T0 + 5 * SEC, "6", T0 + 9 * SEC, SPAN_LIVE);
+		before(&c, 0, &p, true, true);
+		if (c.spans[0].flags != (SPAN_LIVE | rows[i].flag))
+			fail_msg("%s: flags %u", rows[i].why, c.spans[0].flags);
+		cover_deinit(&c);
+	}
+}
+
+static void a_page_by_time_only_grows_the_span(_unused_ void **state)
+{
+	struct cover c = { 0 };
+
+	cover_load(&c, "9", T0, "10", T0 + 10 * SEC, SPAN_LIVE);
+	before(&c, 0, &(struct cover_page){ &(struct cover_item){ "a", T0 + 1 }, 1 }, false, true);
+	assert_string_equal(c.spans[0].first.id, "9");
+	before(&c, 0, &(struct cover_page){ &(struct cover_item){ "b", T0 }, 1 }, false, true);
+	assert_string_equal(c.spans[0].first.id, "b");
+	/* Where the span begins is not known: it begins where the page does. */
+	c.spans[0].first.us = 0;
+	before(&c, 0, &(struct cover_page){ &(struct cover_item){ "c", T0 + SEC }, 1 }, false, true);
+	assert_string_equal(c.spans[0].first.id, "c");
+	cover_deinit(&c);
+}
+
+static void the_past_is_cut_and_the_gap_at_a_run_is_not(_unused_ void **state)
+{
+	const struct cover_item past = { "x", T0 - 2 * MARGIN }, gap = { "y", T0 + 3 * MARGIN };
+	struct cover c = { 0 };
+
+	cover_load(&c, "1", T0, "2", T0 + MARGIN, 0);
+	cover_live(&c, "9");
+	c.spans[1].first.us = T0 + 6 * MARGIN;
+	assert_int_equal(cover_cut(&c, &gap), SIZE_MAX);
+	c.spans[1].flags = SPAN_LIVE;
+	c.spans[1].first.us = 0; /* it ends nobody knows where */
+	assert_int_equal(cover_cut(&c, &gap), SIZE_MAX);
+	c.spans[1].first.us = T0 + 6 * MARGIN;
+	assert_int_equal(cover_cut(&c, &past), 0);
+	assert_int_equal(c.n, 3);
+	assert_string_equal(c.spans[0].last.id, "x");
+	assert_int_equal(cover_cut(&c, &gap), 2);
+	cover_deinit(&c);
+}
+
+static void nothing_between_a_run_and_what_the_server_still_has(_unused_ void **state)
+{
+	struct cover c = { 0 };
+
+	cover_load(&c, "1", T0, "2", T0 + SEC, SPAN_START);
+	cover_live(&c, "9");
+	cover_exhausted(&c, 0, T0); /* the past of the first: nothing to join */
+	assert_int_equal(cover_count_gaps(&c, false), 1);
+	cover_exhausted(&c, 1, T0);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(c.spans[1].flags, SPAN_RUN | SPAN_LIVE | SPAN_NEXT);
+	cover_deinit(&c);
+	/* It is not known how far back it reaches: lost. */
+	cover_load(&c, "1", T0, "2", T0 + SEC, SPAN_START);
+	cover_load(&c, "5", T0 + 5 * SEC, "6", T0 + 6 * SEC, SPAN_LIVE);
+	cover_exhausted(&c, 1, 0);
+	assert_int_equal(cover_count_gaps(&c, true), 1);
+	cover_deinit(&c);
+}
+
+static void the_end_is_confirmed_by_its_id_and_stamp(_unused_ void **state)
+{
+	const int64_t end = T0 + 6 * SEC;
+	static const struct {
+		const char *why, *id;
+		int64_t us, own_us;
+		bool is;
+	} rows[] = {
+		{ "its id", "6", T0 + 6 * SEC, T0 + 6 * SEC, true },
+		{ "its id, no stamp", "6", 0, T0 + 6 * SEC, true },
+		{ "its id, ours has no stamp", "6", T0 - 9 * MARGIN, 0, true },
+		{ "another id", "5", T0 + 6 * SEC, T0 + 6 * SEC, false },
+		{ "at the margin above", "6", T0 + 6 * SEC + COVER_MARGIN_US, T0 + 6 * SEC, true },
+		{ "beyond it", "6", T0 + 6 * SEC + COVER_MARGIN_US + 1, T0 + 6 * SEC, false },
+		{ "at the margin below", "6", T0 + 6 * SEC - COVER_MARGIN_US, T0 + 6 * SEC, true },
+		{ "below it", "6", T0 + 6 * SEC - COVER_MARGIN_US - 1, T0 + 6 * SEC, false },
+	};
+	struct cover none = { 0 };
+	struct gap g;
+
+	assert_false(cover_confirm_end(&none, "", 0));
+	assert_true(cover_tail(&none, &g));
+	assert_int_equal(g.span, 0);
+	assert_string_equal(g.after_id, "");
+	assert_int_equal(g.after_us, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cover c = { 0 };
+
+		cover_load(&c, "1", T0, "2", T0, SPAN_START);
+		cover_load(&c, "5", T0, "6", rows[i].own_us, 0);
+		assert_true(cover_tail(&c, &g));
+		assert_int_equal(g.span, 2);
+		assert_string_equal(g.after_id, "6");
+		assert_int_equal(g.after_us, rows[i].own_us);
+		assert_string_equal(g.before_id, "");
+		assert_int_equal(g.state, GAP_OPEN);
+		if (cover_confirm_end(&c, rows[i].id, rows[i].us) != rows[i].is || cover_is_live(&c) != rows[i].is)
+			fail_msg("%s", rows[i].why);
+		assert_int_equal(cover_tail(&c, &g), !rows[i].is);
+		assert_int_equal(c.spans[0].flags, SPAN_START);
+		cover_deinit(&c);
+	}
+	/* An archive that was empty has an end of ours: its stamp says nothing of theirs. */
+	cover_confirm_empty(&none, end);
+	cover_session_lost(&none);
+	assert_true(cover_tail(&none, &g));
+	assert_int_equal(g.after_us, 0);
+	cover_deinit(&none);
+}
+
+static void B8_what_another_archive_held(_unused_ void **state)
+{
+	struct cover c = { 0 };
+	char *twin;
+
+	cover_load(&c, "1", 0, "2", T0 + SEC, 0);
+	cover_load(&c, "3", T0 + 3 * SEC, "4", T0 + 4 * SEC, 0);
+	cover_load(&c, "5", 0, "6", T0 + 6 * SEC, 0);
+	cover_load(&c, "7", T0 + 7 * SEC, "8", T0 + 8 * SEC, SPAN_LIVE);
+	cover_live(&c, "9");
+	cover_set_old(&c, 3, "\x1f" "7:");
+	assert_int_equal(c.n, 3);
+	assert_string_equal(c.spans[0].first.id, "\x1f" "7:1");
+	assert_string_equal(c.spans[0].last.id, "\x1f" "7:2");
+	assert_string_equal(c.spans[2].last.id, "\x1f" "7:6");
+	/* Without a stamp nobody can ask what lies below. */
+	assert_int_equal(c.spans[0].flags, SPAN_LOST);
+	assert_int_equal(c.spans[1].flags, 0);
+	assert_int_equal(c.spans[2].flags, SPAN_LOST);
+	assert_false(cover_is_live(&c));
+	/* And once more: whose they are is said already. More spans than there are: all stay. */
+	cover_set_old(&c, 9, "\x1f" "8:");
+	assert_int_equal(c.n, 3);
+	assert_string_equal(c.spans[1].first.id, "\x1f" "7:3");
+	cover_deinit(&c);
+	/* "Empty" has no ids. */
+	cover_confirm_empty(&c, T0);
+	cover_set_old(&c, 1, "\x1f" "7:");
+	assert_string_equal(c.spans[0].first.id, "");
+	cover_set_old(&c, 0, "\x1f" "7:");
+	assert_int_equal(c.n, 0);
+	cover_deinit(&c);
+
+	twin = cover_twin_id("5", 0x123);
+	assert_true(cover_is_twin(twin));
+	assert_false(cover_is_old(twin));
+	assert_string_equal(cover_shown_id(twin), "5");
+	assert_string_equal(cover_shown_id("\x1f" "7:5"), "");
+	assert_string_equal(cover_shown_id("5"), "5");
+	assert_true(cover_is_old("\x1f" "7:5"));
+	assert_true(cover_is_old("\x1f" "=")); /* no twin of anything */
+	assert_false(cover_is_twin("\x1f" "=0000000000000123:"));
+	assert_false(cover_is_twin("\x1f" "7:5000000000000000000000000"));
+	assert_false(cover_is_twin("x=00000000000001235"));
+	assert_false(cover_is_old("5"));
+	free(twin);
+}
+
+static void a_cover_that_cannot_be(_unused_ void **state)
+{
+	static const struct {
+		const char *why, *id;
+		uint32_t below, above;
+		bool valid;
+	} rows[] = {
+		{ "the archive's beginning, and what is live", "5", SPAN_START, SPAN_LIVE, true },
+		{ "live below another", "5", SPAN_LIVE, SPAN_LIVE, false },
+		{ "a run below another", "5", SPAN_RUN, SPAN_LIVE, false },
+		{ "a beginning above another", "5", 0, SPAN_START, false },
+		{ "a run that follows", "5", 0, SPAN_RUN | SPAN_LIVE | SPAN_NEXT, true },
+		{ "no run, and it follows", "5", 0, SPAN_LIVE | SPAN_NEXT, false },
+		{ "a run that follows nothing", "5", SPAN_NEXT | SPAN_RUN, 0, false },
+		{ "no id", "", 0, SPAN_LIVE, false },
+		{ "no id, but none is needed", "", 0, SPAN_LIVE | SPAN_EMPTY, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (int end = 0; end < 2; end++) {
+			struct cover c = { 0 };
+
+			cover_load(&c, "1", T0, "2", T0, rows[i].below);
+			cover_load(&c, end ? "5" : rows[i].id, T0 + SEC, end ? rows[i].id : "6", T0 + SEC, rows[i].above);
+			if (cover_valid(&c) != rows[i].valid)
+				fail_msg("%s", rows[i].why);
+			cover_deinit(&c);
+		}
+	{
+		struct cover c = { 0 };
+
+		cover_load(&c, "1", T0, "2", T0, SPAN_NEXT | SPAN_RUN);
+		assert_false(cover_valid(&c));
+		cover_deinit(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +807,19 @@ int main(void)
 		cmocka_unit_test(B8_a_wiped_archive),
 		cmocka_unit_test(A17_an_empty_archive_is_remembered),
 		cmocka_unit_test(a_page_may_swallow_whole_spans),
+		cmocka_unit_test(a_copy_is_the_same_and_apart),
+		cmocka_unit_test(an_edge_is_an_id_and_its_stamp),
+		cmocka_unit_test(what_lies_near_the_bound_of_a_page_is_not_met),
+		cmocka_unit_test(an_archive_that_was_empty_is_met_by_no_stamp),
+		cmocka_unit_test(who_meets_forgets_what_was_lost_between),
+		cmocka_unit_test(the_newest_page_alone_is_live),
+		cmocka_unit_test(B8_below_what_an_old_archive_held),
+		cmocka_unit_test(a_page_by_time_only_grows_the_span),
+		cmocka_unit_test(the_past_is_cut_and_the_gap_at_a_run_is_not),
+		cmocka_unit_test(nothing_between_a_run_and_what_the_server_still_has),
+		cmocka_unit_test(the_end_is_confirmed_by_its_id_and_stamp),
+		cmocka_unit_test(B8_what_another_archive_held),
+		cmocka_unit_test(a_cover_that_cannot_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
