@@ -11,6 +11,7 @@
 #include "store/ids.h"
 #include "store/index.h"
 #include "store/search.h"
+#include "vault/vfs.h"
 
 #define SQL_TEXT(name, text) text,
 static const char *const sql_text[] = { STORE_SQL(SQL_TEXT) };
@@ -48,9 +49,16 @@ int db_errno(int code)
 	}
 }
 
+int db_cause(int code)
+{
+	int r = db_errno(code), error = r == -EIO ? vfs_error() : 0;
+
+	return error == EDQUOT || error == ENOSPC || error == EROFS ? -error : r;
+}
+
 int db_fail(struct store *s, int code)
 {
-	int r = db_errno(code);
+	int r = db_cause(code);
 
 	log_debug("sqlite: %d: %s", code, sqlite3_errmsg(s->db));
 	/* FTS5 is the only virtual table there is. */

@@ -123,6 +123,8 @@ int db_exec(struct store *s, const char *sql);
 /* SQLite's (extended) result code as -errno: FULL -ENOSPC, IOERR -EIO, READONLY -EROFS, CORRUPT, NOTADB and IOERR_DATA
  * (a page that does not authenticate) -EBADMSG. */
 int db_errno(int code);
+/* The same for what just failed; of an IOERR the system's reason where that tells a user what to do: -EDQUOT, -ENOSPC, -EROFS. */
+int db_cause(int code);
 /* Make the cipher VFS known, if it is not yet, and bind ${path} to ${keys}. 0, -ENOMEM, -ENOSPC. */
 int db_bind(const char *path, const struct page_keys *keys);
 /*

@@ -33,7 +33,7 @@ int scan_new(struct store *s, struct scan **ret)
 	if (code == SQLITE_OK)
 		code = file->pMethods->xFileSize(file, &size);
 	if (code != SQLITE_OK)
-		return err_origin(db_errno(code));
+		return err_origin(db_cause(code));
 	x = xnew(struct scan);
 	x->s = s;
 	x->file = file;

@@ -84,6 +84,9 @@ const char *store_epoch(const struct store *s);
  */
 enum store_files { STORE_FILES_THERE, STORE_FILES_NO_DATABASE, STORE_FILES_NO_LOG };
 enum store_files store_files(const struct store *s);
+/* What -errno of a store that cannot be written means to its user, and what helps; both static, without a full stop. */
+const char *store_trouble(int r);
+const char *store_remedy(int r);
 /* A page that did not authenticate since the database was opened; 0: there was none. */
 uint32_t store_damaged_page(const struct store *s);
 /* Bytes of the database file, for status. */

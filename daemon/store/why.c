@@ -50,6 +50,34 @@ int why_outcome(int what, const char *path, const char *detail, char **ret_why)
 	return what;
 }
 
+static const struct trouble {
+	int error;
+	const char *what, *remedy;
+} troubles[] = {
+	{ ENOSPC, "the disk is full", "free some space and varve goes on" },
+	{ EDQUOT, "your share of the disk (quota) is used up", "free some space and varve goes on" },
+	{ EROFS, "its file system is mounted read-only", "make it writable again and varve goes on; \"dmesg\" may say why it is" },
+	{ EIO, "the disk reports an error", "varve goes on if the disk does; \"varvectl backup FILE\" to another one saves all of it" },
+};
+
+static const struct trouble *trouble_of(int r)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
+		if (troubles[i].error == -r)
+			return &troubles[i];
+	return NULL;
+}
+
+const char *store_trouble(int r)
+{
+	return trouble_of(r) ? trouble_of(r)->what : strerror(-r);
+}
+
+const char *store_remedy(int r)
+{
+	return trouble_of(r) ? trouble_of(r)->remedy : "varve tries again by itself";
+}
+
 int why_errno(int r, const char *path, char **ret_why)
 {
 	switch (r) {

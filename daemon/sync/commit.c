@@ -220,13 +220,14 @@ int commit_finish(struct engine *e, const struct ackline *line, struct cover *co
 
 int commit_failed(struct engine *e, int r)
 {
+	_cleanup_(freep) char *text = NULL;
+
 	store_rollback(e->store);
 	if (!e->store_failing) {
 		log_error("%s: cannot write the archive: %s; keeping messages unacknowledged and trying again",
 			  LOG_JID(e->account.jid), strerror(-r));
-		engine_set_reason(e, "Storage",
-				  r == -ENOSPC ? "the disk is full: nothing is lost, free some space and varve goes on"
-					       : "the archive cannot be written: nothing is lost, see varvectl doctor");
+		text = xasprintf("the archive cannot be written: %s: nothing is lost, %s", store_trouble(r), store_remedy(r));
+		engine_set_reason(e, "Storage", text);
 	}
 	e->store_failing = true;
 	/* With nothing else to write the session's row is what is tried, or nobody would see that it can be written again. */

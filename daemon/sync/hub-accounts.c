@@ -21,8 +21,8 @@ static const char not_connected[] = "the account is not connected: the archive c
 
 int hub_storage(int r, char **ret_why)
 {
-	*ret_why = xasprintf("the archive cannot be written: %s; nothing was changed%s", strerror(-r),
-			     r == -ENOSPC ? ", free some disk space and try again" : "");
+	*ret_why = xasprintf("the archive cannot be written: %s; nothing was changed%s", store_trouble(r),
+			     r == -ENOSPC || r == -EDQUOT ? ", free some disk space and try again" : "");
 	return HUB_E_STORAGE;
 }
 

@@ -115,7 +115,9 @@ static void check_account(struct hub *h, struct seat *seat, struct diagnosis *p)
 		diagnosis_say(p, name, "warn", "varvectl account connect tries at once", "%s%s%s", s.state,
 		    *s.reason_text ? ": " : "", s.reason_text);
 	snprintf(name, sizeof(name), "archive %s", a->jid);
-	if (strcmp(s.sync_state, "error") == 0)
+	if (strcmp(s.reason_name, "Storage") == 0)
+		diagnosis_say(p, name, "fail", "nothing else: it is tried again every few seconds", "%s", s.reason_text);
+	else if (strcmp(s.sync_state, "error") == 0)
 		diagnosis_say(p, name, "warn", "varvectl sync now asks again", "the sync has stopped: %s", s.reason_text);
 	else if (s.gaps && strcmp(s.sync_state, "paused") == 0)
 		diagnosis_say(p, name, "warn", "varvectl sync resume", "the sync is paused; %u gap%s not filled", s.gaps,

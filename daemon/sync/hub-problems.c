@@ -37,11 +37,12 @@ static int check_sidecar(const struct hub *h, hub_problem_fn fn, void *userdata)
 	int r;
 
 	r = vault_sidecar_check(h->vault);
-	if (r == 0)
+	/* Too many open files, say: nothing is known. */
+	if (r <= 0)
 		return 0;
 	if (r != VAULT_E_NONE) {
-		text = xasprintf("%s/" VAULT_SIDECAR " is not the one that belongs to the archive that is open",
-				 h->data_dir);
+		text = xasprintf("%s/" VAULT_SIDECAR " is not the one that belongs to the archive that is open, or cannot be "
+				 "read", h->data_dir);
 		return fn(userdata, "key-store", text, SAVE_HINT);
 	}
 	text = xasprintf("%s/" VAULT_SIDECAR " was removed while varved has the archive open: without it nobody can read "

@@ -165,11 +165,8 @@ static void begin(struct diagnosis *p)
 			again(p, scan_slice);
 			return;
 		}
-		if (r == -ENOSPC)
-			diagnosis_say(p, "archive", "skip", "free some space and ask again",
-				      "the disk is full: its log cannot be written into it first");
-		else
-			diagnosis_say(p, "archive", "fail", "", "it cannot be read: %s", strerror(-r));
+		diagnosis_say(p, "archive", r == -ENOSPC || r == -EDQUOT ? "skip" : "fail", "ask again then",
+			      "its pages are checked when its log can be written into it: %s; %s", store_trouble(r), store_remedy(r));
 	} else if (h->state == HUB_LOCKED) {
 		diagnosis_say(p, "archive", "skip", "varvectl unlock", "locked: its pages cannot be checked");
 	} else {

@@ -85,19 +85,22 @@ static inline sqlite3_file *vfs_lower(struct vfs_file *f)
 	return (sqlite3_file *)(f + 1);
 }
 
+/* ${rc} is what the lower file answered, and is given back: vfs_error() is about the last that was none. */
+int vfs_lower_said(struct vfs_file *f, int rc);
+
 static inline int vfs_lower_read(struct vfs_file *f, void *buf, int amt, int64_t off)
 {
-	return vfs_lower(f)->pMethods->xRead(vfs_lower(f), buf, amt, off);
+	return vfs_lower_said(f, vfs_lower(f)->pMethods->xRead(vfs_lower(f), buf, amt, off));
 }
 
 static inline int vfs_lower_write(struct vfs_file *f, const void *buf, int amt, int64_t off)
 {
-	return vfs_lower(f)->pMethods->xWrite(vfs_lower(f), buf, amt, off);
+	return vfs_lower_said(f, vfs_lower(f)->pMethods->xWrite(vfs_lower(f), buf, amt, off));
 }
 
 static inline int vfs_lower_truncate(struct vfs_file *f, int64_t size)
 {
-	return vfs_lower(f)->pMethods->xTruncate(vfs_lower(f), size);
+	return vfs_lower_said(f, vfs_lower(f)->pMethods->xTruncate(vfs_lower(f), size));
 }
 
 int vfs_lower_size(struct vfs_file *f, int64_t *ret);

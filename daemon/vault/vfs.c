@@ -25,6 +25,7 @@ static struct {
 		uint32_t damaged_page; /* the first one, for as long as it is bound */
 	} bindings[VFS_BINDINGS_MAX];
 	uint32_t damaged_page;
+	int error; /* errno of the last access that failed */
 } self;
 
 static sqlite3_vfs *lower_vfs(const sqlite3_vfs *vfs)
@@ -35,6 +36,15 @@ static sqlite3_vfs *lower_vfs(const sqlite3_vfs *vfs)
 static struct vfs_file *file_of(sqlite3_file *file)
 {
 	return (struct vfs_file *)file;
+}
+
+int vfs_lower_said(struct vfs_file *f, int rc)
+{
+	int error = 0;
+
+	if (rc != SQLITE_OK && vfs_lower(f)->pMethods->xFileControl(vfs_lower(f), SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK)
+		self.error = error;
+	return rc;
 }
 
 int vfs_lower_size(struct vfs_file *f, int64_t *ret)
@@ -51,6 +61,7 @@ int vfs_refuse(const struct vfs_file *f, const char *what, int64_t amt, int64_t 
 	log_error(
 		"SQLite %s uses the %s in a way that the encryption does not know (%s, %lld bytes at %lld): refused",
 		sqlite3_libversion(), f->kind->name, what, (long long)amt, (long long)off);
+	self.error = 0;
 	return SQLITE_IOERR;
 }
 
@@ -65,6 +76,11 @@ int vfs_damaged(const struct vfs_file *f, uint32_t pgno, int outcome)
 			  ? "has a format that is not known"
 			  : "does not authenticate: it is damaged, was moved, or belongs to another key");
 	return pgno == 1 ? SQLITE_NOTADB : SQLITE_IOERR_DATA;
+}
+
+int vfs_error(void)
+{
+	return self.error;
 }
 
 uint32_t vfs_damaged_page(void)
@@ -111,7 +127,7 @@ static int io_sync(sqlite3_file *file, int flags)
 	if (rc == SQLITE_OK && f->kind->sync_begins)
 		rc = f->kind->sync_begins(f);
 	if (rc == SQLITE_OK)
-		rc = vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags);
+		rc = vfs_lower_said(f, vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags));
 	if (f->kind->sync_ended)
 		f->kind->sync_ended(f, rc);
 	return rc;

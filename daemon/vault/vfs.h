@@ -34,5 +34,10 @@ void vfs_trim(sqlite3 *db);
 /* Why the last operation on this connection's files failed, for messages to the user: 0, or the page number (main
  * database) that did not authenticate. Cleared by reading. */
 uint32_t vfs_damaged_page(void);
+/*
+ * The errno of the last access that failed, whoever's file; 0: not known. After an SQLITE_IOERR its cause:
+ * sqlite3_system_errno() is not told of those of a COMMIT.
+ */
+int vfs_error(void);
 /* A page of the main database at ${path} that did not authenticate since it was bound; 0: there was none. Stays. */
 uint32_t vfs_damaged_ever(const char *path);

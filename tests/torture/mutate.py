@@ -36,7 +36,7 @@ MUTANTS = {
     # Without powersafe overwrite SQLite pads the log and splits pages around the sync: shapes that are refused.
     "no-powersafe": ("vfs.c", ") | SQLITE_IOCAP_POWERSAFE_OVERWRITE;\n", ");\n"),
     # A sync that never reaches the disk.
-    "no-sync": ("vfs.c", "\t\trc = vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags);\n", "\t\trc = flags ? SQLITE_OK : rc;\n"),
+    "no-sync": ("vfs.c", "\t\trc = vfs_lower_said(f, vfs_lower(f)->pMethods->xSync(vfs_lower(f), flags));\n", "\t\trc = flags ? SQLITE_OK : rc;\n"),
     # After a sync that failed, that of relaxed transactions is on no disk, and no later sync says so.
     "trusted-sync": ("vfs-wal.c", "\tw->doubtful = rc != SQLITE_OK;\n", "\tw->doubtful = false;\n"),
 }

@@ -1,0 +1,62 @@
+"""Bad weather below and around a real daemon (storm.c): a disk that fails, a clock that is wrong."""
+
+import errno
+import time
+
+import pytest
+
+from varvetest import scripted, storm
+from varvetest.daemon import EXIT_FAILURE
+from varvetest.mail import BOB, online, wait_bodies
+from varvetest.wait import wait_for
+
+
+@pytest.fixture
+def stormy(new_varved):
+    """(varved, storm), not started."""
+    varved = new_varved()
+    return varved, storm.Storm(varved)
+
+
+def live(server, number):
+    """A message of bob's, archived and sent."""
+    entry = scripted.Archived(f"L{number:05d}", int(time.time() * 1e6), f"{BOB}/x", server.jid, f"live {number}",
+                              message_id=f"l{number}")
+    server.script.archive.append(entry)
+    server.send(f"<message from='{BOB}/x' to='{server.jid}' type='chat' id='l{number}'><body>live {number}</body>"
+                f"<stanza-id xmlns='urn:xmpp:sid:0' by='{server.jid}' id='{entry.id}'/></message>")
+
+
+def bodies(varved):
+    return [row["body"] for row in varved.export()]
+
+
+@pytest.mark.parametrize("call, error, words", [(storm.SYNC, errno.EIO, "disk reports an error"),
+                                                (storm.WRITE, errno.EDQUOT, "quota")], ids=["sync fails", "over quota"])
+def test_a_disk_that_fails_for_a_while(stormy, mail, call, error, words):
+    """Nothing is acknowledged or accepted that is not durable, it is said why; it goes on by itself, with all of it once, also
+    what came over a stream that broke meanwhile."""
+    varved, disk = stormy
+    app = online(varved.start(), mail)
+    live(mail, 0)
+    wait_for(lambda: bodies(varved) == ["live 0"], 10)
+    before = mail.request_ack()
+    disk.fail(call, error)
+    for number in range(1, 6):
+        live(mail, number)
+    wait_for(lambda: disk.hits(call), 10)
+    assert mail.request_ack() == before
+    refused = varved.run("send", BOB, "too early", "--id=k")
+    assert refused.code == EXIT_FAILURE and words in refused.err, refused
+    assert words in varved.account()["state_reason"] and "nothing is lost" in varved.run("doctor").out
+    assert bodies(varved) == ["live 0"]
+    mail.cut()
+    disk.over()
+    wait_for(lambda: bodies(varved) == [f"live {n}" for n in range(6)], 20, lambda: f"{bodies(varved)} {varved.tail(3000)}")
+    wait_for(lambda: varved.account()["state"] == "online" and not varved.account()["state_reason"], 20,
+             lambda: str(varved.account()))
+    varved.ctl("send", BOB, "too early", "--id=k")
+    wait_bodies(mail, ["too early"])
+    wait_for(lambda: mail.request_ack() == mail.current.session.sent, 10)
+    assert varved.account()["session"]["binds"] == 1
+    app.close()
