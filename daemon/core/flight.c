@@ -290,7 +290,7 @@ bool flight_blames_us(const char *condition)
 
 int64_t flight_delay(bool again, int64_t written_us, int64_t now_us)
 {
-	return again && written_us < now_us ? written_us : 0;
+	return again && written_us >= FLIGHT_CLOCK_SET_US && written_us < now_us ? written_us : 0;
 }
 
 const char *doubt_anchor(const struct cover *c)

@@ -118,9 +118,10 @@ void flight_calm(struct flight *f);
 /* The stream error says that what we sent was bad. */
 bool flight_blames_us(const char *condition);
 /*
- * The delay stamp of an item (XEP-0203): when it was written, if it may have left before; 0 for the first time, and if
- * the clock says that it is not written yet (E3).
+ * The delay stamp of an item (XEP-0203): when it was written, if it may have left before; 0 for the first time, if the clock
+ * says that it is not written yet (E3), and if it was written by a clock that nobody had set: others would file it under 1970.
  */
+#define FLIGHT_CLOCK_SET_US INT64_C(1420070400000000) /* 2015: clocks without a battery begin in 1970, 1980, 2000 or 2010 */
 int64_t flight_delay(bool again, int64_t written_us, int64_t now_us);
 
 /*

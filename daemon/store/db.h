@@ -84,6 +84,7 @@ struct store {
 	int64_t own_account, own_archive; /* archive_id() of the account's own archive, the last one asked for; 0 = none */
 	/* Positions of the feed of feed_account (0: of none) that are used, and up to where the file has them as used. */
 	int64_t feed_account, feed_mod, feed_end;
+	int64_t clock_off_us;  /* our clock was off by so much, or more than that, in this life: store_clock_was_off() */
 	int64_t done_noted_us; /* when the outbox was last looked through for what is done */
 	bool relaxed; /* commits may be waiting for no disk: only those of store_begin_relaxed() may */
 	bool copying; /* there is a struct copy */

@@ -38,8 +38,11 @@ bool identity_is(const struct item *it, const struct candidate *c)
 	bool by_origin = same_id(m->origin_id, c->origin_id);
 	bool by_id = same_id(m->id, c->xmpp_id);
 	bool same = c->hash == it->hash;
-	uint64_t window = c->clock == CLOCK_OURS || it->clock == CLOCK_OURS ? IDENTITY_CLOCK_US : IDENTITY_WINDOW_US;
+	bool archived = c->clock == CLOCK_ARCHIVE || it->clock == CLOCK_ARCHIVE;
+	uint64_t window = IDENTITY_WINDOW_US;
 
+	if (c->clock == CLOCK_OURS || it->clock == CLOCK_OURS)
+		window = IDENTITY_CLOCK_US + (uint64_t)(archived ? it->off_us : 0);
 	if (c->out != it->out)
 		return false;
 	/* Private messages of a room, too, are by who has that name in it. */

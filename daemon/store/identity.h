@@ -26,8 +26,9 @@
 
 #define IDENTITY_WINDOW_US (INT64_C(600) * 1000000) /* ten minutes: delivery takes seconds, clocks of servers agree */
 /*
- * Where one of the two stamps is of our own clock, which may be a day off (F2). No message is lost by it: both
- * deliveries of both messages are archived, so at worst two copies of one text swap rows.
+ * Where one of the two stamps is of our own clock, which may be a day off (F2), and more than that where it was seen to be
+ * (store_clock_was_off()) and the other is the archive's. No message is lost by it: both deliveries of both messages are
+ * archived, so at worst two copies of one text swap rows.
  */
 #define IDENTITY_CLOCK_US (INT64_C(26) * 3600 * 1000000)
 #define IDENTITY_RESEND_US (INT64_C(7) * 86400 * 1000000) /* a phone that was off for a holiday sends again */

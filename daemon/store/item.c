@@ -64,6 +64,10 @@ void item_init(struct item *it, const struct put *p, const struct message *m)
 	it->conv_jid = xstrdup(!it->out ? from : it->self ? p->own_bare : to);
 	it->author = it->room ? xstrdup(m->from) : TAKE_PTR(from);
 	it->time_us = display_time(p, m, &it->clock);
+	/* No archive has what is yet to come. */
+	if (it->clock == CLOCK_ARCHIVE && it->time_us > p->now_us)
+		store_clock_was_off(p->s, it->time_us - p->now_us);
+	it->off_us = p->s->clock_off_us;
 	it->hash = hash_bytes(message_hash(m), it->author, strlen(it->author));
 }
 

@@ -55,6 +55,7 @@ struct item {
 	int64_t key;
 	int64_t time_us;
 	enum put_clock clock;
+	int64_t off_us;	   /* stamps of our clock may be off by so much more than is usual */
 	uint64_t hash;	   /* of content and author */
 };
 

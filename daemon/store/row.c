@@ -351,6 +351,8 @@ int row_seen_again(struct put *p, const struct item *it, int64_t msg)
 		clock = (enum put_clock)col_i(&q, 3);
 	}
 	r = 0;
+	if (clock == CLOCK_OURS && it->clock == CLOCK_ARCHIVE)
+		store_clock_was_off(p->s, time_us - it->time_us);
 	/* Of two archived copies (C1) the first one says when it was. */
 	if (it->clock > clock || (it->clock == CLOCK_ARCHIVE && it->time_us < time_us)) {
 		r = set_time(p, msg, it, it->time_us != time_us);

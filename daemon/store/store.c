@@ -276,6 +276,13 @@ enum store_files store_files(const struct store *s)
 	return wal.dev != s->log.dev || wal.ino != s->log.ino ? STORE_FILES_NO_LOG : STORE_FILES_THERE;
 }
 
+void store_clock_was_off(struct store *s, int64_t us)
+{
+	us = us < 0 ? -us : us;
+	if (us > s->clock_off_us)
+		s->clock_off_us = us;
+}
+
 uint32_t store_damaged_page(const struct store *s)
 {
 	return vfs_damaged_ever(s->path);

@@ -89,5 +89,10 @@ const char *store_trouble(int r);
 const char *store_remedy(int r);
 /* A page that did not authenticate since the database was opened; 0: there was none. */
 uint32_t store_damaged_page(const struct store *s);
+/*
+ * Our clock was found to be off by ${us}, or was set by so much: what came live under it and has no stamp but ours is looked for
+ * that far away. For as long as the store is open, and never less than before.
+ */
+void store_clock_was_off(struct store *s, int64_t us);
 /* Bytes of the database file, for status. */
 int64_t store_size(const struct store *s);

@@ -2,6 +2,8 @@
  * What happens outside and makes waiting pointless: another network, the end of a sleep. The stream of before is asked
  * for a sign of life with a short deadline while a second wire gets ready; who waits for the next try, tries now.
  */
+#include <string.h>
+
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
@@ -55,4 +57,20 @@ void engine_before_sleep(struct engine *e)
 	second_drop(e);
 	commit_now(e);
 	second_probe(e, 0);
+}
+
+void engine_clock_set(struct engine *e, int64_t us)
+{
+	int64_t now = e->io->real_us(e->userdata);
+
+	if (e->retry_real_us)
+		e->retry_real_us += us;
+	/* We were not in sync at a time that is to come: the clock that said so was ahead. */
+	e->whole_us = e->whole_us > now ? now : e->whole_us;
+	e->session.caught_up_us = e->session.caught_up_us > now ? now : e->session.caught_up_us;
+	/* No certificate is valid in 1970: who boots then waits for this. */
+	if (e->state == ENGINE_WAIT && strcmp(e->reason_name, "Certificate") == 0)
+		engine_connect(e);
+	else
+		catchup_go(e); /* what lies within the horizon */
 }

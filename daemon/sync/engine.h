@@ -155,6 +155,8 @@ void engine_set_route(struct engine *e, bool route);
 void engine_network(struct engine *e, bool route);
 /* The machine is about to sleep: commit, acknowledge. The stream stays as it is. */
 void engine_before_sleep(struct engine *e);
+/* The wall clock was set forward by ${us}, or back: what was reckoned with it before is another now. */
+void engine_clock_set(struct engine *e, int64_t us);
 
 /*
  * What happened: the wire, or the second one, said something or is gone however (a view, ${why} in words), a timer of

@@ -11,6 +11,7 @@
 #include "sync/netwatch.h"
 #include "sync/peer.h"
 #include "sync/sleepwatch.h"
+#include "sync/clockwatch.h"
 #include "vault/vault.h"
 
 #define TYPED_MAX 64 /* conversations in which we said a chat state on this stream; of the 65th the oldest is said once more */
@@ -66,6 +67,7 @@ struct hub {
 	struct sleepwatch *sleep;
 	bool asleep;		  /* it is about to sleep, or has not said yet that it is awake */
 	enum hub_network network_told;
+	struct clockwatch *clock;
 	struct ping_book pings;	  /* of each network, as long as the daemon runs */
 	/* hub-upkeep.c; times of the boot clock */
 	sd_event_source *upkeep, *upkeep_timer; /* a slice of work, when the loop is idle; what puts it off */

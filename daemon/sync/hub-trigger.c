@@ -85,6 +85,16 @@ static void on_sleep(void *userdata, enum sleep_event what)
 	}
 }
 
+static void on_clock(void *userdata, int64_t us)
+{
+	struct hub *h = userdata;
+
+	if (h->store)
+		store_clock_was_off(h->store, us);
+	for (size_t i = 0; i < h->n_seats; i++)
+		engine_clock_set(h->seats[i]->engine, us);
+}
+
 static void on_metered(void *userdata, bool metered)
 {
 	struct hub *h = userdata;
@@ -108,11 +118,15 @@ void hub_trigger_init(struct hub *h)
 	r = sleepwatch_new(h->event, on_sleep, h, &h->sleep);
 	if (r < 0)
 		log_warning("sleeps are not seen: %s", strerror(-r));
+	r = clockwatch_new(h->event, on_clock, h, &h->clock);
+	if (r < 0)
+		log_warning("that the clock is set is not seen: %s", strerror(-r));
 }
 
 void hub_trigger_free(struct hub *h)
 {
 	h->network = netwatch_free(h->network);
 	h->sleep = sleepwatch_free(h->sleep);
+	h->clock = clockwatch_free(h->clock);
 	h->metered = meterwatch_free(h->metered);
 }

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -17,6 +18,7 @@ struct tls {
 	char *domain;
 	int verify_error; /* X509_V_ERR_*, the first that the chain met */
 	char when[64]; /* of the certificate that failed: the end (or begin) of its validity */
+	char now[32];  /* by our clock, then */
 	char *error;
 	tls_ticket_fn on_ticket;
 	void *userdata;
@@ -44,6 +46,16 @@ static void note_time(struct tls *t, const ASN1_TIME *at)
 	BIO_free(b);
 }
 
+/* A phone whose battery was empty boots in 1970: then it is not the certificate. */
+static void note_now(struct tls *t)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm))
+		strftime(t->now, sizeof(t->now), "%Y-%m-%d %H:%M", &tm);
+}
+
 /* Only looks: the verdict stays OpenSSL's. The certificate is not reachable any more after a failed handshake. */
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
@@ -54,6 +66,7 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 	if (ok || t->verify_error)
 		return ok;
 	t->verify_error = X509_STORE_CTX_get_error(store);
+	note_now(t);
 	if (cert && t->verify_error == X509_V_ERR_CERT_HAS_EXPIRED)
 		note_time(t, X509_get0_notAfter(cert));
 	else if (cert && t->verify_error == X509_V_ERR_CERT_NOT_YET_VALID)
@@ -240,21 +253,21 @@ int tls_attach(struct tls *t, int fd)
 static const struct verdict {
 	int error;
 	const char *condition;
-	const char *text; /* %s: domain, then the date for the first two */
+	const char *text; /* %s: domain; for the first two the date, and ours */
 } verdicts[] = {
-	{ X509_V_ERR_CERT_HAS_EXPIRED, "expired", "the certificate of %s expired on %s" },
-	{ X509_V_ERR_CERT_NOT_YET_VALID, "not-yet-valid", "the certificate of %s is not valid before %s" },
+	{ X509_V_ERR_CERT_HAS_EXPIRED, "expired", "the certificate of %s expired on %s; the clock here says %s UTC" },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, "not-yet-valid", "the certificate of %s is not valid before %s; the clock here says %s UTC" },
 	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "self-signed",
-	  "the certificate of %s is self-signed, vouched for by nobody%s" },
+	  "the certificate of %s is self-signed, vouched for by nobody%s%s" },
 	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "unknown-ca",
-	  "the certificate of %s is signed by an authority that this system does not trust%s" },
+	  "the certificate of %s is signed by an authority that this system does not trust%s%s" },
 	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown-ca",
-	  "the certificate of %s is signed by an authority that this system does not know%s" },
+	  "the certificate of %s is signed by an authority that this system does not know%s%s" },
 	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "unknown-ca",
-	  "the certificate of %s is signed by an authority that this system does not know%s" },
-	{ X509_V_ERR_HOSTNAME_MISMATCH, "wrong-host", "the server's certificate is not for %s%s" },
-	{ X509_V_ERR_IP_ADDRESS_MISMATCH, "wrong-host", "the server's certificate is not for %s%s" },
-	{ X509_V_ERR_CERT_REVOKED, "revoked", "the certificate of %s is revoked%s" },
+	  "the certificate of %s is signed by an authority that this system does not know%s%s" },
+	{ X509_V_ERR_HOSTNAME_MISMATCH, "wrong-host", "the server's certificate is not for %s%s%s" },
+	{ X509_V_ERR_IP_ADDRESS_MISMATCH, "wrong-host", "the server's certificate is not for %s%s%s" },
+	{ X509_V_ERR_CERT_REVOKED, "revoked", "the certificate of %s is revoked%s%s" },
 };
 
 static const struct verdict *verdict_of(const struct tls *t)
@@ -273,14 +286,14 @@ const char *tls_condition(const struct tls *t)
 }
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the table above, each with two %s */
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the table above, each with three %s */
 static enum tls_result refuse(struct tls *t)
 {
 	const struct verdict *v = verdict_of(t);
 
 	free(t->error);
 	if (v)
-		t->error = xasprintf(v->text, t->domain, t->when);
+		t->error = xasprintf(v->text, t->domain, t->when, v < verdicts + 2 ? t->now : "");
 	else
 		t->error = xasprintf("the certificate of %s is not acceptable: %s", t->domain,
 				     X509_verify_cert_error_string(t->verify_error));

@@ -288,6 +288,16 @@ static int64_t next_ready(const struct sim *s)
 	return sooner(sent, s->queue[s->q_next].ready_us);
 }
 
+void sim_set_clock(struct sim *s, int64_t skew_us)
+{
+	int64_t us = skew_us - s->skew_us;
+
+	s->skew_us = skew_us;
+	/* As hub-trigger.c. */
+	store_clock_was_off(s->store, us);
+	engine_clock_set(s->engine, us);
+}
+
 void sim_run(struct sim *s, int64_t us)
 {
 	int64_t until = s->boot_us + us;

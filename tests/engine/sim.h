@@ -235,6 +235,8 @@ void sim_fill(struct sim *s, int n, int contacts, int64_t step_us);
 
 /* Give one stanza or one wire event to the engine. False when nothing is waiting. */
 bool sim_step(struct sim *s);
+/* The phone's clock is set: it is ${skew_us} ahead of the server's from now on. */
+void sim_set_clock(struct sim *s, int64_t skew_us);
 /* Let time pass, running timers and stanzas in order. */
 void sim_run(struct sim *s, int64_t us);
 /* Until nothing is waiting and the engine is in sync, for at most ${us}. True if it got there. */

@@ -183,6 +183,36 @@ static void F1_F2_wrong_clocks(void **state)
 	sim_expect_all(s, 0);
 }
 
+/*
+ * A phone was off for five days and begins with the time at which it went off, until the network's comes; or it is set wrong for
+ * good. What comes live without an archive id is the archive's copy all the same.
+ */
+static void F1_a_clock_that_is_days_off_doubles_nothing(void **state)
+{
+	static const int64_t skews[] = { 0, 240 * HOUR, -48 * HOUR, 0 };
+	struct sim *s = *state;
+	char body[32];
+
+	s->no_stanza_ids = true;
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	s->skew_us = -120 * HOUR;
+	for (size_t k = 0; k <= ARRAY_SIZE(skews); k++) {
+		comes_in_sync(s);
+		for (int i = 0; i < 5; i++) {
+			snprintf(body, sizeof(body), "clock %zu %d", k, i);
+			sim_live(s, "bob@sim.test", body);
+			sim_run(s, 5 * SIM_SEC);
+			/* In the middle of a session. */
+			if (k < ARRAY_SIZE(skews) && i == 3)
+				sim_set_clock(s, skews[k]);
+		}
+		session_is_lost(s);
+		s->boot_us += HOUR;
+		comes_in_sync(s);
+		sim_expect_all(s, 0);
+	}
+}
+
 /* 100 at once: stored in archive order. */
 static void F5_a_hundred_at_once(void **state)
 {
@@ -278,6 +308,7 @@ int main(void)
 		STORY(a_message_without_any_id_is_not_doubled_by_a_resume),
 		STORY(D22_a_clean_stop_is_resumed),
 		STORY(F1_F2_wrong_clocks),
+		STORY(F1_a_clock_that_is_days_off_doubles_nothing),
 		STORY(F5_a_hundred_at_once),
 		STORY(live_messages_below_the_newest_page),
 		STORY(a_poison_stanza_does_not_loop_through_resumes),

@@ -34,8 +34,12 @@ struct storm {
 
 static volatile struct storm calm, *storm = &calm;
 static const char *dir;
-static int clock_fd = -1;
-static int64_t clock_told_us;
+enum { TIMERS = 4 };
+static struct {
+	int fd;
+	int64_t told_us; /* storm->ahead_us when it was told last */
+} timers[TIMERS];
+static int n_timers;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -48,7 +52,6 @@ __attribute__((constructor)) static void begin(void)
 	if (fd >= 0)
 		close(fd);
 	dir = getenv("STORM_DIR");
-	clock_told_us = storm->ahead_us;
 }
 
 static int is_below(int fd)
@@ -166,28 +169,41 @@ time_t time(time_t *ret)
 int timerfd_create(int id, int flags)
 {
 	const char *path = getenv("STORM");
+	int fd;
 
-	if (id != CLOCK_REALTIME || !path || clock_fd >= 0)
+	if (id != CLOCK_REALTIME || !path || n_timers == TIMERS)
 		return (int)syscall(SYS_timerfd_create, id, flags);
-	clock_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	inotify_add_watch(clock_fd, path, IN_MODIFY);
-	return clock_fd;
+	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	inotify_add_watch(fd, path, IN_MODIFY);
+	timers[n_timers].fd = fd;
+	timers[n_timers++].told_us = storm->ahead_us;
+	return fd;
+}
+
+static int timer_of(int fd)
+{
+	int i = 0;
+
+	while (i < n_timers && timers[i].fd != fd)
+		i++;
+	return i;
 }
 
 int timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *old)
 {
-	return fd == clock_fd ? 0 : (int)syscall(SYS_timerfd_settime, fd, flags, value, old);
+	return timer_of(fd) < n_timers ? 0 : (int)syscall(SYS_timerfd_settime, fd, flags, value, old);
 }
 
 ssize_t read(int fd, void *data, size_t n)
 {
+	int i = timer_of(fd);
 	char event[4096];
 
-	if (fd != clock_fd || fd < 0)
+	if (i == n_timers)
 		return fails(READ, fd) ? -1 : syscall(SYS_read, fd, data, n);
 	while (syscall(SYS_read, fd, event, sizeof(event)) > 0)
 		;
-	errno = storm->ahead_us == clock_told_us ? EAGAIN : ECANCELED;
-	clock_told_us = storm->ahead_us;
+	errno = storm->ahead_us == timers[i].told_us ? EAGAIN : ECANCELED;
+	timers[i].told_us = storm->ahead_us;
 	return -1;
 }

@@ -60,3 +60,45 @@ def test_a_disk_that_fails_for_a_while(stormy, mail, call, error, words):
     wait_for(lambda: mail.request_ack() == mail.current.session.sent, 10)
     assert varved.account()["session"]["binds"] == 1
     app.close()
+
+
+def test_a_phone_that_boots_in_1970(stormy, mail):
+    """No certificate is valid then: that is said, with what the clock says. When the network's time comes it connects at once,
+    and what was written before leaves once."""
+    varved, clock = stormy
+    clock.ahead(3600 - time.time())
+    varved.start().add_account(mail, mail.user)
+    wait_for(lambda: "1970-01-01" in (varved.account()["state_reason"] or ""), 15, lambda: str(varved.account()))
+    assert varved.account()["state_error"].endswith(".Certificate")
+    assert "years behind" in varved.run("doctor").out
+    varved.ctl("send", BOB, "written in 1970")
+    assert varved.account()["next_retry_usec"]
+    clock.ahead(0)
+    wait_bodies(mail, ["written in 1970"], timeout=15)      # the next try was a minute away
+    assert mail.script.got[-1].delay is None
+    varved.wait_sync()
+    assert len(varved.export()) == 1
+
+
+def test_a_clock_that_is_set_while_we_are_online(stormy, mail):
+    """Ten years ahead, a day behind, right again: the session stands, nothing is lost, doubled or out of order, and the account
+    was never in sync at a time that is to come."""
+    varved, clock = stormy
+    mail.script.archive += scripted.entries(20)
+    app = online(varved.start(), mail)
+    for number, ahead in enumerate((10 * 365 * storm.DAY, -storm.DAY, 0)):
+        clock.ahead(ahead)
+        live(mail, number)
+        wait_for(lambda: f"live {number}" in bodies(varved), 10)
+        varved.ctl("send", BOB, f"out {number}")
+        wait_for(lambda: f"out {number}" in mail.script.bodies(), 10)
+        varved.ctl("sync", "now")
+        varved.wait_sync()
+    mail.cut()
+    varved.wait_resumed(1)
+    archive = [entry.id for entry in mail.script.archive]
+    wait_for(lambda: [row["stanza_id"] for row in varved.export()] == archive, 10,
+             lambda: f"{archive} {[(row['stanza_id'], row['body']) for row in varved.export()]}")
+    assert varved.account()["session"]["binds"] == 1
+    assert varved.account()["sync"]["caught_up_usec"] <= time.time() * 1e6
+    app.close()

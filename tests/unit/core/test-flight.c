@@ -397,10 +397,13 @@ static void those_known_the_longest_are_forgotten(_unused_ void **state)
 
 static void E3_only_what_may_have_left_before_has_a_delay_stamp(_unused_ void **state)
 {
-	assert_int_equal(flight_delay(false, 1000, 99000), 0);
-	assert_int_equal(flight_delay(true, 1000, 99000), 1000);
-	/* Written by a clock that was ahead. */
-	assert_int_equal(flight_delay(true, 99000, 1000), 0);
+	int64_t then = FLIGHT_CLOCK_SET_US + 1000, now = then + 98000;
+
+	assert_int_equal(flight_delay(false, then, now), 0);
+	assert_int_equal(flight_delay(true, then, now), then);
+	/* Written by a clock that was ahead, and in 1970. */
+	assert_int_equal(flight_delay(true, now, then), 0);
+	assert_int_equal(flight_delay(true, 3600000000, now), 0);
 }
 
 static void when_doubt_is_over(_unused_ void **state)
