@@ -134,6 +134,7 @@ struct engine {
 
 	/* the outbox: sending.c */
 	struct flight flight;
+	int64_t number_due_us; /* TIMER_NUMBER */
 	bool look;		/* something may wait to be offered */
 	int64_t end_unknown_us;	/* boot clock: since then it is asked where the archive ends, if cover is not live */
 	bool doubt;		/* something may be in doubt */
@@ -486,6 +487,8 @@ void sending_go(struct engine *e);
 void sending_kick(struct engine *e);
 /* The stream's session may be used: offers, and asks for the ids of what was sent on an earlier stream of it. */
 void sending_ready(struct engine *e);
+/* TIMER_NUMBER: the wire hangs. */
+void sending_unnumbered(struct engine *e);
 /* TIMER_PROVE: nothing was sent for a while: ask for the archive ids of what was. */
 void sending_prove(struct engine *e);
 void sending_numbered(struct engine *e, const struct link_numbered *m);

@@ -452,6 +452,9 @@ void engine_timer(struct engine *e, enum engine_timer which)
 	case TIMER_SEND:
 		sending_go(e);
 		break;
+	case TIMER_NUMBER:
+		sending_unnumbered(e);
+		break;
 	case TIMER_DOUBT:
 		doubt_look(e);
 		break;

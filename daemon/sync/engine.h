@@ -39,6 +39,7 @@ enum engine_timer {
 	TIMER_STORE,	/* store the next slice of a page: at once, but after whatever else waits in the loop */
 	TIMER_SYNC,	/* try the archive, or the store, again after an error */
 	TIMER_SEND,	/* offer to the wire what waits in the outbox: at once, but many together */
+	TIMER_NUMBER,	/* the wire has to have numbered what was offered, or it is killed */
 	TIMER_DOUBT,	/* the old session's stanzas have had their time: ask the archive about them */
 	TIMER_PROVE,	/* ask for the archive ids of what we sent */
 	TIMER_DUEL,	/* which of two wires carries the session? */

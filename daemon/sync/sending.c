@@ -17,6 +17,8 @@
 #define ITEM_BYTES 500 /* of a stanza beside its text */
 #define END_PATIENCE_US (3 * USEC_PER_SEC) /* for the archive's end: two round trips of a bad mobile link */
 #define HOLD_ANSWER_US (5 * USEC_PER_SEC) /* before a suspect goes the stream is asked, and has a second less to answer */
+/* A wire numbers what it is offered as it reads it, whatever the network does: one that has not by then hangs. */
+#define NUMBER_DEADLINE_US (30 * USEC_PER_SEC)
 #define PROVE_IDLE_US (20 * USEC_PER_SEC) /* after the last message we sent, its archive id is asked for: one page for all */
 
 struct unsendable {
@@ -196,8 +198,11 @@ void sending_go(struct engine *e)
 	}
 	e->look = false;
 	r = offer_all(&o, room);
-	if (o.offered)
+	if (o.offered) {
 		e->probed = false;
+		e->number_due_us = e->io->boot_us(e->userdata) + NUMBER_DEADLINE_US;
+		engine_arm(e, TIMER_NUMBER, NUMBER_DEADLINE_US);
+	}
 	if (o.hold_us)
 		wait_held(e, o.hold_us);
 	if (r < 0) {
@@ -220,6 +225,8 @@ static void out_of_turn(struct engine *e, const char *what)
 /* All of the burst is answered: store it now, for whatever is sent meanwhile waits behind it. */
 static void look_whole(struct engine *e)
 {
+	if (flight_whole(&e->flight) || flight_idle(&e->flight))
+		engine_arm(e, TIMER_NUMBER, -1);
 	if (flight_whole(&e->flight) || (flight_idle(&e->flight) && e->n_unsendable))
 		commit_now(e);
 }
@@ -230,6 +237,23 @@ void sending_numbered(struct engine *e, const struct link_numbered *m)
 		out_of_turn(e, "numbered");
 	else
 		look_whole(e);
+}
+
+void sending_unnumbered(struct engine *e)
+{
+	int64_t late = e->io->boot_us(e->userdata) - e->number_due_us;
+
+	if (!e->wire || flight_whole(&e->flight) || flight_idle(&e->flight))
+		return;
+	/* It waits for numbers, which the disk has no room for; or all of us slept. */
+	if (e->store_failing || late > NUMBER_DEADLINE_US / 2) {
+		e->number_due_us += late + NUMBER_DEADLINE_US;
+		engine_arm(e, TIMER_NUMBER, NUMBER_DEADLINE_US);
+		return;
+	}
+	log_warning("%s: varve-wire does not answer: it is started anew", LOG_JID(e->account.jid));
+	engine_set_reason(e, "Offline", "varve-wire did not answer, and is started anew");
+	engine_drop_wire(e);
 }
 
 void sending_unsendable(struct engine *e, const struct link_unsendable *u)
@@ -395,6 +419,7 @@ void sending_stream_ends(struct engine *e)
 {
 	stream_is_over(e, "", false);
 	engine_arm(e, TIMER_SEND, -1);
+	engine_arm(e, TIMER_NUMBER, -1);
 	engine_arm(e, TIMER_PROVE, -1);
 	engine_arm(e, TIMER_DOUBT, -1);
 }

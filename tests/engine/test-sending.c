@@ -72,6 +72,28 @@ static void given_three_with_the_wire(struct sim *s, int64_t msg[3])
 	assert_int_equal(s->sends, 3);
 }
 
+/* The wire hangs, as one that hostile bytes have caught in a loop: the account looks online, and nothing would ever leave. */
+static void a_wire_that_hangs_is_killed(void **state)
+{
+	struct sim *s = *state;
+	int64_t msg[3];
+	unsigned int wires;
+
+	given_three_with_the_wire(s, msg);
+	wires = s->wires;
+	/* The machine sleeps meanwhile: that is no fault of the wire's. */
+	s->boot_us += 3600 * SIM_SEC;
+	sim_run(s, 20 * SIM_SEC);
+	assert_int_equal(s->wires, wires);
+	sim_run(s, 20 * SIM_SEC);
+	assert_int_equal(s->wires, wires + 1);
+	assert_int_equal(s->n_sent, 0);
+	s->no_numbers = false;
+	assert_true(sim_settle(s, 60 * SIM_SEC));
+	assert_int_equal(s->binds, 1);
+	expect_sent(s, 3);
+}
+
 /* Cancelled while the wire already has a number for it: the number is used for nothing. */
 static void cancelled_between_send_and_go(void **state)
 {
@@ -282,6 +304,7 @@ int main(void)
 		STORY(many_go_as_one_burst_in_order),
 		STORY(a_small_one_does_not_overtake_a_large_one),
 		STORY(E1_what_was_accepted_offline_is_sent_later),
+		STORY(a_wire_that_hangs_is_killed),
 		STORY(cancelled_between_send_and_go),
 		STORY(sent_again_between_send_and_go),
 		STORY(the_disk_is_full_between_numbered_and_go),
