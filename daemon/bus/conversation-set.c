@@ -8,7 +8,6 @@
 #include "bus/options.h"
 #include "bus/rows.h"
 #include "bus/tree.h"
-#include "ipc/names.h"
 #include "sync/hub-send.h"
 
 int conversation_open_handle(sd_bus_message *m, void *userdata, sd_bus_error *error)

@@ -9,7 +9,6 @@
 #include "bus/job.h"
 #include "bus/options.h"
 #include "bus/tree.h"
-#include "ipc/names.h"
 
 struct verifying {
 	struct hub *hub;

@@ -1,7 +1,6 @@
 /*
  * The session row: bound, resumed, over. Coverage's run and live end go with the old session in the same transaction.
  */
-#include "base/err.h"
 #include "base/step.h"
 #include "sync/engine-priv.h"
 

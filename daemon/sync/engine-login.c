@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/err.h"
 #include "base/log.h"
 #include "base/step.h"
 #include "sync/engine-priv.h"

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "link/link.h"
 #include "sync/engine-priv.h"
 
 /* Three seconds are long on 2G; a timer may be a quarter of one late. */

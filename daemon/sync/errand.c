@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "base/log.h"
 #include "store/read.h"
 #include "sync/engine-priv.h"
 

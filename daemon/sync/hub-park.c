@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "sync/hub-priv.h"
 
 #define PARK_US (INT64_C(500) * 1000) /* as at exit: wires say their last <a/>; the session survives without it too */

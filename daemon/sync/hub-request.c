@@ -4,10 +4,7 @@
  */
 #include <string.h>
 
-#include "base/log.h"
 #include "core/jid.h"
-#include "core/text.h"
-#include "link/link.h"
 #include "sync/hub-priv.h"
 #include "sync/hub-send.h"
 

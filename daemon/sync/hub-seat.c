@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "sync/engine.h"
 #include "sync/hub-priv.h"
 #include "sync/peer.h"

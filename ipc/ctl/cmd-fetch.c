@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
-#include "ipc/ctl/show.h"
 #include "ipc/ctl/term.h"
-#include "ipc/ctl/text.h"
 #include "ipc/ctl/time.h"
 
 #define LOOK_US 500000 /* between looks at the job; it is told of at most four times a second */

@@ -7,7 +7,6 @@
 #include "ipc/ctl/gaps.h"
 #include "ipc/ctl/history-text.h"
 #include "ipc/ctl/page.h"
-#include "ipc/ctl/time.h"
 
 #define HISTORY_PRESET 20
 #define HISTORY_MAX 100000 /* rows; more is what export is for */

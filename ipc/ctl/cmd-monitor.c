@@ -10,7 +10,6 @@
 #include "ipc/ctl/monitor-text.h"
 #include "ipc/ctl/row.h"
 #include "ipc/ctl/term.h"
-#include "ipc/ctl/time.h"
 
 struct monitor {
 	struct ctl *c;

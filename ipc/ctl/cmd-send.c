@@ -5,7 +5,6 @@
 
 #include "ipc/ctl/ctl.h"
 #include "ipc/ctl/outgoing.h"
-#include "ipc/ctl/text.h"
 
 static int goal(struct ctl *c, uint8_t *ret)
 {

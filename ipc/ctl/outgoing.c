@@ -7,7 +7,6 @@
 #include "ipc/ctl/hint.h"
 #include "ipc/ctl/show.h"
 #include "ipc/ctl/term.h"
-#include "ipc/ctl/text.h"
 #include "ipc/ctl/value.h"
 
 #define CLIENT_ID_MAX 128 /* bytes: org.varve.Varve1.xml, Send */
