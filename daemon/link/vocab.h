@@ -66,7 +66,6 @@
 	F(STR, features, FEATURES_MAX) /* READY's of the session to resume, one a line */                 \
 	F(U32, archive, 0)	      /* READY's of the session to resume */                              \
 	F(BOOL, stanza_ids, 0)	      /* READY's of the session to resume */                              \
-	F(STR, nick, SHORT_TEXT_MAX)                                                                      \
 	/* What was learned from earlier streams; all of it may be "" or 0, or wrong. */                  \
 	F(STR, user_agent, 36)	      /* XEP-0388: UUID v4; "" = no tokens */                             \
 	F(STR, offer, OFFER_MAX)      /* LOGIN's */                                                       \

@@ -243,7 +243,6 @@ void engine_fill_start(struct engine *e, bool hold, struct link_start *ret)
 		.features = s->features,
 		.archive = s->archive,
 		.stanza_ids = s->stanza_ids,
-		.nick = a->nick,
 		.hold = hold,
 	};
 	login_start(e, ret);
