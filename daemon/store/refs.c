@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "core/jid.h"
 #include "store/aid.h"
 #include "store/conv.h"
 #include "store/feed.h"
@@ -12,91 +11,7 @@
 #include "store/outbox-priv.h"
 #include "store/pending.h"
 #include "store/read.h"
-#include "store/row.h"
-
-/*
- * The best candidate for a reference: the newest one before it about which its author may say that. Clients that count
- * from 1 in each session give a name to many (C3), and history is read backwards.
- */
-struct search {
-	const struct ref *ref;
-	bool exact; /* by an id that only one has, wherever that stands */
-	int64_t msg;
-	int64_t key;
-	bool before;
-	uint32_t state;
-	enum row_kind kind;
-};
-
-static bool may(const struct ref *ref, const struct candidate *c)
-{
-	switch (ref->kind) {
-	case REF_CORRECTION:
-	case REF_RETRACTION:
-		return author_is(c->sender, ref->author, ref->room && *ref->target != REFS_BY_ROOM);
-	case REF_RECEIPT:
-	case REF_MARKER:
-		return c->out;
-	case REF_OWN_MARKER:
-		return !c->out;
-	case REF_REACTION:
-	case REF_OWN_READ:
-		return true;
-	}
-	return false;
-}
-
-/* Whose messages it can be about. */
-static enum row_side side_of(const struct put *p, const struct ref *ref)
-{
-	switch (ref->kind) {
-	case REF_CORRECTION:
-	case REF_RETRACTION:
-		return row_side(jid_bare_equal(ref->author, p->own_bare));
-	case REF_RECEIPT:
-	case REF_MARKER:
-		return ROW_OUT;
-	case REF_OWN_MARKER:
-		return ROW_IN;
-	case REF_REACTION:
-	case REF_OWN_READ:
-		break;
-	}
-	return ROW_BOTH;
-}
-
-/* A better place than what was found so far: before the reference, and as near to it as can be. */
-static bool is_better(const struct search *s, const struct candidate *c, bool before)
-{
-	if (!s->msg || before != s->before)
-		return !s->msg || before;
-	return before ? c->key > s->key : c->key < s->key;
-}
-
-static void consider(void *userdata, const struct candidate *c)
-{
-	struct search *s = userdata;
-	bool before = s->exact || c->key < s->ref->key;
-
-	if (!may(s->ref, c) || !is_better(s, c, before))
-		return;
-	if (!before && !c->ours && !row_may_precede(c, s->ref->time_us))
-		return;
-	s->msg = c->id;
-	s->key = c->key;
-	s->before = before;
-	s->state = c->state;
-	s->kind = c->kind;
-}
-
-static int corrected_by(struct put *p, const struct ref *ref, int64_t *ret_msg)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_CORRECTED);
-
-	put_t(&q, ref->target);
-	put_i(&q, ref->conv);
-	return db_int(&q, 0, ret_msg);
-}
+#include "store/target.h"
 
 /* U+0001, which XML cannot carry, stands before it. */
 char *refs_read_target(const char *id)
@@ -107,41 +22,6 @@ char *refs_read_target(const char *id)
 char *refs_moderated_target(const char *stanza_id)
 {
 	return xasprintf("%c%s", REFS_BY_ROOM, stanza_id);
-}
-
-/* A room names its own stanza-id, never what a sender called his message (XEP-0425 section 3.1). */
-static int find_moderated(struct put *p, struct search *s)
-{
-	struct aid aid;
-	int r;
-
-	s->exact = true;
-	r = aid_get(p, s->ref->target + 1, &aid);
-	if (r == 0 && aid.msg)
-		r = row_candidate(p, s->ref->conv, aid.msg, consider, s);
-	return r < 0 ? err_trace(r) : 0;
-}
-
-static int find_target(struct put *p, struct search *s)
-{
-	const struct ref *ref = s->ref;
-	struct aid aid = { 0 };
-	int64_t msg = 0;
-	int r;
-
-	if (*ref->target == REFS_BY_ROOM)
-		return find_moderated(p, s);
-	r = row_candidates(p, ref->conv, ref->target, side_of(p, ref), consider, s);
-	if (r == 0 && !s->msg && ref->room)
-		r = aid_get(p, ref->target, &aid);
-	if (r == 0 && aid.msg)
-		r = row_candidate(p, ref->conv, aid.msg, consider, s);
-	/* A correction's id stands for what it corrected: some clients name the last id, not the first (H2). */
-	if (r == 0 && !s->msg)
-		r = corrected_by(p, ref, &msg);
-	if (r == 0 && msg)
-		r = row_candidate(p, ref->conv, msg, consider, s);
-	return r < 0 ? err_trace(r) : 0;
 }
 
 static int count_refs(struct put *p, int64_t msg, enum ref_kind kind, int64_t *ret)
@@ -335,68 +215,68 @@ static int react(struct put *p, int64_t msg, const struct ref *ref)
  */
 static int read_up_to(struct put *p, const struct ref *ref)
 {
-	struct search s = { .ref = ref, .exact = true };
+	struct target t = { .ref = ref, .exact = true };
 	struct aid aid;
 	int r;
 
 	r = aid_get(p, ref->target + 1, &aid);
 	if (r < 0 || !aid.known)
 		return r < 0 ? err_trace(r) : 0;
-	r = aid.msg ? row_candidate(p, ref->conv, aid.msg, consider, &s) : conv_read_to_key(p, ref->conv, aid.key);
-	if (r == 0 && s.msg)
-		r = conv_read_to(p, ref->conv, s.msg);
+	r = aid.msg ? target_by_row(p, &t, aid.msg) : conv_read_to_key(p, ref->conv, aid.key);
+	if (r == 0 && t.msg)
+		r = conv_read_to(p, ref->conv, t.msg);
 	/* What they know need not be told to them. */
-	if (r == 0 && s.msg)
-		r = conv_told(p, ref->conv, s.msg);
+	if (r == 0 && t.msg)
+		r = conv_told(p, ref->conv, t.msg);
 	return r < 0 ? err_trace(r) : 1;
 }
 
 /* Only forward: sending, sent, delivered, displayed. Of what never left nobody can say so who does not guess ids. */
-static int advance(struct put *p, const struct search *s, uint32_t state)
+static int advance(struct put *p, const struct target *t, uint32_t state)
 {
-	int r = s->state == STATE_QUEUED ? outbox_may_have_left(p, s->ref->conv, s->ref->target) : 1;
+	int r = t->state == STATE_QUEUED ? outbox_may_have_left(p, t->ref->conv, t->ref->target) : 1;
 
-	if (r <= 0 || s->state >= state)
+	if (r <= 0 || t->state >= state)
 		return r < 0 ? err_trace(r) : 0;
-	r = row_set_state(p, s->msg, state, "", "");
-	if (r == 0 && s->state < STATE_SENT)
-		r = outbox_arrived(p, s->ref->conv, s->ref->target);
+	r = row_set_state(p, t->msg, state, "", "");
+	if (r == 0 && t->state < STATE_SENT)
+		r = outbox_arrived(p, t->ref->conv, t->ref->target);
 	return r < 0 ? err_trace(r) : 0;
 }
 
 int refs_apply(struct put *p, const struct ref *ref)
 {
-	struct search s = { .ref = ref };
+	struct target t = { .ref = ref };
 	int r;
 
 	if (ref->kind == REF_OWN_READ)
 		return read_up_to(p, ref);
-	r = find_target(p, &s);
+	r = target_find(p, &t);
 	if (r < 0)
 		return err_trace(r);
-	if (!s.msg)
+	if (!t.msg)
 		return 0;
 	switch (ref->kind) {
 	case REF_CORRECTION:
-		r = s.kind == ROW_TEXT ? correct(p, s.msg, ref) : 0;
+		r = t.kind == ROW_TEXT ? correct(p, t.msg, ref) : 0;
 		break;
 	case REF_RETRACTION:
-		r = refs_retract(p, s.msg);
+		r = refs_retract(p, t.msg);
 		break;
 	case REF_REACTION:
-		r = s.kind == ROW_RETRACTED ? 0 : react(p, s.msg, ref);
+		r = t.kind == ROW_RETRACTED ? 0 : react(p, t.msg, ref);
 		break;
 	case REF_RECEIPT:
-		r = advance(p, &s, STATE_DELIVERED);
+		r = advance(p, &t, STATE_DELIVERED);
 		break;
 	case REF_MARKER:
-		r = advance(p, &s, STATE_DISPLAYED);
-		if (r == 0 && s.state >= STATE_SENDING && s.state <= STATE_DISPLAYED)
-			r = conv_seen(p, ref->conv, s.msg);
+		r = advance(p, &t, STATE_DISPLAYED);
+		if (r == 0 && t.state >= STATE_SENDING && t.state <= STATE_DISPLAYED)
+			r = conv_seen(p, ref->conv, t.msg);
 		break;
 	case REF_OWN_MARKER:
 	case REF_OWN_READ:
-		r = conv_read_to(p, ref->conv, s.msg);
+		r = conv_read_to(p, ref->conv, t.msg);
 		break;
 	}
 	if (r < 0)
@@ -429,11 +309,11 @@ static char *reaction_value(const char *text)
 static int put_error(struct put *p, struct item *it)
 {
 	const struct ref as_receipt = { .kind = REF_RECEIPT, .conv = it->conv, .target = it->m->id };
-	struct search s = { .ref = &as_receipt, .exact = true };
+	struct target t = { .ref = &as_receipt, .exact = true };
 	int r;
 
-	r = row_candidates(p, it->conv, it->m->id, ROW_OUT, consider, &s);
-	if (r == 0 && (!s.msg || s.state > STATE_SENT))
+	r = target_by_name(p, &t, it->m->id, ROW_OUT);
+	if (r == 0 && (!t.msg || t.state > STATE_SENT))
 		return 0;
 	if (r == 0)
 		r = outbox_never_left(p, it->conv, it->m->id);
@@ -442,7 +322,7 @@ static int put_error(struct put *p, struct item *it)
 	if (r == 0)
 		r = outbox_bounced(p, it->conv, it->m->id);
 	if (r == 0)
-		r = row_set_state(p, s.msg, STATE_FAILED, it->m->error, it->m->error_text);
+		r = row_set_state(p, t.msg, STATE_FAILED, it->m->error, it->m->error_text);
 	if (r < 0)
 		return err_trace(r);
 	conv_dirty(p, it->conv);
@@ -489,14 +369,14 @@ static bool classify(const struct item *it, struct ref *ref)
 int refs_target(struct put *p, struct item *it, int64_t *ret_msg)
 {
 	struct ref ref;
-	struct search s = { .ref = &ref };
+	struct target t = { .ref = &ref };
 	int r = 0;
 
 	if (classify(it, &ref))
-		r = find_target(p, &s);
+		r = target_find(p, &t);
 	if (r < 0)
 		return err_trace(r);
-	*ret_msg = s.msg;
+	*ret_msg = t.msg;
 	return 0;
 }
 
