@@ -1,111 +1,16 @@
 /*
- * Pages that are whole become part of the archive: what an answer does to coverage, and the commit. A long page is
- * stored in slices, newest first, each with the coverage that it proves, so that a call of an app never waits for more
- * than a slice; it is the same as if the server had sent smaller pages. Pages are stored in the order they came, and
- * the next questions have left before.
+ * Pages that are whole become part of the archive, with what they do to coverage (effect.h). A long page is stored in slices,
+ * newest first, each with the coverage that it proves, so that a call of an app never waits for more than a slice; it is the
+ * same as if the server had sent smaller pages. Pages are stored in the order they came, and the next questions have left
+ * before.
  */
 #include <string.h>
 
 #include "base/log.h"
-#include "sync/engine-priv.h"
+#include "sync/effect.h"
 
 #define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
 #define BARREN_PAGES_MAX 50 /* pages in a row with nothing new before a pause: re-reading 12,000 is not a loop */
-
-enum answer {
-	ANSWER_MOVED,  /* coverage grew, or knows better */
-	ANSWER_STUCK,  /* it did not, and more would have to be there: the server did not read the question */
-	ANSWER_GONE,   /* the span that it was asked for is not there any more */
-	ANSWER_ASIDE,  /* the newest page, and live messages that may be older or newer */
-	ANSWER_NO_CUT, /* the middle of the gap is empty, too near to its ends, or no place for a cut */
-};
-
-/* What the messages from ${from} on do to a cover. */
-struct effect {
-	size_t span;  /* that holds them now */
-	bool met;     /* no gap left below it, or none was there */
-	bool joined;  /* it has met a span below: what is older is held */
-};
-
-/*
- * The span that a page was asked for. A server that gives an id twice can make two spans begin with it: then it is the one that
- * something is missing below, or its page would be asked for without end.
- */
-static size_t span_named(const struct cover *c, const char *first_id)
-{
-	size_t named = SIZE_MAX;
-	struct gap g;
-
-	for (size_t i = c->n; i-- > 0;) {
-		if (strcmp(c->spans[i].first.id, first_id) != 0)
-			continue;
-		named = i;
-		if (cover_gap(c, i, &g) && g.state == GAP_OPEN)
-			break;
-	}
-	return named;
-}
-
-/*
- * It was asked with the end of a span as its lower bound, and that span is not there: a cut of this gap that was expected, and
- * refused. Then "complete" says nothing of what lies below the bound, and near it messages may be left out (cover.h).
- */
-static bool window_is_gone(const struct query *q, const struct cover *cover, size_t i, const struct cover_page *page, bool complete)
-{
-	const struct span *below = i > 0 ? &cover->spans[i - 1] : NULL;
-
-	if (!q->start_us || (below && !(below->flags & SPAN_EMPTY) && below->last.us >= q->start_us + COVER_MARGIN_US))
-		return false;
-	for (size_t k = 0; k < page->n && below && !complete; k++)
-		complete = page->items[k].us < q->start_us + COVER_MARGIN_US;
-	return !below || complete;
-}
-
-static enum answer apply_before(const struct engine *e, const struct query *q, size_t from, struct cover *cover,
-				const struct cover_page *page, struct effect *ret)
-{
-	size_t i = span_named(cover, q->above_id), spans = cover->n;
-	bool complete = q->complete && from == 0;
-
-	if (i == SIZE_MAX || window_is_gone(q, cover, i, page, complete))
-		return ANSWER_GONE;
-	/* "Before X" with X in it, or with the newest that we hold: the server did not read the question (A14). */
-	if (!q->by_time && !q->sliced &&
-	    (cover_page_has(page, q->above_id) || cover_page_has(page, cover->spans[i].last.id)))
-		return ANSWER_STUCK;
-	ret->span = cover_before(cover, i, page, complete, q->by_time, &ret->met);
-	ret->joined = ret->met && i > 0;
-	if (complete && !ret->met) {
-		size_t n = cover->n;
-
-		cover_exhausted(cover, ret->span, e->meta_start_us);
-		ret->span -= n - cover->n;
-	}
-	return complete || ret->joined || cover->n != spans ||
-			       strcmp(cover->spans[ret->span].first.id, q->above_id) != 0
-		       ? ANSWER_MOVED
-		       : ANSWER_STUCK;
-}
-
-static enum answer apply(const struct engine *e, const struct query *q, size_t from, struct cover *cover,
-			 const struct cover_page *page, struct effect *ret)
-{
-	*ret = (struct effect){ 0 };
-	switch (q->step) {
-	case PLAN_NEWEST:
-		if (!cover_places_run(cover, page, q->complete, e->end_seen))
-			return ANSWER_ASIDE;
-		ret->span = cover_newest(cover, page, q->complete, e->io->real_us(e->userdata));
-		ret->met = true;
-		return page->n > 0 || q->complete ? ANSWER_MOVED : ANSWER_STUCK;
-	case PLAN_CUT:
-		ret->met = true;
-		ret->span = page->n == 1 && q->n == 1 ? cover_cut(cover, &page->items[0]) : SIZE_MAX;
-		return ret->span == SIZE_MAX ? ANSWER_NO_CUT : ANSWER_MOVED;
-	default:
-		return apply_before(e, q, from, cover, page, ret);
-	}
-}
 
 /* A page asked for by time that lies wholly above the boundary: go on down the window. */
 static bool above_boundary(const struct query *q, const struct cover_page *page)
@@ -124,7 +29,7 @@ static bool expect_rest(const struct engine *e, const struct query *q, struct co
 	const struct cover_page page = { &first, 1, q->start_us };
 	struct effect effect;
 
-	return apply(e, q, 0, ret, &page, &effect) != ANSWER_STUCK;
+	return effect_apply(e, q, 0, ret, &page, &effect) != ANSWER_STUCK;
 }
 
 bool pages_expected(const struct engine *e, struct cover *ret)
@@ -134,7 +39,7 @@ bool pages_expected(const struct engine *e, struct cover *ret)
 		_cleanup_(freep) struct cover_item *items = NULL;
 		struct cover_page page = query_page(q, 0, &items);
 		struct effect effect;
-		enum answer a = q->by_time ? ANSWER_STUCK : apply(e, q, 0, ret, &page, &effect);
+		enum answer a = q->by_time ? ANSWER_STUCK : effect_apply(e, q, 0, ret, &page, &effect);
 
 		if (a == ANSWER_STUCK || a == ANSWER_ASIDE)
 			return false;
@@ -305,7 +210,7 @@ static bool store_slice(struct engine *e, struct query *q, size_t from, struct c
  */
 static void drop_below_met(struct engine *e, struct query *q)
 {
-	size_t i = q->step == PLAN_BEFORE && q->start_us && !q->sliced ? span_named(&e->cover, q->above_id) : SIZE_MAX;
+	size_t i = q->step == PLAN_BEFORE && q->start_us && !q->sliced ? effect_span_named(&e->cover, q->above_id) : SIZE_MAX;
 	size_t k = 0;
 
 	if (i == SIZE_MAX || i == 0)
@@ -353,13 +258,13 @@ static bool take_in(const struct engine *e, struct together *t, struct query *q)
 	_cleanup_(freep) struct cover_item *items = NULL;
 	_cleanup_(cover_deinit) struct cover cover = { 0 };
 	struct cover_page page = query_page(q, 0, &items);
-	size_t i = span_named(&t->cover, q->above_id);
+	size_t i = effect_span_named(&t->cover, q->above_id);
 	struct effect effect;
 
 	if (i == SIZE_MAX || (q->start_us && i > 0 && cover_page_has(&page, t->cover.spans[i - 1].last.id)))
 		return false;
 	cover_copy(&cover, &t->cover);
-	if (apply(e, q, 0, &cover, &page, &effect) != ANSWER_MOVED)
+	if (effect_apply(e, q, 0, &cover, &page, &effect) != ANSWER_MOVED)
 		return false;
 	t->list[t->n++] = (struct placed_page){
 		.q = q,
@@ -444,11 +349,11 @@ static bool store_next(struct engine *e)
 	page = query_page(q, 0, &all);
 	cover_copy(&cover, &e->cover);
 	in_window = above_boundary(q, &page);
-	answer = apply(e, q, 0, &cover, &page, &effect);
+	answer = effect_apply(e, q, 0, &cover, &page, &effect);
 	if (from && answer == ANSWER_MOVED) {
 		cover_copy(&cover, &e->cover);
 		page = query_page(q, from, &items);
-		answer = apply(e, q, from, &cover, &page, &effect);
+		answer = effect_apply(e, q, from, &cover, &page, &effect);
 	}
 	if (answer == ANSWER_MOVED && q->step == PLAN_CUT && !cut_is_clean(e, &cover, effect.span))
 		answer = ANSWER_NO_CUT;
