@@ -1,5 +1,6 @@
 #include "bus/lease.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -52,12 +53,15 @@ bool interest_is_narrow(const struct interest *i)
 	return i->conversations || i->kinds != INTEREST_ALL;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 bool interest_has_conversation(const struct interest *i, const char *conversation)
 {
-	for (char **p = i->conversations; p && *p; p++)
-		if (strcmp(*p, conversation) == 0)
-			return true;
-	return !i->conversations;
+	return !i->conversations ||
+	       bsearch(&conversation, i->conversations, i->n_conversations, sizeof(*i->conversations), by_text);
 }
 
 struct look {
@@ -71,7 +75,7 @@ static int meet(void *userdata, uint32_t kind, const char *conversation)
 	struct look *l = userdata;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (l->of[i]->kinds & kind && (!conversation || interest_has_conversation(l->of[i], conversation)))
+		if (!l->hit[i] && l->of[i]->kinds & kind && (!conversation || interest_has_conversation(l->of[i], conversation)))
 			l->hit[i] = true;
 	return 0;
 }
@@ -158,6 +162,10 @@ static int read_interest(sd_bus_message *m, struct interest *i, sd_bus_error *er
 	if (n > INTEREST_CONVERSATIONS_MAX)
 		return error_set(error, VARVE_ERROR_LIMIT_EXCEEDED, "at most %d conversations; without the option all are meant",
 				 INTEREST_CONVERSATIONS_MAX);
+	/* Each row of each change is held against all of them, for each connection. */
+	if (n > 0)
+		qsort(i->conversations, n, sizeof(*i->conversations), by_text);
+	i->n_conversations = n;
 	return words ? read_kinds(words, &i->kinds, error) : 0;
 }
 

@@ -26,7 +26,8 @@ enum interest_kind {
 };
 
 struct interest {
-	char **conversations; /* NULL: all */
+	char **conversations; /* sorted; NULL: all */
+	size_t n_conversations;
 	uint32_t kinds;	      /* enum interest_kind */
 	bool ephemeral, active;
 };
