@@ -33,6 +33,7 @@ static void done(struct ctl *c, bool locked, const char *what)
 /* --after: not now, but when nobody has used it for so long. */
 static int lock_later(struct ctl *c, const char *after)
 {
+	_cleanup_(slots_deinit) struct slots slots = { 0 };
 	_cleanup_(json_freep) struct json *j = NULL;
 	_cleanup_(freep) char *line = NULL;
 	char span[TIME_HUMAN_SIZE];
@@ -45,6 +46,8 @@ static int lock_later(struct ctl *c, const char *after)
 	if (r == EXIT_OK)
 		r = ctl_call_at(c, VARVE_PATH, "org.freedesktop.DBus.Properties", "Set", NULL, "ssv", VARVE_IFACE_KEYRING,
 				"AutoLockUSec", "t", (uint64_t)us);
+	if (r == EXIT_OK && us && c->json == JSON_OFF && !c->quiet)
+		r = slots_get(c, &slots);
 	if (r != EXIT_OK)
 		return r;
 	if (c->json != JSON_OFF) {
@@ -57,6 +60,11 @@ static int lock_later(struct ctl *c, const char *after)
 		line = us ? xasprintf("it locks itself when nobody has used it for %s", time_span(us, span))
 			  : xstrdup("it does not lock itself any more");
 		term_put(stdout, COLOR_OFF, line, 0, 4);
+		if (slots_automatic(&slots))
+			term_put(stdout, COLOR_OFF,
+				 "A key file opens it again without a question, for whoever can call varvectl. To be asked for a "
+				 "passphrase: varvectl passwd --drop-key-file",
+				 0, 4);
 	}
 	return EXIT_OK;
 }

@@ -116,12 +116,15 @@ def test_lock_after_some_time(fake, ctl):
     assert json.loads(ctl("lock", "--after=30min", "-j")) == {"locked": False, "auto_lock_usec": 1800000000}
     assert fake.auto_lock == 1800 * 10**6 and fake.state == "ready"
     assert "30:00 min" in ctl("status") and json.loads(ctl("status", "-j"))["auto_lock_usec"] == 1800 * 10**6
+    assert "passwd --drop-key-file" in ctl("lock", "--after=1h"), "a key file asks nothing"
+    fake.slots = [fake.slot(2, "passphrase")]
+    assert "drop-key-file" not in ctl("lock", "--after=30min")
     assert "does not lock itself" in ctl("lock", "--after=never")
     assert "locks" not in ctl("status") and json.loads(ctl("status", "-j"))["auto_lock_usec"] == 0
     for wrong in ("30", "soon", "-2h", "2h30", ""):
         ctl.error("lock", "--after=" + wrong, code=2)
     ctl.error("lock", "--after=1h", "--force", code=2)
-    assert calls(fake, "Set") == [("AutoLockUSec", 1800 * 10**6), ("AutoLockUSec", 0)] and calls(fake, "Lock") == []
+    assert [us for _, us in calls(fake, "Set")] == [1800 * 10**6, 3600 * 10**6, 1800 * 10**6, 0] and calls(fake, "Lock") == []
 
 
 def test_unlock_says_how_long_to_wait(fake, ctl):
