@@ -13,6 +13,7 @@
 #include "wire/mam.h"
 #include "wire/mds.h"
 #include "wire/outgoing.h"
+#include "wire/pool.h"
 #include "wire/record.h"
 #include "wire/request.h"
 #include "wire/sasl.h"
@@ -69,6 +70,7 @@ struct stream {
 	sd_event_source *post;
 
 	struct transport *transport;
+	struct pool *pool; /* of ${ctx} */
 	xmpp_ctx_t *ctx;
 	struct xml *xml;
 	struct sasl *sasl;

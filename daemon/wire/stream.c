@@ -332,7 +332,9 @@ int stream_new(sd_event *event, struct link *link, const struct link_start *star
 	s->login.may_guess = offer_parse(&s->login.guess, start->offer);
 	s->heard_us = clock_boot_us();
 	s->ping_us = PING_FIRST_US;
-	s->ctx = xmpp_ctx_new(NULL, NULL);
+	s->pool = pool_new();
+	s->ctx = xmpp_ctx_new(pool_mem(s->pool), NULL);
+	pool_settle(s->pool);
 	s->xml = xml_new(s->ctx);
 	s->iqs = iq_table_new(s->bare);
 	s->mam = mam_new(&s->context, s->iqs, &ops);
@@ -372,6 +374,7 @@ struct stream *stream_free(struct stream *s)
 	xml_free(s->xml);
 	if (s->ctx)
 		xmpp_ctx_free(s->ctx);
+	pool_free(s->pool);
 	sasl_free(s->sasl);
 	login_deinit(&s->login);
 	sd_event_source_disable_unref(s->timer);
