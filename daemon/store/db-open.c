@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "store/index-mend.h"
+#include "store/known.h"
 #include "store/search.h"
 #include "store/tokenizer.h"
 #include "vault/vfs.h"
@@ -212,6 +213,7 @@ void db_note_files(struct store *s)
 void db_close(struct store *s, bool keep_log)
 {
 	search_let_go(s);
+	known_drop(s);
 	for (size_t i = 0; i < SQL_N; i++)
 		sqlite3_finalize(s->stmts[i]);
 	memset(s->stmts, 0, sizeof(s->stmts));

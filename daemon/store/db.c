@@ -10,6 +10,7 @@
 #include "store/feed.h"
 #include "store/ids.h"
 #include "store/index.h"
+#include "store/known.h"
 #include "store/search.h"
 #include "vault/vfs.h"
 
@@ -353,6 +354,7 @@ int store_commit(struct store *s)
 		return err_trace(r);
 	}
 	s->in_tx = false;
+	known_drop(s);
 	step("store.commit");
 	return 0;
 }
@@ -364,6 +366,7 @@ void store_forget(struct store *s)
 	s->none_account = 0;
 	s->outbox_account = 0;
 	s->begun_account = 0;
+	known_drop(s);
 }
 
 void store_rollback(struct store *s)

@@ -64,6 +64,12 @@ struct queue_low { /* outbox_low(): nothing of the account waits in a row below 
 };
 enum { QUEUE_LOWS = 32 }; /* as many as there are accounts: what is forgotten is found again */
 
+struct known_list { /* store/known.h: of the last call of this transaction, good as long as nothing else is written; owned */
+	struct known **list;
+	size_t n;
+	int64_t account, changes; /* sqlite3_total_changes64() after that call */
+};
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmts[SQL_N]; /* prepared on first use, kept */
@@ -82,6 +88,7 @@ struct store {
 	int64_t outbox_account; /* has an outbox, or had one when it was last looked; 0 = not known of any account */
 	int64_t begun_account;	/* account.first_msg of this one is set; 0 = not known of any account */
 	int64_t own_account, own_archive; /* archive_id() of the account's own archive, the last one asked for; 0 = none */
+	struct known_list known;
 	/* Positions of the feed of feed_account (0: of none) that are used, and up to where the file has them as used. */
 	int64_t feed_account, feed_mod, feed_end;
 	int64_t clock_off_us;  /* our clock was off by so much, or more than that, in this life: store_clock_was_off() */

@@ -45,6 +45,8 @@ int put_begin(struct put *p)
 
 	if (!p->s->in_tx)
 		return err_origin(-EPERM);
+	if (p->keeps)
+		known_take(p);
 	r = pending_begin(p);
 	if (r == 0)
 		r = gone_begin(p);
@@ -60,7 +62,10 @@ int put_end(struct put *p, int r)
 	if (r >= 0)
 		r = conv_settle(p);
 	free(p->dirty);
-	known_forget(p);
+	if (r == 0 && !outcome && p->keeps)
+		known_leave(p);
+	else
+		known_forget(p);
 	/* What was done by half must not be committed by somebody who overlooks the error. */
 	if (r < 0 && p->s->in_tx && p->s->tx_error == 0)
 		p->s->tx_error = r;

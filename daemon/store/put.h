@@ -25,6 +25,7 @@ struct put {
 	bool part;	/* a page of one conversation: what lies between its messages is not known */
 	bool late;	/* some of the page have one name: what waits for it is applied when all are here */
 	bool compare;	/* say in put_outcome how what is known differs */
+	bool keeps;	/* what it learns of conversations is left to the next call like it (store/known.h) */
 	bool new_rows;	/* a message row was made */
 	struct newest {
 		int64_t conv, msg, time_us;

@@ -288,9 +288,11 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 	if (r < 0)
 		return err_trace(r);
 	k = it->known ? it->known : known_by_row(p, it->conv);
+	/* What is read, below another one, changes nothing that the conversation says: nearly all of a backlog. */
+	if (!k || it->key >= k->last_key || first_state(it) == STATE_RECEIVED)
+		conv_dirty(p, it->conv);
 	if (k)
-		known_row(k, it->m);
-	conv_dirty(p, it->conv);
+		known_row(k, it->m, it->key);
 	p->new_rows = true;
 	*ret_msg = msg;
 	return 0;
@@ -411,7 +413,7 @@ int row_rekey(struct put *p, int64_t msg)
 			return err_trace(r);
 	}
 	/* Where all is read up to this row, that goes with it (conv.read_msg). Nothing is read for its new place. */
-	known_unread(p, conv);
+	known_moved(p, conv);
 	conv_dirty(p, conv);
 	return 0;
 }

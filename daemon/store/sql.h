@@ -370,7 +370,7 @@
 	S(CONV_KNOW, "SELECT c.id, c.kind, max(ifnull(m.key, c.read_key), ifnull(c.read_key, m.key)), c.floor, c.floor_us," \
 		     " EXISTS(SELECT 1 FROM msg x WHERE x.conv=c.id AND x.reply_id IS NOT NULL),"                 \
 		     " EXISTS(SELECT 1 FROM msg x WHERE x.conv=c.id AND x.origin_id IS NOT NULL"                  \
-		     " AND x.origin_id IS NOT x.xmpp_id)"                                                         \
+		     " AND x.origin_id IS NOT x.xmpp_id), (SELECT key FROM msg WHERE id=c.last_msg)"              \
 		     " FROM conv c LEFT JOIN msg m ON m.id=c.read_msg WHERE c.account=?1 AND c.jid=?2")           \
 	S(CONV_ADD, "INSERT INTO conv(account, jid, kind, mod) VALUES(?1,?2,?3,0)")                                \
 	S(CONV_KIND, "UPDATE conv SET kind=?1, mod=?2 WHERE id=?3")                                                \

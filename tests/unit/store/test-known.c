@@ -33,6 +33,80 @@ TEST(backlog_is_stored_as_read_at_once)
 	assert_int_equal(positions(fx) - before, 2);
 }
 
+/* How often a statement has run; 0 if it was never prepared. */
+static int runs(struct fx *fx, enum sql id)
+{
+	return fx->s->stmts[id] ? sqlite3_stmt_status(fx->s->stmts[id], SQLITE_STMTSTATUS_RUN, 0) : 0;
+}
+
+static void put(struct fx *fx, const char *above, const struct message *items, size_t n)
+{
+	const struct message *list[8];
+	struct put_outcome out[8];
+	const struct archive_page page = { .items = list, .n = n, .below_id = "", .above_id = above };
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = &items[i];
+	assert_int_equal(archive_put(fx->s, fx->account, fx->archive, OWN, &page, fx->now, out), 0);
+}
+
+TEST(pages_of_one_transaction_ask_once)
+{
+	const struct message newer[] = { archived(text_in("m3", "three"), "a3", 30), archived(text_out("m4", "answer"), "a4", 40) };
+	const struct message older[] = { archived(text_in("m1", "one"), "a1", 10), archived(text_in("m2", "two"), "a2", 20) };
+	struct fx *fx = *state;
+	int asked, settled;
+
+	assert_int_equal(store_begin(fx->s), 0);
+	put(fx, "", newer, ARRAY_SIZE(newer));
+	asked = runs(fx, SQL_CONV_KNOW);
+	settled = runs(fx, SQL_CONV_STATE);
+	put(fx, "a3", older, ARRAY_SIZE(older));
+	assert_int_equal(runs(fx, SQL_CONV_KNOW), asked);
+	/* What is read and below another one changes nothing that the conversation says. */
+	assert_int_equal(runs(fx, SQL_CONV_STATE), settled);
+	assert_int_equal(store_commit(fx->s), 0);
+	expect_state(fx, "one", STATE_READ);
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+	assert_string_equal(bodies(fx, BOB), "one two three answer");
+}
+
+TEST(what_is_written_between_two_pages_is_seen)
+{
+	const struct message newer[] = { archived(text_in("m3", "three"), "a3", 30) };
+	const struct message older[] = { archived(text_in("m1", "one"), "a1", 10), archived(text_in("m2", "two"), "a2", 20) };
+	struct fx *fx = *state;
+	uint64_t before;
+
+	assert_int_equal(store_begin(fx->s), 0);
+	put(fx, "", newer, ARRAY_SIZE(newer));
+	assert_int_equal(archive_put_read(fx->s, fx->account, fx->archive, BOB, "a3", fx->now), 0);
+	before = positions(fx);
+	put(fx, "a3", older, ARRAY_SIZE(older));
+	assert_int_equal(store_commit(fx->s), 0);
+	/* Stored as read at once: a row each. */
+	assert_int_equal(positions(fx) - before, 2);
+	expect_state(fx, "two", STATE_READ);
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+}
+
+/* A page that is undone takes with it what was learnt from it. */
+TEST(what_was_rolled_back_is_not_known)
+{
+	const struct message first[] = { archived(text_out("m3", "answer"), "a3", 30) };
+	const struct message again[] = { archived(text_in("m1", "one"), "a1", 10), archived(text_in("m2", "two"), "a2", 20) };
+	struct fx *fx = *state;
+
+	assert_int_equal(store_begin(fx->s), 0);
+	put(fx, "", first, ARRAY_SIZE(first));
+	store_rollback(fx->s);
+	assert_int_equal(store_begin(fx->s), 0);
+	put(fx, "", again, ARRAY_SIZE(again));
+	assert_int_equal(store_commit(fx->s), 0);
+	expect_state(fx, "two", STATE_RECEIVED);
+	assert_string_equal(bodies(fx, BOB), "one two");
+}
+
 TEST(an_answer_in_the_page_reads_what_is_below_it_alone)
 {
 	struct fx *fx = *state;
@@ -163,6 +237,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(backlog_is_stored_as_read_at_once),
+		RUN(pages_of_one_transaction_ask_once),
+		RUN(what_is_written_between_two_pages_is_seen),
+		RUN(what_was_rolled_back_is_not_known),
 		RUN(an_answer_in_the_page_reads_what_is_below_it_alone),
 		RUN(an_answer_that_moves_down_leaves_unread_what_was_above_it),
 		RUN(replies_find_their_target_within_a_page),
