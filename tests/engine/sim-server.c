@@ -116,7 +116,10 @@ static bool in_window(const struct sim *s, const struct link_query *q, int i)
 	       (!q->end_us || s->archive[i].us <= q->end_us) && (!*q->with || strcmp(q->with, s->archive[i].peer) == 0);
 }
 
-/* What was pushed from ${from} on goes before what has not been given to the wire, if all of that is answers; once. */
+/*
+ * What was pushed from ${from} on goes before what has never been given to a wire; once. What had a number once keeps it: after
+ * a resume the server repeats what is unacknowledged before all else (XEP-0198 section 5).
+ */
 static void overtake(struct sim *s, int from)
 {
 	struct sim_stanza late[SIM_PAGE_MAX];
@@ -126,7 +129,7 @@ static void overtake(struct sim *s, int from)
 	if (n <= 0 || n > SIM_PAGE_MAX)
 		return;
 	for (int i = s->q_next; i < from; i++)
-		if ((s->queue[i].kind != SIM_RESULT && s->queue[i].kind != SIM_FIN) || s->queue[i].overtaken)
+		if (s->queue[i].given || s->queue[i].overtaken)
 			return;
 	for (int i = s->q_next; i < from; i++)
 		s->queue[i].overtaken = true;

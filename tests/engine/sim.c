@@ -251,6 +251,7 @@ bool sim_step(struct sim *s)
 	if (s->dead || !s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW ||
 	    s->queue[s->q_next].ready_us > s->boot_us)
 		return false;
+	s->queue[s->q_next].given = true;
 	z = s->queue[s->q_next++];
 	deliver(s, &z);
 	if (s->breaks_after && ++s->given >= s->breaks_after)

@@ -74,6 +74,7 @@ struct sim_stanza {
 	uint32_t query;
 	int message;	    /* index */
 	bool complete;
+	bool given;	    /* to a wire: it has its number for good */
 	bool overtaken;
 	int first, last;    /* indexes for FIN, -1 = none */
 };
