@@ -94,9 +94,9 @@ static int64_t page_floor(const struct cover_page *page)
 
 /*
  * Does a run of pages that reaches down to ${page} include the end of the older span ${s}? By id, or because the run
- * goes below that end: the run has no holes, so the end would have been in it, had the server still got it. A single
- * stamp is no proof of that, for the server's clock may have stepped back; one beyond the margin is, and so is any
- * when the answer was complete.
+ * goes below that end: the run has no holes, so the end would have been in it, had the server still got it. A
+ * stamp is no proof of that, for the server's clock may have stepped back, by hours where it has none of its own: it
+ * has to be below all of the span, or something of the page to be held there; or the answer was complete.
  */
 static bool meets_older(const struct cover_page *page, const struct span *s, bool complete)
 {
@@ -104,7 +104,13 @@ static bool meets_older(const struct cover_page *page, const struct span *s, boo
 		return false;
 	if (page->start_us && s->last.us && s->last.us < page->start_us + COVER_MARGIN_US)
 		return false;
-	return cover_page_has(page, s->last.id) || page_floor(page) < s->last.us - (complete ? 0 : COVER_MARGIN_US);
+	if (cover_page_has(page, s->last.id))
+		return true;
+	if (complete)
+		return page_floor(page) < s->last.us;
+	if (page_floor(page) >= s->last.us - COVER_MARGIN_US)
+		return false;
+	return page_floor(page) < s->first.us - COVER_MARGIN_US || !page->overlaps || page->overlaps(page->userdata, page, s);
 }
 
 /* Span ${i} swallows the one before it; ${page}, if any, is the run that met it. */

@@ -5,8 +5,8 @@
  * to its last id is stored. What lies between two spans, and before the first one unless it is flagged SPAN_START, is a
  * gap. Archive ids are opaque and unordered (XEP-0313 section 4.1): spans are only ever joined by meeting the same id,
  * by a page that was asked for exactly there, or by a page whose stamps reach strictly beyond a boundary (by
- * COVER_MARGIN_US, unless nothing older exists within what was asked); never by comparing ids, and never by equal
- * stamps (Prosody's have one-second resolution).
+ * COVER_MARGIN_US, unless nothing older exists within what was asked) and that overlaps what is held there or lies below
+ * all of it; never by comparing ids, and never by equal stamps (Prosody's have one-second resolution).
  *
  *     past gap        gap             gap
  *   ...........[=====]......[========]....[==) LIVE: live messages extend it
@@ -77,6 +77,12 @@ struct cover_page {
 	const struct cover_item *items;
 	size_t n;
 	int64_t start_us; /* the lower bound, 0 = none */
+	/*
+	 * It has no message that ${span} ends with, but a stamp that is below it: does it overlap what is held there? Because an id
+	 * of it is known there, say. A stamp is the word of a clock that may have stepped back for hours. NULL: the stamp counts.
+	 */
+	bool (*overlaps)(const void *userdata, const struct cover_page *page, const struct span *span);
+	const void *userdata;
 };
 
 /* ${id} is one of the page's messages. */

@@ -27,12 +27,25 @@ static bool asked_by_time(const struct gap *g, const struct plan_policy *policy)
 	return policy->by_time_id && strcmp(policy->by_time_id, g->before_id) == 0;
 }
 
-static struct plan before_span(const struct gap *g, const struct plan_policy *policy)
+/* Is another gap below it wanted too, the past aside? Then it is one of several that a long gap was cut into, as a rule. */
+static bool wants_below(const struct cover *c, const struct plan_policy *policy, const struct gap *gap)
 {
-	struct plan p = { .step = PLAN_BEFORE, .span = g->span, .cursor = g->before_id, .below_id = "" };
+	struct gap g;
 
-	if (g->after_us > PLAN_MARGIN_US)
-		p.start_us = g->after_us - PLAN_MARGIN_US;
+	for (size_t i = 1; i < gap->span; i++)
+		if (wanted_gap(c, policy, i, &g))
+			return true;
+	return false;
+}
+
+static struct plan before_span(const struct cover *c, const struct gap *g, const struct plan_policy *policy)
+{
+	int64_t margin = wants_below(c, policy, g) ? PLAN_MARGIN_US : PLAN_STEP_US;
+	struct plan p = { .step = PLAN_BEFORE, .span = g->span, .cursor = g->before_id, .below_id = "",
+			  .after_us = g->after_us };
+
+	if (g->after_us > margin)
+		p.start_us = g->after_us - margin;
 	if (asked_by_time(g, policy)) {
 		p.by_time = true;
 		p.cursor = "";
@@ -48,10 +61,10 @@ static struct plan next_gap(const struct cover *c, const struct plan_policy *pol
 
 	for (size_t i = c->n; policy->by_time_id && i-- > 0;)
 		if (wanted_gap(c, policy, i, &g) && asked_by_time(&g, policy))
-			return is_busy(policy, PLAN_BEFORE, g.before_id) ? nothing : before_span(&g, policy);
+			return is_busy(policy, PLAN_BEFORE, g.before_id) ? nothing : before_span(c, &g, policy);
 	for (size_t i = c->n; i-- > 0;)
 		if (wanted_gap(c, policy, i, &g) && !cover_is_old(g.before_id) && !is_busy(policy, PLAN_BEFORE, g.before_id))
-			return before_span(&g, policy);
+			return before_span(c, &g, policy);
 	return nothing;
 }
 

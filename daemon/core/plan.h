@@ -17,6 +17,11 @@
 /* How far below a boundary's stamp a query bounded by time begins. Costs nothing as long as the boundary's id is met,
  * because paging stops there. */
 #define PLAN_MARGIN_US COVER_MARGIN_US
+/*
+ * The same where nothing below is wanted: what a server archived while its clock had stepped back, for hours where it has none of
+ * its own, lies above the boundary and has stamps below it, and a bound would leave that out. A page at most is asked for in vain.
+ */
+#define PLAN_STEP_US (INT64_C(86400) * 1000000)
 #define PLAN_CUT_PAGES 4 /* a gap is cut when it seems to hold so many pages: half of them are worth a question */
 
 enum plan_step {
@@ -57,6 +62,7 @@ struct plan {
 	const char *cursor;	/* id to page back from; "" = from the end of the window; a view into the cover */
 	const char *below_id;	/* PLAN_CUT: id below the gap, "" = the past; a view */
 	int64_t start_us;	/* lower bound, 0 = none */
+	int64_t after_us;	/* PLAN_BEFORE: the stamp of what lies below, by which that is bounded; 0 = unknown */
 	int64_t end_us;		/* upper bound, 0 = none */
 	bool by_time;
 };

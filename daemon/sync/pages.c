@@ -12,6 +12,35 @@
 #define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
 #define BARREN_PAGES_MAX 50 /* pages in a row with nothing new before a pause: re-reading 12,000 is not a loop */
 
+/*
+ * Something of the page has its place in what the span holds, or where that ends: of a message with the very same stamp another
+ * archive has another id (decisions/0019). Of an archive that is not there any more stamps are all that is known.
+ */
+static bool overlaps(const void *userdata, const struct cover_page *page, const struct span *s)
+{
+	const struct engine *e = userdata;
+	int64_t last, key;
+
+	if (cover_is_old(s->last.id) || archive_place(e->store, e->archive, s->last.id, &last) <= 0)
+		return true;
+	for (size_t i = 0; i < page->n; i++) {
+		if (page->items[i].us == s->last.us && i > 0)
+			return true;
+		if (archive_place(e->store, e->archive, page->items[i].id, &key) > 0 && key <= last)
+			return true;
+	}
+	return false;
+}
+
+static struct cover_page page_of(const struct engine *e, const struct query *q, size_t from, struct cover_item **ret_items)
+{
+	struct cover_page page = query_page(q, from, ret_items);
+
+	page.overlaps = overlaps;
+	page.userdata = e;
+	return page;
+}
+
 /* A page asked for by time that lies wholly above the boundary: go on down the window. */
 static bool above_boundary(const struct query *q, const struct cover_page *page)
 {
@@ -26,7 +55,7 @@ static bool above_boundary(const struct query *q, const struct cover_page *page)
 static bool expect_rest(const struct engine *e, const struct query *q, struct cover *ret)
 {
 	const struct cover_item first = { q->items[0]->archive_id, q->stamps[0] };
-	const struct cover_page page = { &first, 1, q->start_us };
+	const struct cover_page page = { &first, 1, q->start_us, overlaps, e };
 	struct effect effect;
 
 	return effect_apply(e, q, 0, ret, &page, &effect) != ANSWER_STUCK;
@@ -37,7 +66,7 @@ bool pages_expected(const struct engine *e, struct cover *ret)
 	cover_copy(ret, &e->cover);
 	for (const struct query *q = e->whole; q; q = q->next) {
 		_cleanup_(freep) struct cover_item *items = NULL;
-		struct cover_page page = query_page(q, 0, &items);
+		struct cover_page page = page_of(e, q, 0, &items);
 		struct effect effect;
 		enum answer a = q->by_time ? ANSWER_STUCK : effect_apply(e, q, 0, ret, &page, &effect);
 
@@ -257,7 +286,7 @@ static bool take_in(const struct engine *e, struct together *t, struct query *q)
 {
 	_cleanup_(freep) struct cover_item *items = NULL;
 	_cleanup_(cover_deinit) struct cover cover = { 0 };
-	struct cover_page page = query_page(q, 0, &items);
+	struct cover_page page = page_of(e, q, 0, &items);
 	size_t i = effect_span_named(&t->cover, q->above_id);
 	struct effect effect;
 
@@ -346,13 +375,13 @@ static bool store_next(struct engine *e)
 	}
 	from = slice_begin(e, q);
 	/* Whether the server read the question is seen from the page as a whole. */
-	page = query_page(q, 0, &all);
+	page = page_of(e, q, 0, &all);
 	cover_copy(&cover, &e->cover);
 	in_window = above_boundary(q, &page);
 	answer = effect_apply(e, q, 0, &cover, &page, &effect);
 	if (from && answer == ANSWER_MOVED) {
 		cover_copy(&cover, &e->cover);
-		page = query_page(q, from, &items);
+		page = page_of(e, q, from, &items);
 		answer = effect_apply(e, q, from, &cover, &page, &effect);
 	}
 	if (answer == ANSWER_MOVED && q->step == PLAN_CUT && !cut_is_clean(e, &cover, effect.span))

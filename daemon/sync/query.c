@@ -16,6 +16,7 @@ struct query *query_new(uint32_t id, const struct plan *p, const struct cover *c
 	q->by_time = p->by_time;
 	q->cursor = xstrdup(p->cursor);
 	q->start_us = p->start_us;
+	q->after_us = p->after_us;
 	q->end_us = p->end_us;
 	q->below_id = xstrdup(p->below_id);
 	q->above_id = xstrdup(s ? s->first.id : "");
@@ -70,8 +71,8 @@ bool query_shows_next(const struct query *q)
 
 	if (!query_is_below_id(q) || q->use != FOR_PLAN || q->run || q->sliced || !*id || strcmp(id, q->above_id) == 0)
 		return false;
-	/* The lower bound is the end of the span below, less the margin (core/plan.h). */
-	return !q->start_us || q->stamps[0] > q->start_us + PLAN_MARGIN_US;
+	/* Where the span below ends, as far as stamps say. */
+	return q->stamps[0] > q->after_us;
 }
 
 void query_add(struct query *q, const struct message *m, uint32_t n)

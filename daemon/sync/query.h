@@ -31,6 +31,7 @@ struct query {
 	char *below_id;	  /* PLAN_CUT: id below the gap, "" = the past */
 	char *cursor;	  /* what was asked from */
 	int64_t start_us, end_us; /* bounds that were asked with */
+	int64_t after_us; /* PLAN_BEFORE: the stamp of what lies below */
 	bool by_time;
 	bool run;	  /* that span was a run of live messages */
 	uint32_t max;	  /* messages that were asked for */

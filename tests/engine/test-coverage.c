@@ -84,6 +84,47 @@ static void B5_upper_boundary_expired(void **state)
 	sim_expect_honest(s);
 }
 
+/*
+ * A small server without a clock of its own loses its power: for a while its archive has stamps of two hours ago, behind ours
+ * (F6). Whether the newest page or one of the gap meets these, nothing between them and what we hold is left out.
+ */
+static void the_servers_clock_stepped_back(struct sim *s, int wrong, int right)
+{
+	given_in_sync(s, 300);
+	session_is_lost(s);
+	s->boot_us += HOUR;
+	for (int i = wrong; i > 0; i--)
+		sim_archive(s, BOB, false, "of a wrong clock", 2 * HOUR + i * SIM_SEC);
+	for (int i = right; i > 0; i--)
+		sim_archive(s, BOB, false, "after it", i * SIM_SEC);
+	comes_in_sync(s);
+	sim_expect_honest(s);
+	assert_int_equal(sim_count(s, "of a wrong clock"), wrong);
+	assert_int_equal(sim_count(s, "after it"), right);
+	assert_int_equal(open_gaps(s), 0);
+}
+
+static void F6_the_servers_clock_stepped_back_within_the_newest_page(void **state)
+{
+	the_servers_clock_stepped_back(*state, 60, 20);
+}
+
+static void F6_the_servers_clock_stepped_back_within_a_gap(void **state)
+{
+	struct sim *s = *state;
+
+	server_is(s, true);
+	the_servers_clock_stepped_back(s, 30, 300);
+}
+
+static void F6_the_servers_clock_stepped_back_for_long(void **state)
+{
+	struct sim *s = *state;
+
+	s->page_cap = 40;
+	the_servers_clock_stepped_back(s, 150, 150);
+}
+
 /* What somebody asks for beside the plan is complete within its window; the hole that it lies in stays one. */
 static void A5_a_windowed_answer_that_is_complete_closes_no_hole(void **state)
 {
@@ -307,6 +348,9 @@ int main(void)
 		STORY(B1_frontier_expired_prosody),
 		STORY(B2_frontier_expired_ejabberd),
 		STORY(B5_upper_boundary_expired),
+		STORY(F6_the_servers_clock_stepped_back_within_the_newest_page),
+		STORY(F6_the_servers_clock_stepped_back_within_a_gap),
+		STORY(F6_the_servers_clock_stepped_back_for_long),
 		STORY(A5_a_windowed_answer_that_is_complete_closes_no_hole),
 		STORY(A10_a_stranger_who_wrote_while_we_were_away_for_long),
 		STORY(A12_a_missing_month_is_seen_and_filled),

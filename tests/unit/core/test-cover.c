@@ -47,6 +47,35 @@ static void A4_newest_page_without_overlap_leaves_a_gap(_unused_ void **state)
 	cover_deinit(&c);
 }
 
+static bool says(const void *userdata, _unused_ const struct cover_page *p, _unused_ const struct span *s)
+{
+	return *(const bool *)userdata;
+}
+
+/* F6: a stamp below what is held may be that of a clock which had stepped back. */
+static void a_stamp_alone_meets_nothing(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "88", T0 - MARGIN }, { "89", T0 + 9 * MARGIN } };
+	bool overlaps = false;
+	struct cover_page p = { .items = items, .n = 2, .overlaps = says, .userdata = &overlaps };
+	struct cover c = { 0 };
+
+	cover_load(&c, "1", T0 - 5 * MARGIN, "10", T0, SPAN_START);
+	cover_load(&c, "90", T0 + 10 * MARGIN, "100", T0 + 11 * MARGIN, SPAN_LIVE);
+	assert_int_equal(before(&c, 1, &p, false, false), 1);
+	assert_int_equal(c.n, 2);
+	overlaps = true;
+	assert_int_equal(before(&c, 1, &p, false, false), 0);
+	assert_int_equal(c.n, 1);
+	cover_deinit(&c);
+	/* All of the older span lies above it. */
+	overlaps = false;
+	cover_load(&c, "1", T0, "10", T0, 0);
+	cover_load(&c, "90", T0 + 10 * MARGIN, "100", T0 + 11 * MARGIN, SPAN_LIVE);
+	assert_int_equal(before(&c, 1, &p, false, false), 0);
+	cover_deinit(&c);
+}
+
 static void a_page_that_meets_the_older_span_joins(_unused_ void **state)
 {
 	struct cover c = { 0 };
@@ -794,6 +823,7 @@ int main(void)
 		cmocka_unit_test(a_cut_stands_in_its_gap),
 		cmocka_unit_test(a_single_stamp_below_an_end_is_no_meeting),
 		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
+		cmocka_unit_test(a_stamp_alone_meets_nothing),
 		cmocka_unit_test(a_page_that_meets_the_older_span_joins),
 		cmocka_unit_test(equal_stamps_do_not_join),
 		cmocka_unit_test(an_unknown_stamp_joins_nothing),
