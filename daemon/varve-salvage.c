@@ -143,6 +143,8 @@ static int read_secret(int fd, bool line, char *ret, size_t *ret_len)
 			return -E2BIG;
 		ret[len++] = c;
 	}
+	if (line && len > 0 && ret[len - 1] == '\r') /* as varvectl: a file from elsewhere */
+		len--;
 	*ret_len = len;
 	return len > 0 ? 0 : -ENODATA;
 }

@@ -373,6 +373,8 @@ TEST(a_passphrase_opens_it)
 	p = prepare(fx);
 	assert_int_equal(SALVAGE(&p, "wrong horse\n", "--password-fd=0", fx->dir, p.out), SECRET);
 	assert_int_equal(SALVAGE(&p, "correct horse\n", "--password-fd=0", fx->dir, p.out), OK);
+	assert_int_equal(unlink(p.out), 0);
+	assert_int_equal(SALVAGE(&p, "correct horse\r\n", "--password-fd=0", fx->dir, p.out), OK);
 	finish(fx, &p);
 }
 
