@@ -164,6 +164,82 @@ static void a_full_disk_during_catch_up(void **state)
 	sim_expect_all(s, 0);
 }
 
+/* A message from Bob by hand, with the number that is next. */
+static void arrives(struct sim *s, const char *id, const char *archive_id, int64_t delay_us, bool trusted)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_MSG);
+	r.msg.from = "bob@sim.test/x";
+	r.msg.to = "me@sim.test";
+	r.msg.type = "chat";
+	r.msg.id = id;
+	r.msg.body = id;
+	r.msg.archive_id = archive_id;
+	r.msg.delay_us = delay_us;
+	r.msg.delay_trusted = trusted;
+	r.msg.n = ++s->counter;
+	engine_record(s->engine, &r);
+}
+
+static const char *newest_held(struct sim *s)
+{
+	const struct cover *c = &s->engine->cover;
+
+	return c->spans[c->n - 1].last.id;
+}
+
+/* What offline storage brings has an archive id, and was archived whenever: coverage does not grow to it. */
+static void an_old_message_delivered_late_extends_nothing(void **state)
+{
+	_cleanup_(freep) char *held = NULL;
+	struct sim *s = *state;
+	size_t spans;
+
+	given_in_sync(s, 30);
+	held = xstrdup(newest_held(s));
+	spans = s->engine->cover.n;
+	arrives(s, "late", "late-1", SIM_T0, true);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(sim_count(s, "late"), 1);
+	assert_int_equal(s->committed, s->counter);
+	assert_int_equal(s->engine->cover.n, spans);
+	assert_string_equal(newest_held(s), held);
+	/* Nor to one that has none. */
+	arrives(s, "bare", "", 0, false);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_int_equal(sim_count(s, "bare"), 1);
+	assert_string_equal(newest_held(s), held);
+	/* What a sender says of his message's age is his own affair. */
+	arrives(s, "stamped", "live-1", SIM_T0, false);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_string_equal(newest_held(s), "live-1");
+	arrives(s, "live", "live-2", 0, false);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_string_equal(newest_held(s), "live-2");
+	/* And where there is no archive there is nothing to cover. */
+	s->engine->session.archive = ARCHIVE_NONE;
+	arrives(s, "elsewhere", "live-3", 0, false);
+	engine_timer(s->engine, TIMER_COMMIT);
+	assert_string_equal(newest_held(s), "live-2");
+}
+
+/* They come faster than the timer: so many are durable at once. */
+static void a_batch_does_not_wait_for_the_timer(void **state)
+{
+	struct sim *s = *state;
+	uint32_t before;
+
+	given_in_sync(s, 30);
+	before = s->committed;
+	for (int i = 1; i < COMMIT_BATCH; i++)
+		arrives(s, "many", "", 0, false);
+	assert_int_equal(s->committed, before);
+	arrives(s, "the last", "", 0, false);
+	assert_int_equal(s->committed, s->counter);
+	assert_int_equal(sim_count(s, "the last"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +248,8 @@ int main(void)
 		STORY(a_full_disk_does_not_fill_memory),
 		STORY(a_full_disk_loses_nothing_and_heals),
 		STORY(a_full_disk_during_catch_up),
+		STORY(an_old_message_delivered_late_extends_nothing),
+		STORY(a_batch_does_not_wait_for_the_timer),
 	};
 
 	return torture_main(tests, ARRAY_SIZE(tests));

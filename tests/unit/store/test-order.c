@@ -260,6 +260,74 @@ TEST(stamps_that_cannot_be_do_not_stay_on_top)
 	assert_int_equal(row_of(fx, "real").time_us, T0 + 5 * SEC);
 }
 
+/* Live messages are placed as they come. Where the archive has them in another order, as few as possible move. */
+TEST(what_stands_right_stays)
+{
+	static const struct {
+		const char *why, *order;
+		int moves;
+	} rows[] = {
+		{ "as they came", "abcde", 0 },
+		{ "one came too late", "acdeb", 1 },
+		{ "one came too early", "eabcd", 1 },
+		{ "two were turned round", "bacde", 1 },
+		{ "the longest run stays, though another one begins before it", "deabc", 2 },
+		{ "and though a shorter one ends behind it", "bcead", 2 },
+		{ "all the other way round", "edcba", 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fx *fx = *state;
+		struct message page[5];
+		char names[5][2], want[16] = "";
+		int64_t keys[5];
+		int moved = 0;
+
+		for (size_t k = 0; k < 5; k++) {
+			char name[2] = { (char)('a' + (int)k), 0 };
+
+			put_live(fx, with_aid(text_in(name, name), name), true);
+			keys[k] = row_of(fx, name).key;
+		}
+		for (size_t k = 0; k < 5; k++) {
+			snprintf(names[k], sizeof(names[k]), "%c", rows[i].order[k]);
+			page[k] = archived(text_in(names[k], names[k]), names[k], (int64_t)k);
+			snprintf(want + strlen(want), sizeof(want) - strlen(want), "%s%s", k ? " " : "", names[k]);
+		}
+		put_page(fx, page, 5, "", "", NULL);
+		assert_string_equal(bodies(fx, BOB), want);
+		for (size_t k = 0; k < 5; k++)
+			moved += row_of(fx, names[k]).key != keys[names[k][0] - 'a'];
+		if (moved != rows[i].moves)
+			fail_msg("%s: %d moved", rows[i].why, moved);
+		/* The same page again says nothing new to anybody. */
+		{
+			uint64_t seq = seq_of(fx);
+
+			put_page(fx, page, 5, "", "", NULL);
+			assert_int_equal(seq_of(fx), seq);
+		}
+		fx_teardown(state);
+		fx_setup(state);
+	}
+}
+
+/* What is at the bounds of a page belongs to its neighbours: it is no anchor of it. */
+TEST(a_bound_is_no_place_of_the_page)
+{
+	struct fx *fx = *state;
+	int64_t below, above;
+
+	PAGE(fx, "", "", archived(text_in("1", "low"), "a1", 10), archived(text_in("9", "high"), "a9", 90));
+	below = row_of(fx, "low").key;
+	above = row_of(fx, "high").key;
+	/* Its stamps say otherwise; the page lies between. */
+	PAGE(fx, "a1", "a9", archived(text_in("2", "two"), "a2", 5), archived(text_in("3", "three"), "a3", 95));
+	assert_string_equal(bodies(fx, BOB), "low two three high");
+	assert_int_equal(row_of(fx, "low").key, below);
+	assert_int_equal(row_of(fx, "high").key, above);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +346,8 @@ int main(void)
 		RUN(a_part_of_the_archive_moves_nothing),
 		RUN(years_are_not_placed_above_a_live_message),
 		RUN(stamps_that_cannot_be_do_not_stay_on_top),
+		RUN(what_stands_right_stays),
+		RUN(a_bound_is_no_place_of_the_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
