@@ -101,6 +101,33 @@ TEST(a_message_to_somebody_else_is_not_the_one_that_waits)
 	assert_int_equal(state_of(fx, "mine"), STATE_SENT);
 }
 
+/* And so are what he says of it, and what the server says of that one. */
+TEST(receipts_and_errors_of_somebody_else_settle_nothing)
+{
+	struct fx *fx = *state;
+	struct message other = copy_of("1", "other"), receipt = ref_in(PAYLOAD_RECEIPT, "1"), error = error_of("1");
+
+	send_text(fx, "1", "mine");
+	other.to = CAROL;
+	other.via = VIA_CARBON;
+	put_live(fx, other, false);
+	receipt.from = error.from = CAROL;
+	number(fx, 1, 1, "");
+	put_live(fx, error, false);
+	assert_int_equal(state_of(fx, "other"), STATE_FAILED);
+	assert_string_equal(counts(fx), "0 1 0 0");
+	put_live(fx, receipt, false);
+	assert_string_equal(counts(fx), "0 1 0 0");
+	lose(fx, false, 0);
+	put_live(fx, receipt, false);
+	assert_string_equal(counts(fx), "0 0 1 0");
+	assert_int_equal(state_of(fx, "mine"), STATE_SENDING);
+	/* Bob's do. */
+	put_live(fx, ref_in(PAYLOAD_RECEIPT, "1"), false);
+	assert_string_equal(counts(fx), "0 0 0 0");
+	assert_int_equal(state_of(fx, "mine"), STATE_DELIVERED);
+}
+
 /* The server writes the address in another way than we fold it: what left is not sent again for that. */
 TEST(a_copy_under_another_spelling_of_the_address)
 {
@@ -239,6 +266,7 @@ int main(void)
 		RUN(C8_met_in_the_archive_in_every_state),
 		RUN(C8_a_contact_who_uses_our_id_hides_nothing),
 		RUN(a_message_to_somebody_else_is_not_the_one_that_waits),
+		RUN(receipts_and_errors_of_somebody_else_settle_nothing),
 		RUN(a_copy_under_another_spelling_of_the_address),
 		RUN(C8_equal_text_from_another_device_is_another_message),
 		RUN(what_arrived_is_never_again_less),
