@@ -134,8 +134,10 @@ struct cover_page query_page(const struct query *q, size_t from, struct cover_it
 		items[n++] = (struct cover_item){ q->first, q->n ? q->stamps[0] : 0 };
 	for (size_t i = from; i < q->n; i++)
 		items[n++] = (struct cover_item){ q->items[i]->archive_id, q->stamps[i] };
-	if (!q->sliced && *q->last && (n == 0 || strcmp(items[n - 1].id, q->last) != 0))
-		items[n++] = (struct cover_item){ q->last, n ? items[n - 1].us : 0 };
+	if (!q->sliced && *q->last && (n == 0 || strcmp(items[n - 1].id, q->last) != 0)) {
+		items[n] = (struct cover_item){ q->last, n ? items[n - 1].us : 0 };
+		n++;
+	}
 	*ret_items = items;
 	return (struct cover_page){ items, n, q->start_us };
 }
