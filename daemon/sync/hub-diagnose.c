@@ -283,7 +283,8 @@ void diagnosis_end(struct diagnosis *p)
 	void *userdata = p->userdata;
 	int r = p->r;
 
-	p->hub->diagnosis = diagnosis_free(p);
+	p->hub->diagnosis = NULL;
+	diagnosis_free(p);
 	done(userdata, r);
 }
 
