@@ -35,10 +35,10 @@ struct netwatch {
 };
 
 /* What makes a route this route: not its metrics, not what a cache of the kernel adds. */
-static void take_route(struct netwatch *w, const struct nlmsghdr *m)
+static void take_route(struct netwatch *w, struct nlmsghdr *m)
 {
-	const struct rtmsg *r = NLMSG_DATA(m);
-	const struct rtattr *a = RTM_RTA(r);
+	struct rtmsg *r = NLMSG_DATA(m);
+	struct rtattr *a = RTM_RTA(r);
 	int left = (int)RTM_PAYLOAD(m);
 	uint64_t h = HASH_BEGIN;
 	uint32_t oif = 0;
@@ -136,7 +136,7 @@ static void routes_read(struct netwatch *w)
 		look_soon(w);
 }
 
-static void take_message(struct netwatch *w, const struct nlmsghdr *m)
+static void take_message(struct netwatch *w, struct nlmsghdr *m)
 {
 	bool listed = w->reading && m->nlmsg_seq == w->reading && m->nlmsg_flags & NLM_F_MULTI;
 
@@ -184,7 +184,7 @@ static int on_io(_unused_ sd_event_source *s, int fd, _unused_ uint32_t events, 
 	if (from.nl_pid != 0)
 		return 0;
 	left = (int)n;
-	for (const struct nlmsghdr *m = (const void *)buf; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left))
+	for (struct nlmsghdr *m = (void *)buf; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left))
 		take_message(w, m);
 	return 0;
 }

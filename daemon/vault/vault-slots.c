@@ -171,7 +171,7 @@ int vault_add_keyfile(struct vault *v, const char *path, const char *label, uint
 {
 	_cleanup_(secret_freep) struct vault_scratch *x = secret_alloc(sizeof(*x));
 	struct new_slot new = { .type = SLOT_KEYFILE, .label = label, .path = path, .ikm = x->ikm };
-	_cleanup_(freep) char *part = NULL, *again = NULL;
+	_cleanup_(freep) char *part = NULL;
 	bool made = false;
 	char id[9];
 	int r = vault_may_write(v);

@@ -73,7 +73,7 @@ static void on_received(void *userdata, const char *data, size_t len)
 	}
 	xml_feed(s->xml, data, len);
 	while (!stream_is_over(s) && xml_next(s->xml, &ev) != XML_NOTHING) {
-		_cleanup_(element_releasep) xmpp_stanza_t *element = ev.element;
+		_cleanup_(element_releasep) _unused_ xmpp_stanza_t *element = ev.element;
 
 		on_event(s, &ev);
 	}

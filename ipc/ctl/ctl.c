@@ -50,6 +50,7 @@ static void tell(struct ctl *c, const char *kind, const char *name, const char *
 }
 
 /* ${code}, once it was said. */
+_printf_(5, 0)
 static int fail_v(struct ctl *c, enum exit_code code, const char *name, const char *hint, const char *fmt, va_list ap)
 {
 	_cleanup_(freep) char *message = NULL;

@@ -168,7 +168,7 @@ static int read_changes(struct walking *x, sd_bus_message *reply, struct late *l
 			late->ids = xrealloc(late->ids, late->n + 1, sizeof(*late->ids));
 			late->ids[late->n++] = id;
 		}
-		r = sd_bus_message_skip(reply, VARVE_SIG_MESSAGE_FIELDS + 1);
+		r = sd_bus_message_skip(reply, &VARVE_SIG_MESSAGE_FIELDS[1]);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(reply);
 	}
