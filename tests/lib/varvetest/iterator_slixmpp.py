@@ -12,6 +12,8 @@ import time
 
 import slixmpp
 
+from .peer import dial
+
 TABLE = """CREATE TABLE message(aid TEXT PRIMARY KEY, stamp TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
            id TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID"""
 
@@ -35,7 +37,7 @@ async def main(jid, password, ca, port, page, database):
     stands = asyncio.Event()
     client.add_event_handler("session_start", lambda _: stands.set())
     begin = time.monotonic()
-    client.connect(("127.0.0.1", int(port)), use_ssl=True, disable_starttls=True)
+    dial(client, int(port), direct=True)
     await asyncio.wait_for(stands.wait(), 30)
     async for found in client["xep_0313"].retrieve(iterator=True, rsm={"max": int(page)}):
         with db:

@@ -10,6 +10,8 @@ import time
 
 import slixmpp
 
+from .peer import dial
+
 
 class Client(slixmpp.ClientXMPP):
     def __init__(self, jid, password, ca):
@@ -36,8 +38,7 @@ class Client(slixmpp.ClientXMPP):
 
 async def main(jid, password, ca, tls, port, second):
     client = Client(jid, password, ca)
-    where = {"use_ssl": tls == "direct", "disable_starttls": tls == "direct", "force_starttls": tls != "direct"}
-    client.connect(("127.0.0.1", int(port)), **where)
+    dial(client, int(port), tls == "direct")
     await asyncio.wait_for(client.stands.wait(), 20)
     await asyncio.wait_for(client.enabled.wait(), 20)
     client.stands.clear()
@@ -45,7 +46,7 @@ async def main(jid, password, ca, tls, port, second):
     client.transport.abort()
     await asyncio.wait_for(client.gone.wait(), 20)
     client.up = True
-    client.connect(("127.0.0.1", int(second)), **where)
+    dial(client, int(second), tls == "direct")
     await asyncio.wait_for(client.stands.wait(), 20)
 
 

@@ -54,6 +54,15 @@ class _Client(slixmpp.ClientXMPP):
         self.ready.set_result(True)
 
 
+def dial(client, port, direct=False):
+    """To this machine, by STARTTLS alone or by direct TLS alone. slixmpp 1.9 has another way to say so."""
+    if hasattr(client, "enable_direct_tls"):
+        client.enable_direct_tls, client.enable_starttls = direct, not direct
+        client.connect("127.0.0.1", port)
+    else:
+        client.connect(("127.0.0.1", port), use_ssl=direct, disable_starttls=direct, force_starttls=not direct)
+
+
 class Peer:
     """Another account, or another device of the same one (`resource`)."""
 
@@ -64,7 +73,7 @@ class Peer:
         async def once():
             client = _Client(f"{self.jid}/{resource}", password, server.ca)
             client.ssl_context.check_hostname = False       # slixmpp connects to an address; the chain is verified
-            client.connect(("127.0.0.1", server.port))
+            dial(client, server.port)
             try:
                 await asyncio.wait_for(client.ready, 10)
             except BaseException:
