@@ -15,7 +15,8 @@ NS_SID = "urn:xmpp:sid:0"
 
 class _Client(slixmpp.ClientXMPP):
     def __init__(self, jid, password, ca):
-        super().__init__(jid, password)
+        # Without channel binding: slixmpp 1.10 says n,, with SCRAM-SHA-256-PLUS, which ejabberd refuses
+        super().__init__(jid, password, sasl_mech="SCRAM-SHA-256")
         self.ca_certs = ca
         self.use_message_ids = True
         self.register_plugin("xep_0030")

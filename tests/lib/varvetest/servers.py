@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 import uuid
 
@@ -248,8 +249,11 @@ class Ejabberd(Server):
 
     def add_roster(self, user, people):
         for jid, name in people.items():
-            self.api("add_rosteritem", localuser=user, localhost=self.domain, user=jid.split("@")[0],
-                     host=self.domain, nick=name, group="", subs="both")
+            common = dict(localuser=user, localhost=self.domain, user=jid.split("@")[0], host=self.domain, nick=name, subs="both")
+            try:
+                self.api("add_rosteritem", groups=[], **common)
+            except urllib.error.HTTPError:      # before ejabberd 24
+                self.api("add_rosteritem", group="", **common)
 
     def seed_archive(self, user, messages):
         """Write seed.Seeded messages into the user's archive, as ejabberd writes them itself (id = microseconds)."""
