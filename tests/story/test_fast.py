@@ -182,7 +182,8 @@ def test_changed_settings_forget_the_token(fast_server, varved):
 
 @pytest.mark.parametrize("tls, flights", [("direct", 5), ("starttls", 6)])
 def test_flights_of_a_real_server(server, fresh, varved, tls, flights):
-    """TCP, TLS, header with auth, response, header with resume; STARTTLS one more. kill -9 in between."""
+    """TCP, TLS, header with auth, response, header with resume; STARTTLS one more. kill -9 in between. ejabberd 24
+    has SASL2 with a resume inside: one less."""
     alice = fresh("alice")
     server.add_user(alice)
     varved.add_account(server, alice, tls=tls)
@@ -190,7 +191,7 @@ def test_flights_of_a_real_server(server, fresh, varved, tls, flights):
     varved.kill9()
     varved.start()
     resumed = varved.wait_resumed(1)["session"]
-    assert resumed["flights"] == flights, resumed
+    assert resumed["flights"] in ((flights, flights - 1) if server.name == "ejabberd" else (flights,)), resumed
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ def prosody(certs):
 @pytest.mark.parametrize("tls, flights", [("direct", 3), ("starttls", 4)])
 def test_prosody_with_sasl2(prosody, fresh, varved, tls, flights):
     """SASL2, Bind2, inline resume and FAST of prosody-modules: three flights to resumed, also after kill -9. Its
-    HT-SHA-256-EXPR is offered and never answered (prosody-modules of 2023): found out once, then not used."""
+    HT-SHA-256-EXPR is offered and never answered (prosody-modules of 2023, Prosody 0.12): found out once, then not used."""
     alice = fresh("alice")
     prosody.add_user(alice)
     varved.add_account(prosody, alice, tls=tls)
@@ -214,7 +215,7 @@ def test_prosody_with_sasl2(prosody, fresh, varved, tls, flights):
         varved.kill9()
         varved.start()
         now = varved.wait_resumed(n, timeout=40)["session"]
-    assert (now["mechanism"], now["flights"]) == ("HT-SHA-256-NONE", flights), now
+    assert (now["mechanism"], now["flights"]) == ("HT-SHA-256-EXPR" if prosody.binds() else "HT-SHA-256-NONE", flights), now
     with prosody.client(alice) as other:
         other.message(f"{alice}@{prosody.domain}", "to myself")
     wait_for(lambda: [r for r in varved.export() if r["body"] == "to myself"], 20, lambda: varved.tail(2000))

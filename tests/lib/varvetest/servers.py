@@ -149,6 +149,15 @@ class Prosody(Server):
     iterations = 10000
     table, row, order, owner = "prosodyarchive", "sort_id", "sort_id", "user"
 
+    @staticmethod
+    def binds():
+        """Prosody 13: channel binding is its own (tests/servers/mod_channel_binding.lua is for 0.12), SASL2's modules fit it."""
+        module = "/usr/lib/prosody/modules/mod_saslauth.lua"
+        if not os.path.exists(module):
+            return False
+        with open(module) as f:
+            return "urn:xmpp:sasl-cb:0" in f.read()
+
     def argv(self):
         return ["prosody", "-F", "--config", os.path.join(self.dir, "prosody.cfg.lua")]
 
