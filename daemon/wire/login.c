@@ -318,10 +318,15 @@ static void on_challenge(struct stream *s, xmpp_stanza_t *el)
 	_cleanup_(freep) char *response = NULL;
 	int r = sasl_step(s->sasl, challenge, &response);
 
+	/* Prosody 13 with TLS 1.2 and its own settings binds by tls-unique alone, and has no XEP-0474. */
 	if (r == SASL_E_OFFER)
 		stream_fail(s, FAILURE_AUTH, "offer-changed",
-			    "the login mechanisms that the server offers did not arrive here as it sent them (XEP-0474): "
-			    "somebody is in between; nothing of the password was sent");
+			    s->login.choice.must_hash ?
+				    "the server binds logins to TLS only in ways that varve does not have, and does not prove that "
+				    "this is all it offers (XEP-0474): it needs TLS 1.3 or tls-server-end-point, or somebody is in "
+				    "between; nothing of the password was sent" :
+				    "the login mechanisms that the server offers did not arrive here as it sent them (XEP-0474): "
+				    "somebody is in between; nothing of the password was sent");
 	else if (r != 0)
 		stream_fail(s, FAILURE_AUTH, "bad-server-signature",
 			    "the server does not know the password, or does not do what it offers");

@@ -56,6 +56,21 @@ def test_success_twice_and_strangers_before_it(fast_server, varved):
     assert "before" not in [r["body"] for r in varved.export()]
 
 
+def test_only_bindings_of_another_kind(fast_server, varved):
+    """Prosody 13 over TLS 1.2: nothing in common, and no proof that this is all it offers. Refused in words that say what it needs;
+    with the proof (XEP-0474) let in."""
+    script = Script()
+    script.mechanisms, script.bindings = ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"), ("tls-unique",)
+    server = fast_server(script)
+    varved.add_account(server, "alice")
+    varved.wait_state("auth-failed")
+    assert "needs TLS 1.3 or tls-server-end-point" in reason(varved)
+    script.downgrade_hash = "right"
+    assert varved.run("account", "password", server.jid, password="pw").code == 0
+    varved.wait_state("online")
+    assert session(varved)["mechanism"] == "SCRAM-SHA-256"
+
+
 def test_second_factor(fast_server, varved):
     """<continue/>: aborted, with the reason in words, and no hammering."""
     script = Script()
