@@ -34,6 +34,9 @@
 #define CONNS_READERS 96 /* that change nothing (bus-ro): whoever was given that socket alone does not lock out the others */
 #define CONNS_OTHERS 16 /* of other users, who see states and counts at most: they do not lock out whose daemon it is */
 #define REFUSED_LOG_US (60 * INT64_C(1000000)) /* between two lines about refused connections */
+/* So many at a time: an accept() that fails for want of memory leaves the connection waiting, and would be tried without end. */
+#define ACCEPT_EVERY_US (UINT64_C(100) * 1000)
+#define ACCEPT_MANY 500 /* five thousand a second: more than any client connects, and 1 % of the time of a core */
 #define TICK_US (5 * UINT64_C(1000000))		/* how exactly deadlines of connections are kept */
 #define TICK_ACCURACY_US (1 * UINT64_C(1000000))
 
@@ -232,7 +235,8 @@ static int watch(struct server *s)
 	int r;
 
 	for (size_t i = 0; i < s->listeners.n; i++)
-		if ((r = sd_event_add_io(s->event, &s->accepts[i], s->listeners.of[i].fd, EPOLLIN, on_accept, s)) < 0)
+		if ((r = sd_event_add_io(s->event, &s->accepts[i], s->listeners.of[i].fd, EPOLLIN, on_accept, s)) < 0 ||
+		    (r = sd_event_source_set_ratelimit(s->accepts[i], ACCEPT_EVERY_US, ACCEPT_MANY)) < 0)
 			return err_origin(r);
 	if ((r = sd_event_add_time(s->event, &s->tick, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_tick, s)) < 0 ||
 	    (r = sd_event_source_set_enabled(s->tick, SD_EVENT_OFF)) < 0 ||

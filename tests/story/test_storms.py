@@ -1,12 +1,13 @@
 """Bad weather below and around a real daemon (storm.c): a disk that fails, a clock that is wrong."""
 
 import errno
+import socket
 import time
 
 import pytest
 
 from varvetest import scripted, storm
-from varvetest.daemon import EXIT_FAILURE
+from varvetest.daemon import EXIT_FAILURE, EXIT_OK
 from varvetest.mail import BOB, online, wait_bodies
 from varvetest.wait import wait_for
 
@@ -60,6 +61,24 @@ def test_a_disk_that_fails_for_a_while(stormy, mail, call, error, words):
     wait_for(lambda: mail.request_ack() == mail.current.session.sent, 10)
     assert varved.account()["session"]["binds"] == 1
     app.close()
+
+
+def test_no_memory_for_a_connection(stormy):
+    """accept() fails with the connection still waiting: tried now and then, not without end; who waited is served after it."""
+    varved, weather = stormy
+    varved.start()
+    before = weather.hits(storm.ACCEPT)
+    weather.fail(storm.ACCEPT, errno.ENOMEM)
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(varved.socket)
+        wait_for(lambda: weather.hits(storm.ACCEPT) > before, 10)
+        time.sleep(0.5)             # what is tested: how often it is tried
+        assert weather.hits(storm.ACCEPT) - before < 8000      # 70,000 without a limit
+        weather.over()
+        waiting.settimeout(10)
+        waiting.sendall(b"\0AUTH EXTERNAL\r\n")
+        assert waiting.recv(100)
+    assert varved.run("status").code == EXIT_OK
 
 
 def test_a_phone_that_boots_in_1970(stormy, mail):
