@@ -57,6 +57,7 @@ static const struct trouble {
 	{ ENOSPC, "the disk is full", "free some space and varve goes on" },
 	{ EDQUOT, "your share of the disk (quota) is used up", "free some space and varve goes on" },
 	{ EROFS, "its file system is mounted read-only", "make it writable again and varve goes on; \"dmesg\" may say why it is" },
+	{ EBADMSG, "a page of it is damaged", "\"varvectl doctor\" says which and what to do" },
 	{ EIO, "the disk reports an error", "varve goes on if the disk does; \"varvectl backup FILE\" to another one saves all of it" },
 };
 

@@ -90,7 +90,10 @@ int vfs_lower_said(struct vfs_file *f, int rc);
 
 static inline int vfs_lower_read(struct vfs_file *f, void *buf, int amt, int64_t off)
 {
-	return vfs_lower_said(f, vfs_lower(f)->pMethods->xRead(vfs_lower(f), buf, amt, off));
+	int rc = vfs_lower_said(f, vfs_lower(f)->pMethods->xRead(vfs_lower(f), buf, amt, off));
+
+	/* An EIO, which SQLite would tell as a damaged database: whether it is, the tag says when the disk answers. */
+	return rc == SQLITE_IOERR_CORRUPTFS ? SQLITE_IOERR_READ : rc;
 }
 
 static inline int vfs_lower_write(struct vfs_file *f, const void *buf, int amt, int64_t off)

@@ -63,6 +63,25 @@ def test_a_disk_that_fails_for_a_while(stormy, mail, call, error, words):
     app.close()
 
 
+def test_a_disk_that_does_not_answer(stormy, mail):
+    """Reading fails for a while: an error of the disk, and not called a damaged page."""
+    varved, disk = stormy
+    online(varved.start(), mail).close()
+    live(mail, 0)
+    wait_for(lambda: bodies(varved) == ["live 0"], 10)
+    varved.kill9()
+    varved.start()              # nothing is in memory
+    varved.wait_resumed(1)
+    disk.fail(storm.READ)
+    for verb in (["history", BOB], ["export"], ["send", BOB, "too early", "--id=k"]):
+        result = varved.run(*verb)
+        assert result.code == EXIT_FAILURE and "disk reports an error" in result.err, (verb, result)
+    disk.over()
+    varved.ctl("send", BOB, "too early", "--id=k")
+    wait_bodies(mail, ["too early"])
+    assert bodies(varved) == ["live 0", "too early"]
+
+
 def test_no_memory_for_a_connection(stormy):
     """accept() fails with the connection still waiting: tried now and then, not without end; who waited is served after it."""
     varved, weather = stormy
