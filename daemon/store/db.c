@@ -348,12 +348,15 @@ int store_commit(struct store *s)
 	if (r == 0 && sqlite3_get_autocommit(s->db))
 		r = err_origin(-EIO);
 	if (r == 0)
+		r = clock_off_keep(s);
+	if (r == 0)
 		r = run_border(s, SQL_COMMIT);
 	if (r < 0) {
 		store_rollback(s);
 		return err_trace(r);
 	}
 	s->in_tx = false;
+	clock_off_kept(s);
 	known_drop(s);
 	step("store.commit");
 	return 0;

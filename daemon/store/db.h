@@ -91,7 +91,7 @@ struct store {
 	struct known_list known;
 	/* Positions of the feed of feed_account (0: of none) that are used, and up to where the file has them as used. */
 	int64_t feed_account, feed_mod, feed_end;
-	int64_t clock_off_us;  /* our clock was off by so much, or more than that, in this life: store_clock_was_off() */
+	int64_t clock_off_us, clock_off_kept_us; /* our clock was off by so much, or more: store_clock_was_off(); what the file says */
 	int64_t done_noted_us; /* when the outbox was last looked through for what is done */
 	bool relaxed; /* commits may be waiting for no disk: only those of store_begin_relaxed() may */
 	bool copying; /* there is a struct copy */
@@ -142,6 +142,11 @@ int db_bind(const char *path, const struct page_keys *keys);
  */
 int store_begin_relaxed(struct store *s);
 int db_durable(struct store *s);
+
+/* clock-off.c: read what is kept; in a transaction that commits, write what is new; it has committed. */
+int clock_off_load(struct store *s);
+int clock_off_keep(struct store *s);
+void clock_off_kept(struct store *s);
 /* The first column of ${sql}'s first row on any connection as a number, 0 if there is none; -errno. */
 int db_number(sqlite3 *db, const char *sql, int64_t *ret);
 

@@ -178,6 +178,8 @@ int store_open(struct vault *v, struct store **ret, char **ret_why)
 		db_close(s, true);
 		return r < 0 ? why_errno(r, s->path, ret_why) : why_outcome(r, s->path, what, ret_why);
 	}
+	if (clock_off_load(s) < 0)
+		log_warning("archive: by how much the clock was off cannot be read");
 	s->log_seen = -frames_left(s);
 	db_note_files(s);
 	tidy(s, v);
@@ -274,13 +276,6 @@ enum store_files store_files(const struct store *s)
 	if (file.dev != s->file.dev || file.ino != s->file.ino)
 		return STORE_FILES_NO_DATABASE;
 	return wal.dev != s->log.dev || wal.ino != s->log.ino ? STORE_FILES_NO_LOG : STORE_FILES_THERE;
-}
-
-void store_clock_was_off(struct store *s, int64_t us)
-{
-	us = us < 0 ? -us : us;
-	if (us > s->clock_off_us)
-		s->clock_off_us = us;
 }
 
 uint32_t store_damaged_page(const struct store *s)

@@ -91,7 +91,7 @@ const char *store_remedy(int r);
 uint32_t store_damaged_page(const struct store *s);
 /*
  * Our clock was found to be off by ${us}, or was set by so much: what came live under it and has no stamp but ours is looked for
- * that far away. For as long as the store is open, and never less than before.
+ * that far away. Never less than before; it is kept in the archive, at the latest with the next transaction.
  */
 void store_clock_was_off(struct store *s, int64_t us);
 /* Bytes of the database file, for status. */

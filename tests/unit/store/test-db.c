@@ -41,7 +41,6 @@ TEST(every_pragma_took)
 	}
 }
 
-/* EXCLUSIVE without shared memory: no -shm file repeats content. */
 /* One thread, and nobody reads the books (db-open.c): each little allocation would pay for both. */
 TEST(sqlite_takes_no_locks_and_keeps_no_books)
 {
@@ -51,6 +50,34 @@ TEST(sqlite_takes_no_locks_and_keeps_no_books)
 	assert_int_equal(sqlite3_memory_used(), 0);
 }
 
+/* By how much our clock was off outlives the store: at once where nothing else is written, else with what is. */
+TEST(a_clock_that_was_off_is_remembered)
+{
+	struct fx *fx = *state;
+	const int64_t hour = INT64_C(3600) * 1000000;
+
+	store_clock_was_off(fx->s, -200 * hour);
+	assert_int_equal(fx->s->clock_off_us, 200 * hour);
+	fx_reopen(fx);
+	assert_int_equal(fx->s->clock_off_us, 200 * hour);
+	/* Less is nothing new; a little more is known, and not written. */
+	store_clock_was_off(fx->s, 100 * hour);
+	store_clock_was_off(fx->s, 200 * hour + 1);
+	assert_int_equal(fx->s->clock_off_us, 200 * hour + 1);
+	fx_reopen(fx);
+	assert_int_equal(fx->s->clock_off_us, 200 * hour);
+	/* What is undone is kept by the next. */
+	assert_int_equal(store_begin(fx->s), 0);
+	store_clock_was_off(fx->s, 300 * hour);
+	store_rollback(fx->s);
+	assert_int_equal(fx->s->clock_off_kept_us, 200 * hour);
+	assert_int_equal(store_begin(fx->s), 0);
+	assert_int_equal(store_commit(fx->s), 0);
+	fx_reopen(fx);
+	assert_int_equal(fx->s->clock_off_us, 300 * hour);
+}
+
+/* EXCLUSIVE without shared memory: no -shm file repeats content. */
 TEST(there_is_no_shared_memory)
 {
 	struct fx *fx = *state;
@@ -242,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RUN(every_pragma_took),
 		RUN(sqlite_takes_no_locks_and_keeps_no_books),
+		RUN(a_clock_that_was_off_is_remembered),
 		RUN(there_is_no_shared_memory),
 		RUN(bug_of_sqlite_3401_is_harmless),
 		RUN(bug_of_sqlite_3401_would_bite_with_cache_spill),
