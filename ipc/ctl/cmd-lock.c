@@ -57,7 +57,7 @@ static int lock_later(struct ctl *c, const char *after)
 		json_int(j, "auto_lock_usec", us);
 		json_object_end(j);
 	} else if (!c->quiet) {
-		line = us ? xasprintf("it locks itself when nobody has used it for %s", time_span(us, span))
+		line = us ? xasprintf("it locks itself when nobody has used it for %s", time_setting(us, span))
 			  : xstrdup("it does not lock itself any more");
 		term_put(stdout, COLOR_OFF, line, 0, 4);
 		if (slots_automatic(&slots))

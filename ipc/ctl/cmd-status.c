@@ -122,7 +122,7 @@ static void put_text(FILE *f, const struct view *v, const struct rate *rates)
 	else if (strcmp(network, "metered") == 0)
 		fputs("  network   metered, says NetworkManager\n", f);
 	if (auto_lock)
-		fprintf(f, "  locks     itself when nobody has used it for %s\n", time_span(auto_lock, span));
+		fprintf(f, "  locks     itself when nobody has used it for %s\n", time_setting(auto_lock, span));
 	if (v->n == 0)
 		fputs("no account yet: varvectl account add JID\n", f);
 	if (to_index > INDEX_WORTH_TELLING) {

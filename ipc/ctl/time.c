@@ -294,3 +294,14 @@ const char *time_span(int64_t us, char buf[static TIME_HUMAN_SIZE])
 		snprintf(buf, TIME_HUMAN_SIZE, "%lld days", (long long)(sec / DAY));
 	return buf;
 }
+
+const char *time_setting(int64_t us, char buf[static TIME_HUMAN_SIZE])
+{
+	char *none;
+
+	time_span(us, buf);
+	none = strstr(buf, ":00 ");
+	if (none)
+		memmove(none, none + 3, strlen(none + 3) + 1);
+	return buf;
+}

@@ -34,3 +34,5 @@ const char *time_local(int64_t us, const char *fmt, char buf[static TIME_HUMAN_S
 
 /* A span: "42 s", "3:07 min", "2:15 h", "12 days". Returns ${buf}. */
 const char *time_span(int64_t us, char buf[static TIME_HUMAN_SIZE]);
+/* The same of a time that somebody has set, which is mostly a whole one: "30 min", "2 h". Returns ${buf}. */
+const char *time_setting(int64_t us, char buf[static TIME_HUMAN_SIZE]);

@@ -115,7 +115,7 @@ def test_lock_is_refused_by_varved_unless_forced(fake, ctl):
 def test_lock_after_some_time(fake, ctl):
     assert json.loads(ctl("lock", "--after=30min", "-j")) == {"locked": False, "auto_lock_usec": 1800000000}
     assert fake.auto_lock == 1800 * 10**6 and fake.state == "ready"
-    assert "30:00 min" in ctl("status") and json.loads(ctl("status", "-j"))["auto_lock_usec"] == 1800 * 10**6
+    assert "for 30 min" in ctl("status") and json.loads(ctl("status", "-j"))["auto_lock_usec"] == 1800 * 10**6
     assert "passwd --drop-key-file" in ctl("lock", "--after=1h"), "a key file asks nothing"
     fake.slots = [fake.slot(2, "passphrase")]
     assert "drop-key-file" not in ctl("lock", "--after=30min")

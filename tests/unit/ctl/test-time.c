@@ -142,6 +142,11 @@ TEST(spans)
 	assert_string_equal(time_span(187 * USEC_PER_SEC, buf), "3:07 min");
 	assert_string_equal(time_span(2 * HOUR + HOUR / 4, buf), "2:15 h");
 	assert_string_equal(time_span(12 * DAY, buf), "12 days");
+	assert_string_equal(time_span(1800 * USEC_PER_SEC, buf), "30:00 min");
+	assert_string_equal(time_setting(1800 * USEC_PER_SEC, buf), "30 min");
+	assert_string_equal(time_setting(2 * HOUR, buf), "2 h");
+	assert_string_equal(time_setting(90 * USEC_PER_SEC, buf), "1:30 min");
+	assert_string_equal(time_setting(10 * USEC_PER_SEC, buf), "10 s");
 }
 
 int main(void)
