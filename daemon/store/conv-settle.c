@@ -4,24 +4,7 @@
 #include "base/err.h"
 #include "store/feed.h"
 #include "store/read.h"
-
-static int mark_read(struct put *p, int64_t msg)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_SET_STATE);
-	int64_t mod;
-	int r;
-
-	r = feed_next(p->s, p->account, &mod);
-	if (r < 0)
-		return err_trace(r);
-	put_i(&q, STATE_READ);
-	put_i(&q, mod);
-	put_null(&q);
-	put_null(&q);
-	put_i(&q, msg);
-	r = db_run(&q);
-	return r < 0 ? err_trace(r) : 0;
-}
+#include "store/row.h"
 
 /* Mark unread messages that sort up to ${key} as read, but for the newest ${spare}. */
 static int flip(struct put *p, int64_t conv, int64_t key, size_t spare)
@@ -45,7 +28,7 @@ static int flip(struct put *p, int64_t conv, int64_t key, size_t spare)
 			return err_trace(r);
 	}
 	for (size_t i = spare; i < n; i++) {
-		r = mark_read(p, ids[i]);
+		r = row_set_state(p, ids[i], STATE_READ, "", "");
 		if (r < 0)
 			return err_trace(r);
 	}
