@@ -142,39 +142,49 @@ static int64_t unit_seconds(const char *unit)
 	return 0;
 }
 
-int time_parse_span(const char *s, int64_t *ret_us)
+/* What ${s} begins with, and what follows it. NULL if that is no length of time. */
+static const char *parse_length(const char *s, int64_t *ret_us)
 {
 	char unit[16];
 	unsigned n;
 	int end = -1;
 	int64_t sec;
 
-	if (!isdigit((unsigned char)*s) || sscanf(s, "%8u %15[a-z]%n", &n, unit, &end) < 2 || end < 0 || s[end])
-		return -EINVAL;
+	/* A space in the format matches none as well. */
+	if (!isdigit((unsigned char)*s) || sscanf(s, "%8u %15[a-z]%n", &n, unit, &end) < 2 || end < 0)
+		return NULL;
 	sec = unit_seconds(unit);
 	if (sec == 0)
-		return -EINVAL;
+		return NULL;
 	*ret_us = n * sec * USEC_PER_SEC;
+	return s + end;
+}
+
+int time_parse_span(const char *s, int64_t *ret_us)
+{
+	const char *rest;
+	int64_t us;
+
+	rest = parse_length(s, &us);
+	if (!rest || *rest)
+		return -EINVAL;
+	*ret_us = us;
 	return 0;
 }
 
 /* "2h ago", "2 hours ago", "90min ago". */
 static bool parse_ago(const char *s, int64_t now_us, int64_t *ret_us)
 {
-	char unit[16], ago[8];
-	unsigned n;
-	int end = -1;
-	int64_t sec;
+	const char *rest;
+	int64_t us;
 
-	/* A space in the format matches none as well. */
-	if (!isdigit((unsigned char)*s) || sscanf(s, "%8u %15[a-z] %7s%n", &n, unit, ago, &end) < 3)
+	rest = parse_length(s, &us);
+	if (!rest)
 		return false;
-	if (end < 0 || s[end] || strcmp(ago, "ago") != 0)
+	rest += strspn(rest, " \t\n\v\f\r");
+	if (strcmp(rest, "ago") != 0)
 		return false;
-	sec = unit_seconds(unit);
-	if (sec == 0)
-		return false;
-	*ret_us = now_us - n * sec * USEC_PER_SEC;
+	*ret_us = now_us - us;
 	return true;
 }
 
