@@ -119,6 +119,8 @@ DEFINE_CLEANUP(struct seat *, seat_free);
 /* hub.c */
 void hub_note(struct hub *h, struct seat *seat, enum hub_event event);
 void hub_note_removed(struct hub *h, int64_t account);
+/* Have the loop call hub_tell(): an observer may call anything. */
+void hub_tell_soon(struct hub *h);
 /* Tell the observer now what was noted. From the loop only. */
 void hub_tell(struct hub *h);
 

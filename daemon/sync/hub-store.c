@@ -56,7 +56,7 @@ void hub_enter(struct hub *h, enum hub_state state, const char *why)
 	str_set(&h->why, why);
 	h->state = state;
 	h->state_changed = true;
-	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+	hub_tell_soon(h);
 }
 
 enum hub_state hub_state(const struct hub *h)

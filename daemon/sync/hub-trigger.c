@@ -51,17 +51,11 @@ enum hub_network hub_network(const struct hub *h)
 	return h->network && netwatch_is_known(h->network) ? HUB_NETWORK_UP : HUB_NETWORK_UNKNOWN;
 }
 
-/* From the loop, by hub_tell(). */
-static void tell_network(struct hub *h)
-{
-	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
-}
-
 static void on_network(void *userdata, bool route, bool first)
 {
 	struct hub *h = userdata;
 
-	tell_network(h);
+	hub_tell_soon(h);
 	/* Nobody dialled over another one. */
 	if (first && route)
 		return;
@@ -99,7 +93,7 @@ static void on_metered(void *userdata, bool metered)
 {
 	struct hub *h = userdata;
 
-	tell_network(h);
+	hub_tell_soon(h);
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_set_metered(h->seats[i]->engine, metered);
 }

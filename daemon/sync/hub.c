@@ -18,19 +18,24 @@
 
 /* ---- events: collected, told from the loop, so that an observer may call anything ---- */
 
+void hub_tell_soon(struct hub *h)
+{
+	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+}
+
 void hub_note(struct hub *h, struct seat *seat, enum hub_event event)
 {
 	seat->events |= 1u << event;
 	/* Looking costs a dozen queries: not before who wrote has the answer. */
 	h->look_upkeep = h->look_upkeep || event == HUB_FEED;
-	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+	hub_tell_soon(h);
 }
 
 void hub_note_removed(struct hub *h, int64_t id)
 {
 	h->removed = xrealloc(h->removed, h->n_removed + 1, sizeof(*h->removed));
 	h->removed[h->n_removed++] = id;
-	sd_event_source_set_enabled(h->defer, SD_EVENT_ONESHOT);
+	hub_tell_soon(h);
 }
 
 void hub_tell(struct hub *h)
