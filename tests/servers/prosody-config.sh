@@ -4,7 +4,7 @@
 #
 # Environment: SMACKS_SECONDS (how long a lost session can be resumed), SMACKS_QUEUE (unacknowledged stanzas before it
 # cannot), SASL2=1 (SASL2, Bind2 and FAST, by prosody-modules), BINDINGS ("type"; list: channel bindings), PROTOCOL (of TLS), MAM_PAGE (largest page), RETENTION (of archives), OFFLINE=1 (offline storage besides the archive), PUSH=1 (XEP-0357, by prosody-modules), EXTRA
-# ("mod"; list of further modules), CERT and KEY (files), LOGLEVEL.
+# ("mod"; list of further modules), DISABLE ("mod"; list of modules to do without), CERT and KEY (files), LOGLEVEL.
 set -e
 HERE=$(cd "$(dirname "$0")" && pwd)
 DIR=$1 DOM=$2 C2S=$3 C2STLS=$4
@@ -14,6 +14,7 @@ if [ -z "$CERT" ] && [ ! -f "$DIR/certs/fullchain.crt" ]; then
 fi
 DISABLED='"offline";'
 [ -z "$OFFLINE" ] || DISABLED=
+DISABLED="$DISABLED $DISABLE"
 PLUGINS=
 if [ -n "$SASL2" ]; then
 	sh "$HERE/prosody-sasl2.sh" "$DIR/plugins"

@@ -121,10 +121,10 @@ def first_screens():
 
 
 def bare(server, page, quick, back=True, managed=False):
-    """Messages a second of a reader that discards."""
+    """Messages a second of a reader that discards, its login included, as in synced()."""
     client = Discarding(f"alice@{server.domain}", "pw", server.tls_port, server.ca)
-    loop.run(client.connect())
     begin = time.monotonic()
+    loop.run(client.connect())
     count = loop.run(client.discard(page, quick, back, managed), 170)
     rate = count / (time.monotonic() - begin)
     loop.run(client.close())
@@ -186,7 +186,21 @@ def pages(repeat):
             bad += p99 > 20
             print(f"    GetHistory(50) meanwhile: p50 {sorted(waits)[len(waits) // 2]:.1f} ms, p99 {p99:.1f} ms of {len(waits)} (bar 20)",
                   flush=True)
+    without_sessions(repeat)
     return bad > 0
+
+
+def without_sessions(repeat):
+    """What is left of the difference where the server offers nobody a session that could be resumed: what we do with a message."""
+    with servers.Prosody(disable='"smacks";') as server, tempfile.TemporaryDirectory(prefix="varve-figures-") as directory:
+        server.add_user("alice")
+        server.seed_archive("alice", seed.history(COUNT, domain=server.domain))
+        bare(server, 250, True)
+        for page in (50, 250):
+            runs = [(bare(server, page, True), synced(server, os.path.join(directory, f"{page}-{n}"), page)) for n in range(repeat)]
+            floor, rate = (statistics.median(run[i] for run in runs) for i in range(2))
+            print(f"Prosody without stream management, pages of {page}: {rate:.0f} messages/s, bare reader {floor:.0f}/s, "
+                  f"ratio {rate / floor:.2f}; median of {repeat}, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 class Wire:
