@@ -208,6 +208,9 @@
 	F(U32, archive, 0) F(BOOL, stanza_ids, 0) F(STR, features, FEATURES_MAX)                        \
 	F(BOOL, untold, 0)	    /* the account's answer was none: what it alone has is not in features */
 
+/* A resumed session: all that the server had kept for it has come, up to number n. What it says from here on is of now. */
+#define LINK_RESENT_FIELDS(F) F(U32, n, 0)
+
 #define LINK_FIN_FIELDS(F)                                                                              \
 	F(U32, n, 0) F(U32, query, 0) F(BOOL, complete, 0) F(BOOL, stable, 0)                           \
 	F(STR, first, ID_MAX) F(STR, last, ID_MAX)
@@ -285,6 +288,7 @@
 	M(TOKEN, token, link_token, LINK_TOKEN_FIELDS, TO_KEEPER)                                      \
 	M(TICKET, ticket, link_ticket, LINK_TICKET_FIELDS, TO_KEEPER)                                  \
 	M(READY, ready, link_ready, LINK_READY_FIELDS, TO_KEEPER)                                      \
+	M(RESENT, resent, link_resent, LINK_RESENT_FIELDS, TO_KEEPER)                                  \
 	M(FIN, fin, link_fin, LINK_FIN_FIELDS, TO_KEEPER)                                              \
 	M(META, meta, link_meta, LINK_META_FIELDS, TO_KEEPER)                                          \
 	M(QUERY_FAILED, query_failed, link_query_failed, LINK_QUERY_FAILED_FIELDS, TO_KEEPER)          \

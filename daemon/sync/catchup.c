@@ -121,9 +121,14 @@ static bool nothing_wanted(const struct engine *e, bool at_all)
 	       (e->session.archive == ARCHIVE_NONE || asking_is_done(e, at_all));
 }
 
-bool catchup_done(const struct engine *e)
+bool catchup_holds_all(const struct engine *e)
 {
 	return nothing_wanted(e, true);
+}
+
+bool catchup_done(const struct engine *e)
+{
+	return !e->resending && nothing_wanted(e, true);
 }
 
 bool catchup_idle(const struct engine *e)

@@ -105,6 +105,7 @@ struct engine {
 	char *reason_name, *reason_text;
 	char *address, *mechanism;
 	bool resumed;
+	bool resending;	    /* what the server had kept for the resumed session is still coming in */
 	struct login login; /* as committed: engine-login.c */
 	bool tried_offer, tried_token, tried_address; /* START had one */
 	bool again;	    /* the next try is at once: what was guessed is forgotten */
@@ -367,9 +368,11 @@ void catchup_session_refused(struct engine *e);
 void catchup_prove(struct engine *e);
 /* Ask the next things, as many as may be asked; TIMER_ASK. */
 void catchup_go(struct engine *e);
-/* Nothing is missing, asked for or waiting to be stored. */
+/* Of the archive nothing is missing, asked for or waiting to be stored. */
+bool catchup_holds_all(const struct engine *e);
+/* The same, and what the server had kept for a resumed session is here too. */
 bool catchup_done(const struct engine *e);
-/* The same, but for what waits for a link that is not metered. */
+/* As catchup_holds_all(), but for what waits for a link that is not metered. */
 bool catchup_idle(const struct engine *e);
 /* The gap before this span is being fetched. */
 bool catchup_fetching(const struct engine *e, const struct span *s);

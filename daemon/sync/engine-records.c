@@ -53,7 +53,7 @@ static void on_online(struct engine *e, const struct link_online *o)
 		return;
 	}
 	e->counted = o->counted;
-	e->resumed = o->resumed;
+	e->resumed = e->resending = o->resumed;
 	str_set(&e->address, o->address);
 	str_set(&e->mechanism, o->mechanism);
 	catchup_stream_begins(e, o->round_trip_us);
@@ -154,6 +154,17 @@ static void on_ready(struct engine *e, const struct link_ready *y)
 	e->io->event(e->userdata, HUB_ACCOUNT_STATE);
 	e->io->event(e->userdata, HUB_SYNC);
 	tell_stream(e, STREAM_READY);
+}
+
+/* All of it is stored, or will be before anybody is told that nothing is missing: store_failing says so. */
+static void on_resent(struct engine *e)
+{
+	if (!e->resending)
+		return;
+	commit_now(e);
+	e->resending = false;
+	catchup_go(e);
+	e->io->event(e->userdata, HUB_SYNC);
 }
 
 static void on_sent(struct engine *e, uint32_t n)
@@ -320,6 +331,9 @@ void engine_record(struct engine *e, const struct link_record *r)
 		break;
 	case LINK_READY:
 		on_ready(e, &r->ready);
+		break;
+	case LINK_RESENT:
+		on_resent(e);
 		break;
 	case LINK_MSG:
 		if (commit_repeated(e, r->msg.n))

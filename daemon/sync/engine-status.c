@@ -79,7 +79,7 @@ static void sync_status(const struct engine *e, struct account_status *ret)
 	} else if (e->asked || e->whole) {
 		ret->sync_phase = phase(e);
 		ret->sync_state = strcmp(ret->sync_phase, "past") == 0 ? "backfilling" : "catching-up";
-	} else if (e->state == ENGINE_ONLINE && !e->ready) {
+	} else if (e->state == ENGINE_ONLINE && (!e->ready || e->resending)) {
 		ret->sync_state = "catching-up";
 	}
 }
@@ -167,9 +167,9 @@ void engine_status(const struct engine *e, struct account_status *ret)
 	if (s->archive != ARCHIVE_NONE || s->binds == 0)
 		ret->gaps += cover_tail(&e->cover, &(struct gap){ 0 });
 	/* A past beyond the horizon is nobody's gap. */
-	if (catchup_done(e))
+	if (catchup_holds_all(e))
 		ret->gaps = 0;
-	ret->metered = e->ready && e->metered && catchup_idle(e) && !catchup_done(e);
+	ret->metered = e->ready && e->metered && catchup_idle(e) && !catchup_holds_all(e);
 	push_status(e, ret);
 	sync_status(e, ret);
 	progress(e, ret);

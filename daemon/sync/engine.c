@@ -117,7 +117,7 @@ void engine_stream_over(struct engine *e)
 
 	note_whole(e);
 	e->wire = false;
-	e->ready = false;
+	e->ready = e->resending = false;
 	sending_stream_ends(e);
 	catchup_stream_ends(e);
 	push_stream_ends(e);

@@ -207,6 +207,7 @@ void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
 	blank.online.sm_location = s->start.sm_location;
 	emit_online(s, &blank.online);
 	stream_enter(s, STREAM_SETTLE);
+	s->resent = RESENT_TO_ASK;
 	/* Not settled before it broke, or not all of it got there: the session is a new one in all but its number. */
 	if (!*s->start.features || h < settle_stanzas(&s->start)) {
 		settle_begin(s->settle);
@@ -216,6 +217,17 @@ void session_resumed(struct stream *s, xmpp_stanza_t *resumed)
 	settle_resumed(s->settle, &s->start);
 	begin_active(s);
 	become_ready(s);
+}
+
+/* Answered in the order it was asked: behind what the server repeats (XEP-0198 section 5). */
+static void say_resent(struct stream *s)
+{
+	struct link_record r;
+
+	s->resent = RESENT_SAID;
+	link_record_init(&r, LINK_RESENT);
+	r.resent.n = s->sm.in;
+	stream_emit(s, &r);
 }
 
 void stream_on_count(struct stream *s, uint32_t h, bool counted)
@@ -229,6 +241,8 @@ void stream_on_count(struct stream *s, uint32_t h, bool counted)
 		reject_count(s, h);
 		return;
 	}
+	if (s->resent == RESENT_ASKED)
+		say_resent(s);
 	if (s->sm.acked == before)
 		return;
 	s->item_us = 0;

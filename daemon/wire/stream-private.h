@@ -115,6 +115,7 @@ struct stream {
 	int64_t item_us; /* since when an item waits for it, or it last moved; 0: none does */
 	int64_t moved_us; /* when the other end's TCP last took some of much that was under way */
 	bool moving; /* much was, when we last looked */
+	enum { RESENT_SAID, RESENT_TO_ASK, RESENT_ASKED } resent; /* RESENT: there is nothing to say, or how far it is */
 	int64_t ack_owed_us; /* since when a commit is untold, 0 if none */
 	int64_t timer_us; /* what the timer is set to, 0 off */
 	bool timer_urgent; /* it is not for the next probe */

@@ -146,6 +146,20 @@ static void turn_items(struct stream *s, int64_t now_us)
 								     "the server stopped answering");
 }
 
+/*
+ * A resumed session: the server repeats what it had kept at once, and answers the next question behind it. Not asked before
+ * all that came with <resumed/> is read: no count in there is the answer. A server that does not give one is not there.
+ */
+static void turn_resent(struct stream *s, int64_t now_us)
+{
+	if (s->resent != RESENT_TO_ASK)
+		return;
+	if (!s->sm.asking)
+		stream_ask(s, now_us);
+	s->probed_us = now_us;
+	s->resent = RESENT_ASKED;
+}
+
 static void turn_records(struct stream *s)
 {
 	struct link_record r;
@@ -326,6 +340,7 @@ void stream_turn(struct stream *s)
 	iq_us = iq_expire(s->iqs, now_us);
 	turn_acks(s, now_us);
 	turn_items(s, now_us);
+	turn_resent(s, now_us);
 	turn_records(s);
 	turn_liveness(s, now_us);
 	if (stream_is_over(s))

@@ -35,6 +35,7 @@ void sim_detach(struct sim *s)
 	sim_duel_forget(s);
 	s->wire = false;
 	s->attached = false;
+	s->resent_at_us = 0;
 	s->q_next = s->q_head;
 }
 
@@ -133,6 +134,9 @@ static void announce(struct sim *s)
 		sim_acknowledge(s, h);
 		s->q_next = s->q_head;
 		s->resumes++;
+		/* The question leaves when <resumed/> is here, the answer comes behind what was kept. */
+		s->resent_n = s->counter;
+		s->resent_at_us = s->boot_us + 2 * SIM_NET_US;
 	}
 	s->attached = true;
 	s->session_lost = false;
@@ -232,6 +236,21 @@ static void deliver(struct sim *s, const struct sim_stanza *z)
 	say(s, &r);
 }
 
+static bool behind_resent(const struct sim *s)
+{
+	return s->resent_at_us && (s->q_next >= s->q_tail || (int32_t)(s->queue[s->q_next].n - s->resent_n) > 0);
+}
+
+static void say_resent(struct sim *s)
+{
+	struct link_record r;
+
+	s->resent_at_us = 0;
+	link_record_init(&r, LINK_RESENT);
+	r.resent.n = s->resent_n;
+	say(s, &r);
+}
+
 bool sim_step(struct sim *s)
 {
 	struct sim_stanza z;
@@ -248,6 +267,10 @@ bool sim_step(struct sim *s)
 	}
 	if (sim_send_step(s))
 		return true;
+	if (!s->dead && s->attached && behind_resent(s) && s->resent_at_us <= s->boot_us) {
+		say_resent(s);
+		return true;
+	}
 	if (s->dead || !s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW ||
 	    s->queue[s->q_next].ready_us > s->boot_us)
 		return false;
@@ -283,6 +306,8 @@ static int64_t next_ready(const struct sim *s)
 	int64_t sent = s->wire && !s->mute ? sim_send_ready(s) : 0, duel = s->wire && !s->mute ? sim_duel_ready(s) : 0;
 
 	sent = sooner(sent, duel);
+	if (s->wire && !s->mute && !s->dead && s->attached && behind_resent(s) && s->resent_at_us > s->boot_us)
+		sent = sooner(sent, s->resent_at_us);
 	if (!s->wire || s->mute || s->dead || !s->attached || s->q_next >= s->q_tail ||
 	    s->queue[s->q_next].ready_us <= s->boot_us)
 		return sent;

@@ -92,6 +92,60 @@ static void D4_D23_a_cut_is_resumed_and_nothing_asked(void **state)
 	sim_expect_all(s, 0);
 }
 
+/* What the server had kept comes in behind READY: until all of it is stored nobody hears that nothing is missing. */
+static void D23_in_sync_after_a_resume_is_with_what_was_kept(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+	int steps = 0;
+
+	given_in_sync(s, 30);
+	sim_cut(s);
+	for (int i = 0; i < 60; i++) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "kept %d", i);
+		sim_live(s, "bob@sim.test", body);
+	}
+	engine_connect(s->engine);
+	for (;; sim_run(s, SIM_SEC / 200)) {
+		engine_status(s->engine, &st);
+		if (st.caught_up)
+			break;
+		steps += strcmp(st.state, "online") == 0;
+		assert_int_equal(st.gaps, 0);
+		assert_true(s->boot_us < HOUR);
+	}
+	assert_int_equal(s->resumes, 1);
+	assert_true(steps > 5);
+	sim_expect_all(s, 0);
+}
+
+/* It falls silent among them: the account was not in sync on that stream. */
+static void D23_a_resume_that_breaks_off_was_not_in_sync(void **state)
+{
+	struct sim *s = *state;
+	struct account_status before, st;
+
+	given_in_sync(s, 30);
+	sim_cut(s);
+	engine_status(s->engine, &before);
+	for (int i = 0; i < 10; i++) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "kept %d", i);
+		sim_live(s, "bob@sim.test", body);
+	}
+	s->breaks_after = 5;
+	engine_connect(s->engine);
+	sim_run(s, SIM_SEC);
+	assert_true(s->resumes > 0);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.caught_up_us, before.caught_up_us);
+	s->breaks_after = 0;
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+}
+
 static void D10_D11_resume_refused_loses_nothing(void **state)
 {
 	struct sim *s = *state;
@@ -303,6 +357,8 @@ int main(void)
 		STORY(A8_rows_without_archive_ids_merge_later_and_are_no_cursors),
 		STORY(D3_D4_killed_before_the_commit_and_resumed),
 		STORY(D4_D23_a_cut_is_resumed_and_nothing_asked),
+		STORY(D23_in_sync_after_a_resume_is_with_what_was_kept),
+		STORY(D23_a_resume_that_breaks_off_was_not_in_sync),
 		STORY(D10_D11_resume_refused_loses_nothing),
 		STORY(D14_live_messages_do_not_wait_for_a_page),
 		STORY(a_message_without_any_id_is_not_doubled_by_a_resume),

@@ -1,6 +1,7 @@
 """varve-wire alone at a scripted server that does not acknowledge, acknowledges too much, floods, or lets strangers push:
 what it sends of the outbox stays right, what it tells its keeper is bounded and true."""
 
+import asyncio
 import ctypes
 import os
 import socket
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from varvetest import netns, scripted
+from varvetest import loop, netns, scripted
 from varvetest import wire as w
 from varvetest.scripted import NS_SM
 from varvetest.wait import holds, wait_for
@@ -456,6 +457,62 @@ def test_first_requests_that_got_lost_are_made_again(at):
         again.wait("READY")
         assert server.names(1).count("presence") == 1, server.names(1)
         assert server.names(1).count("iq") >= 4
+
+
+class Kept(Script):
+    """A resume whose first words come alone, with a count that nobody asked for; what was kept follows when it may."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def resume(self, connection, previd, h):
+        session = connection.server.sessions[previd]
+        kept, session.unacked = session.unacked, []
+        resumed = connection.raw
+
+        async def with_count(data):
+            await resumed(data + f"<a xmlns='{NS_SM}' h='{session.received}'/>")
+        connection.raw = with_count
+        await connection.resume(previd, h)
+        connection.raw = resumed
+        await self.gate.wait()
+        session.unacked = kept
+        for _n, text in kept:
+            await connection.raw(text)
+
+
+def test_what_was_kept_is_all_here_when_the_server_has_answered(at, scripted_server):
+    """RESENT stands behind the last stanza that a resumed session was owed, and costs READY nothing (XEP-0198 section 5)."""
+    server, wire = at(Kept())
+    n, start = session_of(wire)
+    start["sm_in"] = n
+    wire.stop()
+    session = next(iter(server.sessions.values()))
+    session.unacked = [(n + 1 + i, f"<message from='{BOB}/x' type='chat' id='k{i}'><body>{i}</body></message>") for i in range(20)]
+    session.sent = n + 20
+    with Wire(server, server.user, **start) as again:
+        assert again.wait("ONLINE")["resumed"] == 1
+        again.wait("READY")
+        holds(lambda: not again.all("RESENT"), 0.5)
+        loop.call(server.script.gate.set)
+        assert again.wait("RESENT")["n"] == n + 20
+        names = [r.name for r in again.records]
+        assert names.index("RESENT") > max(i for i, name in enumerate(names) if name == "MSG")
+        assert names.count("MSG") == 20 and names.count("RESENT") == 1
+        assert server.names(1).count("r") == 1
+
+
+def test_a_server_that_is_silent_behind_the_resume_is_found_out(at):
+    server, wire = at(Kept())
+    n, start = session_of(wire)
+    start["sm_in"] = n
+    wire.stop()
+    with Wire(server, server.user, **start) as again:
+        again.wait("READY")
+        again.wait("SILENT", timeout=10)
+        assert again.wait("FAILED", timeout=30)["failure"] == 9
+        assert not again.all("RESENT")
 
 
 # Whose word it is

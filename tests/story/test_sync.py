@@ -225,6 +225,29 @@ def test_cut_and_resumed(server, pair, varved):
         assert len(assert_same(varved, server, alice)) == 103
 
 
+def test_in_sync_after_a_resume_is_with_what_the_server_kept(server, pair, varved):
+    """D23: who is told "in sync" has everything that came while the link was cut; the server repeats it behind <resumed/>."""
+    alice, bob = pair
+    with Proxy(server.tls_port) as link, Peer(server, bob) as other:
+        varved.add_account(server, alice, port=link.port)
+        varved.wait_sync()
+        for round in range(1, 4):
+            before = varved.account()["session"]["resumes"]
+            link.refuse()
+            link.cut()
+            varved.wait_state("offline", "connecting")
+            for number in range(150):
+                other.send(f"{alice}@{server.domain}", f"kept {round} {number}")
+            other.ping()
+            link.delay = 0.05
+            link.resume()
+            varved.run("account", "connect")
+            varved.wait_sync()
+            assert len([r for r in varved.export() if r["body"].startswith(f"kept {round} ")]) == 150, round
+            assert varved.account()["session"]["resumes"] > before
+            link.delay = 0
+
+
 def test_beyond_the_window(own_server, fresh, varved):
     """D11: gone for longer than the server keeps the session: a new bind; the gap is recorded while open, then closed.
     The other device's view of our presence tells when the server has given us up."""
