@@ -26,8 +26,7 @@ int why_outcome(int what, const char *path, const char *detail, char **ret_why)
 				     "system is mounted read-only.", path, detail);
 		break;
 	case STORE_E_FULL:
-		*ret_why = xasprintf("There is no space left to open %s (%s): free some space on its file system and "
-				     "start varve again.", path, detail);
+		*ret_why = xasprintf("There is no space left to open %s (%s): free some space on its file system.", path, detail);
 		break;
 	case STORE_E_MISSING:
 		*ret_why = xasprintf("%s is missing, but %s in the same directory says that an archive was here: is a "

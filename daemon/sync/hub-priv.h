@@ -83,6 +83,10 @@ struct hub {
 	unsigned int wrong_tries;
 	int64_t retry_us; /* boot clock: no secret before */
 
+	/* hub-reopen.c */
+	sd_event_source *reopen, *mounts; /* the archive is tried again: then, and when something is mounted */
+	unsigned int reopen_tries;
+
 	/* hub-autolock.c */
 	sd_event_source *auto_lock;
 	int64_t auto_lock_us;	   /* 0 = never */
@@ -193,6 +197,18 @@ void hub_trigger_free(struct hub *h);
 void hub_ping(struct seat *seat);
 /* What it says of the network, for all its streams. */
 void hub_pinged(struct seat *seat, const struct link_pinged *p);
+
+/* hub-reopen.c */
+int hub_reopen_init(struct hub *h);
+void hub_reopen_free(struct hub *h);
+/* Whether what store_find() or store_open() said may pass by itself. */
+bool hub_reopen_passes(const struct hub *h, int r);
+/* The archive did not open: it is tried again later, if ${passes}; and if it is to be already, when that was to be. */
+void hub_reopen_later(struct hub *h, bool passes);
+/* It is open, or closed by its user. */
+void hub_reopen_end(struct hub *h);
+/* Something has happened: if it is to be tried again, then now. */
+void hub_reopen_now(struct hub *h);
 
 /* hub-autolock.c */
 int hub_auto_lock_init(struct hub *h);

@@ -125,14 +125,33 @@ static int add_seats(struct hub *h)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* ${why} as the user is told it, once. */
+static void not_open(struct hub *h, enum hub_state state, int r, const char *why)
+{
+	bool passes = hub_reopen_passes(h, r);
+	size_t n = strlen(why);
+	_cleanup_(freep) char *text = xasprintf("%.*s%s", (int)(n - (passes && n && why[n - 1] == '.')), why,
+						!passes		   ? "" :
+						state == HUB_LOCKED ? "; varved looks for it again by itself" :
+								      ". varved tries again by itself; \"varvectl unlock\" has it try at once.");
+
+	if (h->state != state || strcmp(h->why, text) != 0) {
+		if (state == HUB_LOCKED)
+			log_warning("the archive is locked: %s", text);
+		else
+			log_error("%s", text);
+		hub_enter(h, state, text);
+	}
+	hub_reopen_later(h, passes);
+}
+
 static void failed(struct hub *h, int r, const char *why)
 {
 	_cleanup_(freep) char *text = NULL;
 
 	if (!why)
 		why = text = xasprintf("the archive in %s does not open: %s", h->data_dir, strerror(-r));
-	log_error("%s", why);
-	hub_enter(h, HUB_FAILED, why);
+	not_open(h, HUB_FAILED, r, why);
 }
 
 int hub_load_keys(struct hub *h)
@@ -157,8 +176,7 @@ void hub_open(struct hub *h)
 		return;
 	r = store_open(h->vault, &h->store, &why);
 	if (r == STORE_E_LOCKED) {
-		log_warning("the archive is locked: %s", why);
-		hub_enter(h, HUB_LOCKED, why);
+		not_open(h, HUB_LOCKED, r, why);
 		return;
 	}
 	if (r == 0) {
@@ -175,6 +193,7 @@ void hub_open(struct hub *h)
 	if (r < 0)
 		log_warning("%s cannot be written (%s): were the archive not there at a next start, a new one would be made",
 			    h->config_dir, strerror(-r));
+	hub_reopen_end(h);
 	hub_enter(h, HUB_READY, "");
 	hub_auto_lock_opened(h);
 	hub_upkeep_look(h);

@@ -59,6 +59,7 @@ static void on_network(void *userdata, bool route, bool first)
 	/* Nobody dialled over another one. */
 	if (first && route)
 		return;
+	hub_reopen_now(h);
 	for (size_t i = 0; i < h->n_seats; i++)
 		engine_network(h->seats[i]->engine, route);
 	ping_all(h);
@@ -70,6 +71,8 @@ static void on_sleep(void *userdata, enum sleep_event what)
 	bool route = !h->network || netwatch_has_route(h->network);
 
 	h->asleep = what == SLEEP_BEGINS;
+	if (!h->asleep)
+		hub_reopen_now(h);
 	for (size_t i = 0; i < h->n_seats; i++) {
 		hub_note(h, h->seats[i], HUB_ACCOUNT_STATE);
 		if (what == SLEEP_BEGINS)

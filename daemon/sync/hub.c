@@ -150,6 +150,8 @@ int hub_new(sd_event *event, const char *data_dir, const char *config_dir, struc
 	r = hub_upkeep_init(h);
 	if (r >= 0)
 		r = hub_auto_lock_init(h);
+	if (r >= 0)
+		r = hub_reopen_init(h);
 	if (r < 0)
 		return err_trace(r);
 	hub_enter(h, HUB_LOCKED, "varved is starting.");
@@ -186,6 +188,7 @@ struct hub *hub_free(struct hub *h)
 	sd_event_source_disable_unref(h->defer);
 	hub_upkeep_free(h);
 	hub_auto_lock_free(h);
+	hub_reopen_free(h);
 	hub_trigger_free(h);
 	sd_event_unref(h->event);
 	free(h->removed);

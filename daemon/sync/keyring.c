@@ -256,6 +256,7 @@ static void lock_step(struct job *j)
 {
 	struct hub *h = j->hub;
 
+	hub_reopen_end(h);
 	if (h->job)
 		job_end(h->job, HUB_E_LOCKED, "the archive was locked meanwhile");
 	if (h->state == HUB_LOCKED || !h->vault) {
