@@ -65,6 +65,12 @@ bool ping_died(struct ping *p, int64_t silence_us, int64_t now_us)
 	return true;
 }
 
+/* A quarter untold, a whole one until the ping, which may be late, and the time of its answer. */
+int64_t ping_patience(int64_t interval_us)
+{
+	return interval_us + interval_us / 2 + 30 * INT64_C(1000000);
+}
+
 int64_t ping_due(int64_t heard_us, int64_t interval_us)
 {
 	int64_t last = heard_us + interval_us, half = interval_us / 2, whole = last - last % interval_us;

@@ -43,3 +43,9 @@ bool ping_would_grow(int64_t interval_us, int64_t silence_us);
  * together.
  */
 int64_t ping_due(int64_t heard_us, int64_t interval_us);
+/*
+ * The wire tells its keeper that it heard something, if nothing was told for so long; so in a sound stream the keeper hears
+ * a word each time a ping is answered, in that very moment. Whoever hears nothing for ping_patience() asks the wire.
+ */
+#define PING_TOLD_PART 4
+int64_t ping_patience(int64_t interval_us);

@@ -166,7 +166,11 @@
  */
 #define LINK_PINGED_FIELDS(F) F(BOOL, alive, 0) F(U32, silence_s, 0)
 
-/* So long ago the last byte of the server was read: before FAILED, and after STOP. What was sent since then may be lost. */
+/*
+ * So long ago the last byte of the server was read: before FAILED, and after STOP. What was sent since then may be lost.
+ * And 0, when something was read while nothing was told for a quarter of PING's time: the keeper knows by that that the wire is
+ * alive (core/ping.h).
+ */
 #define LINK_HEARD_FIELDS(F) F(U32, silence_s, 0)
 
 /* The stream got this far (enum link_phase_id); the keeper re-arms the phase's deadline. */

@@ -109,6 +109,8 @@ struct engine {
 	struct login login; /* as committed: engine-login.c */
 	bool tried_offer, tried_token, tried_address; /* START had one */
 	bool again;	    /* the next try is at once: what was guessed is forgotten */
+	int64_t ping_us;    /* engine_set_ping() */
+	int64_t word_us;    /* boot clock: the last word of the wire that TIMER_WORD was set by */
 	struct duel duel;   /* with it a second wire runs or not: engine-second.c */
 	uint32_t probe;	    /* the number of the last PROBE to this wire; 0 = none */
 	uint32_t second_phase; /* enum link_phase_id: how far the second has come */
@@ -252,6 +254,12 @@ void second_look(struct engine *e);
 bool second_takes_over(struct engine *e);
 /* There is nothing to take over: end it, if there is one. */
 void second_drop(struct engine *e);
+
+/* engine-trigger.c */
+/* The wire has said something; what it says soon after each other counts once. */
+void trigger_word(struct engine *e);
+/* TIMER_WORD */
+void trigger_no_word(struct engine *e);
 
 /* engine-login.c */
 int login_begin(struct engine *e); /* read it */

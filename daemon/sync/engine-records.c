@@ -143,6 +143,7 @@ static void on_ready(struct engine *e, const struct link_ready *y)
 	e->session.archive = y->archive;
 	e->session.stanza_ids = y->stanza_ids;
 	e->ready = true;
+	engine_set_ping(e, e->ping_us);
 	e->end_unknown_us = e->io->boot_us(e->userdata);
 	commit_soon(e);
 	/* Each stream begins as if somebody looked (XEP-0352 section 5). */
@@ -310,6 +311,7 @@ void engine_record(struct engine *e, const struct link_record *r)
 		return;
 	if (is_of_server(r->kind))
 		engine_heard(e, 0);
+	trigger_word(e);
 	switch (r->kind) {
 	case LINK_PHASE:
 		on_phase(e, &r->phase);

@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include "base/log.h"
+#include "core/ping.h"
 #include "sync/engine-priv.h"
 
 /* Three seconds are long on 2G; a timer may be a quarter of one late. */
@@ -46,6 +48,38 @@ void engine_network(struct engine *e, bool route)
 	case ENGINE_STATES:
 		return;
 	}
+}
+
+static void arm_word(struct engine *e)
+{
+	e->word_us = e->io->boot_us(e->userdata);
+	engine_arm(e, TIMER_WORD, ping_patience(e->ping_us));
+}
+
+void engine_set_ping(struct engine *e, int64_t us)
+{
+	e->ping_us = us;
+	if (e->ready)
+		arm_word(e);
+}
+
+void trigger_word(struct engine *e)
+{
+	if (e->ready && e->io->boot_us(e->userdata) - e->word_us >= e->ping_us / PING_TOLD_PART)
+		arm_word(e);
+}
+
+/* A wire that is alive answers, and all stays as it is; one that hangs is found out as if it were its server (core/duel.h). */
+void trigger_no_word(struct engine *e)
+{
+	if (!e->ready || e->stopping)
+		return;
+	/* Behind a sleep the end of it has asked already. */
+	if (!e->duel.asked_us) {
+		log_debug("%s: the wire has said nothing for long", e->account.jid);
+		second_trigger(e, ALIVE_MS, true);
+	}
+	arm_word(e);
 }
 
 void engine_before_sleep(struct engine *e)

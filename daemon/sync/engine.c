@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "core/ping.h"
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
@@ -68,6 +69,7 @@ int engine_new(struct store *s, const struct account *a, const struct engine_pol
 	e->userdata = userdata;
 	e->policy = *policy;
 	e->doubt = e->look = e->active = true;
+	e->ping_us = PING_FIRST_US;
 	e->bounces = 1; /* what came before our time is not known either */
 	account_copy(&e->account, a);
 	str_set(&e->reason_name, "");
@@ -124,6 +126,7 @@ void engine_stream_over(struct engine *e)
 	commit_forget(e);
 	e->counted = e->grant_due = false;
 	engine_arm(e, TIMER_DEADLINE, -1);
+	engine_arm(e, TIMER_WORD, -1);
 	if (was && e->io->stream)
 		e->io->stream(e->userdata, STREAM_OVER);
 }
@@ -462,6 +465,9 @@ void engine_timer(struct engine *e, enum engine_timer which)
 		break;
 	case TIMER_DUEL:
 		second_look(e);
+		break;
+	case TIMER_WORD:
+		trigger_no_word(e);
 		break;
 	case TIMER_RECHECK:
 		recheck_look(e);

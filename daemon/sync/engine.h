@@ -43,6 +43,7 @@ enum engine_timer {
 	TIMER_DOUBT,	/* the old session's stanzas have had their time: ask the archive about them */
 	TIMER_PROVE,	/* ask for the archive ids of what we sent */
 	TIMER_DUEL,	/* which of two wires carries the session? */
+	TIMER_WORD,	/* the wire has said nothing for so long that it may hang */
 	TIMER_RECHECK,	/* look again at what was not settled in the archive */
 	ENGINE_TIMERS
 };
@@ -152,6 +153,8 @@ void engine_set_active(struct engine *e, bool active);
 void engine_set_metered(struct engine *e, bool metered);
 /* Whether a route leads out of this machine, as it is now; no trigger. */
 void engine_set_route(struct engine *e, bool route);
+/* A silent stream is asked after ${us} whether it is there (core/ping.h): by the wire, of which a word is due then. */
+void engine_set_ping(struct engine *e, int64_t us);
 /* The network is another one, or a sleep is over. ${route}: one leads out of this machine. */
 void engine_network(struct engine *e, bool route);
 /* The machine is about to sleep: commit, acknowledge. The stream stays as it is. */

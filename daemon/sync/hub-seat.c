@@ -230,6 +230,8 @@ static uint64_t lateness(enum engine_timer which)
 {
 	if (which == TIMER_SEND || which == TIMER_STORE || which == TIMER_ASK)
 		return 1;
+	if (which == TIMER_WORD)
+		return 10 * USEC_PER_SEC;
 	return which == TIMER_COMMIT || which == TIMER_DUEL ? 10000 : 0;
 }
 
@@ -245,6 +247,9 @@ int hub_seat_add(struct hub *h, const struct account *a, struct seat **ret)
 		if (r < 0)
 			return err_origin(r);
 		sd_event_source_set_enabled(seat->timers[i], SD_EVENT_OFF);
+		/* It runs out in a sleep too: what sees that a sleep is over goes first. */
+		if (i == TIMER_WORD)
+			sd_event_source_set_priority(seat->timers[i], SD_EVENT_PRIORITY_NORMAL + 1);
 	}
 	r = make_engine(seat, a, &seat->engine);
 	if (r < 0)

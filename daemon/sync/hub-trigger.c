@@ -22,6 +22,7 @@ void hub_ping(struct seat *seat)
 	r.ping.after_s = (uint32_t)(p->interval_us / USEC_PER_SEC);
 	r.ping.tell = p->interval_us < PING_MAX_US;
 	peer_send(seat->peer, &r);
+	engine_set_ping(seat->engine, p->interval_us);
 }
 
 static void ping_all(struct hub *h)

@@ -103,6 +103,7 @@ struct stream {
 
 	int64_t heard_us; /* CLOCK_BOOTTIME of the last byte from the server, or when we began to listen again */
 	int64_t read_us;  /* of the last byte */
+	int64_t told_us;  /* of the last record to the keeper */
 	int64_t probed_us; /* of the unanswered probe, 0 without */
 	int64_t silence_us; /* before it; 0 = something else has happened to the network meanwhile, or it is told already */
 	int64_t ping_us;    /* such a silence ends with a probe */

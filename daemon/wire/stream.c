@@ -114,6 +114,7 @@ void stream_emit(struct stream *s, const struct link_record *r)
 	uint32_t n = number_of(r);
 	int e = link_send(s->link, r);
 
+	s->told_us = clock_boot_us();
 	if ((e == -EMSGSIZE || e == -EBADMSG) && r->kind == LINK_MSG) {
 		/* wire/record.c keeps every limit, so this is a mistake of ours; the number must be told all the same. */
 		log_warning("a message did not fit the link");

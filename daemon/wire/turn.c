@@ -146,6 +146,17 @@ static void turn_items(struct stream *s, int64_t now_us)
 								     "the server stopped answering");
 }
 
+/* In the moment in which the server woke us up anyway. */
+static void turn_word(struct stream *s)
+{
+	struct link_record r;
+
+	if (s->read_us - s->told_us < s->ping_us / PING_TOLD_PART)
+		return;
+	link_record_init(&r, LINK_HEARD);
+	stream_emit(s, &r);
+}
+
 /*
  * A resumed session: the server repeats what it had kept at once, and answers the next question behind it. Not asked before
  * all that came with <resumed/> is read: no count in there is the answer. A server that does not give one is not there.
@@ -346,6 +357,7 @@ void stream_turn(struct stream *s)
 	if (stream_is_over(s))
 		return;
 	turn_silence(s, now_us);
+	turn_word(s);
 	stream_gate(s);
 	turn_timer(s, iq_us);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/ping.h"
 #include "link/link.h"
 #include "sync/engine-priv.h"
 
@@ -139,6 +140,7 @@ static void announce(struct sim *s)
 		s->resent_at_us = s->boot_us + 2 * SIM_NET_US;
 	}
 	s->attached = true;
+	s->word_at_us = s->boot_us + PING_FIRST_US;
 	s->session_lost = false;
 	link_record_init(&r, LINK_ONLINE);
 	r.online.resumed = resume;
@@ -251,6 +253,20 @@ static void say_resent(struct sim *s)
 	say(s, &r);
 }
 
+static bool is_alive(const struct sim *s)
+{
+	return !s->dead && !s->hangs && s->attached;
+}
+
+static void say_word(struct sim *s)
+{
+	struct link_record r;
+
+	s->word_at_us = s->boot_us + PING_FIRST_US;
+	link_record_init(&r, LINK_HEARD);
+	say(s, &r);
+}
+
 bool sim_step(struct sim *s)
 {
 	struct sim_stanza z;
@@ -269,6 +285,10 @@ bool sim_step(struct sim *s)
 		return true;
 	if (!s->dead && s->attached && behind_resent(s) && s->resent_at_us <= s->boot_us) {
 		say_resent(s);
+		return true;
+	}
+	if (is_alive(s) && s->word_at_us <= s->boot_us) {
+		say_word(s);
 		return true;
 	}
 	if (s->dead || !s->attached || s->q_next >= s->q_tail || s->queue[s->q_next].n - s->committed > WINDOW ||
@@ -308,6 +328,8 @@ static int64_t next_ready(const struct sim *s)
 	sent = sooner(sent, duel);
 	if (s->wire && !s->mute && !s->dead && s->attached && behind_resent(s) && s->resent_at_us > s->boot_us)
 		sent = sooner(sent, s->resent_at_us);
+	if (s->wire && !s->mute && s->announced && is_alive(s) && s->word_at_us > s->boot_us)
+		sent = sooner(sent, s->word_at_us);
 	if (!s->wire || s->mute || s->dead || !s->attached || s->q_next >= s->q_tail ||
 	    s->queue[s->q_next].ready_us <= s->boot_us)
 		return sent;

@@ -155,6 +155,7 @@ struct sim {
 	unsigned int wires;
 	int given;	       /* stanzas, on this wire */
 	bool announced;	       /* ONLINE and READY were said on this wire */
+	int64_t word_at_us;    /* the wire says that it heard an answered ping; nothing else is known to be on its way */
 	uint32_t resent_n;     /* RESENT is said behind this stanza, at resent_at_us; 0 = it was, or will not be */
 	int64_t resent_at_us;
 	int n_requests;	       /* in all: requests[n % SIM_REQUESTS_MAX] */

@@ -171,6 +171,38 @@ static void whoever_leaves_takes_the_second_along(void **state)
 	}
 }
 
+/* Stopped, say: nothing is to be sent, nothing comes, and no ping of its own can find out that the stream is dead. */
+static void a_wire_that_hangs_in_a_quiet_hour_is_found_out(void **state)
+{
+	struct sim *s = *state;
+
+	given_long_online(s);
+	sim_run(s, HOUR);
+	s->hangs = s->dead = true;
+	sim_live(s, BOB, "unseen");
+	sim_run(s, 8 * 60 * SIM_SEC + 10 * SIM_SEC);
+	assert_int_equal(s->resumes, 1);
+	assert_int_equal(sim_count(s, "unseen"), 1);
+}
+
+/* It costs nothing as long as all is well: nobody is asked, no timer runs out. */
+static void a_quiet_day_asks_nobody(void **state)
+{
+	struct sim *s = *state;
+
+	given_long_online(s);
+	s->probes = 0;
+	for (int i = 0; i < 24 * 12; i++) {
+		sim_run(s, 300 * SIM_SEC);
+		assert_true(s->timers[TIMER_WORD] > s->boot_us + 100 * SIM_SEC);
+	}
+	assert_int_equal(s->probes, 0);
+	assert_int_equal(s->seconds, 0);
+	/* Where a longer silence is survived the word comes later, and is waited for. */
+	engine_set_ping(s->engine, 1800 * SIM_SEC);
+	assert_true(s->timers[TIMER_WORD] > s->boot_us + 2700 * SIM_SEC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +213,8 @@ int main(void)
 		STORY(a_sleep_ends_it_and_waking_up_begins_another),
 		STORY(without_a_session_there_is_no_second),
 		STORY(whoever_leaves_takes_the_second_along),
+		STORY(a_wire_that_hangs_in_a_quiet_hour_is_found_out),
+		STORY(a_quiet_day_asks_nobody),
 	};
 
 	return torture_main(tests, ARRAY_SIZE(tests));

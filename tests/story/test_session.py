@@ -343,3 +343,18 @@ def test_peer_that_says_nothing_more(scripted_server, varved):
     wait_for(lambda: server.current, 10)
     server.script.message(server, 1)
     wait_bodies(varved, ["live 0", "live 1"])
+
+
+@pytest.mark.slow
+def test_a_wire_that_is_stopped_in_a_quiet_time_is_found_out(scripted_server, varved):
+    """Nothing is to be sent, and what hangs does not ping: its keeper misses its word after eight minutes."""
+    server = scripted_server(Live())
+    online(varved, server)
+    with open(f"/proc/{varved.child.pid}/task/{varved.child.pid}/children") as f:
+        wires = [int(pid) for pid in f.read().split()]
+    for pid in wires:
+        os.kill(pid, signal.SIGSTOP)
+    server.script.message(server, 0)
+    varved.wait_resumed(1, timeout=520)
+    wait_bodies(varved, ["live 0"])
+    assert not [pid for pid in wires if os.path.exists(f"/proc/{pid}/stat") and " T " in open(f"/proc/{pid}/stat").read()]
