@@ -101,6 +101,59 @@ TEST(a_message_to_somebody_else_is_not_the_one_that_waits)
 	assert_int_equal(state_of(fx, "mine"), STATE_SENT);
 }
 
+/* With the very same words: what never left is nobody's copy, and words are compared for texts alone. */
+TEST(the_same_words_to_somebody_else_settle_nothing_that_never_left)
+{
+	struct fx *fx = *state;
+	struct message other = copy_of("1", "mine");
+	int64_t id = send_text(fx, "1", "mine");
+
+	other.to = CAROL;
+	PAGE(fx, "", "", archived(other, "a1", 1));
+	assert_string_equal(next(fx), "text:1=mine");
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "2", "fixed").r, 0);
+	number(fx, 1, 2, "");
+	lose(fx, false, 0);
+	other = copy_of("2", "mine");
+	other.to = CAROL;
+	PAGE(fx, "a1", "", archived(other, "a2", 2));
+	assert_string_equal(counts(fx), "0 0 1 0");
+}
+
+/* Who got it the first time, or guesses, can make no copy of it. */
+TEST(C8_a_contact_s_message_under_our_id_is_not_our_copy)
+{
+	struct fx *fx = *state;
+
+	send_text(fx, "1", "mine");
+	send_text(fx, "2", "more");
+	number(fx, 1, 1, "");
+	put_live(fx, text_in("1", "mine"), false);
+	put_live(fx, text_in("2", "more"), false);
+	assert_string_equal(counts(fx), "1 1 0 0");
+	lose(fx, false, 0);
+	PAGE(fx, "", "", archived(text_in("1", "mine"), "a1", 1), archived(text_in("2", "more"), "a2", 2));
+	assert_string_equal(counts(fx), "1 0 1 0");
+	assert_int_equal(doubt_over(fx), 1);
+	assert_string_equal(next(fx), "text:1=mine! text:2=more");
+}
+
+TEST(C8_met_by_its_origin_id_where_a_server_changes_ids)
+{
+	struct fx *fx = *state;
+	struct message copy = copy_of("1", "mine");
+
+	send_text(fx, "1", "mine");
+	number(fx, 1, 1, "");
+	lose(fx, false, 0);
+	copy.id = "changed";
+	PAGE(fx, "", "", archived(copy, "a1", 1));
+	assert_string_equal(counts(fx), "0 0 0 0");
+	assert_int_equal(count_messages(fx), 1);
+}
+
 /* And so are what he says of it, and what the server says of that one. */
 TEST(receipts_and_errors_of_somebody_else_settle_nothing)
 {
@@ -199,6 +252,20 @@ TEST(what_arrived_is_never_again_less)
 	assert_string_equal(next(fx), "");
 }
 
+/* Our clock is months ahead of the server's: the archive says of both when they were, of the message not yet. */
+TEST(a_receipt_that_seems_older_than_our_message)
+{
+	struct fx *fx = *state;
+
+	fx->now = T0 + 60 * DAY;
+	send_text(fx, "c1", "one");
+	number(fx, 1, 1, "");
+	lose(fx, false, 0);
+	PAGE(fx, "", "", archived(ref_in(PAYLOAD_RECEIPT, "c1"), "a2", 2));
+	assert_int_equal(state_of(fx, "one"), STATE_DELIVERED);
+	assert_string_equal(counts(fx), "0 0 0 0");
+}
+
 TEST(a_message_that_came_back_is_sent_again_as_it_is_now)
 {
 	struct fx *fx = *state;
@@ -236,6 +303,53 @@ TEST(a_message_that_came_back_is_sent_again_as_it_is_now)
 	assert_int_equal(count_messages(fx), 1);
 }
 
+/* The archive, held to its end, has no copy of the try that came back: the first one that it has is of the next. */
+TEST(how_many_tries_the_archive_has_is_known_once_it_was_asked)
+{
+	struct fx *fx = *state;
+	int64_t archive, other = fx_account(fx, "other@a.example", &archive);
+	int64_t ids[] = { send_text(fx, "c1", "one"), send_text(fx, "c2", "two"), send_text(fx, "c3", "three") };
+
+	number(fx, 3, 1, "");
+	ack(fx, 3);
+	put_live(fx, error_of("c1"), false);
+	put_live(fx, error_of("c2"), false);
+	assert_int_equal(retry(fx, ids[1]), 0);
+	assert_int_equal(IN_TX(fx, outbox_bounces_known(fx->s, other)), 0);
+	assert_int_equal(sql(fx, "SELECT sum(bounced) FROM outbox"), 2);
+	PAGE(fx, "", "", archived(text_in("b1", "hello"), "a1", 1));
+	assert_int_equal(IN_TX(fx, outbox_bounces_known(fx->s, fx->account)), 0);
+	put_live(fx, error_of("c3"), false);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i += 2)
+		assert_int_equal(retry(fx, ids[i]), 0);
+	number(fx, 3, 4, "");
+	lose(fx, false, 0);
+	/* Of the third it was not asked since. */
+	PAGE(fx, "a1", "", archived(copy_of("c1", "one"), "a2", 2), archived(copy_of("c2", "two"), "a3", 3),
+	     archived(copy_of("c3", "three"), "a4", 4));
+	assert_string_equal(counts(fx), "0 0 1 0");
+	assert_int_equal(doubt_over(fx), 1);
+	assert_string_equal(next(fx), "text:c3=three!");
+}
+
+/* It came back, was tried again, and meanwhile somebody had it after all: that the server has the new one says less. */
+TEST(what_was_displayed_stays_so_when_it_is_sent_again)
+{
+	struct fx *fx = *state;
+	int64_t id = send_text(fx, "c1", "one");
+
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	put_live(fx, error_of("c1"), false);
+	assert_int_equal(retry(fx, id), 0);
+	put_live(fx, ref_in(PAYLOAD_MARKER, "c1"), false);
+	assert_int_equal(state_of(fx, "one"), STATE_DISPLAYED);
+	number(fx, 1, 2, "");
+	assert_int_equal(state_of(fx, "one"), STATE_DISPLAYED);
+	assert_int_equal(ack(fx, 2), 1);
+	assert_int_equal(state_of(fx, "one"), STATE_DISPLAYED);
+}
+
 TEST(an_older_correction_that_comes_back_late_does_not_undo_the_newer)
 {
 	struct fx *fx = *state;
@@ -268,9 +382,15 @@ int main(void)
 		RUN(a_message_to_somebody_else_is_not_the_one_that_waits),
 		RUN(receipts_and_errors_of_somebody_else_settle_nothing),
 		RUN(a_copy_under_another_spelling_of_the_address),
+		RUN(the_same_words_to_somebody_else_settle_nothing_that_never_left),
+		RUN(C8_a_contact_s_message_under_our_id_is_not_our_copy),
+		RUN(C8_met_by_its_origin_id_where_a_server_changes_ids),
+		RUN(how_many_tries_the_archive_has_is_known_once_it_was_asked),
 		RUN(C8_equal_text_from_another_device_is_another_message),
 		RUN(what_arrived_is_never_again_less),
+		RUN(a_receipt_that_seems_older_than_our_message),
 		RUN(a_message_that_came_back_is_sent_again_as_it_is_now),
+		RUN(what_was_displayed_stays_so_when_it_is_sent_again),
 		RUN(an_older_correction_that_comes_back_late_does_not_undo_the_newer),
 	};
 

@@ -99,6 +99,26 @@ TEST(unsendable_fails_with_its_reason)
 	assert_string_equal(next(fx), "correct:e2>c1=longest");
 	/* Unknown and finished items: nothing. */
 	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, 4711, "x", "")), 0);
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, 4711, 0, 1, "")), 0);
+}
+
+/* Of a message and what is about it each has its own end. */
+TEST(what_failed_takes_nothing_along_that_is_under_way_or_about_another)
+{
+	struct fx *fx = *state;
+	int64_t id = send_text(fx, "c1", "one");
+
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "uno").r, 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "x").r, 0);
+	/* The correction is too long: the message and the reaction go out. */
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, items(fx).id[1], "too-long", "")), 0);
+	assert_string_equal(next(fx), "text:c1=one react:r1>c1=x");
+	number(fx, 2, 1, "");
+	/* The reaction may be there already, whatever becomes of the message. */
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, sql(fx, "SELECT id FROM outbox WHERE client_id='c1'"), "bad",
+						 "")), 0);
+	assert_string_equal(counts(fx), "0 1 0 2");
+	assert_int_equal(ack(fx, 2), 1);
 }
 
 TEST(cancelled_is_not_sent_and_may_be_tried_again)
@@ -128,6 +148,25 @@ TEST(cancelled_is_not_sent_and_may_be_tried_again)
 	assert_int_equal(retry(fx, row_of(fx, "bobs").id), OUTBOX_E_STATE);
 	assert_int_equal(cancel(fx, row_of(fx, "bobs").id), OUTBOX_E_STATE);
 	assert_int_equal(retry(fx, 4711), OUTBOX_E_NO_MESSAGE);
+}
+
+/* Deleted here while it may be there: it is sent again with its words, if it is; what never will be keeps none. */
+TEST(what_may_have_left_keeps_its_words_when_its_row_is_deleted)
+{
+	struct fx *fx = *state;
+	int64_t rows[] = { send_text(fx, "c1", "one"), send_text(fx, "c2", "two"), send_text(fx, "c3", "three"), 0 };
+
+	number(fx, 3, 1, "");
+	lose(fx, true, 0);
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, items(fx).id[1], "bad", "")), 0);
+	assert_int_equal(cancel(fx, rows[2]), 0);
+	rows[3] = send_text(fx, "c4", "four");
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, items(fx).id[1], 0, 1, "")), 1);
+	assert_string_equal(counts(fx), "1 1 0 1");
+	assert_int_equal(IN_TX(fx, conversation_delete_messages(fx->s, fx->account, rows, ARRAY_SIZE(rows), fx->now)), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE body IS NULL"), 2);
+	assert_int_equal(IN_TX(fx, outbox_resumed(fx->s, fx->account, 0)), 0);
+	assert_string_equal(next(fx), "text:c1=one! text:c4=four!");
 }
 
 TEST(retry_of_what_the_outbox_forgot)
@@ -170,7 +209,9 @@ int main(void)
 		RUN(poison_fails_alone_and_can_be_tried_again),
 		RUN(what_failed_is_listed_until_it_is_tried_again_or_deleted),
 		RUN(unsendable_fails_with_its_reason),
+		RUN(what_failed_takes_nothing_along_that_is_under_way_or_about_another),
 		RUN(cancelled_is_not_sent_and_may_be_tried_again),
+		RUN(what_may_have_left_keeps_its_words_when_its_row_is_deleted),
 		RUN(retry_of_what_the_outbox_forgot),
 		RUN(what_never_left_and_is_taken_back_never_leaves),
 	};

@@ -151,6 +151,84 @@ TEST(the_oldest_anchor_is_the_one_that_lies_lowest)
 	free(anchor);
 }
 
+/* Its conversation's row has changed, which its newest message is a part of. */
+static void assert_told(struct fx *fx, uint64_t *mod)
+{
+	uint64_t now = conv_of(fx, BOB).mod;
+
+	assert_true(now > *mod);
+	*mod = now;
+}
+
+TEST(whoever_follows_a_conversation_sees_what_becomes_of_its_last_message)
+{
+	struct fx *fx = *state;
+	uint64_t mod = 0, seq;
+	int64_t id = send_text(fx, "c1", "one");
+
+	assert_told(fx, &mod);
+	number(fx, 1, 1, "");
+	assert_told(fx, &mod);
+	lose(fx, true, 0);
+	assert_told(fx, &mod);
+	number(fx, 1, 1, "");
+	assert_told(fx, &mod);
+	assert_int_equal(IN_TX(fx, outbox_resumed(fx->s, fx->account, 0)), 0);
+	assert_told(fx, &mod);
+	assert_int_equal(cancel(fx, id), 0);
+	assert_told(fx, &mod);
+	assert_int_equal(retry(fx, id), 0);
+	assert_told(fx, &mod);
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, sql(fx, "SELECT id FROM outbox"), "bad", "")), 0);
+	assert_told(fx, &mod);
+	assert_int_equal(retry(fx, id), 0);
+	for (int i = 0; i < OUTBOX_STRIKES_MAX; i++) {
+		mod = conv_of(fx, BOB).mod;
+		number(fx, 1, 1, "");
+		assert_told(fx, &mod);
+		assert_int_equal(IN_TX(fx, outbox_strike(fx->s, fx->account, "bad", "")), 0);
+		if (i + 1 < OUTBOX_STRIKES_MAX)
+			lose(fx, true, 0);
+	}
+	assert_int_equal(state_of(fx, "one"), STATE_FAILED);
+	assert_told(fx, &mod);
+	assert_int_equal(retry(fx, id), 0);
+	number(fx, 1, 1, "");
+	/* In doubt it looks as before. */
+	seq = seq_of(fx);
+	lose(fx, false, 0);
+	assert_int_equal(seq_of(fx), seq);
+	mod = conv_of(fx, BOB).mod;
+	doubt_over(fx);
+	assert_told(fx, &mod);
+	number(fx, 1, 1, "");
+	assert_told(fx, &mod);
+	ack(fx, 1);
+	assert_told(fx, &mod);
+}
+
+static int keep_numbers(void *userdata, const struct out_item *i)
+{
+	*(struct out_item *)userdata = (struct out_item){ .strikes = i->strikes, .written_us = i->written_us };
+	return 0;
+}
+
+/* The wire makes a delay stamp of the one, core/flight.h is careful for the other. */
+TEST(what_is_offered_says_when_it_was_written_and_what_it_did)
+{
+	struct fx *fx = *state;
+	struct out_item item;
+
+	send_text(fx, "c1", "one");
+	fx->now += DAY;
+	number(fx, 1, 1, "");
+	assert_int_equal(IN_TX(fx, outbox_strike(fx->s, fx->account, "policy", "no")), 0);
+	lose(fx, true, 0);
+	assert_int_equal(outbox_next(fx->s, fx->account, 0, 1, keep_numbers, &item), 0);
+	assert_int_equal(item.strikes, 1);
+	assert_int_equal(item.written_us, T0 + DAY);
+}
+
 /* What waits is looked for from a row on that is kept in memory (outbox_low()). */
 TEST(what_waits_again_is_found_wherever_it_stands)
 {
@@ -248,6 +326,8 @@ int main(void)
 		RUN(a_resumed_session_says_what_got_there),
 		RUN(E2_a_lost_session_leaves_doubt_which_holds_back_its_conversation_alone),
 		RUN(the_oldest_anchor_is_the_one_that_lies_lowest),
+		RUN(whoever_follows_a_conversation_sees_what_becomes_of_its_last_message),
+		RUN(what_is_offered_says_when_it_was_written_and_what_it_did),
 		RUN(what_waits_again_is_found_wherever_it_stands),
 		RUN(a_file_of_version_5_is_taken_over_with_what_waits),
 		RUN(order_within_a_conversation_and_pages_of_the_queue),

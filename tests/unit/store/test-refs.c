@@ -165,6 +165,12 @@ TEST(a_room_moderates_by_its_own_id_alone)
 	m.target_id = "a3";
 	put_live(fx, m, false);
 	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves retracted");
+	/* A name of the archive's needs no order: our clock was ahead when the message came. */
+	fx->now = T0 + 60 * DAY;
+	put_live(fx, with_aid(ann, "a9"), false);
+	m.target_id = "a9";
+	PAGE(fx, "a3", "", archived(m, "m9", 90));
+	assert_string_equal(bodies(fx, "room@muc.example"), "retracted eves retracted retracted");
 }
 
 /* A client that gives its retraction the id of what it takes back: live and from the archive the same comes of it. */
@@ -400,6 +406,36 @@ TEST(a_reused_id_names_what_stood_before_the_reference)
 	assert_string_equal(bodies(fx, BOB), "retracted answer new");
 }
 
+/* C3, with both of them at hand: what stands before the reference is meant, as near to it as can be; else what stands right after. */
+TEST(of_two_messages_of_one_id_the_one_before_the_reference_is_meant)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(text_in("1", "older"), "a1", 5), archived(text_in("1", "old"), "a2", 10),
+	     archived(text_in("1", "new"), "a4", 25));
+	PAGE(fx, "a2", "a4", archived(fix("1", "2", "right"), "a3", 20));
+	assert_string_equal(bodies(fx, BOB), "older right new");
+
+	/* Live delivery turned them round. */
+	PAGE(fx, "a4", "", archived(text_in("3", "near"), "b2", 102), archived(text_in("3", "far"), "b3", 105));
+	PAGE(fx, "a4", "b2", archived(fix("3", "4", "nearest"), "b1", 100));
+	assert_string_equal(bodies(fx, BOB), "older right new nearest far");
+}
+
+/* A contact who guesses what our archive calls a message names none by that: only a room's members see its ids. */
+TEST(H6_an_archive_id_names_nothing_outside_of_rooms)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(text_out("1", "mine"), "a1", 10), archived(text_in("2", "bobs"), "a2", 20));
+	put_live(fx, react(ref_in(PAYLOAD_REACTION, "a1"), "x"), false);
+	put_live(fx, ref_in(PAYLOAD_RECEIPT, "a1"), false);
+	put_live(fx, ref_in(PAYLOAD_RETRACTION, "a2"), false);
+	assert_string_equal(bodies(fx, BOB), "mine bobs");
+	assert_string_equal(row_of(fx, "mine").reactions, "");
+	assert_int_equal(row_of(fx, "mine").state, STATE_SENT);
+}
+
 /* Its target is older than anything that the server still has. */
 TEST(what_waits_in_vain_is_not_about_a_later_message)
 {
@@ -525,6 +561,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(a_reused_id_names_what_stood_before_the_reference),
+		RUN(of_two_messages_of_one_id_the_one_before_the_reference_is_meant),
+		RUN(H6_an_archive_id_names_nothing_outside_of_rooms),
 		RUN(what_waits_in_vain_is_not_about_a_later_message),
 		RUN(a_correction_of_a_message_that_came_under_a_wrong_clock),
 		RUN(H5_another_author_s_message_does_not_use_up_what_waits),
