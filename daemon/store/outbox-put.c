@@ -139,8 +139,6 @@ static int find_earlier(struct request *q, struct earlier *e)
 	if (!q->conv)
 		return 0;
 	r = row_candidates(&q->p, q->conv, q->client_id, ROW_OUT, see_earlier, e);
-	if (q->o->kind != OUT_TEXT)
-		e->same = false;
 	return r < 0 ? err_trace(r) : 0;
 }
 

@@ -1,4 +1,6 @@
 /* What Send does at once: what is there when it returns, every refusal, and what goes out of edits and replies. */
+#include <errno.h>
+
 #include "outbox-fixture.h"
 #include "store/conversation.h"
 #include "store/gone.h"
@@ -126,11 +128,54 @@ TEST(E1_the_same_send_again_is_the_same_message)
 	o.reply_to = id;
 	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
 	assert_int_equal(about(fx, OUT_RETRACTION, id, "c1", "").r, OUTBOX_E_CONFLICT);
+	/* Where the address ends and the text begins is a part of it. */
+	o = (struct outgoing){ .kind = OUT_TEXT, .conversation = "bob@b.examp", .client_id = "c1", .body = "lehi" };
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
 	assert_string_equal(next(fx), "");
 	assert_int_equal(count_messages(fx), 1);
 	/* JIDs are folded. */
 	o = (struct outgoing){ .kind = OUT_TEXT, .conversation = "Bob@B.example", .client_id = "c1", .body = "hi" };
 	assert_true(put(fx, o).existing);
+}
+
+/* What an app says of a message under an id that said something else, or of another one, is not taken for that. */
+TEST(E1_another_correction_or_reaction_under_the_same_id_is_a_conflict)
+{
+	struct fx *fx = *state;
+	int64_t id = send_text(fx, "c1", "one"), other = send_text(fx, "c2", "two");
+
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "uno").r, 0);
+	assert_true(about(fx, OUT_CORRECTION, id, "e1", "uno").existing);
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "un").r, OUTBOX_E_CONFLICT);
+	assert_int_equal(about(fx, OUT_CORRECTION, other, "e1", "uno").r, OUTBOX_E_CONFLICT);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "x").r, 0);
+	/* One that changes nothing has a place of its own. */
+	assert_int_equal(about(fx, OUT_REACTION, id, "r2", "x").r, 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r3", "x").r, 0);
+	assert_int_equal(about(fx, OUT_REACTION, other, "r1", "x").r, OUTBOX_E_CONFLICT);
+	assert_string_equal(next(fx), "text:c1=one text:c2=two correct:e1>c1=uno react:r1>c1=x react:r2>c1=x react:r3>c1=x");
+}
+
+/* C3: another device of ours that counts. Each of its messages is what a Send with those words means. */
+TEST(E1_of_several_messages_of_one_id_the_one_with_the_words_is_the_same)
+{
+	struct fx *fx = *state;
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = BOB, .client_id = "7" };
+	static const char *const words[] = { "first", "second", "third" };
+
+	PAGE(fx, "", "", archived(copy_of("7", "first"), "a1", 1), archived(copy_of("7", "second"), "a2", 2),
+	     archived(copy_of("7", "third"), "a3", 3));
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		struct put_result_of got;
+
+		o.body = words[i];
+		got = put(fx, o);
+		assert_true(got.existing);
+		assert_int_equal(got.msg, row_of(fx, words[i]).id);
+	}
+	o.body = "fourth";
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	assert_string_equal(next(fx), "");
 }
 
 TEST(E1_a_client_id_is_known_by_its_message_when_the_outbox_forgot_it)
@@ -245,6 +290,16 @@ TEST(a_correction_names_the_first_id_and_a_reaction_the_origin_id)
 	put_live(fx, c, false);
 	assert_int_equal(about(fx, OUT_CORRECTION, row_of(fx, "two").id, "e1", "three").r, 0);
 	assert_string_equal(next(fx), "react:r1>o1=x correct:e1>d1=three");
+	/* A gateway that makes its own ids: XEP-0308 means the attribute. */
+	c = text_out("g1", "gated");
+	c.origin_id = "g2";
+	put_live(fx, c, false);
+	assert_int_equal(about(fx, OUT_CORRECTION, row_of(fx, "gated").id, "e2", "fixed").r, 0);
+	assert_string_equal(next(fx), "react:r1>o1=x correct:e1>d1=three correct:e2>g1=fixed");
+	/* Without an origin-id there is only the attribute. */
+	put_live(fx, text_in("b2", "plain"), false);
+	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "plain").id, "r2", "z").r, 0);
+	assert_string_equal(next(fx), "react:r1>o1=x correct:e1>d1=three correct:e2>g1=fixed react:r2>b2=z");
 	/* Without a client id one is made. */
 	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "question").id, "", "y").r, 0);
 	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE length(client_id)=32"), 1);
@@ -275,6 +330,58 @@ TEST(replies_name_what_they_answer_as_their_copies_do)
 	assert_int_equal(count_messages(fx), 2);
 }
 
+/* C3: the row that the app names is answered, not the newest that has its id. */
+TEST(a_reply_is_to_the_row_that_was_named)
+{
+	struct fx *fx = *state;
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = BOB, .client_id = "c1", .body = "answer" };
+
+	put_live(fx, text_in("1", "older"), false);
+	put_live(fx, text_in("1", "newer"), false);
+	o.reply_to = row_of(fx, "older").id;
+	assert_int_equal(put(fx, o).r, 0);
+	assert_int_equal(row_of(fx, "answer").reply_to, o.reply_to);
+}
+
+/* What a retraction takes back before it left may have something about it that has ended already. */
+TEST(a_retraction_of_what_never_left_after_a_correction_that_failed)
+{
+	struct fx *fx = *state;
+	int64_t id = send_text(fx, "c1", "one");
+
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "long").r, 0);
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, items(fx).id[1], "too-long", "")), 0);
+	assert_int_equal(about(fx, OUT_RETRACTION, id, "x1", "").r, 0);
+	assert_string_equal(next(fx), "");
+	assert_string_equal(bodies(fx, BOB), "retracted");
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE client_id='x1' AND state=3"), 1);
+}
+
+/* What no stanza can be made of, whatever the bus lets through. */
+TEST(what_is_no_request_is_refused)
+{
+	struct fx *fx = *state;
+	_cleanup_(freep) char *body = memset(xnewn(char, OUTBOX_BODY_MAX + 2), 'x', OUTBOX_BODY_MAX + 1);
+	_cleanup_(freep) char *emojis = memset(xnewn(char, SHORT_TEXT_MAX + 2), 'x', SHORT_TEXT_MAX + 1);
+	int64_t id = send_text(fx, "c1", body + 1);
+	const struct outgoing bad[] = {
+		{ .kind = OUT_TEXT, .conversation = BOB, .body = "x" },
+		{ .kind = OUT_TEXT, .conversation = BOB, .client_id = "c2" },
+		{ .kind = OUT_TEXT, .client_id = "c2", .body = "x" },
+		{ .kind = OUT_TEXT, .conversation = BOB, .client_id = "c2", .body = body },
+		{ .kind = OUT_CORRECTION, .msg = id },
+		{ .kind = OUT_CORRECTION, .msg = id, .body = body },
+		{ .kind = OUT_REACTION, .msg = id, .emojis = emojis },
+		{ .kind = OUT_RECEIPT, .msg = id },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(put(fx, bad[i]).r, -EINVAL);
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", body + 1).r, 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", emojis + 1).r, 0);
+	assert_int_equal(count_messages(fx), 1);
+}
+
 TEST(every_refusal)
 {
 	struct fx *fx = *state;
@@ -296,6 +403,9 @@ TEST(every_refusal)
 	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "nameless").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
 	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "in-room").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
 	assert_int_equal(about(fx, OUT_CORRECTION, row_of(fx, "secret").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	assert_int_equal(about(fx, OUT_RETRACTION, row_of(fx, "secret").id, "e9", "").r, 0);
+	number(fx, 1, 1, "");
+	ack(fx, 1);
 	o.reply_to = bobs;
 	assert_int_equal(put(fx, o).r, OUTBOX_E_NO_MESSAGE);
 	o.reply_to = 4711;
@@ -311,6 +421,8 @@ TEST(every_refusal)
 	failed = send_text(fx, "c2", "failed");
 	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, fx->account, items(fx).id[1], "x", "")), 0);
 	assert_int_equal(about(fx, OUT_CORRECTION, failed, "e", "x").r, OUTBOX_E_UNSUITABLE);
+	assert_int_equal(cancel(fx, send_text(fx, "c3", "cancelled")), 0);
+	assert_int_equal(about(fx, OUT_REACTION, row_of(fx, "cancelled").id, "e", "x").r, OUTBOX_E_UNSUITABLE);
 	number(fx, 1, 1, "");
 	assert_int_equal(about(fx, OUT_RETRACTION, gone, "t", "").r, 0);
 	assert_int_equal(about(fx, OUT_CORRECTION, gone, "e", "x").r, OUTBOX_E_UNSUITABLE);
@@ -360,11 +472,16 @@ int main(void)
 		RUN(a_contact_does_not_become_a_room),
 		RUN(what_a_conversation_says_after_a_send_follows_from_its_messages),
 		RUN(E1_the_same_send_again_is_the_same_message),
+		RUN(E1_another_correction_or_reaction_under_the_same_id_is_a_conflict),
+		RUN(E1_of_several_messages_of_one_id_the_one_with_the_words_is_the_same),
 		RUN(E1_a_client_id_is_known_by_its_message_when_the_outbox_forgot_it),
 		RUN(a_wrong_clock_forgets_nothing),
 		RUN(a_correction_a_reaction_and_a_retraction_act_at_once_and_their_copies_change_nothing),
 		RUN(a_correction_names_the_first_id_and_a_reaction_the_origin_id),
 		RUN(replies_name_what_they_answer_as_their_copies_do),
+		RUN(a_reply_is_to_the_row_that_was_named),
+		RUN(a_retraction_of_what_never_left_after_a_correction_that_failed),
+		RUN(what_is_no_request_is_refused),
 		RUN(every_refusal),
 		RUN(a_full_outbox_refuses_and_what_was_accepted_stays),
 	};
