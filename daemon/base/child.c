@@ -8,13 +8,16 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/err.h"
 #include "base/io.h"
+#include "base/log.h"
 
 /* Descriptors that are closed one by one where Linux has no close_range(2): a limit of a million would take a second. */
 #define CLOSE_MAX 65536
+#define LET_GO_BYTES (INT64_C(8) << 20) /* of a file; less is freed in a few ms */
 
 struct child {
 	pid_t pid;
@@ -178,4 +181,43 @@ struct child *child_free(struct child *c)
 	}
 	free(c);
 	return NULL;
+}
+
+/* In the child: leave a process behind that holds CHILD_FD until the other end of CHILD_FD + 1 is closed. */
+static int leave_holder(_unused_ void *userdata, _unused_ void *answer, size_t *ret_len)
+{
+	pid_t pid = fork();
+	char byte;
+
+	*ret_len = 0;
+	if (pid != 0)
+		return pid < 0 ? -errno : 0;
+	close(3); /* or who waits for the answer waits for this process */
+	while (read(CHILD_FD + 1, &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
+/* False: nobody holds it. */
+static bool hand_over(int fd, int gate)
+{
+	_cleanup_(child_freep) struct child *c = NULL;
+	const int fds[] = { fd, gate };
+	uint8_t none[1];
+	size_t len;
+
+	return child_start_with(leave_holder, NULL, fds, ARRAY_SIZE(fds), &c) == 0 && child_finish(c, none, sizeof(none), &len) == 0;
+}
+
+void child_let_go(int fd)
+{
+	int gate[2] = { -1, -1 };
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_nlink == 0 && (int64_t)st.st_blocks * 512 > LET_GO_BYTES && pipe2(gate, O_CLOEXEC) == 0 &&
+	    !hand_over(fd, gate[0]))
+		log_debug("a large file is closed here, which may take a while");
+	close(fd);
+	for (int i = 0; i < 2 && gate[i] >= 0; i++)
+		close(gate[i]);
 }

@@ -254,6 +254,9 @@ static void drop(struct copy *c)
 		vfs_unbind(c->partial);
 	}
 	c->db = NULL;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
 	if (c->stage != FAILED && !c->kept && disk_remove_db(c->partial) < 0)
 		log_warning("archive: a copy that was given up could not be removed");
 	c->stage = FAILED;
@@ -338,8 +341,6 @@ struct copy *copy_free(struct copy *c)
 	if (c->counted)
 		c->s->copying = false;
 	drop(c);
-	if (c->fd >= 0)
-		close(c->fd);
 	free(c->path);
 	free(c->partial);
 	free(c);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/child.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -144,13 +145,24 @@ int disk_remove(const char *path)
 	return 0;
 }
 
+/* A large file keeps its blocks until a process of its own has closed it. */
+static int remove_large(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int r = disk_remove(path);
+
+	if (fd >= 0)
+		child_let_go(fd);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 int disk_remove_db(const char *path)
 {
 	_cleanup_(freep) char *wal = xasprintf("%s-wal", path), *journal = xasprintf("%s-journal", path);
 	int r;
 
 	/* The log last: a database without it would look whole. */
-	r = disk_remove(path);
+	r = remove_large(path);
 	if (r == 0)
 		r = disk_remove(wal);
 	if (r == 0)

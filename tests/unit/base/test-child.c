@@ -12,7 +12,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -263,9 +265,54 @@ TEST(nothing_leaks_in_hundreds)
 	assert_no_child();
 }
 
+/* A file of so many MB without a name, and what says that it is freed. */
+static int nameless(int mb, int *ret_watch)
+{
+	static const char block[1 << 20];
+	char path[] = "/tmp/varve-child-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	for (int i = 0; i < mb; i++)
+		assert_int_equal(pwrite(fd, block, sizeof(block), (off_t)i * (off_t)sizeof(block)), sizeof(block));
+	assert_int_equal(fsync(fd), 0);
+	*ret_watch = inotify_init1(IN_CLOEXEC);
+	assert_true(inotify_add_watch(*ret_watch, path, IN_DELETE_SELF) >= 0);
+	assert_int_equal(unlink(path), 0);
+	return fd;
+}
+
+static long children_so_far(void)
+{
+	struct rusage u;
+
+	assert_int_equal(getrusage(RUSAGE_CHILDREN, &u), 0);
+	return u.ru_minflt;
+}
+
+TEST(a_large_file_without_a_name_is_closed_last_by_another_process)
+{
+	long before = children_so_far();
+	int watch, fd = nameless(1, &watch);
+
+	child_let_go(fd);
+	assert_true(readable(watch, 0));
+	assert_int_equal(children_so_far(), before);
+	close(watch);
+
+	fd = nameless(9, &watch);
+	child_let_go(fd);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_true(children_so_far() > before);
+	assert_no_child();
+	assert_true(readable(watch, DEADLINE_MS));
+	close(watch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_large_file_without_a_name_is_closed_last_by_another_process),
 		cmocka_unit_test(an_answer_comes_back),
 		cmocka_unit_test(the_greatest_answer_fits_and_one_byte_more_does_not),
 		cmocka_unit_test(failure_and_death_are_told_apart),
