@@ -277,7 +277,7 @@ int conv_gaps(struct store *s, int64_t account)
 	size_t n = 0;
 	int r;
 
-	r = walls_read(s, account, &w);
+	r = walls_read(s, account, false, &w);
 	if (r < 0)
 		return err_trace(r);
 	r = list_holes(s, account, &w, &list, &n);

@@ -106,18 +106,20 @@ static void lift(struct walls *w, const struct held *h, bool placed)
 	w->start = w->start || h->to_start;
 }
 
-int held_lift(struct store *s, int64_t conv, struct walls *w)
+int held_walls(struct store *s, int64_t account, int64_t conv, struct walls *ret)
 {
 	struct held h = { 0 };
 	bool placed = false;
 	int r;
 
-	r = w->n ? held_get(s, conv, &h) : 0;
+	r = conv ? held_get(s, conv, &h) : 0;
 	if (r == 0 && h.known && !h.to_start)
 		r = is_placed(s, h.from, &placed);
+	if (r == 0)
+		r = walls_read(s, account, h.known, ret);
 	if (r < 0)
 		return err_trace(r);
 	if (h.known)
-		lift(w, &h, placed);
+		lift(ret, &h, placed);
 	return 0;
 }

@@ -12,5 +12,5 @@
 
 /* Nothing of ${conv} is missing between these two; joins what was known, if that begins where this ends. */
 int held_note(struct put *p, int64_t conv, int64_t from_msg, int64_t to_msg);
-/* Take those walls away that do not stand in ${conv}. */
-int held_lift(struct store *s, int64_t conv, struct walls *w);
+/* As walls_read(), without those that do not stand in ${conv} (0 = all conversations: all walls). */
+int held_walls(struct store *s, int64_t account, int64_t conv, struct walls *ret);

@@ -7,7 +7,6 @@
 #include "store/held.h"
 #include "store/read-row.h"
 #include "store/row.h"
-#include "store/walls.h"
 
 /* Paging is by (key, id): a position between rows, never a count. */
 struct position {
@@ -290,9 +289,7 @@ int read_history(struct store *s, const struct history_query *hq, message_row_fn
 	if (r == 0)
 		r = find_anchor(&q, hq, &at, &has_row);
 	if (r == 0)
-		r = walls_read(s, hq->account, &q.walls);
-	if (r == 0 && q.conv)
-		r = held_lift(s, q.conv, &q.walls);
+		r = held_walls(s, hq->account, q.conv, &q.walls);
 	if (r == 0)
 		r = read_around(&q, hq, at, has_row, fn, userdata, ret_edges);
 	walls_deinit(&q.walls);
@@ -312,9 +309,7 @@ int read_reach(struct store *s, int64_t account, const char *conversation, int64
 	if (r == 0)
 		r = from ? find_message(&q, from, &at) : find_end(&q, true, &at);
 	if (r == 0)
-		r = walls_read(s, account, &q.walls);
-	if (r == 0)
-		r = held_lift(s, q.conv, &q.walls);
+		r = held_walls(s, account, q.conv, &q.walls);
 	if (r != 0) {
 		walls_deinit(&q.walls);
 		return r;

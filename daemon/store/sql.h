@@ -158,13 +158,16 @@
 		      " AND ?2<=(SELECT CAST(value AS INTEGER) FROM meta WHERE name='counted.'||?1)")              \
 	S(COUNT_BEHIND, "SELECT a.id FROM account a WHERE a.removed=0 AND (SELECT max(id) FROM msg)-?1>"           \
 			"coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name='counted.'||a.id), 0) LIMIT 1") \
-	S(SPAN_LIST, "SELECT first_id, first_us, last_id, last_us, flags FROM span WHERE archive=?1 ORDER BY seq") \
+	S(SPAN_LIST, "SELECT first_id, first_us, last_id, last_us, flags, seq FROM span WHERE archive=?1 ORDER BY seq") \
 	S(SPAN_PUT, "INSERT INTO span VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO UPDATE SET"                      \
 		    " first_id=excluded.first_id, first_us=excluded.first_us, last_id=excluded.last_id,"           \
 		    " last_us=excluded.last_us, flags=excluded.flags WHERE (first_id, first_us, last_id, last_us," \
 		    " flags) IS NOT (excluded.first_id, excluded.first_us, excluded.last_id, excluded.last_us,"    \
 		    " excluded.flags)")                                                                            \
-	S(SPAN_COUNT, "SELECT count(*) FROM span WHERE archive=?1")                                                \
+	/* walls.c: ?2 = 1 if what lies below the holes is wanted, too */                                          \
+	S(SPAN_WALLS, "SELECT s.flags, s.first_us, s.last_us, (SELECT a.key FROM aid a WHERE a.archive=s.archive"  \
+		      " AND a.id=s.first_id), CASE ?2 WHEN 1 THEN (SELECT a.key FROM aid a WHERE a.archive=s.archive" \
+		      " AND a.id=s.last_id) END FROM span s WHERE s.archive=?1 ORDER BY s.seq")                    \
 	/* archive-look.c: RECHECK_ALL or a stamp; no row: all that is held was settled */                          \
 	S(UNSETTLED_GET, "SELECT CAST(value AS INTEGER) FROM meta WHERE name='unsettled.'||?1")                   \
 	S(UNSETTLED_SET, "INSERT INTO meta VALUES('unsettled.'||?1, CAST(?2 AS TEXT)) ON CONFLICT DO UPDATE SET"  \

@@ -2,7 +2,6 @@
 
 #include "base/err.h"
 #include "core/cover.h"
-#include "store/archive.h"
 
 static int find_own(struct store *s, int64_t account, int64_t *ret)
 {
@@ -11,19 +10,6 @@ static int find_own(struct store *s, int64_t account, int64_t *ret)
 	put_i(&q, account);
 	put_t(&q, "");
 	return db_int(&q, 0, ret);
-}
-
-/*
- * The key of a span's first message. A span may begin with a place that holds no message (RSM's <first/> of results
- * without one), whose id is not stored: then its stamp, which keys look like.
- */
-static int edge_key(struct store *s, int64_t archive, const struct edge *e, int64_t *ret)
-{
-	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_AID_GET);
-
-	put_i(&q, archive);
-	put_t(&q, e->id);
-	return db_int(&q, e->us, ret);
 }
 
 static void insert_sorted(struct walls *w, int64_t key, int64_t low)
@@ -38,57 +24,63 @@ static void insert_sorted(struct walls *w, int64_t key, int64_t low)
 	w->lows[i] = low;
 }
 
-/* Where the hole below span ${i} ends. */
-static int low_key(struct store *s, int64_t archive, const struct cover *c, size_t i, int64_t *ret)
+/*
+ * The key of an end of a span. A span may begin with a place that holds no message (RSM's <first/> of results without one),
+ * whose id is not stored: then its stamp, which keys look like.
+ */
+static int64_t edge_key(struct stmt *q, int key, int stamp)
 {
-	int r = 0;
+	return sqlite3_column_type(q->st, key) == SQLITE_NULL ? col_i(q, stamp) : col_i(q, key);
+}
 
-	*ret = 0;
-	if (i > 0 && !(c->spans[i - 1].flags & SPAN_EMPTY))
-		r = edge_key(s, archive, &c->spans[i - 1].last, ret);
-	if (*ret == 0)
-		*ret = INT64_MIN;
+static void grow(struct walls *w, size_t *cap)
+{
+	if (w->n < *cap)
+		return;
+	*cap = *cap ? *cap * 2 : 8;
+	w->keys = xrealloc(w->keys, *cap, sizeof(*w->keys));
+	w->lows = xrealloc(w->lows, *cap, sizeof(*w->lows));
+}
+
+static int build(struct store *s, int64_t archive, bool lows, struct walls *w)
+{
+	_cleanup_(stmt_done) struct stmt q = db_use(s, SQL_SPAN_WALLS);
+	struct span two[2] = { 0 }; /* the span below, and this one */
+	const struct cover c = { .spans = two };
+	size_t seen = 0, cap = 0;
+	int64_t low = 0;
+	struct gap gap;
+	int r;
+
+	put_i(&q, archive);
+	put_i(&q, lows);
+	while ((r = db_row(&q)) > 0) {
+		int64_t key = edge_key(&q, 3, 1);
+		size_t i = seen++ > 0;
+
+		two[0] = two[1];
+		two[i].flags = (uint32_t)col_i(&q, 0);
+		if (i == 0)
+			w->start = two[0].flags & SPAN_START;
+		if (cover_gap(&c, i, &gap) && key) {
+			grow(w, &cap);
+			insert_sorted(w, key, low ? low : INT64_MIN);
+		}
+		two[1] = two[i];
+		low = !lows || two[1].flags & SPAN_EMPTY ? 0 : edge_key(&q, 4, 2);
+	}
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static int build(struct store *s, int64_t archive, const struct cover *c, struct walls *w)
-{
-	struct gap gap;
-	int64_t key, low;
-	int r;
-
-	w->keys = xnewn(int64_t, c->n + 1);
-	w->lows = xnewn(int64_t, c->n + 1);
-	w->start = c->n && c->spans[0].flags & SPAN_START;
-	for (size_t i = 0; i < c->n; i++) {
-		if (!cover_gap(c, i, &gap))
-			continue;
-		r = edge_key(s, archive, &c->spans[i].first, &key);
-		if (r == 0)
-			r = low_key(s, archive, c, i, &low);
-		if (r < 0)
-			return err_trace(r);
-		if (key)
-			insert_sorted(w, key, low);
-	}
-	return 0;
-}
-
-int walls_read(struct store *s, int64_t account, struct walls *ret)
+int walls_read(struct store *s, int64_t account, bool lows, struct walls *ret)
 {
 	struct walls w = { 0 };
-	struct cover c;
 	int64_t archive;
 	int r;
 
 	r = find_own(s, account, &archive);
-	if (r < 0)
-		return err_trace(r);
-	r = cover_read(s, archive, &c);
-	if (r < 0)
-		return err_trace(r);
-	r = build(s, archive, &c, &w);
-	cover_deinit(&c);
+	if (r == 0)
+		r = build(s, archive, lows, &w);
 	if (r < 0) {
 		walls_deinit(&w);
 		return err_trace(r);
@@ -104,24 +96,36 @@ void walls_deinit(struct walls *w)
 	*w = (struct walls){ 0 };
 }
 
+/* How many walls stand at or below ${key}. */
+static size_t count_below(const struct walls *w, int64_t key)
+{
+	size_t lo = 0, hi = w->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (w->keys[mid] <= key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 bool walls_below(const struct walls *w, int64_t key, int64_t *ret)
 {
-	for (size_t i = w->n; i-- > 0;) {
-		if (w->keys[i] <= key) {
-			*ret = w->keys[i];
-			return true;
-		}
-	}
-	return false;
+	size_t n = count_below(w, key);
+
+	if (n > 0)
+		*ret = w->keys[n - 1];
+	return n > 0;
 }
 
 bool walls_above(const struct walls *w, int64_t key, int64_t *ret)
 {
-	for (size_t i = 0; i < w->n; i++) {
-		if (w->keys[i] > key) {
-			*ret = w->keys[i];
-			return true;
-		}
-	}
-	return false;
+	size_t n = count_below(w, key);
+
+	if (n < w->n)
+		*ret = w->keys[n];
+	return n < w->n;
 }
