@@ -188,6 +188,18 @@ bool cover_places_run(const struct cover *c, const struct cover_page *page, bool
 	return c->n > 1 && meets_older(page, &c->spans[c->n - 2], false);
 }
 
+/*
+ * The server has nothing older than ${page}. So the first span is the archive's beginning, if the page reaches down to where
+ * that begins; else the server does not have that message any more, nor what was below it and was not fetched yet.
+ */
+static void set_beginning(struct span *s, const struct cover_page *page)
+{
+	bool reached = s->first.us == 0 || cover_page_has(page, s->first.id) || page_floor(page) <= s->first.us;
+
+	if (!(s->flags & (SPAN_START | SPAN_LOST)))
+		s->flags |= reached ? SPAN_START : SPAN_LOST;
+}
+
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us)
 {
 	const struct cover_item *end;
@@ -212,7 +224,7 @@ size_t cover_newest(struct cover *c, const struct cover_page *page, bool complet
 		cover_exhausted(c, i, page->items[0].us);
 		i -= n - c->n;
 	} else if (complete) {
-		c->spans[0].flags |= SPAN_START;
+		set_beginning(&c->spans[0], page);
 	}
 	return i;
 }
@@ -235,12 +247,11 @@ size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bo
 	size_t joined;
 
 	*ret_met = i == 0;
-	/*
-	 * Unbounded below only for the first span: there, complete is the archive's beginning. Below what another archive held
-	 * it is that only if this one has something there.
-	 */
-	if (complete && i == 0)
-		s->flags |= cover_is_old(s->first.id) && page_floor(page) > s->first.us ? SPAN_LOST : SPAN_START;
+	/* Unbounded below only for the first span. Asked for by id, the server has that message. */
+	if (complete && i == 0 && by_time)
+		set_beginning(s, page);
+	else if (complete && i == 0)
+		s->flags |= SPAN_START;
 	if (page->n == 0)
 		return i;
 	/*

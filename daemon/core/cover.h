@@ -130,8 +130,8 @@ bool cover_places_run(const struct cover *c, const struct cover_page *page, bool
  * The answer to "newest page": ${page} ends where the archive ended; cover_places_run() must hold. ${complete}: it is
  * the whole archive. ${now_us} stamps an empty archive. Joins every span it meets by id or by reaching strictly below
  * its end; otherwise a new span stands there and with it a gap (A4). A run opened during the query stays above it, with
- * a gap between unless they overlap; without one the page's span is live. Returns the index of the span that holds the
- * page.
+ * a gap between unless they overlap; without one the page's span is live. A complete page that does not reach down to
+ * where the first span begins says that the past before that is lost. Returns the index of the span that holds the page.
  */
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us);
 
@@ -139,7 +139,8 @@ size_t cover_newest(struct cover *c, const struct cover_page *page, bool complet
  * The answer to "the page before span ${i}", asked with no lower bound, or bounded by the previous span's last stamp
  * minus a margin. Extends span ${i} downwards, or stands as a proven span below it when ${i} is a run; joins the
  * previous span when met (see above). ${complete}: nothing older exists within what was asked. ${by_time}: it was
- * bounded by stamps instead of the span's first id, and may overlap the span (never for a run).
+ * bounded by stamps instead of the span's first id, and may overlap the span (never for a run). Complete and by time below the
+ * first span, without what that begins with or anything older: the server has dropped it, and the past with it, which is lost.
  * *ret_met: there is no gap left below the page's span, or none was there. Returns that span's index.
  */
 size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bool complete, bool by_time,

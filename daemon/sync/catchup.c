@@ -141,6 +141,9 @@ void engine_set_metered(struct engine *e, bool metered)
 	if (e->metered == metered)
 		return;
 	e->metered = metered;
+	/* As engine_sync_pause(): history may have waited for weeks. */
+	if (!metered && !catchup_done(e))
+		e->metadata_known = false;
 	catchup_go(e);
 	e->io->event(e->userdata, HUB_SYNC);
 }

@@ -32,6 +32,13 @@ static bool window_is_gone(const struct query *q, const struct cover *cover, siz
 	return !below || complete;
 }
 
+/* By time that message is in the answer, if it is there still. */
+static bool nothing_below_first(const struct query *q, const struct cover *cover, size_t i, const struct cover_page *page,
+				bool complete)
+{
+	return i == 0 && complete && page->n == 0 && query_is_below_id(q) && !q->run && cover->spans[0].first.us;
+}
+
 static enum answer before(const struct engine *e, const struct query *q, size_t from, struct cover *cover,
 			  const struct cover_page *page, struct effect *ret)
 {
@@ -43,6 +50,9 @@ static enum answer before(const struct engine *e, const struct query *q, size_t 
 	/* "Before X" with X in it, or with the newest that we hold: the server did not read the question (A14). */
 	if (!q->by_time && !q->sliced &&
 	    (cover_page_has(page, q->above_id) || cover_page_has(page, cover->spans[i].last.id)))
+		return ANSWER_STUCK;
+	/* Nothing is below it: because it is the oldest, or because the server does not have it any more and does not say so (B2)? */
+	if (nothing_below_first(q, cover, i, page, complete))
 		return ANSWER_STUCK;
 	ret->span = cover_before(cover, i, page, complete, q->by_time, &met);
 	ret->joined = met && i > 0;

@@ -67,6 +67,114 @@ static void B2_frontier_expired_ejabberd(void **state)
 	expired_frontier(*state, false);
 }
 
+/*
+ * A part of the past is not fetched, and the server drops it: that is a loss, and not the archive's beginning. All that was
+ * held may have gone with it.
+ */
+static void the_past_expires(struct sim *s, bool prosody, bool session, int expired)
+{
+	struct account_status st;
+	struct gap g;
+
+	server_is(s, prosody);
+	sim_fill(s, 300, 2, HOUR);
+	s->lanes = 1;
+	s->horizon_us = 3 * DAY;
+	sim_restart(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, HOUR));
+	engine_status(s->engine, &st);
+	assert_in_range((int)st.messages, 72, 150);
+	assert_true(cover_gap(&s->engine->cover, 0, &g));
+	assert_int_equal(g.state, GAP_OPEN);
+	s->boot_us += 30 * DAY;
+	s->expired = expired;
+	s->horizon_us = 0;
+	if (session)
+		session_is_lost(s);
+	sim_restart(s);
+	engine_connect(s->engine);
+	assert_true(sim_settle(s, HOUR));
+	assert_int_equal(open_gaps(s), 0);
+	assert_true(cover_gap(&s->engine->cover, 0, &g));
+	assert_int_equal(g.state, GAP_LOST);
+	assert_string_equal(g.after_id, "");
+	sim_expect_honest(s);
+}
+
+static void B1_the_past_expires_prosody(void **state)
+{
+	the_past_expires(*state, true, true, 290);
+}
+
+static void B1_the_past_expires_in_the_session(void **state)
+{
+	the_past_expires(*state, true, false, 290);
+}
+
+static void B1_the_past_expires_with_all_that_was_held(void **state)
+{
+	the_past_expires(*state, true, true, 300);
+}
+
+static void B2_the_past_expires_ejabberd(void **state)
+{
+	the_past_expires(*state, false, true, 290);
+}
+
+static void B2_the_past_expires_in_the_session(void **state)
+{
+	the_past_expires(*state, false, false, 290);
+}
+
+static void B2_the_past_expires_with_all_that_was_held(void **state)
+{
+	the_past_expires(*state, false, false, 300);
+}
+
+/* Nothing was asked for weeks, and the stream stood: what the server had when it began says nothing now. */
+static void waited(struct sim *s, bool prosody, bool metered)
+{
+	struct account_status st;
+
+	server_is(s, prosody);
+	given_in_sync(s, 60);
+	s->metered_us = HOUR;
+	s->screens_gap = 10000;
+	sim_restart(s);
+	engine_set_metered(s->engine, metered);
+	away(s, 20 * DAY, 300, 2);
+	until_a_hole_is_open(s);
+	engine_sync_pause(s->engine, !metered);
+	sim_run(s, HOUR);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.gaps, 1);
+	s->boot_us += 10 * DAY;
+	s->expired = s->n - 2;
+	engine_set_metered(s->engine, false);
+	engine_sync_pause(s->engine, false);
+	assert_true(sim_settle(s, HOUR));
+	engine_status(s->engine, &st);
+	assert_int_equal(st.gaps, 0);
+	assert_int_equal(st.lost, 1);
+	sim_expect_honest(s);
+}
+
+static void B1_a_hole_expires_while_the_sync_is_paused(void **state)
+{
+	waited(*state, true, false);
+}
+
+static void B2_a_hole_expires_while_the_sync_is_paused(void **state)
+{
+	waited(*state, false, false);
+}
+
+static void B2_a_hole_expires_while_the_link_is_metered(void **state)
+{
+	waited(*state, false, true);
+}
+
 /* The upper boundary of a hole expires while it is being filled. */
 static void B5_upper_boundary_expired(void **state)
 {
@@ -347,6 +455,15 @@ int main(void)
 		STORY(A3_A4_the_hole_is_on_disk_with_the_page),
 		STORY(B1_frontier_expired_prosody),
 		STORY(B2_frontier_expired_ejabberd),
+		STORY(B1_the_past_expires_prosody),
+		STORY(B1_the_past_expires_in_the_session),
+		STORY(B1_the_past_expires_with_all_that_was_held),
+		STORY(B2_the_past_expires_ejabberd),
+		STORY(B2_the_past_expires_in_the_session),
+		STORY(B2_the_past_expires_with_all_that_was_held),
+		STORY(B1_a_hole_expires_while_the_sync_is_paused),
+		STORY(B2_a_hole_expires_while_the_sync_is_paused),
+		STORY(B2_a_hole_expires_while_the_link_is_metered),
 		STORY(B5_upper_boundary_expired),
 		STORY(F6_the_servers_clock_stepped_back_within_the_newest_page),
 		STORY(F6_the_servers_clock_stepped_back_within_a_gap),

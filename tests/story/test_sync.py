@@ -305,6 +305,28 @@ def test_known_loss_when_the_archive_forgot(own_server, fresh, varved):
     assert len([g for g in varved.ctl("sync", "gaps") if g["state"] == "lost"]) == 1
 
 
+def test_the_past_expires(own_server, fresh, varved):
+    """B1, B2: what lay beyond the horizon was never fetched, and the server drops it: lost, not the archive's beginning."""
+    server = own_server()
+    alice, _bob = users(server, fresh)
+    server.seed_archive(alice, seed.history(600, years=1, domain=server.domain))
+    varved.configure("[sync]\nhistory = 30 days\n")
+    varved.restart()
+    varved.add_account(server, alice)
+    varved.wait_sync()
+    held = [r["stanza_id"] for r in varved.export()]
+    assert 30 < len(held) < 500
+    assert [g["state"] for g in varved.ctl("sync", "gaps")] == ["open"]
+    server.expire(alice, keep=20)
+    varved.configure("")
+    varved.restart()
+    sync = varved.wait_sync()["sync"]
+    assert (sync["gaps"], sync["lost"]) == (0, 1)
+    lost, = varved.ctl("sync", "gaps")
+    assert lost["state"] == "lost" and lost["after_usec"] is None, lost
+    assert [r["stanza_id"] for r in varved.export()] == held
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
 def test_server_restarted(own_server, fresh, varved, sig):
     server = own_server()
