@@ -78,6 +78,7 @@ struct archive_page {
 	const char *above_id; /* of the message that it lies below; "" = it ends at the newest end */
 	bool part, compare;
 	bool by_stamp; /* asked for by a stamp alone: it may lie around above_id, or above it */
+	const char *first_id; /* by a stamp: what is held begins with this message, and what is new lies below it; NULL = not */
 	/*
 	 * part: nothing of this conversation is missing from the page up to the row held_to (0 = only within it); ${to_start}: nor
 	 * below it, for the server has nothing older. Then history pages of it do not stop at the account's gaps there.

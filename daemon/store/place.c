@@ -91,10 +91,34 @@ static int find_anchors(struct put *p, struct place *places, size_t n, const str
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* The open interval that the page lies in. */
+/* The open interval that the page lies in, and what of it lies on which side of what the server has dropped. */
 struct bounds {
 	int64_t lo, hi;
+	size_t first, last; /* the outermost anchors, ${n} = none */
+	int64_t held, top;  /* what stands before the first lies below ${held}, what stands behind the last above ${top} */
 };
+
+/*
+ * What is placed next to an outermost anchor and not in the page was dropped by the server, if the page should have it. The span
+ * of both has no holes, so what is new lies on its other side. (A page by a stamp may begin above it, with what is held.)
+ */
+static int find_dropped(struct put *p, const struct place *places, size_t n, const struct archive_page *page, int64_t above,
+			struct bounds *b)
+{
+	bool newest = !*page->above_id && !page->compare;
+	int64_t held = INT64_MAX;
+	int r = 0;
+
+	if (newest || (above != INT64_MAX && places[b->last].key < above))
+		r = neighbour(p, SQL_AID_BELOW, above, INT64_MIN, &b->top);
+	else
+		r = neighbour(p, SQL_AID_ABOVE, places[b->last].key, INT64_MAX, &b->hi);
+	if (r == 0 && page->first_id && !is_in(places, n, page->first_id))
+		r = key_of(p, page->first_id, INT64_MAX, &held);
+	if (held < places[b->first].key)
+		b->held = held;
+	return r < 0 ? err_trace(r) : 0;
+}
 
 /*
  * With anchors, the placed neighbours of the outermost ones are the tightest bounds, and right ones: a placed message
@@ -118,24 +142,25 @@ static int find_bounds(struct put *p, const struct place *places, size_t n, cons
 		r = key_of(p, page->above_id, INT64_MAX, &above);
 	if (r < 0)
 		return err_trace(r);
-	*ret = (struct bounds){ .lo = below, .hi = above };
+	*ret = (struct bounds){ .lo = below, .hi = above, .first = first, .last = last, .held = INT64_MAX, .top = INT64_MIN };
 	/* Others of the archive may stand anywhere between the messages of one conversation. */
 	if (p->part)
 		return 0;
 	if (first != n)
-		r = neighbour(p, SQL_AID_BELOW, places[first].key, INT64_MIN, &ret->lo);
-	else if (above != INT64_MAX)
+		r = find_dropped(p, places, n, page, above, ret);
+	if (r == 0 && first != n)
+		r = neighbour(p, SQL_AID_BELOW, ret->held < places[first].key ? ret->held : places[first].key, INT64_MIN,
+			      &ret->lo);
+	else if (r == 0 && above != INT64_MAX)
 		r = neighbour(p, SQL_AID_BELOW, above, INT64_MIN, &ret->lo);
-	if (r == 0 && last != n)
-		r = neighbour(p, SQL_AID_ABOVE, places[last].key, INT64_MAX, &ret->hi);
 	/*
 	 * The newest page: nothing lies above. Whatever is placed and not in it lies below, live messages of a session
 	 * whose run is forgotten too, even if the phone's clock was ahead when they came.
 	 */
-	else if (r == 0 && !*page->above_id)
+	if (r == 0 && first == n && !*page->above_id)
 		r = neighbour(p, SQL_AID_BELOW, INT64_MAX, INT64_MIN, &ret->lo);
 	/* The boundary has no place. What is placed from the page's last stamp on up is above it, equal stamps too. */
-	else if (r == 0 && above == INT64_MAX)
+	else if (r == 0 && first == n && above == INT64_MAX)
 		r = neighbour(p, SQL_AID_ABOVE, below > places[n - 1].us - 1 ? below : places[n - 1].us - 1,
 			      INT64_MAX, &ret->hi);
 	if (r < 0)
@@ -208,6 +233,20 @@ static size_t run_end(const struct place *places, size_t n, size_t i)
 	return i;
 }
 
+/* The place that the run from ${i} on lies above, where ${lo} stands right below it. */
+static int64_t run_lo(const struct bounds *b, size_t i, int64_t lo)
+{
+	return i > b->last && b->top > lo ? b->top : lo;
+}
+
+/* The place that the run up to ${end} lies below. */
+static int64_t run_hi(const struct bounds *b, const struct place *places, size_t n, size_t end)
+{
+	int64_t hi = end < n ? places[end].key : b->hi;
+
+	return end <= b->first && b->held < hi ? b->held : hi;
+}
+
 /*
  * Loose messages whose place agrees with the placed ones stay there too. Their neighbours may be other loose ones
  * that no page will ever bring (own messages of other devices, which Prosody's carbons bring without an archive id):
@@ -224,7 +263,7 @@ static void keep_loose(struct place *places, size_t n, const struct bounds *b)
 			end++;
 			continue;
 		}
-		choose_anchors(places, i, end, true, lo, end < n ? places[end].key : b->hi);
+		choose_anchors(places, i, end, true, run_lo(b, i, lo), run_hi(b, places, n, end));
 	}
 }
 
@@ -255,8 +294,8 @@ int place_page(struct put *p, struct place *places, const struct archive_page *p
 			end++;
 			continue;
 		}
-		hi = end < n ? places[end].key : b.hi;
-		r = place_run(p, places, i, end, lo, &hi, touches, &moved_by);
+		hi = run_hi(&b, places, n, end);
+		r = place_run(p, places, i, end, run_lo(&b, i, lo), &hi, touches, &moved_by);
 		if (r < 0)
 			return err_trace(r);
 		/* The anchors above moved with everything else. */
@@ -265,6 +304,10 @@ int place_page(struct put *p, struct place *places, const struct archive_page *p
 				places[j].key += moved_by;
 		if (moved_by && b.hi != INT64_MAX)
 			b.hi += moved_by;
+		if (moved_by && b.held != INT64_MAX && end < b.first)
+			b.held += moved_by;
+		if (moved_by && b.top != INT64_MIN && i <= b.last)
+			b.top += moved_by;
 		lo = places[end - 1].key;
 	}
 	/* A part of an archive does not know what lies between its messages: what has its place keeps it. */

@@ -85,6 +85,7 @@ static int put_page(struct engine *e, const struct query *q, size_t from, const 
 		.below_id = below_id,
 		.above_id = above_id,
 		.by_stamp = q->by_time && !*q->cursor,
+		.first_id = q->by_time ? q->above_id : NULL,
 	};
 	uint64_t new_messages = 0;
 	int r;

@@ -193,6 +193,57 @@ static void B5_upper_boundary_expired(void **state)
 }
 
 /*
+ * The message that a hole begins below was deleted, and more than a page of what is held lies within the margin above it: by
+ * time the answers come down through all of that before they bring anything new. Of an id that the server does not know it says
+ * so, or answers as if nothing had been asked.
+ */
+static void upper_boundary_deleted(struct sim *s, bool prosody)
+{
+	struct account_status st;
+	int i = -1;
+
+	server_is(s, prosody);
+	s->page_cap = 50;
+	sim_fill(s, 400, 2, SIM_SEC);
+	engine_connect(s->engine);
+	while (s->queries < 4)
+		if (!sim_step(s))
+			sim_run(s, SIM_SEC / 10);
+	sim_kill(s);
+	sim_forget_session(s);
+	assert_int_equal(sscanf(s->engine->cover.spans[0].first.id, "a%d", &i), 1);
+	assert_in_range(i, 100, 350);
+	s->archive[i].deleted = true;
+	s->page_cap = 15;
+	comes_in_sync(s);
+	engine_status(s->engine, &st);
+	assert_int_equal(st.lost, 0);
+	sim_expect_all(s, 0);
+}
+
+/* The last message that we got was deleted while we were away: it stays where it was. */
+static void B5_the_newest_message_was_deleted(void **state)
+{
+	struct sim *s = *state;
+
+	given_in_sync(s, 60);
+	away(s, HOUR, 30, 2);
+	s->archive[59].deleted = true;
+	comes_in_sync(s);
+	sim_expect_all(s, 0);
+}
+
+static void B5_a_deleted_upper_boundary_prosody(void **state)
+{
+	upper_boundary_deleted(*state, true);
+}
+
+static void B5_a_deleted_upper_boundary_ejabberd(void **state)
+{
+	upper_boundary_deleted(*state, false);
+}
+
+/*
  * A small server without a clock of its own loses its power: for a while its archive has stamps of two hours ago, behind ours
  * (F6). Whether the newest page or one of the gap meets these, nothing between them and what we hold is left out.
  */
@@ -465,6 +516,9 @@ int main(void)
 		STORY(B2_a_hole_expires_while_the_sync_is_paused),
 		STORY(B2_a_hole_expires_while_the_link_is_metered),
 		STORY(B5_upper_boundary_expired),
+		STORY(B5_the_newest_message_was_deleted),
+		STORY(B5_a_deleted_upper_boundary_prosody),
+		STORY(B5_a_deleted_upper_boundary_ejabberd),
 		STORY(F6_the_servers_clock_stepped_back_within_the_newest_page),
 		STORY(F6_the_servers_clock_stepped_back_within_a_gap),
 		STORY(F6_the_servers_clock_stepped_back_for_long),

@@ -328,6 +328,61 @@ TEST(a_bound_is_no_place_of_the_page)
 	assert_int_equal(row_of(fx, "high").key, above);
 }
 
+/* A page of ${n} by a stamp: what is held begins with ${first}. */
+static void put_window(struct fx *fx, const struct message *m, size_t n, const char *first)
+{
+	const struct message *items[8];
+	struct put_outcome out[8];
+	struct archive_page page = { .items = items, .n = n, .below_id = "", .above_id = first, .by_stamp = true, .first_id = first };
+
+	for (size_t i = 0; i < n; i++)
+		items[i] = &m[i];
+	assert_int_equal(IN_TX(fx, archive_put(fx->s, fx->account, fx->archive, OWN, &page, fx->now, out)), 0);
+}
+
+/* The server's archive has it no more (retracted, on ejabberd): what catch-up brings stands behind it all the same. */
+TEST(B5_what_the_server_dropped_keeps_its_place)
+{
+	struct fx *fx = *state;
+	struct message window[3] = { archived(text_in("k", "k"), "k", 650), archived(text_in("l", "l"), "l", 655),
+				     archived(text_in("o", "o"), "o", 720) };
+
+	PAGE(fx, "", "", archived(text_in("1", "1"), "a1", 10), archived(text_in("2", "2"), "a2", 20),
+	     archived(text_in("3", "3"), "a3", 30));
+	/* The newest of all. */
+	PAGE(fx, "", "", archived(text_in("2", "2"), "a2", 20), archived(text_in("4", "4"), "a4", 40),
+	     archived(text_in("5", "5"), "a5", 50));
+	assert_string_equal(bodies(fx, BOB), "1 2 3 4 5");
+	/* The newest below a gap. */
+	PAGE(fx, "a5", "", archived(text_in("n", "n"), "n", 700), archived(text_in("o", "o"), "o", 720));
+	PAGE(fx, "", "n", archived(text_in("4", "4"), "a4", 40), archived(text_in("6", "6"), "a6", 60),
+	     archived(text_in("7", "7"), "a7", 70));
+	assert_string_equal(bodies(fx, BOB), "1 2 3 4 5 6 7 n o");
+	/* The oldest above a gap: it is asked by its stamp. */
+	put_window(fx, window, 3, "n");
+	assert_string_equal(bodies(fx, BOB), "1 2 3 4 5 6 7 k l n o");
+}
+
+/* The same without a key between: a server's clock that stands still. */
+TEST(B5_what_the_server_dropped_keeps_its_place_without_room)
+{
+	struct fx *fx = *state;
+	struct message window[3] = { archived(text_in("k", "k"), "k", 30), archived(text_in("l", "l"), "l", 30),
+				     archived(text_in("o", "o"), "o", 30) };
+
+	PAGE(fx, "", "", archived(text_in("1", "1"), "a1", 30), archived(text_in("2", "2"), "a2", 30));
+	PAGE(fx, "", "", archived(text_in("1", "1"), "a1", 30), archived(text_in("3", "3"), "a3", 30));
+	assert_string_equal(bodies(fx, BOB), "1 2 3");
+	PAGE(fx, "", "", archived(text_in("3", "3"), "a3", 30), archived(text_in("n", "n"), "n", 30),
+	     archived(text_in("o", "o"), "o", 30));
+	sql(fx, "UPDATE aid SET key=key+1 WHERE key>=(SELECT key FROM aid WHERE id='n') RETURNING 1");
+	sql(fx, "UPDATE msg SET key=key+1 WHERE body IN ('n', 'o') RETURNING 1");
+	put_window(fx, window, 3, "n");
+	assert_string_equal(bodies(fx, BOB), "1 2 3 k l n o");
+	PAGE(fx, "", "n", archived(text_in("k", "k"), "k", 30), archived(text_in("m", "m"), "m", 30));
+	assert_string_equal(bodies(fx, BOB), "1 2 3 k l m n o");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +403,8 @@ int main(void)
 		RUN(stamps_that_cannot_be_do_not_stay_on_top),
 		RUN(what_stands_right_stays),
 		RUN(a_bound_is_no_place_of_the_page),
+		RUN(B5_what_the_server_dropped_keeps_its_place),
+		RUN(B5_what_the_server_dropped_keeps_its_place_without_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
