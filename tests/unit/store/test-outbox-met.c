@@ -374,6 +374,25 @@ TEST(an_older_correction_that_comes_back_late_does_not_undo_the_newer)
 	assert_string_equal(next(fx), "correct:e2>c1=third react:r2>c1");
 }
 
+/* Only a later one about the same message, of the same kind, makes a copy old; else its place in the archive counts. */
+TEST(a_correction_that_nothing_replaces_learns_its_place)
+{
+	struct fx *fx = *state;
+	struct message e1 = archived(copy_of("e1", "ours"), "a2", 20), d1 = archived(text_out("d1", "theirs"), "a3", 30);
+	int64_t id = send_text(fx, "c1", "one"), other = send_text(fx, "c2", "two");
+
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "ours").r, 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "x").r, 0);
+	assert_int_equal(about(fx, OUT_CORRECTION, other, "e2", "dos").r, 0);
+	number(fx, 5, 1, "");
+	ack(fx, 5);
+	e1.replace_id = d1.replace_id = "c1";
+	PAGE(fx, "", "", archived(copy_of("c1", "one"), "a1", 10), e1);
+	/* Another device's, later: by our clock it was before ours. */
+	PAGE(fx, "a2", "", d1);
+	assert_string_equal(bodies(fx, BOB), "theirs dos");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +410,7 @@ int main(void)
 		RUN(a_receipt_that_seems_older_than_our_message),
 		RUN(a_message_that_came_back_is_sent_again_as_it_is_now),
 		RUN(what_was_displayed_stays_so_when_it_is_sent_again),
+		RUN(a_correction_that_nothing_replaces_learns_its_place),
 		RUN(an_older_correction_that_comes_back_late_does_not_undo_the_newer),
 	};
 

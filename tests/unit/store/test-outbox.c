@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "outbox-fixture.h"
+#include "store/outbox-priv.h"
 #include "store/schema.h"
 
 /* Written in a tunnel: what came meanwhile is archived before it, and nobody has seen that. */
@@ -32,6 +33,10 @@ TEST(numbered_sent_and_acknowledged)
 	send_text(fx, "c1", "one");
 	send_text(fx, "c2", "two");
 	send_text(fx, "c3", "three");
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "UPDATE outbox SET target_id='t', text='x', reply_id='r', reply_jid='j', error='e', error_text='f'"
+				 " WHERE client_id<>'c3'"), 0);
+	COMMIT(fx);
 	number(fx, 2, 7, "a0");
 	assert_int_equal(state_of(fx, "one"), STATE_SENDING);
 	assert_int_equal(conv_of(fx, BOB).last.state, STATE_QUEUED);
@@ -45,7 +50,8 @@ TEST(numbered_sent_and_acknowledged)
 	assert_int_equal(ack(fx, 8), 1);
 	assert_string_equal(counts(fx), "1 0 0 0");
 	/* What is done has no content. */
-	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE state=3 AND body IS NULL AND anchor IS NULL"), 2);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE state=3 AND coalesce(n, body, anchor, target_id, text, reply_id,"
+			     " reply_jid, error, error_text) IS NULL"), 2);
 	number(fx, 1, 9, "");
 	ack(fx, 9);
 	assert_int_equal(conv_of(fx, BOB).last.state, STATE_SENT);
@@ -127,6 +133,143 @@ TEST(E2_a_lost_session_leaves_doubt_which_holds_back_its_conversation_alone)
 	assert_int_equal(cancel(fx, id), OUTBOX_E_STATE);
 }
 
+/* What is about a message waits with it; what was written before it does not. */
+TEST(E2_doubt_holds_back_what_comes_after_it_and_nothing_else)
+{
+	struct fx *fx = *state;
+	int64_t id;
+
+	send_text(fx, "c1", "one");
+	id = send_text(fx, "c2", "two");
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, fx->account, items(fx).id[1], 0, 1, "")), 1);
+	lose(fx, false, 0);
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "x").r, 0);
+	assert_int_equal(about(fx, OUT_CORRECTION, id, "e1", "dos").r, 0);
+	assert_string_equal(next(fx), "text:c1=one");
+	doubt_over(fx);
+	assert_string_equal(next(fx), "text:c1=one text:c2=two! react:r1>c2=x correct:e1>c2=dos");
+}
+
+/* All of an account's outbox, as one number. */
+static int64_t all_of(struct fx *fx, int64_t account)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "SELECT sum(id*state*31+again*17+seq*13+coalesce(n, 0)*11+bounced*7+strikes*5+done_us*3"
+		 "+length(coalesce(body, ''))+length(coalesce(anchor, ''))) FROM outbox WHERE account=%lld", (long long)account);
+	return sql(fx, text);
+}
+
+/* Two accounts whose apps count, and whose sessions do: what is done for one says nothing of the other's. */
+TEST(E4_two_accounts_have_two_outboxes)
+{
+	static const char *const ids[] = { "done", "failed", "bounced", "doubt", "sending", "queued" };
+	struct fx *fx = *state;
+	int64_t archive, mine = fx->account, other = fx_account(fx, "other@a.example", &archive), all, item, rows[8], msg;
+	size_t n = 0;
+	char *anchor = NULL;
+
+	fx->account = other;
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		send_to(fx, "dan@d.example", ids[i], ids[i]);
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, other, items(fx).id[0], "bad", "")), 0);
+	number(fx, 1, 2, "");
+	ack(fx, 2);
+	BEGIN(fx);
+	assert_int_equal(db_exec(fx->s, "UPDATE outbox SET state=4, bounced=1 WHERE client_id='bounced'"), 0);
+	COMMIT(fx);
+	item = items(fx).id[1];
+	number(fx, 1, 3, "x");
+	lose(fx, false, 0);
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, other, item, 0, 1, "x")), 1);
+	item = sql(fx, "SELECT id FROM outbox WHERE client_id='queued'");
+	msg = sql(fx, "SELECT msg FROM outbox WHERE client_id='queued'");
+	assert_string_equal(counts(fx), "1 1 1 2");
+	all = all_of(fx, other);
+
+	fx->account = mine;
+	assert_string_equal(next(fx), "");
+	assert_string_equal(counts(fx), "0 0 0 0");
+	assert_int_equal(outbox_failed_rows(fx->s, mine, rows, ARRAY_SIZE(rows), &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(outbox_oldest_doubt(fx->s, mine, &anchor, &rows[0]), 0);
+	assert_int_equal(outbox_unproven(fx->s, mine, &rows[0]), 0);
+	assert_int_equal(rows[0], 0);
+	/* Its items and rows are none of ours. */
+	assert_int_equal(IN_TX(fx, outbox_numbered(fx->s, mine, item, 0, 1, "")), 0);
+	assert_int_equal(IN_TX(fx, outbox_failed(fx->s, mine, item, "bad", "")), 0);
+	assert_int_equal(cancel(fx, msg), OUTBOX_E_STATE);
+	/* The same names, the same numbers. */
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		send_to(fx, "dan@d.example", ids[i], ids[i]);
+	number(fx, 2, 1, "y");
+	assert_int_equal(ack(fx, 1), 1);
+	assert_int_equal(IN_TX(fx, outbox_strike(fx->s, mine, "bad", "")), 0);
+	assert_int_equal(sql(fx, "SELECT strikes FROM outbox WHERE client_id='failed' AND strikes>0"), 1);
+	assert_int_equal(IN_TX(fx, outbox_resumed(fx->s, mine, 1)), 0);
+	number(fx, 2, 2, "y");
+	assert_int_equal(outbox_unproven(fx->s, mine, &rows[0]), 0);
+	assert_int_equal(rows[0], sql(fx, "SELECT max(id) FROM outbox WHERE client_id='done'"));
+	lose(fx, false, 0);
+	assert_int_equal(outbox_oldest_doubt(fx->s, mine, &anchor, &rows[0]), 1);
+	assert_string_equal(anchor, "y");
+	free(anchor);
+	assert_int_equal(doubt_over(fx), 2);
+	assert_int_equal(IN_TX(fx, outbox_bounces_known(fx->s, mine)), 0);
+	assert_string_equal(counts(fx), "5 0 0 0");
+	assert_int_equal(all_of(fx, other), all);
+}
+
+/* The newest text that the server took and the archive did not show yet: it is asked for. Nothing else is waited for. */
+TEST(what_has_no_archive_id_yet_is_the_newest_text_that_is_done)
+{
+	struct fx *fx = *state;
+	int64_t id, item = -1;
+
+	assert_int_equal(outbox_unproven(fx->s, fx->account, &item), 0);
+	assert_int_equal(item, 0);
+	id = send_text(fx, "c1", "one");
+	send_text(fx, "c2", "two");
+	assert_int_equal(about(fx, OUT_REACTION, id, "r1", "x").r, 0);
+	send_text(fx, "c3", "three");
+	number(fx, 4, 1, "");
+	ack(fx, 3);
+	assert_int_equal(outbox_unproven(fx->s, fx->account, &item), 0);
+	assert_int_equal(item, sql(fx, "SELECT id FROM outbox WHERE client_id='c2'"));
+	PAGE(fx, "", "", archived(copy_of("c1", "one"), "a1", 1));
+	assert_int_equal(outbox_unproven(fx->s, fx->account, &item), 0);
+	assert_int_equal(item, sql(fx, "SELECT id FROM outbox WHERE client_id='c2'"));
+	PAGE(fx, "a1", "", archived(copy_of("c2", "two"), "a2", 2));
+	assert_int_equal(outbox_unproven(fx->s, fx->account, &item), 0);
+	assert_int_equal(item, 0);
+}
+
+/* It is forgotten thirty days after somebody has seen that it is done, never before anybody has. */
+TEST(what_was_just_done_is_remembered)
+{
+	struct fx *fx = *state;
+	int64_t now = fx->now = INT64_C(1780000000000000);
+
+	send_text(fx, "c1", "one");
+	send_text(fx, "c2", "two");
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	assert_int_equal(IN_TX(fx, outbox_expire(fx->s, now + 60 * SEC, 100)), 0);
+	/* Seen once a minute. */
+	number(fx, 1, 2, "");
+	ack(fx, 2);
+	assert_int_equal(IN_TX(fx, outbox_expire(fx->s, now + 61 * SEC, 100)), 0);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE state=3"), 2);
+	assert_false(outbox_expire_due(fx->s, now + 60 * SEC + OUTBOX_KEEP_US - 1));
+	assert_true(outbox_expire_due(fx->s, now + 60 * SEC + OUTBOX_KEEP_US));
+	assert_int_equal(outbox_expire_step(fx->s, now + 60 * SEC + OUTBOX_KEEP_US, 100), 1);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox WHERE client_id='c2'"), 1);
+	assert_false(outbox_expire_due(fx->s, now + 60 * SEC + OUTBOX_KEEP_US));
+	assert_int_equal(sql(fx, "SELECT count(*) FROM outbox"), 1);
+}
+
 TEST(the_oldest_anchor_is_the_one_that_lies_lowest)
 {
 	struct fx *fx = *state;
@@ -143,6 +286,21 @@ TEST(the_oldest_anchor_is_the_one_that_lies_lowest)
 	assert_int_equal(outbox_oldest_doubt(fx->s, fx->account, &anchor, &written), 1);
 	assert_string_equal(anchor, "zz");
 	free(anchor);
+	/* What is under way is in no doubt, wherever it was anchored; "one" is not either, any more. */
+	PAGE(fx, "aa", "", archived(copy_of("c1", "one"), "c1", 3));
+	send_to(fx, "eve@d.example", "c4", "four");
+	number(fx, 1, 1, "zz");
+	PAGE(fx, "c1", "", archived(copy_of("c2", "two"), "c2", 4));
+	assert_int_equal(ack(fx, 1), 1);
+	send_to(fx, "eve@d.example", "c5", "five");
+	number(fx, 1, 2, "aa");
+	lose(fx, false, 0);
+	send_to(fx, CAROL, "c6", "six");
+	number(fx, 1, 1, "zz");
+	assert_int_equal(outbox_oldest_doubt(fx->s, fx->account, &anchor, &written), 1);
+	assert_string_equal(anchor, "aa");
+	free(anchor);
+	assert_int_equal(IN_TX(fx, outbox_resumed(fx->s, fx->account, 1)), 0);
 	send_to(fx, "dan@d.example", "c3", "three");
 	number(fx, 1, 1, "");
 	lose(fx, false, 0);
@@ -297,6 +455,7 @@ TEST(order_within_a_conversation_and_pages_of_the_queue)
 	assert_string_equal(next(fx), "text:b1=1 text:k1=2 text:b2=3 text:k2=4");
 	assert_int_equal(outbox_next(fx->s, fx->account, 0, 3, keep_id, &ids), 0);
 	assert_int_equal(ids.n, 3);
+	assert_int_equal(ids.id[0], items(fx).id[0]); /* the oldest ones */
 	seq = sql(fx, "SELECT seq FROM outbox WHERE client_id='b2'");
 	ids.n = 0;
 	assert_int_equal(outbox_next(fx->s, fx->account, seq, 3, keep_id, &ids), 0);
@@ -325,6 +484,10 @@ int main(void)
 		RUN(numbers_go_round_at_2_32),
 		RUN(a_resumed_session_says_what_got_there),
 		RUN(E2_a_lost_session_leaves_doubt_which_holds_back_its_conversation_alone),
+		RUN(E2_doubt_holds_back_what_comes_after_it_and_nothing_else),
+		RUN(E4_two_accounts_have_two_outboxes),
+		RUN(what_has_no_archive_id_yet_is_the_newest_text_that_is_done),
+		RUN(what_was_just_done_is_remembered),
 		RUN(the_oldest_anchor_is_the_one_that_lies_lowest),
 		RUN(whoever_follows_a_conversation_sees_what_becomes_of_its_last_message),
 		RUN(what_is_offered_says_when_it_was_written_and_what_it_did),
