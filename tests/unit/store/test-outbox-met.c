@@ -232,6 +232,7 @@ TEST(what_arrived_is_never_again_less)
 	put_live(fx, ref_in(PAYLOAD_MARKER, "c2"), false);
 	put_live(fx, error_of("c2"), false);
 	assert_int_equal(state_of(fx, "two"), STATE_QUEUED);
+	assert_int_equal(conv_of(fx, BOB).peer_displayed, row_of(fx, "one").id);
 	assert_string_equal(next(fx), "text:c2=two");
 	/* Nor of what is not even written yet. */
 	put_live(fx, ref_in(PAYLOAD_RECEIPT, "c3"), false);
@@ -243,6 +244,8 @@ TEST(what_arrived_is_never_again_less)
 	IN_TX(fx, outbox_failed(fx->s, fx->account, 3, "policy-violation", "too long"));
 	assert_int_equal(state_of(fx, "three"), STATE_FAILED);
 	IN_TX(fx, outbox_failed(fx->s, fx->account, 4, "policy-violation", "too long"));
+	put_live(fx, ref_in(PAYLOAD_MARKER, "c4"), false);
+	assert_int_equal(conv_of(fx, BOB).peer_displayed, row_of(fx, "one").id);
 	/* Of what was sent twice, it may. */
 	number(fx, 1, 2, "");
 	lose(fx, false, 0);

@@ -81,6 +81,79 @@ TEST(a_correction_live_and_again_from_the_archive_is_one)
 	assert_int_equal(conv_of(fx, BOB).unread, 1);
 }
 
+/* It came live under a clock that was ahead; the archive says where it stands, and what is newer there. */
+TEST(H2_H6_what_came_live_learns_its_place_from_its_archived_copy)
+{
+	struct fx *fx = *state;
+	struct message r1 = react(ref_in(PAYLOAD_REACTION, "1"), "x"), r2 = react(ref_in(PAYLOAD_REACTION, "1"), "y");
+
+	r1.id = "r1";
+	r2.id = "r2";
+	PAGE(fx, "", "", archived(text_in("1", "wrong"), "a1", 10));
+	fx->now = T0 + 60 * DAY;
+	put_live(fx, fix("1", "2", "right"), false);
+	put_live(fx, r1, false);
+	/* By that clock these are older. */
+	PAGE(fx, "a1", "", archived(fix("1", "3", "older"), "a2", 20), archived(r2, "a3", 21));
+	assert_string_equal(bodies(fx, BOB), "right");
+	assert_string_equal(row_of(fx, "right").reactions, BOB "\tx\n");
+	PAGE(fx, "a3", "", archived(fix("1", "2", "right"), "a4", 30), archived(r1, "a5", 31));
+	PAGE(fx, "a5", "", archived(fix("1", "4", "newer"), "a6", 40), archived(r2, "a7", 41));
+	assert_string_equal(bodies(fx, BOB), "newer");
+	assert_string_equal(row_of(fx, "newer").reactions, BOB "\ty\n");
+	/* Under one id with other words it is another one (C3). */
+	PAGE(fx, "a7", "", archived(fix("1", "4", "newest"), "a8", 50));
+	assert_string_equal(bodies(fx, BOB), "newest");
+}
+
+/* The same set twice with another one between: the older of them does not take the place of the newer. */
+TEST(H6_an_older_reaction_with_the_same_set_is_no_copy)
+{
+	struct fx *fx = *state;
+	struct message one = react(ref_in(PAYLOAD_REACTION, "1"), "x"), two = react(ref_in(PAYLOAD_REACTION, "1"), "y"), three = one;
+
+	one.id = "r1";
+	two.id = "r2";
+	three.id = "r3";
+	PAGE(fx, "", "", archived(text_in("1", "hi"), "a1", 10));
+	fx->now = T0 + 60 * SEC;
+	put_live(fx, three, false);
+	PAGE(fx, "a1", "", archived(one, "a2", 20), archived(two, "a3", 30));
+	assert_string_equal(row_of(fx, "hi").reactions, BOB "\tx\n");
+	/* Where a server drops ids, the same set is the same one. */
+	three.id = "";
+	PAGE(fx, "a3", "", archived(three, "a4", 40));
+	PAGE(fx, "a4", "", archived(two, "a5", 50));
+	assert_string_equal(row_of(fx, "hi").reactions, BOB "\ty\n");
+}
+
+/* Whoever corrects and reacts without end fills one row's share. */
+TEST(H6_corrections_and_reactors_of_a_message_are_bounded)
+{
+	struct fx *fx = *state;
+	struct message ann = text_from("room@muc.example/ann", "1", "anns");
+	char text[64];
+
+	ann.type = "groupchat";
+	put_live(fx, text_in("1", "hi"), false);
+	PAGE(fx, "", "", archived(ann, "a1", 1));
+	for (int i = 0; i < REFS_CORRECTIONS_MAX + 2; i++) {
+		snprintf(text, sizeof(text), "c%d", i);
+		put_live(fx, fix("1", text, text), false);
+	}
+	assert_string_equal(bodies(fx, BOB), text);
+	for (int i = 0; i < REFS_REACTORS_MAX + 2; i++) {
+		struct message m = react(ref_in(PAYLOAD_REACTION, "1"), "x");
+
+		snprintf(text, sizeof(text), "room@muc.example/n%d", i);
+		m.type = "groupchat";
+		m.from = text;
+		put_live(fx, m, false);
+	}
+	assert_int_equal(sql(fx, "SELECT count(*) FROM msg_ref WHERE kind=0"), REFS_CORRECTIONS_MAX);
+	assert_int_equal(sql(fx, "SELECT count(*) FROM msg_ref WHERE kind=1"), REFS_REACTORS_MAX);
+}
+
 TEST(H4_retraction_takes_text_and_reactions_away_for_good)
 {
 	struct fx *fx = *state;
@@ -112,10 +185,17 @@ TEST(H4_tombstone_in_the_archive_retracts_the_local_copy)
 	PAGE(fx, "", "", t);
 	assert_int_equal(seq_of(fx), seq);
 
+	/* Nothing else about it is new: its conversation has changed all the same. */
+	PAGE(fx, "a1", "", archived(text_in("3", "later"), "a3", 30));
+	assert_int_equal(conv_of(fx, BOB).unread, 1);
+	t = archived(ref_in(PAYLOAD_RETRACTION, ""), "a3", 30);
+	PAGE(fx, "a1", "", t);
+	assert_int_equal(conv_of(fx, BOB).unread, 0);
+	assert_string_equal(bodies(fx, BOB), "retracted retracted");
 	/* Without a local copy it is a row without text. */
 	t = archived(ref_in(PAYLOAD_RETRACTION, ""), "a2", 20);
-	PAGE(fx, "a1", "", t);
-	assert_string_equal(bodies(fx, BOB), "retracted retracted");
+	PAGE(fx, "a1", "a3", t);
+	assert_string_equal(bodies(fx, BOB), "retracted retracted retracted");
 }
 
 /* It came live without an archive id; the archive has only its tombstone. Another message of that id has its own place. */
@@ -582,6 +662,9 @@ int main(void)
 		RUN(H5_only_the_author_corrects_and_retracts),
 		RUN(H5_in_a_room_the_full_jid_is_the_author),
 		RUN(H6_reactions_latest_set_of_each_author),
+		RUN(H2_H6_what_came_live_learns_its_place_from_its_archived_copy),
+		RUN(H6_an_older_reaction_with_the_same_set_is_no_copy),
+		RUN(H6_corrections_and_reactors_of_a_message_are_bounded),
 		RUN(H6_states_only_go_forward),
 		RUN(H6_what_waits_is_bounded_and_the_oldest_goes),
 		RUN(H6_one_contact_does_not_push_out_what_waits_of_others),
