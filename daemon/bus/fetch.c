@@ -268,6 +268,8 @@ static int aim_across(struct fetch *f, const struct wish *w, bool *ret_done, sd_
 		return 0;
 	if (hub_status(f->hub, f->account, &s) != 0 || strcmp(str_or_empty(s.state), "online") != 0)
 		return error_set(error, VARVE_ERROR_OFFLINE, "the account is not connected: the archive cannot be asked");
+	if (strcmp(str_or_empty(s.sync_state), "paused") == 0)
+		return error_from_hub(error, HUB_E_PAUSED, NULL);
 	return begin_errand(f, w, from, error);
 }
 
