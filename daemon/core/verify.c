@@ -71,6 +71,8 @@ static void begin_at(struct verify *v, const struct span *top)
 		v->end_us = top->last.us;
 	else
 		str_set(&v->cursor, top->last.id);
+	/* That message was just met: the account is in sync. A conversation's page brings it. */
+	v->tally.messages += *v->cursor != '\0';
 }
 
 void verify_start(struct verify *v, const struct cover *c)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ipc/ctl/ctl.h"
+#include "ipc/ctl/show.h"
 #include "ipc/ctl/term.h"
 #include "ipc/ctl/time.h"
 
@@ -103,12 +104,16 @@ static int get_report(struct ctl *c, struct varve_job *job, struct report *ret)
 
 static void line(uint64_t n, const char *one, const char *many)
 {
+	_cleanup_(freep) char *count = show_count((int64_t)n);
+
 	if (n)
-		printf("  %llu %s\n", (unsigned long long)n, n == 1 ? one : many);
+		printf("  %s %s\n", count, n == 1 ? one : many);
 }
 
 static void show_report(struct ctl *c, const char *what, const struct report *x)
 {
+	_cleanup_(freep) char *n = NULL;
+
 	if (c->json != JSON_OFF) {
 		_cleanup_(json_freep) struct json *j = json_new(stdout, c->json);
 
@@ -125,8 +130,9 @@ static void show_report(struct ctl *c, const char *what, const struct report *x)
 	}
 	if (c->quiet)
 		return;
-	printf("%s: %llu archived messages, receipts and the like compared with the server%s\n", *what ? what : c->account_jid,
-	       (unsigned long long)x->messages, x->missing + x->different + x->moved ? ":" : "; nothing is missing");
+	n = show_count((int64_t)x->messages);
+	printf("%s: %s archived message%s, receipts and the like compared with the server%s\n", *what ? what : c->account_jid, n,
+	       x->messages == 1 ? "" : "s", x->missing + x->different + x->moved ? ":" : "; nothing is missing");
 	line(x->missing, "was missing, and is here now", "were missing, and are here now");
 	line(x->moved, "stood in a wrong place, and is in the server's order now",
 	     "stood in a wrong place, and are in the server's order now");
