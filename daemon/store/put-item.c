@@ -125,8 +125,8 @@ static int put_known(struct put *p, struct item *it, const struct aid *aid, bool
 		r = row_rekey(p, aid->msg);
 	if (r == 0 && aid->msg && moved && item_has_row(it->m))
 		r = find_what_waits(p, it);
-	/* A correction or reaction learns its place in the archive, which decides which one is the newest. */
-	if (r == 0 && !aid->msg && moved && !item_has_row(it->m))
+	/* A correction or reaction learns its place in the archive, which decides which one is the newest; a correction also its time. */
+	if (r == 0 && !aid->msg && (moved || it->m->payload == PAYLOAD_TEXT) && !item_has_row(it->m))
 		r = refs_put(p, it);
 	return r < 0 ? err_trace(r) : 0;
 }

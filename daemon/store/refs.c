@@ -79,17 +79,31 @@ static int set_text(struct put *p, int64_t msg, const struct ref *ref)
 	return db_run(&q);
 }
 
-static int set_edit_key(struct put *p, int64_t msg, int64_t key)
+/* The correction that is applied came again: its place, and its time if that is another one and the archive's. */
+static int set_edit_place(struct put *p, int64_t msg, const struct ref *ref, int64_t edit_us)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_EDIT_KEY);
+	bool moves = ref->archived && ref->time_us != edit_us;
+	int64_t mod = 0;
+	int r;
 
-	put_i(&q, key);
+	r = moves ? feed_next(p->s, p->account, &mod) : 0;
+	if (r < 0)
+		return err_trace(r);
+	put_i(&q, ref->key);
+	if (moves) {
+		put_i(&q, ref->time_us);
+		put_i(&q, mod);
+	} else {
+		put_null(&q);
+		put_null(&q);
+	}
 	put_i(&q, msg);
 	return db_run(&q);
 }
 
-/* Is the present text older than the correction? *ret_same: it is this very correction. */
-static int compare_edit(struct put *p, int64_t msg, const struct ref *ref, bool *ret_newer, bool *ret_same)
+/* Is the present text older than the correction? *ret_same: it is this very correction; *ret_us: the present one's time. */
+static int compare_edit(struct put *p, int64_t msg, const struct ref *ref, bool *ret_newer, bool *ret_same, int64_t *ret_us)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_MSG_STATE);
 	int r;
@@ -100,13 +114,14 @@ static int compare_edit(struct put *p, int64_t msg, const struct ref *ref, bool 
 		return err_trace(r);
 	*ret_newer = sqlite3_column_type(q.st, 7) == SQLITE_NULL || ref->key >= col_i(&q, 7);
 	*ret_same = *ref->id && strcmp(col_t(&q, 8), ref->id) == 0 && strcmp(col_t(&q, 9), ref->value) == 0;
+	*ret_us = col_i(&q, 11);
 	return 0;
 }
 
 static int correct(struct put *p, int64_t msg, const struct ref *ref)
 {
 	bool newer = false, same = false;
-	int64_t n = 0;
+	int64_t n = 0, edit_us = 0;
 	int r = 0;
 
 	if (*ref->id) {
@@ -115,12 +130,11 @@ static int correct(struct put *p, int64_t msg, const struct ref *ref)
 			r = write_ref(p, msg, ref, ref->id, "");
 	}
 	if (r == 0)
-		r = compare_edit(p, msg, ref, &newer, &same);
+		r = compare_edit(p, msg, ref, &newer, &same, &edit_us);
 	if (r < 0)
 		return err_trace(r);
-	/* The one that is applied came again, from the archive: now its place is known. */
 	if (same)
-		return set_edit_key(p, msg, ref->key);
+		return set_edit_place(p, msg, ref, edit_us);
 	return newer ? set_text(p, msg, ref) : 0;
 }
 
@@ -337,6 +351,7 @@ static bool classify(const struct item *it, struct ref *ref)
 	*ref = (struct ref){
 		.conv = it->conv, .target = m->target_id, .author = it->author, .id = m->id, .value = "",
 		.encryption = "", .key = it->key, .time_us = it->time_us, .room = it->room,
+		.archived = it->clock == CLOCK_ARCHIVE,
 	};
 	switch ((enum message_payload)m->payload) {
 	case PAYLOAD_TEXT:

@@ -43,6 +43,7 @@ struct ref {
 	const char *encryption; /* of a correction */
 	int64_t key;
 	int64_t time_us;
+	bool archived; /* that is the archive's stamp */
 	bool room;
 };
 

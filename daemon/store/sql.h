@@ -231,14 +231,15 @@
 		   " sender, hash, xmpp_id, origin_id, reply_id, reply_to, encryption, error, error_text, body,"   \
 		   " asks, ours, id)"                                                                              \
 		   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23)")  \
-	S(MSG_STATE, "SELECT conv, key, time_us, clock, direction, state, kind, edit_key, edit_id, body, encryption" \
-		     " FROM msg WHERE id=?1")                                                                      \
+	S(MSG_STATE, "SELECT conv, key, time_us, clock, direction, state, kind, edit_key, edit_id, body, encryption," \
+		     " edit_us FROM msg WHERE id=?1")                                                              \
 	S(MSG_SET_KEY, "UPDATE msg SET key=?1, mod=?2 WHERE id=?3")                                                \
 	S(MSG_SET_TIME, "UPDATE msg SET time_us=?1, clock=?2, mod=coalesce(?3, mod) WHERE id=?4")                  \
 	S(MSG_SET_STATE, "UPDATE msg SET state=?1, mod=?2, error=?3, error_text=?4 WHERE id=?5")                   \
 	S(MSG_EDIT, "UPDATE msg SET body=?1, encryption=?2, edit_key=?3, edit_id=?4, edit_us=?5, mod=?6"           \
 		    " WHERE id=?7")                                                                                \
-	S(MSG_EDIT_KEY, "UPDATE msg SET edit_key=?1 WHERE id=?2")                                                  \
+	S(MSG_EDIT_KEY, "UPDATE msg SET edit_key=?1, edit_us=coalesce(?2, edit_us), mod=coalesce(?3, mod)"         \
+			" WHERE id=?4")                                                                            \
 	S(MSG_RETRACT, "UPDATE msg SET kind=1, body=NULL, encryption=NULL, reacted=0, edit_key=NULL, edit_id=NULL," \
 		       " state=CASE state WHEN 0 THEN 1 ELSE state END, mod=?1 WHERE id=?2")                       \
 	S(MSG_REACTED, "UPDATE msg SET reacted=1, mod=?1 WHERE id=?2")                                             \

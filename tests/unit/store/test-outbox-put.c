@@ -256,7 +256,9 @@ TEST(a_correction_a_reaction_and_a_retraction_act_at_once_and_their_copies_chang
 	c[2].payload = PAYLOAD_REACTION;
 	c[2].target_id = "c1";
 	c[2].text = "a\nb";
-	put_page(fx, c, 1, "", "", out);
+	put_page(fx, c, 2, "", "", out);
+	/* But for their times, which were ours. */
+	assert_int_equal(row_of(fx, "right").edited_us, T0 + 2 * SEC);
 	seq = seq_of(fx);
 	put_page(fx, c + 1, 2, "a1", "", out);
 	assert_int_equal(seq_of(fx), seq);

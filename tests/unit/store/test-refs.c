@@ -154,6 +154,25 @@ TEST(H6_corrections_and_reactors_of_a_message_are_bounded)
 	assert_int_equal(sql(fx, "SELECT count(*) FROM msg_ref WHERE kind=1"), REFS_REACTORS_MAX);
 }
 
+/* As C9 for messages: ours is the clock of a phone without a battery, perhaps. */
+TEST(a_correction_that_came_live_gets_the_time_that_the_archive_has)
+{
+	struct fx *fx = *state;
+	struct message page[2] = { archived(text_in("1", "wrong"), "a1", 86400), archived(fix("1", "2", "right"), "a2", 86500) };
+	uint64_t seq;
+
+	put_live(fx, with_aid(text_in("1", "wrong"), "a1"), true);
+	put_live(fx, with_aid(fix("1", "2", "right"), "a2"), true);
+	assert_int_not_equal(row_of(fx, "right").edited_us, T0 + 86500 * SEC);
+	seq = seq_of(fx);
+	put_page(fx, page, 2, "", "", NULL);
+	assert_int_equal(row_of(fx, "right").edited_us, T0 + 86500 * SEC);
+	assert_true(row_of(fx, "right").mod > seq);
+	seq = seq_of(fx);
+	put_page(fx, page, 2, "", "", NULL);
+	assert_int_equal(seq_of(fx), seq);
+}
+
 TEST(H4_retraction_takes_text_and_reactions_away_for_good)
 {
 	struct fx *fx = *state;
@@ -653,6 +672,7 @@ int main(void)
 		RUN(H2_the_newest_correction_stays_in_any_order),
 		RUN(H2_a_chain_that_names_the_last_id_in_any_order),
 		RUN(a_correction_live_and_again_from_the_archive_is_one),
+		RUN(a_correction_that_came_live_gets_the_time_that_the_archive_has),
 		RUN(H4_retraction_takes_text_and_reactions_away_for_good),
 		RUN(H4_tombstone_in_the_archive_retracts_the_local_copy),
 		RUN(H4_tombstone_of_a_copy_without_an_archive_id),
