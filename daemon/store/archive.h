@@ -39,6 +39,7 @@ enum put_result {
 struct put_outcome {
 	enum put_result result;
 	int64_t msg;	  /* row id, 0 if none */
+	int64_t corrected; /* PUT_APPLIED: the row that has another text by it, the first time that it came; 0 = none */
 	bool aid_is_new;  /* the archive id was not known before */
 	/* its archive id is known as another message: live it is stored without; a page: see ARCHIVE_E_ANOTHER */
 	bool another;

@@ -97,6 +97,38 @@ int outbox_owe_receipt(struct store *s, int64_t account, int64_t msg, int64_t no
 	return r < 0 ? err_trace(r) : 0;
 }
 
+static int owe_correction(struct put *p, int64_t msg, const char *id, const char *from)
+{
+	_cleanup_(owed_deinit) struct owed o = { .msg = msg, .target = xstrdup(id), .to = xstrdup(from) };
+	int r;
+
+	{
+		_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OWED_CONV);
+
+		put_i(&q, msg);
+		put_i(&q, p->account);
+		r = db_int(&q, 0, &o.conv);
+	}
+	if (r < 0 || !o.conv)
+		return r < 0 ? err_trace(r) : 0;
+	r = outbox_full(p, OWED_WAITING_MAX);
+	if (r != 0)
+		return r < 0 ? err_trace(r) : 0;
+	return add(p, OUT_RECEIPT, &o);
+}
+
+int outbox_owe_correction(struct store *s, int64_t account, int64_t msg, const char *id, const char *from, int64_t now_us)
+{
+	struct put p = { .s = s, .account = account, .own_bare = "", .now_us = now_us };
+	int r;
+
+	r = put_begin(&p);
+	if (r == 0)
+		r = owe_correction(&p, msg, id, from);
+	r = put_end(&p, r);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int drop_waiting(struct put *p, enum out_kind kind, int64_t conv)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_OWED_DROP);

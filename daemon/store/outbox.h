@@ -86,6 +86,8 @@ int outbox_put(struct store *s, int64_t account, const char *own_bare, const str
  * wrote it, and only if ${msg} asked for it. Nothing to do: 0 and no item.
  */
 int outbox_owe_receipt(struct store *s, int64_t account, int64_t msg, int64_t now_us);
+/* For a correction of it, a message of its own to whoever sent it ${from}: by its id ${id}. Once is the caller's affair. */
+int outbox_owe_correction(struct store *s, int64_t account, int64_t msg, const char *id, const char *from, int64_t now_us);
 /*
  * The conversation was read up to ${msg}: XEP-0333 marker (if ${marker}, and a message up to there asked for one) and
  * the state for our other devices (XEP-0490, if one of them has an archive id). One of each kind waits per

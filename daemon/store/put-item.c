@@ -78,7 +78,7 @@ static int put_other(struct put *p, struct item *it, bool placed, struct put_out
 	r = refs_put(p, it);
 	if (r < 0)
 		return err_trace(r);
-	*ret = (struct put_outcome){ .result = r > 0 ? PUT_APPLIED : PUT_NOTHING, .aid_is_new = *id };
+	*ret = (struct put_outcome){ .result = r > 0 ? PUT_APPLIED : PUT_NOTHING, .corrected = it->corrected, .aid_is_new = *id };
 	r = *id ? aid_add(p, id, it->key, placed, 0) : 0;
 	return r < 0 ? err_trace(r) : 0;
 }

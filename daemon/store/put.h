@@ -49,6 +49,7 @@ struct item {
 	bool self;	   /* from the account to itself */
 	bool room;
 	bool queued;	   /* of our outbox: it has not been sent yet */
+	int64_t corrected; /* what refs_put() learns: see put_outcome */
 	int64_t reply_to;  /* queued: the row that it answers, 0 = none */
 	int64_t conv;	   /* row, 0 = there is none yet */
 	struct known *known; /* of that conversation (store/known.h); NULL = not asked */

@@ -412,6 +412,23 @@ static void by_occupant(const struct item *it, struct ref *ref)
 	ref->room = true;
 }
 
+/* refs_apply(), and of a correction that asks for a receipt: did it come for the first time? */
+static int apply(struct put *p, struct item *it, const struct ref *ref)
+{
+	bool asks = ref->kind == REF_CORRECTION && *ref->id && it->m->asks & ASKS_RECEIPT;
+	int64_t before = 0;
+	int r = 0, applied;
+
+	if (asks)
+		r = target_corrected(p, ref->conv, ref->id, &before);
+	if (r < 0)
+		return err_trace(r);
+	applied = refs_apply(p, ref);
+	if (applied > 0 && asks && !before)
+		r = target_corrected(p, ref->conv, ref->id, &it->corrected);
+	return applied < 0 || r == 0 ? applied : err_trace(r);
+}
+
 int refs_put(struct put *p, struct item *it)
 {
 	_cleanup_(freep) char *value = NULL, *target = NULL;
@@ -437,7 +454,7 @@ int refs_put(struct put *p, struct item *it)
 	by_occupant(it, &ref);
 	if (ref.kind == REF_REACTION)
 		ref.value = value = reaction_value(it->m->text);
-	r = refs_apply(p, &ref);
+	r = apply(p, it, &ref);
 	if (r == 0) {
 		r = gone_names(p, it->conv, ref.target);
 		if (r != 0)

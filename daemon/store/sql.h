@@ -353,6 +353,7 @@
 	/* of others' messages: the newest of some rows that asks for it (1 receipt, 2 marker) */                  \
 	S(OWED_RECEIPT, "SELECT id, conv, xmpp_id, sender FROM msg WHERE id=?1 AND account=?2 AND direction=0"     \
 			" AND asks & 1 AND xmpp_id IS NOT NULL")                                                   \
+	S(OWED_CONV, "SELECT conv FROM msg WHERE id=?1 AND account=?2 AND direction=0")                              \
 	S(OWED_CLEAR, "UPDATE msg SET asks=asks & ~?2 WHERE id=?1")                                                \
 	S(OWED_MARKER, "SELECT id, conv, xmpp_id, NULL FROM (SELECT id, key, conv, xmpp_id, direction, asks FROM msg" \
 		       " WHERE conv=?1 AND key<=(SELECT key FROM msg WHERE id=?2) AND key>"                        \

@@ -65,12 +65,12 @@ static void consider(void *userdata, const struct candidate *c)
 	t->kind = c->kind;
 }
 
-static int corrected_by(struct put *p, const struct ref *ref, int64_t *ret_msg)
+int target_corrected(struct put *p, int64_t conv, const char *id, int64_t *ret_msg)
 {
 	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_REF_CORRECTED);
 
-	put_t(&q, ref->target);
-	put_i(&q, ref->conv);
+	put_t(&q, id);
+	put_i(&q, conv);
 	return db_int(&q, 0, ret_msg);
 }
 
@@ -117,7 +117,7 @@ int target_find(struct put *p, struct target *t)
 		r = target_by_row(p, t, aid.msg);
 	/* A correction's id stands for what it corrected: some clients name the last id, not the first (H2). */
 	if (r == 0 && !t->msg)
-		r = corrected_by(p, ref, &msg);
+		r = target_corrected(p, ref->conv, ref->target, &msg);
 	if (r == 0 && msg)
 		r = target_by_row(p, t, msg);
 	return r < 0 ? err_trace(r) : 0;

@@ -23,3 +23,5 @@ int target_find(struct put *p, struct target *t);
 /* By the id or origin-id ${id} alone, as row_candidates(); by its row. */
 int target_by_name(struct put *p, struct target *t, const char *id, enum row_side side);
 int target_by_row(struct put *p, struct target *t, int64_t msg);
+/* The message in ${conv} that the correction called ${id} is about, 0 if none of that name was applied. */
+int target_corrected(struct put *p, int64_t conv, const char *id, int64_t *ret_msg);

@@ -14,11 +14,11 @@ static int put_owed(struct engine *e, const struct query *q, size_t from, const 
 
 	*new_messages = 0;
 	for (size_t i = from; i < q->n && r >= 0; i++) {
-		if (out[i - from].result != PUT_NEW)
-			continue;
-		++*new_messages;
-		if (!owed_answered(e, q, q->items[i]))
-			r = owed_receipt(e, q->items[i], out[i - from].msg);
+		const struct put_outcome *o = &out[i - from];
+
+		*new_messages += o->result == PUT_NEW;
+		if ((o->result == PUT_NEW || o->corrected) && !owed_answered(e, q, q->items[i]))
+			r = owed_receipt(e, q->items[i], o);
 	}
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -134,7 +134,7 @@ static int put_pending(struct engine *e, struct cover *cover, struct ackline *li
 		r = archive_put_live(e->store, e->account.id, e->archive, e->account.jid, m, now, extends, &out);
 		if (r < 0)
 			return err_trace(r);
-		r = out.result == PUT_NEW ? owed_receipt(e, m, out.msg) : 0;
+		r = owed_receipt(e, m, &out);
 		if (r < 0)
 			return err_trace(r);
 		if (extends && out.aid_is_new) {

@@ -525,10 +525,10 @@ void doubt_stream_begins(struct engine *e);
 
 /* owed.c: what others are told of their messages, and what our other devices tell */
 /*
- * In the transaction that stored ${m} for the first time as row ${msg}: does it get a receipt? Once, and only while the
- * answer means something.
+ * In the transaction that stored ${m}, and ${out} came of it: does it get a receipt? At its first reception, as a message or
+ * as the correction of one, and only while the answer means something.
  */
-int owed_receipt(struct engine *e, const struct message *m, int64_t msg);
+int owed_receipt(struct engine *e, const struct message *m, const struct put_outcome *out);
 /* The page itself shows that another device of ours has told them. */
 bool owed_answered(const struct engine *e, const struct query *q, const struct message *m);
 /* The block list, or a change of it. */

@@ -35,19 +35,23 @@ static bool asks_for_receipt(const struct engine *e, const struct message *m)
 	return m->via == VIA_LIVE || (m->via == VIA_ARCHIVE && came_while_away(e, m));
 }
 
-int owed_receipt(struct engine *e, const struct message *m, int64_t msg)
+int owed_receipt(struct engine *e, const struct message *m, const struct put_outcome *out)
 {
 	_cleanup_(freep) char *from = NULL;
+	int64_t now = e->io->real_us(e->userdata);
 	int r;
 
-	if (!asks_for_receipt(e, m))
+	if ((out->result != PUT_NEW && !out->corrected) || !asks_for_receipt(e, m))
 		return 0;
 	/* A receipt says that we are online: strangers are not told (XEP-0184 section 8). */
 	from = jid_bare(m->from);
 	r = roster_trusts(e->store, e->account.id, from);
 	if (r <= 0)
 		return r < 0 ? err_trace(r) : 0;
-	r = outbox_owe_receipt(e->store, e->account.id, msg, e->io->real_us(e->userdata));
+	if (out->corrected)
+		r = outbox_owe_correction(e->store, e->account.id, out->corrected, m->id, m->from, now);
+	else
+		r = outbox_owe_receipt(e->store, e->account.id, out->msg, now);
 	if (r < 0)
 		return err_trace(r);
 	e->look = true;

@@ -52,6 +52,31 @@ def test_receipts_once_on_first_reception_only(mail, varved):
         assert receipts(mail) == ["w3", "w6"]
 
 
+def test_a_correction_gets_a_receipt_of_its_own(mail, varved):
+    """H7: what profanity, Dino, Gajim and poezio send asks for one each time, and they show the message by its state from then
+    on. As it comes live, again from the archive with other ids, and as it came while we were away."""
+    def correction(number, of, body):
+        return wants_receipt(number, body).replace("</message>", f"<replace xmlns='urn:xmpp:message-correct:0' id='w{of}'/></message>")
+    with online(varved, mail) as writer:
+        for number, stanza in enumerate((wants_receipt(1, "O Romo"), correction(2, 1, "O Romeo"), correction(3, 2, "O Romeo, Romeo"))):
+            mail.send(stanza)
+            archived(mail, number, stanza)
+        wait_for(lambda: receipts(mail) == ["w1", "w2", "w3"], 20, lambda: f"{mail.script.got} {varved.tail()}")
+        mail.send(correction(3, 2, "O Romeo, Romeo"))
+        varved.ctl("sync", "now")
+        varved.stop()
+        mail.sessions.clear()
+        archived(mail, 4, correction(4, 1, "wherefore art thou Romeo"))
+        archived(mail, 5, correction(5, 1, "wherefore art thou Romeo?"))
+        archived(mail, 6, own_receipt("w5"))
+        varved.start()
+        wait_for(lambda: "w4" in receipts(mail), 30, lambda: f"{mail.script.got} {varved.tail()}")
+        mail.send(wants_receipt(6, "end"))
+        wait_for(lambda: receipts(mail)[-1] == "w6", 20, lambda: f"{mail.script.got}")
+        assert receipts(mail) == ["w1", "w2", "w3", "w4", "w6"]
+        assert [row.body for row in writer.history(BOB)] == ["wherefore art thou Romeo?", "end"]
+
+
 def test_a_receipt_of_another_device_is_enough(mail, varved):
     """H7: the archive has the message and, behind it, the receipt that another device of ours gave."""
     with online(varved, mail):

@@ -87,6 +87,41 @@ static void owe_read(struct fx *fx, const char *body, bool marker)
 	assert_int_equal(IN_TX(fx, outbox_owe_read(fx->s, fx->account, BOB, row_of(fx, body).id, marker, fx->now)), 0);
 }
 
+/* Profanity, Dino, Gajim and poezio ask for a receipt of each correction, and show the message by its state from then on. */
+TEST(a_correction_gets_a_receipt_of_its_own)
+{
+	struct fx *fx = *state;
+	struct message m = text_in("b1", "wherefor"), other = text_in("x", "mine");
+	struct put_outcome out;
+	int64_t msg = put_live(fx, m, false).msg;
+
+	m.asks = other.asks = ASKS_RECEIPT;
+	m.replace_id = other.replace_id = "b1";
+	m.id = "b2";
+	m.body = "wherefore";
+	out = put_live(fx, m, false);
+	assert_int_equal(out.result, PUT_APPLIED);
+	assert_int_equal(out.corrected, msg);
+	assert_int_equal(IN_TX(fx, outbox_owe_correction(fx->s, fx->account, out.corrected, m.id, m.from, fx->now)), 0);
+	assert_string_equal(next(fx), "receipt:" BOB "/phone>b2");
+	/* Again, without the archive's id, as a server without stable ids brings it. */
+	assert_int_equal(put_live(fx, m, false).corrected, 0);
+	/* Of the correction, as profanity says it; of what is somebody else's; of what is not here. */
+	m.replace_id = "b2";
+	m.id = "b3";
+	assert_int_equal(put_live(fx, m, false).corrected, msg);
+	other.from = CAROL "/x";
+	assert_int_equal(put_live(fx, other, false).corrected, 0);
+	m.replace_id = "nothing";
+	m.id = "b4";
+	assert_int_equal(put_live(fx, m, false).corrected, 0);
+	/* Gone meanwhile. */
+	assert_int_equal(IN_TX(fx, outbox_owe_correction(fx->s, fx->account, 4711, "b5", BOB, fx->now)), 0);
+	number(fx, 1, 1, "");
+	ack(fx, 1);
+	assert_string_equal(next(fx), "");
+}
+
 TEST(a_marker_and_a_reading_state_of_each_conversation_wait_once)
 {
 	struct fx *fx = *state;
@@ -128,6 +163,7 @@ int main(void)
 		RUN(receipts_leave_room_for_the_user),
 		RUN(what_a_user_writes_does_not_wait_for_receipts),
 		RUN(D9_a_receipt_once_to_whom_wrote_it),
+		RUN(a_correction_gets_a_receipt_of_its_own),
 		RUN(a_marker_and_a_reading_state_of_each_conversation_wait_once),
 	};
 
