@@ -5,6 +5,7 @@
 #pragma once
 
 #include "store/db.h"
+#include "store/search-pace.h"
 #include "store/search-plan.h"
 #include "store/search-query.h"
 #include "store/search.h"
@@ -41,7 +42,7 @@ struct search {
 	struct position at;	/* WALK: everything above is done */
 	int64_t walked;
 	int64_t next;		/* SCAN: ids above are done */
-	int64_t window;
+	struct pace pace;
 	/* The window's statement, held while nobody writes: what FTS5 does before the first row takes 2 ms for "ba*". */
 	struct stmt held;
 	int64_t held_last;
@@ -51,7 +52,7 @@ struct search {
 	struct position found[SEARCH_HITS_MAX + 1]; /* best first */
 	size_t n_found;
 
-	int64_t slice_end, guard_end; /* CLOCK_BOOTTIME */
+	int64_t budget_us, slice_end, guard_end; /* CLOCK_BOOTTIME */
 };
 
 /* ${a} is the newer one. */
@@ -63,6 +64,8 @@ static inline bool above(struct position a, struct position b)
 /* search.c */
 /* The slice is used up. */
 bool search_over(const struct search *x);
+/* What begins now may take as long as if the slice ended at ${end_us}. */
+void search_guard(struct search *x, int64_t end_us);
 /*
  * The next row of ${q}, ended where it takes too long: ROW_HERE, ROW_NONE, ROW_TOO_LONG or -errno, which notes damage of the
  * index. ${index}: a statement that reads nothing but the index.
@@ -73,7 +76,6 @@ int search_next_row(struct search *x, struct stmt *q, bool index);
 int search_consider(struct search *x, struct stmt *q);
 
 /* search-window.c */
-enum { WINDOW_FIRST = 8192 }; /* ids; adapts */
 /* PHASE_SCAN: the next window of ids, or the rest of the one that was left. 0 or -errno. */
 int window_step(struct search *x);
 

@@ -9,8 +9,6 @@
 #include "store/index.h"
 
 enum {
-	WINDOW_MIN = 64, /* ids */
-	WINDOW_MAX = 1 << 24,
 	TAIL_IDS = 1024, /* ids of the tail in one statement */
 };
 
@@ -76,7 +74,7 @@ static int window_dirty(struct search *x, int64_t last)
 		r = consider_id(x, col_i(&q, 0));
 		if (r < 0)
 			return err_trace(r);
-		if (search_over(x) && x->window > WINDOW_MIN)
+		if (search_over(x) && !pace_is_least(&x->pace))
 			return ROW_TOO_LONG;
 	}
 	return r < 0 ? err_trace(r) : r;
@@ -113,11 +111,12 @@ static int window_held(struct search *x)
 static int window_index(struct search *x)
 {
 	_cleanup_(stmt_done) struct stmt q = { 0 };
-	int64_t last = x->next > x->window ? x->next - x->window + 1 : 1;
-	int64_t began = clock_boot_us(), budget = x->slice_end - began;
+	int64_t last = x->next > x->pace.ids ? x->next - x->pace.ids + 1 : 1;
+	int64_t began = clock_boot_us();
 	int r;
 
 	search_let_go(x->s);
+	search_guard(x, began + x->pace.begin_us);
 	q = db_use(x->s, SQL_SEARCH_INDEX);
 	put_t(&q, buf_str(&x->plan.match));
 	put_i(&q, last);
@@ -130,13 +129,12 @@ static int window_index(struct search *x)
 	/* Once more, without it. */
 	if (r < 0 && x->s->index.damaged)
 		return 0;
-	if (r == ROW_TOO_LONG && x->window == WINDOW_MIN)
+	if (r == ROW_TOO_LONG && !pace_too_long(&x->pace))
 		x->bare = true;
-	else if (r == ROW_TOO_LONG)
-		x->window /= 2;
-	/* One that is held goes on in the next slice: what it costs to begin is better paid for more. */
-	else if (x->window < WINDOW_MAX && (r == ROW_HERE || (r == ROW_NONE && clock_boot_us() - began < budget / 4)))
-		x->window *= 2;
+	else if (r == ROW_HERE)
+		pace_held(&x->pace);
+	else if (r == ROW_NONE)
+		pace_done(&x->pace, clock_boot_us() - began, x->budget_us);
 	return r < 0 ? err_trace(r) : 0;
 }
 

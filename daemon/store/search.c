@@ -40,7 +40,7 @@ static int begin(struct search *x)
 	x->below = x->cursor.id ? x->cursor : (struct position){ INT64_MAX, INT64_MAX };
 	x->walked = 0;
 	x->n_found = 0;
-	x->window = WINDOW_FIRST;
+	pace_init(&x->pace);
 	x->bare = false;
 	x->shifts = x->s->key_shifts;
 	if (x->cursor.id) {
@@ -173,6 +173,12 @@ bool search_over(const struct search *x)
 	return clock_boot_us() >= x->slice_end;
 }
 
+void search_guard(struct search *x, int64_t end_us)
+{
+	if (x->guard_end < end_us + GUARD_US)
+		x->guard_end = end_us + GUARD_US;
+}
+
 static int guard(void *userdata)
 {
 	const struct search *x = userdata;
@@ -261,6 +267,7 @@ int search_step(struct search *x, int64_t budget_us)
 		r = follow(x);
 	if (r > 0)
 		r = begin(x);
+	x->budget_us = budget_us;
 	x->slice_end = now + budget_us;
 	x->guard_end = now + budget_us + GUARD_US;
 	while (r == 0 && x->phase != PHASE_DONE) {
