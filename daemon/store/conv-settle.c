@@ -6,8 +6,8 @@
 #include "store/read.h"
 #include "store/row.h"
 
-/* Mark unread messages that sort up to ${key} as read, but for the newest ${spare}. */
-static int flip(struct put *p, int64_t conv, int64_t key, size_t spare)
+/* Mark unread messages that sort up to ${key} as read, but for the newest ${spare}; *ret_any becomes true if there were any. */
+static int flip(struct put *p, int64_t conv, int64_t key, size_t spare, bool *ret_any)
 {
 	_cleanup_(freep) int64_t *ids = NULL;
 	size_t n = 0;
@@ -27,6 +27,7 @@ static int flip(struct put *p, int64_t conv, int64_t key, size_t spare)
 		if (r < 0)
 			return err_trace(r);
 	}
+	*ret_any = *ret_any || n > spare;
 	for (size_t i = spare; i < n; i++) {
 		r = row_set_state(p, ids[i], STATE_READ, "", "");
 		if (r < 0)
@@ -103,17 +104,32 @@ static int has_unread(struct put *p, int64_t conv, bool *ret)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static int count_unread(struct put *p, int64_t conv, struct summary *now)
+static int count_all(struct put *p, int64_t conv, int64_t read_key, int64_t *ret)
 {
-	_cleanup_(stmt_done) struct stmt count = db_use(p->s, SQL_UNREAD_COUNT);
-	_cleanup_(stmt_done) struct stmt first = db_use(p->s, SQL_UNREAD_FIRST);
+	_cleanup_(stmt_done) struct stmt q = db_use(p->s, SQL_UNREAD_COUNT);
 	int r;
 
-	put_i(&count, conv);
-	put_i(&count, now->read_key);
-	put_i(&count, CONV_UNREAD_MAX);
-	r = db_int(&count, 0, &now->unread);
-	put_i(&first, conv);
+	put_i(&q, conv);
+	put_i(&q, read_key);
+	put_i(&q, CONV_UNREAD_MAX);
+	r = db_int(&q, 0, ret);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/*
+ * What came to many that were there is added to them: in a room that nobody opens each message would count all others anew.
+ * ${exact}: more than that happened.
+ */
+static int count_unread(struct put *p, const struct dirty *d, bool exact, const struct summary *before, struct summary *now)
+{
+	_cleanup_(stmt_done) struct stmt first = db_use(p->s, SQL_UNREAD_FIRST);
+	int r = 0;
+
+	if (exact || before->unread < p->s->limits.recount)
+		r = count_all(p, d->conv, now->read_key, &now->unread);
+	else
+		now->unread = before->unread + d->came < CONV_UNREAD_MAX ? before->unread + d->came : CONV_UNREAD_MAX;
+	put_i(&first, d->conv);
 	put_i(&first, now->read_key);
 	if (r == 0)
 		r = db_int(&first, 0, &now->first_unread);
@@ -163,26 +179,27 @@ static int tell_visibility(struct put *p, const struct summary *before, const st
 			   feed_removed(p->s, p->account, "conversation", now->jid);
 }
 
-static int settle(struct put *p, int64_t conv, struct backlog *backlog)
+static int settle(struct put *p, const struct dirty *d, struct backlog *backlog)
 {
+	int64_t conv = d->conv;
 	_cleanup_(summary_deinit) struct summary before = { 0 };
 	struct summary now;
-	bool unread = false;
+	bool unread = false, exact = d->other;
 	int r;
 
 	r = read_stored(p, conv, &before);
 	if (r == 0)
 		r = has_unread(p, conv, &unread);
 	if (r == 0 && unread && before.read_key != INT64_MIN)
-		r = flip(p, conv, before.read_key, 0);
+		r = flip(p, conv, before.read_key, 0, &exact);
 	if (r == 0 && unread)
 		r = backlog_read(p, backlog);
 	if (r == 0 && unread && backlog->key != INT64_MIN)
-		r = flip(p, conv, backlog->key, CONV_BACKLOG_MAX);
+		r = flip(p, conv, backlog->key, CONV_BACKLOG_MAX, &exact);
 	now = before;
 	now.unread = now.first_unread = 0;
 	if (r == 0 && unread)
-		r = count_unread(p, conv, &now);
+		r = count_unread(p, d, exact, &before, &now);
 	if (r == 0)
 		r = find_last(p, conv, &now);
 	if (r < 0)
@@ -241,9 +258,9 @@ int conv_settle(struct put *p)
 	int r = end_backlog(p);
 
 	for (size_t i = 0; i < p->n_dirty && r == 0; i++) {
-		int done = p->dirty[i] == p->newest.conv ? settle_newest(p) : 0;
+		int done = p->dirty[i].conv == p->newest.conv ? settle_newest(p) : 0;
 
-		r = done == 0 ? settle(p, p->dirty[i], &backlog) : done < 0 ? done : 0;
+		r = done == 0 ? settle(p, &p->dirty[i], &backlog) : done < 0 ? done : 0;
 	}
 	free(p->dirty);
 	p->dirty = NULL;

@@ -108,13 +108,24 @@ int conv_get(struct put *p, struct item *it)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-void conv_dirty(struct put *p, int64_t conv)
+static struct dirty *dirty(struct put *p, int64_t conv)
 {
 	for (size_t i = 0; i < p->n_dirty; i++)
-		if (p->dirty[i] == conv)
-			return;
+		if (p->dirty[i].conv == conv)
+			return &p->dirty[i];
 	p->dirty = xrealloc(p->dirty, p->n_dirty + 1, sizeof(*p->dirty));
-	p->dirty[p->n_dirty++] = conv;
+	p->dirty[p->n_dirty] = (struct dirty){ .conv = conv };
+	return &p->dirty[p->n_dirty++];
+}
+
+void conv_dirty(struct put *p, int64_t conv)
+{
+	dirty(p, conv)->other = true;
+}
+
+void conv_dirty_unread(struct put *p, int64_t conv)
+{
+	dirty(p, conv)->came++;
 }
 
 int conv_read_to(struct put *p, int64_t conv, int64_t msg)

@@ -25,6 +25,8 @@ int conv_find(struct put *p, struct item *it);
 int conv_look_up(struct put *p, const char *jid, int64_t *ret, bool *ret_room);
 /* Something in it changed: settle it at the end of the call. */
 void conv_dirty(struct put *p, int64_t conv);
+/* The same, for a row that is new and unread: nothing that was there before it is touched. */
+void conv_dirty_unread(struct put *p, int64_t conv);
 /* Everything up to message ${msg} is read; never moves back. */
 int conv_read_to(struct put *p, int64_t conv, int64_t msg);
 /* What is here unread below ${key} is read; what comes to stand there later is not. 1, 0 if nothing was unread. */

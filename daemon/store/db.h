@@ -31,6 +31,7 @@ struct store_limits {
 	uint32_t count_rows;   /* ids that are counted in a transaction, some 3 ms; about so many are counted at a start */
 	uint32_t log_frames;   /* pages in the log that are worth a checkpoint at idle */
 	uint32_t log_long;     /* ... and in the middle of work: store_log_is_long() */
+	int64_t recount;       /* of so few unread messages all are counted whenever one comes */
 };
 extern const struct store_limits store_limits_default;
 

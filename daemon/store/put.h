@@ -34,7 +34,11 @@ struct put {
 	bool fresh;	/* what the page's messages were found to be before the first of them was stored still holds */
 	struct known **known; /* store/known.h; owned */
 	size_t n_known;
-	int64_t *dirty; /* conversations to settle; owned */
+	struct dirty {
+		int64_t conv;
+		int64_t came; /* new rows that are unread, as far as they themselves say */
+		bool other;   /* something else happened to it, too */
+	} *dirty; /* conversations to settle; owned */
 	size_t n_dirty;
 };
 

@@ -289,7 +289,9 @@ int row_add(struct put *p, struct item *it, bool placed, int64_t *ret_msg)
 		return err_trace(r);
 	k = it->known ? it->known : known_by_row(p, it->conv);
 	/* What is read, below another one, changes nothing that the conversation says: nearly all of a backlog. */
-	if (!k || it->key >= k->last_key || first_state(it) == STATE_RECEIVED)
+	if (first_state(it) == STATE_RECEIVED)
+		conv_dirty_unread(p, it->conv);
+	else if (!k || it->key >= k->last_key)
 		conv_dirty(p, it->conv);
 	if (k)
 		known_row(k, it->m, it->key);

@@ -30,7 +30,7 @@
  */
 const struct store_limits store_limits_default = {
 	.pending_refs = 10000, .tombstones = 100000, .purge_rows = 1000, .log_frames = 200, .log_long = 2500,
-	.count_rows = 5000,
+	.count_rows = 5000, .recount = 200,
 };
 
 /* A database that is not ours yet: a file of zero bytes, or one in which the first transaction never committed. */

@@ -390,7 +390,7 @@ static void unread(long n)
 	start();
 	for (;;) {
 		double t = now_s(CLOCK_PROCESS_CPUTIME_ID);
-		int r = store_upkeep(b.s, LOAD_T0);
+		int r = store_upkeep(b.s, 10000);
 
 		t = now_s(CLOCK_PROCESS_CPUTIME_ID) - t;
 		worst = t > worst ? t : worst;
