@@ -277,6 +277,40 @@ static void doubt_ends_while_the_sync_is_paused(void **state)
 	assert_int_equal(s->queries, asked);
 }
 
+/*
+ * The past takes hours, and nobody waits for it to know what arrived: all since the anchor is enough, and no less: with
+ * more than a page of others behind them, some arrived, and some did not.
+ */
+static void D10_the_past_says_nothing_of_what_is_in_doubt(void **state)
+{
+	struct sim *s = *state;
+	struct account_status st;
+
+	s->page_cap = 25;
+	sim_fill(s, 1500, 2, 60 * SIM_SEC);
+	s->delay_us = 5 * SIM_SEC;
+	s->lanes = 1;
+	engine_connect(s->engine);
+	while (!cover_is_live(&s->engine->cover))
+		sim_run(s, SIM_SEC);
+	given_gone(s, 4, 3);
+	session_is_lost(s);
+	assert_in_range(s->n_sent, 1, 3);
+	s->boot_us += 3 * HOUR;
+	sim_fill(s, 80, 2, 60 * SIM_SEC);
+	link_is_whole(s);
+	for (int i = 0; i < 120 && s->n_sent < 4; i++)
+		sim_run(s, SIM_SEC);
+	expect_sent(s, 4);
+	engine_status(s->engine, &st);
+	assert_false(st.caught_up);
+	assert_in_range(st.messages, 80, 1000);
+	assert_true(sim_settle(s, HOUR));
+	expect_sent(s, 4);
+	sim_expect_honest(s);
+	assert_int_equal(s->engine->messages + 4, s->n);
+}
+
 /* What was lost from the server's archive cannot say anything: at least once. */
 static void doubt_ends_at_a_lost_gap(void **state)
 {
@@ -422,6 +456,7 @@ int main(void)
 		STORY(E5_doubt_holds_back_its_own_conversation_alone),
 		STORY(doubt_ends_when_the_archive_never_answers),
 		STORY(doubt_ends_on_short_streams_too),
+		STORY(D10_the_past_says_nothing_of_what_is_in_doubt),
 		STORY(doubt_ends_while_the_sync_is_paused),
 		STORY(doubt_ends_at_a_lost_gap),
 		cmocka_unit_test(counts_go_on_across_2_to_the_32),
