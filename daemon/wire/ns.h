@@ -29,6 +29,8 @@
 #define NS_RECEIPTS "urn:xmpp:receipts" /* XEP-0184 */
 #define NS_MARKERS "urn:xmpp:chat-markers:0" /* XEP-0333 */
 #define NS_RETRACT "urn:xmpp:message-retract:1" /* XEP-0424 */
+#define NS_RETRACT_0 "urn:xmpp:message-retract:0" /* before XEP-0424 0.4: in an <apply-to/> */
+#define NS_FASTEN "urn:xmpp:fasten:0" /* XEP-0422 */
 #define NS_MUC_USER "http://jabber.org/protocol/muc#user" /* XEP-0045 */
 #define NS_MODERATE "urn:xmpp:message-moderate:1" /* XEP-0425 */
 #define NS_REACTIONS "urn:xmpp:reactions:0" /* XEP-0444 */

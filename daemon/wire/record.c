@@ -230,11 +230,23 @@ static bool is_forged_moderation(xmpp_stanza_t *retract, const struct message *m
 	return !room && element_child(retract, "moderated", NS_MODERATE);
 }
 
+/*
+ * <retract/>, or what stands for it in version 0 of XEP-0424 (slixmpp 1.8, clients of until 2024): <apply-to/> with the target's id and
+ * a <retract/> in it. A moderator's of that time has <moderated/> between the two, and is not believed by this.
+ */
+static xmpp_stanza_t *retraction_of(xmpp_stanza_t *stanza)
+{
+	xmpp_stanza_t *retract = element_child(stanza, "retract", NS_RETRACT);
+	xmpp_stanza_t *apply = element_child(stanza, "apply-to", NS_FASTEN);
+
+	return retract || !element_child(apply, "retract", NS_RETRACT_0) ? retract : apply;
+}
+
 static void read_payload(struct record *r, xmpp_stanza_t *stanza)
 {
 	struct message *m = &r->message;
 	xmpp_stanza_t *reactions = element_child(stanza, "reactions", NS_REACTIONS);
-	xmpp_stanza_t *retract = element_child(stanza, "retract", NS_RETRACT);
+	xmpp_stanza_t *retract = retraction_of(stanza);
 	xmpp_stanza_t *body_el = body_of(stanza);
 	const char *body, *encryption;
 
@@ -346,7 +358,8 @@ int record_archived(const struct record_context *c, xmpp_stanza_t *result, const
 	if (inner) {
 		read_message(c, inner, dropped, ret);
 		/* The archive has a tombstone in its place (XEP-0424 section 4, XEP-0425 section 4). */
-		if (m->payload == PAYLOAD_NONE && element_child(inner, "retracted", NS_RETRACT))
+		if (m->payload == PAYLOAD_NONE &&
+		    (element_child(inner, "retracted", NS_RETRACT) || element_child(inner, "retracted", NS_RETRACT_0)))
 			m->payload = PAYLOAD_RETRACTION;
 	} else {
 		/* Removed from the middle of the archive, or dropped before its message was read. */

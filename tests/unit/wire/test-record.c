@@ -356,6 +356,37 @@ TEST(a_private_message_of_a_room_says_so)
 }
 
 /* XEP-0425 section 5: from the room itself; whoever else says so says nothing. */
+#define APPLY(attrs, what) "<apply-to xmlns='urn:xmpp:fasten:0'" attrs ">" what "</apply-to>"
+#define RETRACT_0 "<retract xmlns='urn:xmpp:message-retract:0'/>"
+#define MODERATED_0 "<moderated xmlns='urn:xmpp:message-moderate:0' by='r@muc/macbeth'>" RETRACT_0 "</moderated>"
+
+/* What slixmpp 1.8.3 of Debian 12 sends, and what others of its time did. */
+TEST(a_retraction_as_of_version_0)
+{
+	static const struct {
+		const char *children;
+		enum message_payload payload;
+	} rows[] = {
+		{ APPLY(" id='romeo-1'", RETRACT_0) "<store xmlns='urn:xmpp:hints'/>", PAYLOAD_RETRACTION },
+		{ APPLY("", RETRACT_0), PAYLOAD_TEXT },
+		{ APPLY(" id='romeo-1'", "<edit xmlns='urn:other'/>"), PAYLOAD_TEXT },
+		/* a moderator's, which comes from the room and names the room's stanza-id */
+		{ APPLY(" id='romeo-1'", MODERATED_0), PAYLOAD_TEXT },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *stanza = xasprintf(
+			"<message id='941907812876480f818a24e8746def27' type='chat' to='" ME "' from='romeo@chat.test/slix'>"
+			"<body>This person attempted to retract a previous message, but it is unsupported by your client.</body>"
+			"<fallback xmlns='urn:xmpp:fallback:0'/>%s</message>", rows[i].children);
+		const struct message *m = live_ok(stanza);
+
+		assert_int_equal(m->payload, rows[i].payload);
+		assert_string_equal(m->target_id, m->payload == PAYLOAD_RETRACTION ? "romeo-1" : "");
+		assert_true(m->payload == PAYLOAD_TEXT || !*m->body);
+	}
+}
+
 TEST(a_moderators_retraction_comes_from_the_room_itself)
 {
 #define MODERATED "<retract id='sid-1' xmlns='urn:xmpp:message-retract:1'><moderated by='r@muc/macbeth' " \
@@ -375,6 +406,8 @@ TEST(a_moderators_retraction_comes_from_the_room_itself)
 /* XEP-0424 section 4: in an archive, and only there, it stands for the message; what has a text is one. */
 TEST(H4_a_tombstone_in_the_archive)
 {
+#define TOMB_0                                                                                                                \
+	"<retracted stamp='2019-09-20T23:09:32Z' xmlns='urn:xmpp:message-retract:0'><origin-id id='m1' xmlns='urn:xmpp:sid:0'/></retracted>"
 #define TOMB "<retracted stamp='2019-09-20T23:09:32Z' id='r1' xmlns='urn:xmpp:message-retract:1'/>"
 	const struct message *m;
 
@@ -382,6 +415,8 @@ TEST(H4_a_tombstone_in_the_archive)
 	assert_int_equal(m->payload, PAYLOAD_RETRACTION);
 	assert_string_equal(m->target_id, "");
 	assert_string_equal(m->id, "m1");
+	assert_int_equal(archived(RESULT(INNER("from='bob@chat.test/x' to='" ME "' id='m1'", TOMB_0)), &m), 0);
+	assert_int_equal(m->payload, PAYLOAD_RETRACTION);
 	assert_int_equal(archived(RESULT(INNER("from='bob@chat.test/x' to='" ME "' id='m1'", TOMB "<body>text</body>")), &m), 0);
 	assert_int_equal(m->payload, PAYLOAD_TEXT);
 	assert_int_equal(live(&trusted, "<message from='bob@chat.test/x' id='m1'>" TOMB "</message>", &m), RECORD_E_NOTHING);
@@ -537,6 +572,7 @@ int main(void)
 		RUN(payloads_that_point_at_another_message),
 		RUN(a_retractions_body_is_no_text),
 		RUN(a_private_message_of_a_room_says_so),
+		RUN(a_retraction_as_of_version_0),
 		RUN(a_moderators_retraction_comes_from_the_room_itself),
 		RUN(H4_a_tombstone_in_the_archive),
 		RUN(an_error_repeats_what_failed_and_says_none_of_it),
