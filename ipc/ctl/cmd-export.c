@@ -45,7 +45,8 @@ static void put_text(FILE *f, const struct varve_message *m)
 			      *body = text_clean(message_text(m), true);
 	char when[TIME_HUMAN_SIZE];
 
-	fprintf(f, "%s  %s  <%s> ", time_local(m->time_usec, "%Y-%m-%d %H:%M:%S", when), conversation, clean_author);
+	fprintf(f, "%s  %s  <%s> %s", time_local(m->time_usec, "%Y-%m-%d %H:%M:%S", when), conversation, clean_author,
+		message_label(m));
 	for (const char *p = body; *p; p++) {
 		fputc(*p, f);
 		if (*p == '\n')

@@ -68,8 +68,9 @@ static void put_row(struct listing *l, const struct varve_conversation *row)
 		author = message_author(row->last);
 		/* In a conversation of two only "me" needs to be said. */
 		last = row->last->direction || strcmp(row->kind, "direct") != 0
-			       ? xasprintf("%s%s%s: %s", *mark ? mark : "", *mark ? " " : "", author, message_text(row->last))
-			       : xstrdup(message_text(row->last));
+			       ? xasprintf("%s%s%s: %s%s", *mark ? mark : "", *mark ? " " : "", author, message_label(row->last),
+					   message_text(row->last))
+			       : xasprintf("%s%s", message_label(row->last), message_text(row->last));
 	}
 	table_cell_color(l->table, COLOR_BOLD, unread);
 	table_cell(l->table, when);

@@ -100,8 +100,8 @@ static char *body_of(const struct varve_message *m)
 			emoji = more;
 		}
 	reply = m->reply_to ? xasprintf("(reply to %llu) ", (unsigned long long)m->reply_to) : xstrdup("");
-	return xasprintf("%s%s%s%s%s%s", reply, message_text(m), m->edited_usec ? " (edited)" : "",
-			 *mark ? " " : "", mark, emoji);
+	return xasprintf("%s%s%s%s%s%s%s", reply, message_label(m), message_text(m), message_edited(m), *mark ? " " : "", mark,
+			 emoji);
 }
 
 /* Below a message that did not get there: why, and what can be done. */

@@ -63,9 +63,9 @@ static char *whole(const struct varve_message *m)
 	_cleanup_(freep) char *author = message_author(m), *why = why_of(m), *reactions = reactions_of(m);
 	char when[TIME_HUMAN_SIZE];
 
-	return xasprintf("%llu %s %s <%s> %s%s%s%s%s%s%s%s", (unsigned long long)m->id,
-			 time_compact(m->time_usec, now_real(), when), m->conversation, author, message_text(m),
-			 m->edited_usec ? " (edited)" : "", m->direction ? " (" : "",
+	return xasprintf("%llu %s %s <%s> %s%s%s%s%s%s%s%s%s", (unsigned long long)m->id,
+			 time_compact(m->time_usec, now_real(), when), m->conversation, author, message_label(m), message_text(m),
+			 message_edited(m), m->direction ? " (" : "",
 			 m->direction ? varve_state_name(m->state) : "", m->direction ? why : "", m->direction ? ")" : "",
 			 *reactions ? " / " : "", reactions);
 }

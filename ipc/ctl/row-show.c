@@ -192,3 +192,13 @@ const char *message_text(const struct varve_message *m)
 		return "[encrypted]";
 	return "[no text]";
 }
+
+const char *message_label(const struct varve_message *m)
+{
+	return *m->encryption && message_text(m) == m->body ? "[encrypted] " : "";
+}
+
+const char *message_edited(const struct varve_message *m)
+{
+	return m->edited_usec && strcmp(m->kind, "retracted") != 0 ? " (edited)" : "";
+}

@@ -35,3 +35,6 @@ char *message_author(const struct varve_message *m);
 const char *message_mark(const struct varve_message *m);
 /* What to show as its text: the body, or "[file]", "[could not be decrypted]" ...; not clean. */
 const char *message_text(const struct varve_message *m);
+/* What stands before and behind it: that it is not what was written but what its client says to others, and that it was edited. */
+const char *message_label(const struct varve_message *m);
+const char *message_edited(const struct varve_message *m);

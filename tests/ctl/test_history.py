@@ -73,6 +73,21 @@ def test_history_row_has_the_keys_of_the_contract(archive, ctl):
     assert full["encryption"] == "omemo" and full["error"] == {"name": "forbidden", "message": "no"}
 
 
+def test_what_an_encrypted_message_says_to_others_is_not_taken_for_it(fake, ctl):
+    """Its body is its client's word to those who cannot decrypt it (XEP-0380): as profanity's, also of what we wrote there."""
+    omemo = {"encryption": v("s", "eu.siacs.conversations.axolotl")}
+    hint = "You received a message encrypted with OMEMO but your client doesn't support OMEMO."
+    fake.messages = [message(2, BOB, T0, "hello", edited=v("x", T0)), message(4, BOB, T0 + 1, hint, direction=1, state=12, **omemo),
+                     message(6, BOB, T0 + 2, "", **omemo), message(8, BOB, T0 + 3, "", kind="retracted", edited=v("x", T0), **omemo),
+                     message(10, CAROL, T0 + 4, hint, **omemo)]
+
+    lines = ctl("history", BOB).replace("\n", " ")
+    assert "hello (edited)" in lines and "[encrypted] You received" in lines
+    assert lines.count("[encrypted]") == 2 and "[retracted]" in lines and lines.count("(edited)") == 1
+    assert "[encrypted] You received" in ctl("ls") and "> [encrypted] You received" in ctl("export", "--format=text")
+    assert ctl.rows("history", CAROL, "-j")[0]["body"] == hint
+
+
 @pytest.mark.parametrize("page_max", [500, 37, 2])
 @pytest.mark.parametrize("n", [1, 2, 5, 350, 399, 400, 1000])
 def test_history_gives_exactly_n_when_they_exist(archive, ctl, n, page_max):
