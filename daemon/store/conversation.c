@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "core/jid.h"
 #include "store/conv.h"
@@ -193,7 +194,7 @@ int conversation_delete(struct store *s, int64_t account, const char *id, int64_
 	if (r == 0 && c.shown)
 		r = forget(&c);
 	if (r == 0 && c.shown)
-		r = gone_purge(&c.p, c.conv, CONVERSATION_DELETE_ROWS);
+		r = gone_purge(&c.p, c.conv, CONVERSATION_DELETE_ROWS, CONVERSATION_DELETE_LEAST, clock_boot_us() + CONVERSATION_DELETE_US);
 	/* conv.c tells of those whose last message goes. */
 	if (r >= 0 && c.shown && c.empty)
 		r = feed_removed(s, account, "conversation", c.jid);

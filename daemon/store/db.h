@@ -82,6 +82,7 @@ struct store {
 	int64_t last_mod; /* the last feed position that was taken, of any account */
 	bool ahead; /* this transaction wrote how far ids or positions are taken in advance */
 	struct ids_taken ids[IDS_OF_N];
+	int64_t upkeep_rows; /* upkeep.c: so many fit into half a slice when that was last measured */
 	struct queue_low queue_lows[QUEUE_LOWS];
 	size_t queue_lows_at; /* the next one to take */
 	int64_t none_account; /* has no rows of ${none}, enum put_none; 0 = not known of any account */

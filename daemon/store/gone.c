@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "store/conv.h"
 #include "store/conversation.h"
@@ -145,17 +146,17 @@ static int list_doomed(struct put *p, int64_t conv, uint32_t rows, int64_t **ret
 	return 0;
 }
 
-int gone_purge(struct put *p, int64_t conv, uint32_t rows)
+int gone_purge(struct put *p, int64_t conv, uint32_t rows, uint32_t least, int64_t until_us)
 {
 	_cleanup_(freep) int64_t *ids = NULL;
-	size_t n = 0;
+	size_t n = 0, done = 0;
 	int r = list_doomed(p, conv, rows, &ids, &n);
 
-	for (size_t i = 0; i < n && r >= 0; i++)
-		r = gone_delete(p, ids[i]);
+	while (done < n && r >= 0 && (done < least || clock_boot_us() < until_us))
+		r = gone_delete(p, ids[done++]);
 	if (r < 0)
 		return err_trace(r);
-	if (n == rows)
+	if (done == rows || done < n)
 		return 1;
 	r = run3(p, SQL_GONE_DONE, conv, 0, 0);
 	return r < 0 ? err_trace(r) : 0;
@@ -179,7 +180,7 @@ static int step_in_tx(struct store *s, int64_t conv, int64_t account, uint32_t r
 	int r = put_begin(&p);
 
 	if (r == 0)
-		r = gone_purge(&p, conv, rows);
+		r = gone_purge(&p, conv, rows, rows, 0);
 	r = put_end(&p, r < 0 ? r : 0);
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -11,8 +11,8 @@ int gone_delete(struct put *p, int64_t msg);
 /* The next rows of a conversation that is being deleted, in a transaction of its own: 1 there may be more, 0 none. */
 int gone_step(struct store *s, uint32_t rows, int64_t now_us);
 bool gone_due(struct store *s);
-/* At most ${rows} of them; 1 if that was not all. */
-int gone_purge(struct put *p, int64_t conv, uint32_t rows);
+/* At most ${rows} of them, and from the ${least}th on none after ${until_us} (CLOCK_BOOTTIME); 1 if that was not all. */
+int gone_purge(struct put *p, int64_t conv, uint32_t rows, uint32_t least, int64_t until_us);
 
 /* Whether anything was deleted at all: mostly not, and then no message is looked for. For put_begin(). */
 int gone_begin(struct put *p);

@@ -14,8 +14,10 @@
 #include "store/search.h"
 #include "vault/vfs.h"
 
-/* Rows in the first transaction of a purge, before anything was measured; and at least, so that it ends. */
-enum { UPKEEP_ROWS_FIRST = 100, UPKEEP_ROWS_MIN = 10 };
+/* Rows in a transaction: before anything was measured, and at least, so that it ends. */
+enum { UPKEEP_ROWS_MIN = 10, EXPIRE_ROWS = 100 };
+
+enum { UPKEEP_LOG_MAX = 1000 }; /* pages: some 20 ms to bring into the database where the disk is quick */
 
 /* Pages that this connection wrote to the log since the checkpoint that upkeep made; more than are in it if SQLite's
  * own checkpoint (wal_autocheckpoint) came between. */
@@ -73,33 +75,53 @@ int store_shorten_log(struct store *s)
 	return 0;
 }
 
-/* Purge until ${end_us}: 1 more, 0 nothing is left. */
-static int purge(struct store *s, int64_t end_us)
+/* ${rows} took ${took_us}: how many take half of ${budget_us}, because rows differ in size. */
+static void adapt(struct store *s, int64_t rows, int64_t took_us, int64_t budget_us)
 {
-	int64_t now = clock_boot_us(), rows = UPKEEP_ROWS_FIRST;
+	int64_t fit = took_us > 0 ? rows * budget_us / took_us / 2 : rows * 2;
+
+	/* One fast step, all from the cache, says little about the next. */
+	s->upkeep_rows = fit > rows * 2 ? rows * 2 : fit;
+}
+
+/*
+ * ${fn} until ${end_us}: 1 more, 0 nothing is left. How many rows fit is remembered: in a large archive each of them reads
+ * pages that nobody has read lately, and is a hundred times as dear as in a small one.
+ */
+static int in_steps(struct store *s, int64_t end_us, int (*fn)(struct store *s, uint32_t rows))
+{
+	int64_t now = clock_boot_us(), budget = end_us - now, most = s->limits.purge_rows, took;
 	int r;
 
 	do {
-		int64_t began = now, fit;
+		int64_t rows = s->upkeep_rows > UPKEEP_ROWS_MIN ? s->upkeep_rows : UPKEEP_ROWS_MIN;
 
-		r = purge_step(s, (uint32_t)(rows < s->limits.purge_rows ? rows : s->limits.purge_rows));
+		rows = rows < most ? rows : most;
+		took = -now;
+		r = fn(s, (uint32_t)rows);
 		now = clock_boot_us();
-		/* Half of what is left, because rows differ in size. */
-		fit = now > began ? rows * (end_us - now) / (now - began) / 2 : rows;
-		rows = fit < UPKEEP_ROWS_MIN ? UPKEEP_ROWS_MIN : fit;
-	} while (r > 0 && now < end_us);
+		took += now;
+		if (r > 0)
+			adapt(s, rows, took, budget);
+		/* Another one like this must fit. */
+	} while (r > 0 && now + took < end_us);
 	return r < 0 ? err_trace(r) : r;
 }
 
-/* Messages of deleted conversations, client ids of long ago: a step of each, 1 if there was one. */
-static int forget(struct store *s)
+static int gone_rows(struct store *s, uint32_t rows)
+{
+	return gone_step(s, rows, clock_real_us());
+}
+
+/* Messages of deleted conversations, client ids of long ago: 1 if there were any. */
+static int forget(struct store *s, int64_t end_us)
 {
 	int64_t now_us = clock_real_us();
 	int r;
 
-	r = gone_step(s, UPKEEP_ROWS_FIRST, now_us);
+	r = in_steps(s, end_us, gone_rows);
 	if (r == 0 && outbox_expire_due(s, now_us))
-		r = outbox_expire_step(s, now_us, UPKEEP_ROWS_FIRST);
+		r = outbox_expire_step(s, now_us, EXPIRE_ROWS);
 	return r < 0 ? err_trace(r) : r;
 }
 
@@ -114,9 +136,14 @@ int store_upkeep(struct store *s, int64_t budget_us)
 	}
 	if (s->frozen)
 		return 0;
-	r = purge(s, end);
+	/* To delete much writes much: the log goes in turns of its own, while it is short. */
+	if (log_frames(s) > UPKEEP_LOG_MAX) {
+		r = checkpoint_idle(s);
+		return r < 0 ? err_trace(r) : 1;
+	}
+	r = in_steps(s, end, purge_step);
 	if (r == 0)
-		r = forget(s);
+		r = forget(s, end);
 	if (r == 0)
 		r = index_step(s, budget_us);
 	if (r == 0)

@@ -217,6 +217,7 @@ TEST(a_long_conversation_is_deleted_in_slices)
 	struct fx *fx = *state;
 	struct message page[500];
 	char ids[500][8], aids[500][8];
+	uint64_t left;
 
 	for (int p = 0; p < 5; p++) {
 		for (int i = 0; i < 500; i++) {
@@ -227,11 +228,16 @@ TEST(a_long_conversation_is_deleted_in_slices)
 		put_page(fx, page, 500, "", "", NULL);
 	}
 	assert_int_equal(delete_conv(fx, BOB), 0);
-	assert_int_equal(count_messages(fx), 2500 - CONVERSATION_DELETE_ROWS);
+	assert_in_range(count_messages(fx), 2500 - CONVERSATION_DELETE_ROWS, 2500 - CONVERSATION_DELETE_LEAST);
 	/* What comes meanwhile stays. */
 	put_live(fx, text_in("new", "new"), false);
 	fx_reopen(fx);
 	assert_true(store_upkeep_due(fx->s));
+	/* A slice that has no time for more deletes a few: what a row costs is not known before. */
+	left = count_messages(fx);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(store_upkeep(fx->s, 0), 1);
+	assert_in_range(left - count_messages(fx), 1, 50);
 	upkeep(fx);
 	assert_string_equal(bodies(fx, BOB), "new");
 	assert_int_equal(sql(fx, "SELECT count(*) FROM aid"), 2500);
