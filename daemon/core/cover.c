@@ -95,8 +95,8 @@ static int64_t page_floor(const struct cover_page *page)
 /*
  * Does a run of pages that reaches down to ${page} include the end of the older span ${s}? By id, or because the run
  * goes below that end: the run has no holes, so the end would have been in it, had the server still got it. A
- * stamp is no proof of that, for the server's clock may have stepped back, by hours where it has none of its own: it
- * has to be below all of the span, or something of the page to be held there; or the answer was complete.
+ * stamp is no proof of that, for the server's clock may have stepped back, by days: something of the page has to be held
+ * there; or the answer was complete.
  */
 static bool meets_older(const struct cover_page *page, const struct span *s, bool complete)
 {
@@ -110,7 +110,7 @@ static bool meets_older(const struct cover_page *page, const struct span *s, boo
 		return page_floor(page) < s->last.us;
 	if (page_floor(page) >= s->last.us - COVER_MARGIN_US)
 		return false;
-	return page_floor(page) < s->first.us - COVER_MARGIN_US || !page->overlaps || page->overlaps(page->userdata, page, s);
+	return !page->overlaps || page->overlaps(page->userdata, page, s);
 }
 
 /* Span ${i} swallows the one before it; ${page}, if any, is the run that met it. */
@@ -128,6 +128,14 @@ static void join_older(struct cover *c, size_t i, const struct cover_page *page)
 	remove_at(c, i - 1);
 }
 
+static bool has_end_below(const struct cover_page *page, const struct cover *c, size_t i)
+{
+	while (i-- > 0)
+		if (cover_page_has(page, c->spans[i].last.id))
+			return true;
+	return false;
+}
+
 /*
  * A page may reach below several spans at once: they all join. But one that was bounded by a stamp says nothing below the
  * end that it met, for its messages there are not stored from it. Returns the new index.
@@ -136,7 +144,16 @@ static size_t join_met(struct cover *c, size_t i, const struct cover_page *page,
 {
 	bool all = page->start_us == 0;
 
-	while (i > 0 && meets_older(page, &c->spans[i - 1], complete)) {
+	while (i > 0) {
+		size_t met = i - 1;
+
+		/* Those between are held too, whatever has become of their ends at the server. */
+		while (all && met > 0 && !meets_older(page, &c->spans[met], complete) && has_end_below(page, c, met))
+			met--;
+		if (!meets_older(page, &c->spans[met], complete))
+			break;
+		for (; i - 1 > met; i--)
+			remove_at(c, i - 1);
 		join_older(c, i, page);
 		i--;
 		if (!all)

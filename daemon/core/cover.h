@@ -4,9 +4,8 @@
  * A cover is a list of disjoint spans in archive order. A span means: every message of that archive from its first id
  * to its last id is stored. What lies between two spans, and before the first one unless it is flagged SPAN_START, is a
  * gap. Archive ids are opaque and unordered (XEP-0313 section 4.1): spans are only ever joined by meeting the same id,
- * by a page that was asked for exactly there, or by a page whose stamps reach strictly beyond a boundary (by
- * COVER_MARGIN_US, unless nothing older exists within what was asked) and that overlaps what is held there or lies below
- * all of it; never by comparing ids, and never by equal stamps (Prosody's have one-second resolution).
+ * by a page that was asked for exactly there, or by one that overlaps what is held; never by comparing ids, and never by a
+ * stamp, which is the word of a clock that may have stepped (decision 0036).
  *
  *     past gap        gap             gap
  *   ...........[=====]......[========]....[==) LIVE: live messages extend it
@@ -136,7 +135,7 @@ bool cover_places_run(const struct cover *c, const struct cover_page *page, bool
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us);
 
 /*
- * The answer to "the page before span ${i}", asked with no lower bound, or bounded by the previous span's last stamp
+ * The answer to "the page before span ${i}", asked with no lower bound, or by time and bounded by the previous span's last stamp
  * minus a margin. Extends span ${i} downwards, or stands as a proven span below it when ${i} is a run; joins the
  * previous span when met (see above). ${complete}: nothing older exists within what was asked. ${by_time}: it was
  * bounded by stamps instead of the span's first id, and may overlap the span (never for a run). Complete and by time below the
@@ -148,8 +147,8 @@ size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bo
 
 /*
  * Cut a gap: ${item}, one message from the middle of the archive, becomes a span of its own, so that both halves can
- * be fetched at the same time. A single message has no holes. Its stamp says which gap it lies in, so it must keep
- * COVER_MARGIN_US from the spans on both sides (the archive's beginning has no stamp). Gaps that are lost, and those
+ * be fetched at the same time. A single message has no holes. Its stamp says which gap it is put into, and must keep
+ * COVER_MARGIN_US from the spans on both sides (the archive's beginning has no stamp): whoever asked knows whether that is right. Gaps that are lost, and those
  * at a run, are not cut. Returns its index, or SIZE_MAX: it lies in no such gap, nothing changed.
  */
 size_t cover_cut(struct cover *c, const struct cover_item *item);

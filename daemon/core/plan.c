@@ -27,27 +27,15 @@ static bool asked_by_time(const struct gap *g, const struct plan_policy *policy)
 	return policy->by_time_id && strcmp(policy->by_time_id, g->before_id) == 0;
 }
 
-/* Is another gap below it wanted too, the past aside? Then it is one of several that a long gap was cut into, as a rule. */
-static bool wants_below(const struct cover *c, const struct plan_policy *policy, const struct gap *gap)
+/* Below an id, without a bound in time: the server would leave out what a clock that had stepped back has stamped (decision 0036). */
+static struct plan before_span(const struct gap *g, const struct plan_policy *policy)
 {
-	struct gap g;
-
-	for (size_t i = 1; i < gap->span; i++)
-		if (wanted_gap(c, policy, i, &g))
-			return true;
-	return false;
-}
-
-static struct plan before_span(const struct cover *c, const struct gap *g, const struct plan_policy *policy)
-{
-	int64_t margin = wants_below(c, policy, g) ? PLAN_MARGIN_US : PLAN_STEP_US;
 	struct plan p = { .step = PLAN_BEFORE, .span = g->span, .cursor = g->before_id, .below_id = "",
 			  .after_us = g->after_us };
 
-	if (g->after_us > margin)
-		p.start_us = g->after_us - margin;
 	if (asked_by_time(g, policy)) {
 		p.by_time = true;
+		p.start_us = g->after_us > PLAN_STEP_US ? g->after_us - PLAN_STEP_US : 0;
 		p.cursor = "";
 		p.end_us = g->before_us ? g->before_us + PLAN_MARGIN_US : 0;
 	}
@@ -61,10 +49,10 @@ static struct plan next_gap(const struct cover *c, const struct plan_policy *pol
 
 	for (size_t i = c->n; policy->by_time_id && i-- > 0;)
 		if (wanted_gap(c, policy, i, &g) && asked_by_time(&g, policy))
-			return is_busy(policy, PLAN_BEFORE, g.before_id) ? nothing : before_span(c, &g, policy);
+			return is_busy(policy, PLAN_BEFORE, g.before_id) ? nothing : before_span(&g, policy);
 	for (size_t i = c->n; i-- > 0;)
 		if (wanted_gap(c, policy, i, &g) && !cover_is_old(g.before_id) && !is_busy(policy, PLAN_BEFORE, g.before_id))
-			return before_span(c, &g, policy);
+			return before_span(&g, policy);
 	return nothing;
 }
 
@@ -119,7 +107,8 @@ static struct plan next_cut(const struct cover *c, const struct plan_policy *pol
 			continue;
 		longest = g.before_us - floor;
 		best = (struct plan){
-			.step = PLAN_CUT, .span = i, .cursor = "", .below_id = g.after_id, .end_us = floor + longest / 2,
+			.step = PLAN_CUT, .span = i, .cursor = g.before_id, .below_id = g.after_id,
+			.end_us = floor + longest / 2,
 		};
 	}
 	return best;

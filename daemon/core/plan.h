@@ -17,10 +17,7 @@
 /* How far below a boundary's stamp a query bounded by time begins. Costs nothing as long as the boundary's id is met,
  * because paging stops there. */
 #define PLAN_MARGIN_US COVER_MARGIN_US
-/*
- * The same where nothing below is wanted: what a server archived while its clock had stepped back, for hours where it has none of
- * its own, lies above the boundary and has stamps below it, and a bound would leave that out. A page at most is asked for in vain.
- */
+/* The same below: what a server archived while its clock had stepped back has stamps below a boundary that it lies above. */
 #define PLAN_STEP_US (INT64_C(86400) * 1000000)
 #define PLAN_CUT_PAGES 4 /* a gap is cut when it seems to hold so many pages: half of them are worth a question */
 
@@ -29,7 +26,11 @@ enum plan_step {
 	PLAN_META,	/* ask where the archive begins and ends */
 	PLAN_NEWEST,	/* the newest page */
 	PLAN_BEFORE,	/* the page before span ${span} */
-	PLAN_CUT,	/* one message from the middle of the gap before span ${span}: the newest at or before end_us */
+	/*
+	 * One message from the middle of the gap before span ${span}: of those below that span, the last one in the archive's
+	 * order that is stamped end_us or before. What lies below the gap is one of these, so it is that, or lies above it.
+	 */
+	PLAN_CUT,
 };
 
 /* A question that is on its way. */

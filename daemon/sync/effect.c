@@ -68,6 +68,24 @@ static enum answer before(const struct engine *e, const struct query *q, size_t 
 		       : ANSWER_STUCK;
 }
 
+/*
+ * Of the gap that was asked about it is, whatever its stamp says (plan.h), unless it is held: then nothing in there has such a
+ * stamp, or the gap was filled meanwhile.
+ */
+static enum answer cut(const struct engine *e, const struct query *q, struct cover *cover, const struct cover_page *page,
+		       struct effect *ret)
+{
+	int64_t key;
+
+	ret->span = SIZE_MAX;
+	if (page->n != 1 || q->n != 1 || archive_place(e->store, e->archive, page->items[0].id, &key) != 0)
+		return ANSWER_NO_CUT;
+	ret->span = cover_cut(cover, &page->items[0]);
+	if (ret->span == SIZE_MAX || strcmp(ret->span > 0 ? cover->spans[ret->span - 1].last.id : "", q->below_id) != 0)
+		return ANSWER_NO_CUT;
+	return ANSWER_MOVED;
+}
+
 enum answer effect_apply(const struct engine *e, const struct query *q, size_t from, struct cover *cover,
 			 const struct cover_page *page, struct effect *ret)
 {
@@ -79,8 +97,7 @@ enum answer effect_apply(const struct engine *e, const struct query *q, size_t f
 		ret->span = cover_newest(cover, page, q->complete, e->io->real_us(e->userdata));
 		return page->n > 0 || q->complete ? ANSWER_MOVED : ANSWER_STUCK;
 	case PLAN_CUT:
-		ret->span = page->n == 1 && q->n == 1 ? cover_cut(cover, &page->items[0]) : SIZE_MAX;
-		return ret->span == SIZE_MAX ? ANSWER_NO_CUT : ANSWER_MOVED;
+		return cut(e, q, cover, page, ret);
 	default:
 		return before(e, q, from, cover, page, ret);
 	}

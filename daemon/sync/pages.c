@@ -7,14 +7,52 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "store/read.h"
 #include "sync/effect.h"
 
 #define WINDOW_PAGES_MAX 20 /* pages by time above the boundary: five minutes of margin hold no 5,000 messages */
 #define BARREN_PAGES_MAX 50 /* pages in a row with nothing new before a pause: re-reading 12,000 is not a loop */
 
+static const struct message *message_of(const struct engine *e, const char *id)
+{
+	const struct query *lists[] = { e->whole, e->asked };
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		for (const struct query *q = lists[l]; q; q = q->next)
+			for (size_t i = 0; i < q->n; i++)
+				if (strcmp(q->items[i]->archive_id, id) == 0)
+					return q->items[i];
+	return NULL;
+}
+
+struct likeness {
+	const struct message *m;
+	bool same;
+};
+
+static int compare(void *userdata, const struct message_row *row)
+{
+	struct likeness *l = userdata;
+
+	l->same = *l->m->id && (strcmp(row->xmpp_id, l->m->id) == 0 || strcmp(row->origin_id, l->m->id) == 0) &&
+		  strcmp(row->body, l->m->body) == 0;
+	return 0;
+}
+
+/* What is stored as ${held} is the message that the archive calls ${id} now. */
+static bool is_carried_over(const struct engine *e, const char *held, const char *id)
+{
+	struct likeness l = { .m = message_of(e, id) };
+	int64_t us, row = 0;
+
+	return l.m && read_aid_time(e->store, e->archive, held, &us, &row) == 0 && row &&
+	       read_messages(e->store, e->account.id, &row, 1, compare, &l) == 0 && l.same;
+}
+
 /*
- * Something of the page has its place in what the span holds, or where that ends: of a message with the very same stamp another
- * archive has another id (decisions/0019). Of an archive that is not there any more stamps are all that is known.
+ * Something of the page has its place in what the span holds; or it is what that ends with, under the id of an archive that was
+ * carried over to another server, with its stamps (decisions/0019): a stamp alone may come twice. Of an archive that is not
+ * there any more stamps are all that is known.
  */
 static bool overlaps(const void *userdata, const struct cover_page *page, const struct span *s)
 {
@@ -24,7 +62,7 @@ static bool overlaps(const void *userdata, const struct cover_page *page, const 
 	if (cover_is_old(s->last.id) || archive_place(e->store, e->archive, s->last.id, &last) <= 0)
 		return true;
 	for (size_t i = 0; i < page->n; i++) {
-		if (page->items[i].us == s->last.us && i > 0)
+		if (i > 0 && page->items[i].us == s->last.us && is_carried_over(e, s->last.id, page->items[i].id))
 			return true;
 		if (archive_place(e->store, e->archive, page->items[i].id, &key) > 0 && key <= last)
 			return true;

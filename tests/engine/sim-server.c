@@ -48,7 +48,7 @@ static int add(struct sim *s, const char *peer, bool out, const char *body, int6
 
 int sim_archive(struct sim *s, const char *peer, bool out, const char *body, int64_t ago_us)
 {
-	return add(s, peer, out, body, SIM_T0 + s->boot_us - ago_us);
+	return add(s, peer, out, body, SIM_T0 + s->boot_us + s->clock_us - ago_us);
 }
 
 void sim_fill(struct sim *s, int n, int contacts, int64_t step_us)

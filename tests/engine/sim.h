@@ -98,6 +98,8 @@ struct sim {
 	bool session_lost;     /* resume is refused */
 	int breaks_after;      /* so many stanzas of the server, of each stream; 0 = not */
 	bool mute;	       /* the wire comes up and nothing ever follows */
+	bool steps;	       /* for the property test: its clock steps */
+	int64_t clock_us;      /* the server's clock is so far off */
 	int64_t jitter_us;     /* the archive's stamps step back by up to so much */
 	int lanes;	       /* policy: questions at a time; 0 = as many as the engine wants */
 	int force_lanes;       /* so many from the first page on, whatever was measured; 0 = not */

@@ -284,6 +284,73 @@ static void F6_the_servers_clock_stepped_back_for_long(void **state)
 	the_servers_clock_stepped_back(s, 150, 150);
 }
 
+/* What we hold to its end was stamped by a clock a month ahead, which is right again: all that comes is "before" it. */
+static void F6_the_servers_clock_was_wrong_by_a_month(void **state)
+{
+	struct sim *s = *state;
+
+	s->page_cap = 40;
+	given_in_sync(s, 100);
+	session_is_lost(s);
+	s->clock_us = 30 * DAY;
+	for (int i = 0; i < 90; i++)
+		sim_archive(s, BOB, false, "of another month", 0);
+	comes_in_sync(s);
+	session_is_lost(s);
+	s->clock_us = 0;
+	for (int i = 0; i < 150; i++, s->boot_us += SIM_SEC)
+		sim_archive(s, BOB, false, "of this month", 0);
+	comes_in_sync(s);
+	assert_int_equal(open_gaps(s), 0);
+	sim_expect_all(s, 0);
+}
+
+/* It stepped back for hours, and one of the messages after that has the very stamp that what we hold ends with. */
+static void F6_a_stamp_comes_twice(void **state)
+{
+	struct sim *s = *state;
+	int64_t us;
+
+	s->page_cap = 20;
+	given_in_sync(s, 100);
+	session_is_lost(s);
+	us = s->archive[s->n - 1].us;
+	s->boot_us += HOUR;
+	s->clock_us = us - SIM_T0 - s->boot_us - 30 * 600 * SIM_SEC;
+	for (int i = 0; i < 90; i++, s->boot_us += 600 * SIM_SEC) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "again %d", i);
+		sim_archive(s, BOB, false, body, 0);
+	}
+	assert_int_equal(s->archive[130].us, us);
+	comes_in_sync(s);
+	sim_expect_all(s, 0);
+}
+
+/* Within a gap that is cut for several lanes, and by more than any of them is long. */
+static void F6_the_servers_clock_steps_within_a_gap_that_is_cut(void **state)
+{
+	static const int64_t steps[] = { -3 * HOUR, 2 * DAY, -40 * DAY, 0, 10 * 60 * SIM_SEC, -HOUR, 0 };
+	struct sim *s = *state;
+
+	s->page_cap = 20;
+	s->force_lanes = 8;
+	given_in_sync(s, 60);
+	session_is_lost(s);
+	for (int i = 0; i < 700; i++, s->boot_us += 120 * SIM_SEC) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "away %d", i);
+		s->clock_us = steps[(size_t)i / 100];
+		sim_archive(s, i % 2 ? BOB : "c@sim.test", i % 5 == 0, body, 0);
+	}
+	comes_in_sync(s);
+	assert_true(s->lanes_seen > 2);
+	assert_int_equal(open_gaps(s), 0);
+	sim_expect_all(s, 0);
+}
+
 /* What somebody asks for beside the plan is complete within its window; the hole that it lies in stays one. */
 static void A5_a_windowed_answer_that_is_complete_closes_no_hole(void **state)
 {
@@ -522,6 +589,9 @@ int main(void)
 		STORY(F6_the_servers_clock_stepped_back_within_the_newest_page),
 		STORY(F6_the_servers_clock_stepped_back_within_a_gap),
 		STORY(F6_the_servers_clock_stepped_back_for_long),
+		STORY(F6_the_servers_clock_was_wrong_by_a_month),
+		STORY(F6_a_stamp_comes_twice),
+		STORY(F6_the_servers_clock_steps_within_a_gap_that_is_cut),
 		STORY(A5_a_windowed_answer_that_is_complete_closes_no_hole),
 		STORY(A10_a_stranger_who_wrote_while_we_were_away_for_long),
 		STORY(A12_a_missing_month_is_seen_and_filled),

@@ -11,7 +11,7 @@
  * VARVE_SEQUENCES=N runs N long histories (default 200) from seed VARVE_FIRST (1) on, VARVE_SHORTS=N short ones (1,000)
  * from VARVE_SHORT_FIRST (1) on; 100,000 of them are the suite "swarm". VARVE_SEED=N, VARVE_SHORT_SEED=N: that one alone.
  * A failure names the seed. VARVE_SILENT=1: nothing is sent in that one. VARVE_LOST=N histories of lost sessions (60) from
- * VARVE_LOST_FIRST (1) on.
+ * VARVE_LOST_FIRST (1) on. A third as many of each have a server whose clock steps; VARVE_CLOCK=1: only these.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -31,6 +31,7 @@
 #include "sync/engine-priv.h"
 
 #define HOUR (INT64_C(3600) * SIM_SEC)
+#define CLOCK_PART 3	   /* so many times fewer of them with a clock that steps */
 #define SHORTS 1000	   /* short histories unless VARVE_SHORTS says */
 #define SHORTS_A_STORE 500 /* of them in one store in memory */
 
@@ -123,6 +124,18 @@ static void fault(struct sim *s, const struct shape *p, unsigned int *seed, int 
 	}
 }
 
+/* Somebody set it, or it was lost with the power: by minutes, hours or days, or it is right again. */
+static void clock_may_step(struct sim *s, unsigned int *dice)
+{
+	static const int64_t units[] = { 60 * SIM_SEC, HOUR, 24 * HOUR };
+	int64_t us;
+
+	if (pick(dice, 4))
+		return;
+	us = units[pick(dice, 3)] * (1 + pick(dice, 59)) * (pick(dice, 2) ? 1 : -1);
+	s->clock_us = pick(dice, 4) ? s->clock_us + us : 0;
+}
+
 /* The server, and what the archive was before the first login. */
 static void furnish(struct sim *s, const struct shape *p, unsigned int *dice, int *serial)
 {
@@ -144,6 +157,8 @@ static void furnish(struct sim *s, const struct shape *p, unsigned int *dice, in
 		snprintf(body, sizeof(body), "m%d", (*serial)++);
 		sim_archive(s, "old@sim.test", i % 5 == 0, body, 0);
 		s->boot_us += pick(dice, 3) ? 0 : (int64_t)pick(dice, 600) * SIM_SEC;
+		if (s->steps && pick(dice, 10) == 0)
+			clock_may_step(s, dice);
 	}
 }
 
@@ -167,7 +182,7 @@ static void faults_stop(struct sim *s)
 static void live_through(struct sim *s, const struct shape *p, bool sends)
 {
 	struct accepted *a = xnew(struct accepted);
-	unsigned int dice = s->seed;
+	unsigned int dice = s->seed, clock_dice = s->seed + 2;
 	int serial = 0;
 
 	a->dice = s->seed + 1;
@@ -177,6 +192,8 @@ static void live_through(struct sim *s, const struct shape *p, bool sends)
 	for (int i = p->events + pick(&dice, p->more_events); i > 0; i--) {
 		if (sends)
 			accepted_something(s, a, p->sends, p->long_sends);
+		if (s->steps)
+			clock_may_step(s, &clock_dice);
 		fault(s, p, &dice, &serial);
 		sim_expect_honest(s);
 	}
@@ -194,19 +211,21 @@ static void live_through(struct sim *s, const struct shape *p, bool sends)
 	free(a);
 }
 
-static void run(unsigned int seed, bool sends)
+static void run(unsigned int seed, bool sends, bool steps)
 {
 	struct sim *s = xnew(struct sim);
 
 	sim_init(s, seed);
+	s->steps = steps;
 	live_through(s, &long_history, sends);
 	sim_deinit(s);
 	free(s);
 }
 
-static void run_short(struct sim *s, unsigned int seed, struct store *store)
+static void run_short(struct sim *s, unsigned int seed, struct store *store, bool steps)
 {
 	sim_init_guest(s, seed, store);
+	s->steps = steps;
 	live_through(s, &short_history, seed % 3 != 0);
 	sim_deinit(s);
 }
@@ -216,10 +235,12 @@ static void histories_that_failed_once_converge(_unused_ void **state)
 {
 	static const unsigned int seeds[] = { 286, 305, 698, 1084, 5296 }, sending[] = { 9063, 25873 };
 
+	if (getenv("VARVE_SEED") || getenv("VARVE_SHORT_SEED"))
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++)
-		run(seeds[i], false);
+		run(seeds[i], false, false);
 	for (size_t i = 0; i < ARRAY_SIZE(sending); i++)
-		run(sending[i], true);
+		run(sending[i], true, false);
 }
 
 static void some_live(struct sim *s, unsigned int *dice, int n, int *serial)
@@ -252,7 +273,7 @@ static void some_live(struct sim *s, unsigned int *dice, int n, int *serial)
  */
 static void lose_sessions(struct sim *s)
 {
-	unsigned int dice = s->seed;
+	unsigned int dice = s->seed, clock_dice = s->seed + 2;
 	int serial = 0;
 
 	s->resolution_us = pick(&dice, 2) ? SIM_SEC : 1;
@@ -280,6 +301,8 @@ static void lose_sessions(struct sim *s)
 			snprintf(body, sizeof(body), "m%d", serial++);
 			sim_archive(s, "c0@sim.test", pick(&dice, 4) == 0, body, 0);
 			s->boot_us += pick(&dice, 2) ? 0 : (int64_t)pick(&dice, 3600) * SIM_SEC;
+			if (s->steps && pick(&clock_dice, 20) == 0)
+				clock_may_step(s, &clock_dice);
 		}
 		engine_connect(s->engine);
 		for (int n = pick(&dice, 60); n > 0; n--)
@@ -307,23 +330,23 @@ static unsigned int number(const char *name, unsigned int otherwise)
 	return v ? (unsigned int)strtoul(v, NULL, 10) : otherwise;
 }
 
-static void any_history_converges(_unused_ void **state)
+static void histories(bool steps, unsigned int n)
 {
-	unsigned int first = number("VARVE_FIRST", 1), n = number("VARVE_SEQUENCES", 200);
+	unsigned int first = number("VARVE_FIRST", 1);
 
 	if (getenv("VARVE_SHORT_SEED"))
 		return;
 	if (getenv("VARVE_SEED")) {
-		run(number("VARVE_SEED", 0), !getenv("VARVE_SILENT"));
+		run(number("VARVE_SEED", 0), !getenv("VARVE_SILENT"), steps);
 		return;
 	}
 	for (unsigned int seed = first; seed < first + n; seed++)
-		run(seed, true);
+		run(seed, true, steps);
 }
 
-static void any_short_history_converges(_unused_ void **state)
+static void short_histories(bool steps, unsigned int n)
 {
-	unsigned int first = number("VARVE_SHORT_SEED", number("VARVE_SHORT_FIRST", 1)), n = number("VARVE_SHORTS", SHORTS);
+	unsigned int first = number("VARVE_SHORT_SEED", number("VARVE_SHORT_FIRST", 1));
 	struct sim *s = xnew(struct sim); /* one for all: it is four megabytes, of which a short history touches little */
 	struct store *store = NULL;
 
@@ -336,20 +359,21 @@ static void any_short_history_converges(_unused_ void **state)
 			store_free(store);
 			store = sim_memory_store();
 		}
-		run_short(s, first + i, store);
+		run_short(s, first + i, store, steps);
 	}
 	store_free(store);
 	free(s);
 }
 
-static void lost_sessions_converge(_unused_ void **state)
+static void lost_sessions(bool steps, unsigned int n)
 {
-	unsigned int first = number("VARVE_LOST_FIRST", 1), n = number("VARVE_LOST", 60);
+	unsigned int first = number("VARVE_LOST_FIRST", 1);
 	struct store *store = sim_memory_store();
 	struct sim *s = xnew(struct sim);
 
 	for (unsigned int i = 0; i < n; i++) {
 		sim_init_guest(s, first + i, store);
+		s->steps = steps;
 		lose_sessions(s);
 		sim_deinit(s);
 		if (i % 100 == 99) {
@@ -361,6 +385,29 @@ static void lost_sessions_converge(_unused_ void **state)
 	free(s);
 }
 
+static void any_history_converges(_unused_ void **state)
+{
+	histories(false, number("VARVE_SEQUENCES", 200));
+}
+
+static void any_short_history_converges(_unused_ void **state)
+{
+	short_histories(false, number("VARVE_SHORTS", SHORTS));
+}
+
+static void lost_sessions_converge(_unused_ void **state)
+{
+	lost_sessions(false, number("VARVE_LOST", 60));
+}
+
+/* The same, and the server's clock is set now and then: by minutes, hours or days, forwards and back. */
+static void with_a_clock_that_steps_they_converge(_unused_ void **state)
+{
+	histories(true, number("VARVE_SEQUENCES", 200) / CLOCK_PART);
+	short_histories(true, number("VARVE_SHORTS", SHORTS) / CLOCK_PART);
+	lost_sessions(true, number("VARVE_LOST", 60) / CLOCK_PART);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,11 +415,15 @@ int main(void)
 		cmocka_unit_test(any_history_converges),
 		cmocka_unit_test(any_short_history_converges),
 		cmocka_unit_test(lost_sessions_converge),
+		cmocka_unit_test(with_a_clock_that_steps_they_converge),
 	};
+	const struct CMUnitTest stepping[] = { cmocka_unit_test(with_a_clock_that_steps_they_converge) };
 
 	if (!getenv("VARVE_LOG"))
 		log_set_level(LOG_LEVEL_ERROR);
 	else
 		log_init("sim");
+	if (getenv("VARVE_CLOCK"))
+		return cmocka_run_group_tests(stepping, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,11 +68,32 @@ static void a_stamp_alone_meets_nothing(_unused_ void **state)
 	assert_int_equal(before(&c, 1, &p, false, false), 0);
 	assert_int_equal(c.n, 1);
 	cover_deinit(&c);
-	/* All of the older span lies above it. */
+	/* Nor if all of the older span lies above it: it may have stepped back by days. */
 	overlaps = false;
 	cover_load(&c, "1", T0, "10", T0, 0);
 	cover_load(&c, "90", T0 + 10 * MARGIN, "100", T0 + 11 * MARGIN, SPAN_LIVE);
-	assert_int_equal(before(&c, 1, &p, false, false), 0);
+	assert_int_equal(before(&c, 1, &p, false, false), 1);
+	assert_int_equal(c.n, 2);
+	cover_deinit(&c);
+}
+
+/* The server has nothing of a span any more, and the page has the end of the one below it. */
+static void what_lies_above_an_end_that_is_met_is_held(_unused_ void **state)
+{
+	const struct cover_item items[] = { { "9", T0 }, { "10", T0 + SEC }, { "60", T0 + 2 * SEC } };
+	bool overlaps = false;
+	struct cover_page p = { .items = items, .n = 3, .overlaps = says, .userdata = &overlaps };
+	struct cover c = { 0 };
+
+	cover_load(&c, "1", T0 - SEC, "10", T0 + SEC, SPAN_START);
+	cover_load(&c, "20", T0 + 9 * MARGIN, "30", T0 + 9 * MARGIN, SPAN_LOST);
+	cover_load(&c, "40", T0 + 9 * MARGIN, "50", T0 + 9 * MARGIN, 0);
+	cover_load(&c, "70", T0 + 10 * MARGIN, "80", T0 + 11 * MARGIN, SPAN_LIVE);
+	assert_int_equal(before(&c, 3, &p, false, false), 0);
+	assert_int_equal(c.n, 1);
+	assert_string_equal(c.spans[0].first.id, "1");
+	assert_string_equal(c.spans[0].last.id, "80");
+	assert_int_equal(c.spans[0].flags, SPAN_START | SPAN_LIVE);
 	cover_deinit(&c);
 }
 
@@ -824,6 +845,7 @@ int main(void)
 		cmocka_unit_test(a_single_stamp_below_an_end_is_no_meeting),
 		cmocka_unit_test(A4_newest_page_without_overlap_leaves_a_gap),
 		cmocka_unit_test(a_stamp_alone_meets_nothing),
+		cmocka_unit_test(what_lies_above_an_end_that_is_met_is_held),
 		cmocka_unit_test(a_page_that_meets_the_older_span_joins),
 		cmocka_unit_test(equal_stamps_do_not_join),
 		cmocka_unit_test(an_unknown_stamp_joins_nothing),

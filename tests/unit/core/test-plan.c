@@ -44,12 +44,12 @@ static void gaps_come_newest_first_and_before_the_past(_unused_ void **state)
 	next = plan_next(&c, &known);
 	assert_int_equal(next.span, 2);
 	assert_string_equal(next.cursor, "5");
-	assert_int_equal(next.start_us, T0 + 3000 * SEC - PLAN_MARGIN_US);
+	/* F6: a bound would leave out what a clock has stamped that had stepped back. */
+	assert_int_equal(next.start_us, 0);
 	c.spans[2].flags |= SPAN_LOST;
 	next = plan_next(&c, &known);
 	assert_int_equal(next.span, 1);
-	/* F6: nothing below it is wanted. */
-	assert_int_equal(next.start_us, T0 + 1000 * SEC - PLAN_STEP_US);
+	assert_int_equal(next.start_us, 0);
 	c.spans[1].flags |= SPAN_LOST;
 	assert_int_equal(plan_next(&c, &known).span, 0);
 	cover_deinit(&c);
