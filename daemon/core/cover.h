@@ -81,6 +81,8 @@ struct cover_page {
 	 * of it is known there, say. A stamp is the word of a clock that may have stepped back for hours. NULL: the stamp counts.
 	 */
 	bool (*overlaps)(const void *userdata, const struct cover_page *page, const struct span *span);
+	/* ${id} is known to the archive that we hold, so as an answer to a cut it says nothing (sync/effect.c). NULL: none is. */
+	bool (*is_held)(const void *userdata, const char *id);
 	const void *userdata;
 };
 

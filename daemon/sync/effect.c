@@ -72,13 +72,10 @@ static enum answer before(const struct engine *e, const struct query *q, size_t 
  * Of the gap that was asked about it is, whatever its stamp says (plan.h), unless it is held: then nothing in there has such a
  * stamp, or the gap was filled meanwhile.
  */
-static enum answer cut(const struct engine *e, const struct query *q, struct cover *cover, const struct cover_page *page,
-		       struct effect *ret)
+static enum answer cut(const struct query *q, struct cover *cover, const struct cover_page *page, struct effect *ret)
 {
-	int64_t key;
-
 	ret->span = SIZE_MAX;
-	if (page->n != 1 || q->n != 1 || archive_place(e->store, e->archive, page->items[0].id, &key) != 0)
+	if (page->n != 1 || q->n != 1 || (page->is_held && page->is_held(page->userdata, page->items[0].id)))
 		return ANSWER_NO_CUT;
 	ret->span = cover_cut(cover, &page->items[0]);
 	if (ret->span == SIZE_MAX || strcmp(ret->span > 0 ? cover->spans[ret->span - 1].last.id : "", q->below_id) != 0)
@@ -97,7 +94,7 @@ enum answer effect_apply(const struct engine *e, const struct query *q, size_t f
 		ret->span = cover_newest(cover, page, q->complete, e->io->real_us(e->userdata));
 		return page->n > 0 || q->complete ? ANSWER_MOVED : ANSWER_STUCK;
 	case PLAN_CUT:
-		return cut(e, q, cover, page, ret);
+		return cut(q, cover, page, ret);
 	default:
 		return before(e, q, from, cover, page, ret);
 	}

@@ -70,11 +70,19 @@ static bool overlaps(const void *userdata, const struct cover_page *page, const 
 	return false;
 }
 
+static bool is_held(const void *userdata, const char *id)
+{
+	const struct engine *e = userdata;
+
+	return archive_place(e->store, e->archive, id, &(int64_t){ 0 }) != 0;
+}
+
 static struct cover_page page_of(const struct engine *e, const struct query *q, size_t from, struct cover_item **ret_items)
 {
 	struct cover_page page = query_page(q, from, ret_items);
 
 	page.overlaps = overlaps;
+	page.is_held = is_held;
 	page.userdata = e;
 	return page;
 }
@@ -93,7 +101,7 @@ static bool above_boundary(const struct query *q, const struct cover_page *page)
 static bool expect_rest(const struct engine *e, const struct query *q, struct cover *ret)
 {
 	const struct cover_item first = { q->items[0]->archive_id, q->stamps[0] };
-	const struct cover_page page = { &first, 1, q->start_us, overlaps, e };
+	const struct cover_page page = { &first, 1, q->start_us, overlaps, is_held, e };
 	struct effect effect;
 
 	return effect_apply(e, q, 0, ret, &page, &effect) != ANSWER_STUCK;

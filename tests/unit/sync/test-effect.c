@@ -245,9 +245,15 @@ static void a_gap_that_is_exhausted_joins_or_is_lost(void **state)
 	assert_int_equal(fx->cover.spans[1].flags, 0);
 }
 
+static bool held(_unused_ const void *userdata, const char *id)
+{
+	return strcmp(id, "g") == 0;
+}
+
 static void an_answer_without_a_message_that_is_not_complete_is_stuck(void **state)
 {
 	struct fx *fx = *state;
+	char below[] = "l", past[] = "";
 
 	span(fx, "m", 200, "n", 210, 0);
 	assert_int_equal(apply(fx, "m"), ANSWER_STUCK);
@@ -262,6 +268,14 @@ static void an_answer_without_a_message_that_is_not_complete_is_stuck(void **sta
 	fx->q.n = 2;
 	assert_int_equal(apply(fx, ""), ANSWER_NO_CUT);
 	fx->q.n = 1;
+	fx->q.below_id = below;
+	assert_int_equal(apply(fx, ""), ANSWER_NO_CUT);
+	fx->q.below_id = past;
+	cover_deinit(&fx->cover);
+	span(fx, "m", 200, "n", 210, 0);
+	fx->page.is_held = held;
+	assert_int_equal(apply(fx, ""), ANSWER_NO_CUT);
+	fx->page.is_held = NULL;
 	assert_int_equal(apply(fx, ""), ANSWER_MOVED);
 	assert_int_equal(fx->effect.span, 0);
 }
