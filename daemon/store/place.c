@@ -106,17 +106,14 @@ static int find_dropped(struct put *p, const struct place *places, size_t n, con
 			struct bounds *b)
 {
 	bool newest = !*page->above_id && !page->compare;
-	int64_t held = INT64_MAX;
-	int r = 0;
+	int r;
 
 	if (newest || (above != INT64_MAX && places[b->last].key < above))
 		r = neighbour(p, SQL_AID_BELOW, above, INT64_MIN, &b->top);
 	else
 		r = neighbour(p, SQL_AID_ABOVE, places[b->last].key, INT64_MAX, &b->hi);
 	if (r == 0 && page->first_id && !is_in(places, n, page->first_id))
-		r = key_of(p, page->first_id, INT64_MAX, &held);
-	if (held < places[b->first].key)
-		b->held = held;
+		r = key_of(p, page->first_id, INT64_MAX, &b->held);
 	return r < 0 ? err_trace(r) : 0;
 }
 

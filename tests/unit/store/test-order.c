@@ -363,6 +363,28 @@ TEST(B5_what_the_server_dropped_keeps_its_place)
 	assert_string_equal(bodies(fx, BOB), "1 2 3 4 5 6 7 k l n o");
 }
 
+/* Nothing was dropped: what stands next to the page is its neighbour, though the page does not say what it lies below. */
+TEST(B5_what_was_not_dropped_stays_a_neighbour)
+{
+	struct fx *fx = *state;
+	struct message window[3] = { archived(text_in("3", "3"), "a3", 30), archived(text_in("4", "4"), "a4", 40),
+				     archived(text_in("5", "5"), "a5", 50) };
+	const struct message *items[] = { &window[1], &window[2] };
+	struct archive_page walk = { .items = items, .n = 2, .below_id = "", .above_id = "", .compare = true };
+	struct put_outcome out[2];
+
+	PAGE(fx, "", "", archived(text_in("1", "1"), "a1", 10), archived(text_in("9", "9"), "a9", 90));
+	/* Below one that is not here. */
+	PAGE(fx, "", "unknown", archived(text_in("1", "1"), "a1", 10), archived(text_in("3", "3"), "a3", 30));
+	assert_string_equal(bodies(fx, BOB), "1 3 9");
+	/* Around the one that it was asked for. */
+	put_window(fx, window, 2, "a3");
+	assert_string_equal(bodies(fx, BOB), "1 3 4 9");
+	/* A walk, when something has come live since. */
+	assert_int_equal(IN_TX(fx, archive_put(fx->s, fx->account, fx->archive, OWN, &walk, fx->now, out)), 0);
+	assert_string_equal(bodies(fx, BOB), "1 3 4 5 9");
+}
+
 /* The same without a key between: a server's clock that stands still. */
 TEST(B5_what_the_server_dropped_keeps_its_place_without_room)
 {
@@ -404,6 +426,7 @@ int main(void)
 		RUN(what_stands_right_stays),
 		RUN(a_bound_is_no_place_of_the_page),
 		RUN(B5_what_the_server_dropped_keeps_its_place),
+		RUN(B5_what_was_not_dropped_stays_a_neighbour),
 		RUN(B5_what_the_server_dropped_keeps_its_place_without_room),
 	};
 
