@@ -159,21 +159,24 @@ static int look_back(struct request *q, int64_t *ret_msg, bool *ret_existing)
 {
 	struct earlier earlier;
 	struct out_entry e;
+	bool taken;
 	int r;
 
 	r = outbox_by_client(&q->p, q->client_id, &e);
-	if (r > 0) {
+	taken = r > 0;
+	/* One that was made anew for a message (outbox_retry()) knows no request: the message does. */
+	if (taken && (e.hash || e.kind != OUT_TEXT)) {
 		if (e.hash != q->hash)
 			return OUTBOX_E_CONFLICT;
 		*ret_msg = e.msg;
 		*ret_existing = true;
 		return 0;
 	}
-	if (r == 0)
+	if (r >= 0)
 		r = find_earlier(q, &earlier);
 	if (r < 0)
 		return err_trace(r);
-	if (earlier.msg && !earlier.same)
+	if (earlier.msg ? !earlier.same : taken)
 		return OUTBOX_E_CONFLICT;
 	if (earlier.msg) {
 		*ret_msg = earlier.msg;

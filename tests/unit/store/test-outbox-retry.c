@@ -172,6 +172,7 @@ TEST(what_may_have_left_keeps_its_words_when_its_row_is_deleted)
 TEST(retry_of_what_the_outbox_forgot)
 {
 	struct fx *fx = *state;
+	struct outgoing o = { .kind = OUT_TEXT, .conversation = BOB, .client_id = "c1", .body = "one" };
 	int64_t id = send_text(fx, "c1", "one");
 
 	assert_int_equal(cancel(fx, id), 0);
@@ -181,6 +182,15 @@ TEST(retry_of_what_the_outbox_forgot)
 	assert_int_equal(retry(fx, id), 0);
 	assert_string_equal(next(fx), "text:c1=one");
 	assert_int_equal(state_of(fx, "one"), STATE_QUEUED);
+	/* The same Send again is still the same, and another one under its id is not. */
+	assert_true(put(fx, o).existing);
+	o.conversation = CAROL;
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	assert_int_equal(about(fx, OUT_REACTION, id, "c1", "x").r, OUTBOX_E_CONFLICT);
+	o.conversation = BOB;
+	o.body = "other";
+	assert_int_equal(put(fx, o).r, OUTBOX_E_CONFLICT);
+	assert_string_equal(next(fx), "text:c1=one");
 }
 
 TEST(what_never_left_and_is_taken_back_never_leaves)
