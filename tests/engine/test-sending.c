@@ -298,9 +298,69 @@ static void also_those_that_were_sent_before_a_cut(_unused_ void **state)
 	}
 }
 
+/*
+ * What is sent moves the archive's end: a new session first asks where that is, so that what stays in doubt has a near anchor.
+ * But a slow archive, or one that nothing is asked of, holds no message up.
+ */
+static void a_message_waits_for_the_archives_end_and_not_for_long(void **state)
+{
+	struct sim *s = *state;
+	int binds;
+
+	given_in_sync(s, 20);
+	binds = s->binds;
+	session_is_lost(s);
+	s->delay_us = SIM_SEC;
+	send_n(s, BOB, 0);
+	engine_connect(s->engine);
+	while (s->binds == binds || !cover_is_live(&s->engine->cover)) {
+		assert_int_equal(s->sends, 0);
+		sim_run(s, SIM_SEC / 20);
+	}
+	sim_run(s, SIM_SEC);
+	expect_sent(s, 1);
+
+	session_is_lost(s);
+	s->delay_us = 60 * SIM_SEC;
+	send_n(s, BOB, 1);
+	sim_run(s, 10 * SIM_SEC);
+	assert_false(cover_is_live(&s->engine->cover));
+	expect_sent(s, 2);
+
+	session_is_lost(s);
+	engine_sync_pause(s->engine, true);
+	send_n(s, BOB, 2);
+	for (binds = s->binds; s->binds == binds;)
+		sim_run(s, SIM_SEC / 10);
+	sim_run(s, SIM_SEC);
+	expect_sent(s, 3);
+}
+
+/* The wire has not numbered what it was offered: it is still queued, and is not offered to it again. */
+static void what_the_wire_has_is_not_offered_twice(void **state)
+{
+	struct sim *s = *state;
+
+	given_in_sync(s, 20);
+	s->no_numbers = true;
+	send_n(s, BOB, 0);
+	sim_run(s, SIM_SEC);
+	assert_int_equal(s->sends, 1);
+	send_n(s, BOB, 1);
+	engine_send(s->engine);
+	sim_run(s, SIM_SEC);
+	assert_int_equal(s->sends, 1);
+	sim_cut(s);
+	s->no_numbers = false;
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	expect_sent(s, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STORY(a_message_waits_for_the_archives_end_and_not_for_long),
+		STORY(what_the_wire_has_is_not_offered_twice),
 		STORY(many_go_as_one_burst_in_order),
 		STORY(a_small_one_does_not_overtake_a_large_one),
 		STORY(E1_what_was_accepted_offline_is_sent_later),
