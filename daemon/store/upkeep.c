@@ -137,7 +137,7 @@ int store_upkeep(struct store *s, int64_t budget_us)
 	if (s->frozen)
 		return 0;
 	/* To delete much writes much: the log goes in turns of its own, while it is short. */
-	if (log_frames(s) > UPKEEP_LOG_MAX) {
+	if (log_frames(s) > UPKEEP_LOG_MAX && (purge_due(s) || gone_due(s))) {
 		r = checkpoint_idle(s);
 		return r < 0 ? err_trace(r) : 1;
 	}
