@@ -35,6 +35,7 @@
 #define NS_MODERATE "urn:xmpp:message-moderate:1" /* XEP-0425 */
 #define NS_REACTIONS "urn:xmpp:reactions:0" /* XEP-0444 */
 #define NS_CORRECT "urn:xmpp:message-correct:0" /* XEP-0308 */
+#define NS_OOB "jabber:x:oob" /* XEP-0066 */
 #define NS_REPLY "urn:xmpp:reply:0" /* XEP-0461 */
 #define NS_FALLBACK "urn:xmpp:fallback:0" /* XEP-0428 */
 #define NS_EME "urn:xmpp:eme:0" /* XEP-0380 */

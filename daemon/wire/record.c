@@ -242,13 +242,38 @@ static xmpp_stanza_t *retraction_of(xmpp_stanza_t *stanza)
 	return retract || !element_child(apply, "retract", NS_RETRACT_0) ? retract : apply;
 }
 
+static void read_text(struct record *r, xmpp_stanza_t *stanza, const char *body, const char *encryption)
+{
+	struct message *m = &r->message;
+
+	m->payload = PAYLOAD_TEXT;
+	m->body = body;
+	m->encryption = encryption;
+	m->replace_id = attr_within(element_child(stanza, "replace", NS_CORRECT), "id", ID_MAX);
+	m->reply_id = attr_within(element_child(stanza, "reply", NS_REPLY), "id", ID_MAX);
+	m->asks = asks_of(stanza, m);
+}
+
+/*
+ * What somebody says without a body: a link alone (XEP-0066), a subject alone (RFC 6121 section 5.2.4), which is a room's affair in a
+ * room (XEP-0045 section 8.1). "" if nothing.
+ */
+static const char *words_of(struct record *r, xmpp_stanza_t *stanza)
+{
+	const char *url = keep(r, element_child_text(element_child(stanza, "x", NS_OOB), "url", NS_OOB));
+
+	if (*url || strcmp(r->message.type, "groupchat") == 0)
+		return url;
+	return keep(r, element_child_text(stanza, "subject", NS_CLIENT));
+}
+
 static void read_payload(struct record *r, xmpp_stanza_t *stanza)
 {
 	struct message *m = &r->message;
 	xmpp_stanza_t *reactions = element_child(stanza, "reactions", NS_REACTIONS);
 	xmpp_stanza_t *retract = retraction_of(stanza);
 	xmpp_stanza_t *body_el = body_of(stanza);
-	const char *body, *encryption;
+	const char *body, *encryption, *words;
 
 	m->payload = PAYLOAD_NONE;
 	/* An error repeats the payload that failed: it says none of it (RFC 6120 section 8.3.1). */
@@ -270,17 +295,16 @@ static void read_payload(struct record *r, xmpp_stanza_t *stanza)
 	body = keep(r, element_text(body_el));
 	encryption = encryption_of(stanza, body);
 	if (*body || *encryption) {
-		m->payload = PAYLOAD_TEXT;
-		m->body = body;
-		m->encryption = encryption;
-		m->replace_id = attr_within(element_child(stanza, "replace", NS_CORRECT), "id", ID_MAX);
-		m->reply_id = attr_within(element_child(stanza, "reply", NS_REPLY), "id", ID_MAX);
-		m->asks = asks_of(stanza, m);
+		read_text(r, stanza, body, encryption);
 		return;
 	}
 	if (points(m, element_child(stanza, "received", NS_RECEIPTS), "id", PAYLOAD_RECEIPT))
 		return;
-	points(m, element_child(stanza, "displayed", NS_MARKERS), "id", PAYLOAD_MARKER);
+	if (points(m, element_child(stanza, "displayed", NS_MARKERS), "id", PAYLOAD_MARKER))
+		return;
+	words = words_of(r, stanza);
+	if (*words)
+		read_text(r, stanza, words, "");
 }
 
 static void read_message(const struct record_context *c, xmpp_stanza_t *stanza, const char *dropped, struct record *r)

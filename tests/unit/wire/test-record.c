@@ -356,6 +356,42 @@ TEST(a_private_message_of_a_room_says_so)
 }
 
 /* XEP-0425 section 5: from the room itself; whoever else says so says nothing. */
+/* A link or a subject alone is something that somebody said, and was stored nowhere. */
+TEST(what_is_said_without_a_body)
+{
+#define OOB(what) "<x xmlns='jabber:x:oob'>" what "</x>"
+#define URL "<url>https://upload.chat.test/balcony.jpg</url>"
+	static const struct {
+		const char *type, *children, *body; /* body NULL: nothing */
+	} rows[] = {
+		{ "chat", OOB(URL), "https://upload.chat.test/balcony.jpg" },
+		{ "normal", "<subject>Verona calls</subject>", "Verona calls" },
+		{ "chat", "<subject>Verona calls</subject><body/>" OOB(URL), "https://upload.chat.test/balcony.jpg" },
+		{ "chat", "<subject>Verona calls</subject><body>text</body>" OOB(URL), "text" },
+		{ "groupchat", "<subject>the room's</subject>", NULL },
+		{ "chat", OOB("<desc>of nothing</desc>"), NULL },
+		{ "chat", "<subject/>", NULL },
+		{ "chat", "<x xmlns='urn:other'>" URL "</x>", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *stanza = xasprintf("<message id='i' type='%s' to='" ME "' from='romeo@chat.test/r'>%s</message>",
+							  rows[i].type, rows[i].children);
+		const struct message *m;
+
+		if (!rows[i].body) {
+			assert_int_equal(live(&trusted, stanza, &m), RECORD_E_NOTHING);
+			continue;
+		}
+		m = live_ok(stanza);
+		assert_int_equal(m->payload, PAYLOAD_TEXT);
+		assert_string_equal(m->body, rows[i].body);
+	}
+	/* What a receipt or a marker is about goes first. */
+	assert_int_equal(live_ok("<message id='i' from='b@b'><received xmlns='urn:xmpp:receipts' id='j'/>" OOB(URL) "</message>")->payload,
+			 PAYLOAD_RECEIPT);
+}
+
 #define APPLY(attrs, what) "<apply-to xmlns='urn:xmpp:fasten:0'" attrs ">" what "</apply-to>"
 #define RETRACT_0 "<retract xmlns='urn:xmpp:message-retract:0'/>"
 #define MODERATED_0 "<moderated xmlns='urn:xmpp:message-moderate:0' by='r@muc/macbeth'>" RETRACT_0 "</moderated>"
@@ -572,6 +608,7 @@ int main(void)
 		RUN(payloads_that_point_at_another_message),
 		RUN(a_retractions_body_is_no_text),
 		RUN(a_private_message_of_a_room_says_so),
+		RUN(what_is_said_without_a_body),
 		RUN(a_retraction_as_of_version_0),
 		RUN(a_moderators_retraction_comes_from_the_room_itself),
 		RUN(H4_a_tombstone_in_the_archive),
