@@ -241,7 +241,7 @@
 	S(MSG_EDIT_KEY, "UPDATE msg SET edit_key=?1, edit_us=coalesce(?2, edit_us), mod=coalesce(?3, mod)"         \
 			" WHERE id=?4")                                                                            \
 	S(MSG_RETRACT, "UPDATE msg SET kind=1, body=NULL, encryption=NULL, reacted=0, edit_key=NULL, edit_id=NULL," \
-		       " state=CASE state WHEN 0 THEN 1 ELSE state END, mod=?1 WHERE id=?2")                       \
+		       " edit_us=0, state=CASE state WHEN 0 THEN 1 ELSE state END, mod=?1 WHERE id=?2")            \
 	S(MSG_REACTED, "UPDATE msg SET reacted=1, mod=?1 WHERE id=?2")                                             \
 	S(MSG_REPLY_TO, "UPDATE msg SET reply_to=?1, mod=?2 WHERE id=?3")                                          \
 	S(MSG_REPLIES, "SELECT id, key, time_us FROM msg WHERE conv=?1 AND reply_id=?2 AND reply_id IS NOT NULL"   \

@@ -190,6 +190,20 @@ TEST(H4_retraction_takes_text_and_reactions_away_for_good)
 	assert_int_equal(conv_of(fx, BOB).unread, 0);
 }
 
+/* Before it or after it, live or from the archive: a retracted message looks the same. */
+TEST(H4_a_retracted_message_was_not_edited)
+{
+	struct fx *fx = *state;
+
+	PAGE(fx, "", "", archived(text_in("1", "secret"), "a1", 10));
+	PAGE(fx, "a1", "", archived(fix("1", "2", "less so"), "a2", 20));
+	assert_int_equal(row_of(fx, "less so").edited_us, T0 + 20 * SEC);
+	put_live(fx, ref_in(PAYLOAD_RETRACTION, "1"), false);
+	assert_int_equal(row_of(fx, "retracted").edited_us, 0);
+	PAGE(fx, "a1", "", archived(fix("1", "2", "less so"), "a2", 30));
+	assert_int_equal(row_of(fx, "retracted").edited_us, 0);
+}
+
 TEST(H4_tombstone_in_the_archive_retracts_the_local_copy)
 {
 	struct fx *fx = *state;
@@ -674,6 +688,7 @@ int main(void)
 		RUN(a_correction_live_and_again_from_the_archive_is_one),
 		RUN(a_correction_that_came_live_gets_the_time_that_the_archive_has),
 		RUN(H4_retraction_takes_text_and_reactions_away_for_good),
+		RUN(H4_a_retracted_message_was_not_edited),
 		RUN(H4_tombstone_in_the_archive_retracts_the_local_copy),
 		RUN(H4_tombstone_of_a_copy_without_an_archive_id),
 		RUN(a_room_moderates_by_its_own_id_alone),
