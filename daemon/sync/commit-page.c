@@ -32,6 +32,18 @@ static void page_stored(struct engine *e, size_t n, uint64_t new_messages)
 		e->io->event(e->userdata, HUB_FEED);
 }
 
+/* By our clock the archive's newest message, as far as we know of any, is so old. */
+static int64_t since_newest_us(const struct engine *e, const struct query *q)
+{
+	int64_t newest = e->meta_end_us;
+
+	for (size_t i = 0; i < e->cover.n; i++)
+		newest = e->cover.spans[i].last.us > newest ? e->cover.spans[i].last.us : newest;
+	for (size_t i = 0; i < q->n; i++)
+		newest = q->stamps[i] > newest ? q->stamps[i] : newest;
+	return newest ? e->io->real_us(e->userdata) - newest : 0;
+}
+
 int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out)
 {
@@ -40,6 +52,7 @@ int commit_aside(struct engine *e, struct query *q, size_t from, const struct ar
 	struct recheck recheck;
 	int r;
 
+	store_clock_may_be_ahead(e->store, since_newest_us(e, q));
 	r = store_begin(e->store);
 	if (r >= 0)
 		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, page, e->io->real_us(e->userdata), out);
@@ -90,6 +103,7 @@ static int put_page(struct engine *e, const struct query *q, size_t from, const 
 	uint64_t new_messages = 0;
 	int r;
 
+	store_clock_may_be_ahead(e->store, since_newest_us(e, q));
 	r = archive_put(e->store, e->account.id, e->archive, e->account.jid, &page, e->io->real_us(e->userdata), out);
 	if (r == 0)
 		r = put_owed(e, q, from, out, &new_messages);

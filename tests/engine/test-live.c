@@ -267,6 +267,36 @@ static void F1_a_clock_that_is_days_off_doubles_nothing(void **state)
 	}
 }
 
+/* It is so far ahead and always was: nothing has ever shown it, not even to a daemon that starts anew. */
+static void F2_a_clock_that_was_always_ahead_doubles_nothing(void **state)
+{
+	static const int64_t skews[] = { 28 * HOUR, 40 * HOUR, 5000 * HOUR };
+	struct sim *s = *state;
+	char body[32];
+
+	s->no_stanza_ids = true;
+	sim_fill(s, 30, 2, 60 * SIM_SEC);
+	for (size_t k = 0; k < ARRAY_SIZE(skews); k++) {
+		s->skew_us = skews[k];
+		comes_in_sync(s);
+		for (int i = 0; i < 5; i++) {
+			snprintf(body, sizeof(body), "ahead %zu %d", k, i);
+			sim_live(s, "bob@sim.test", body);
+			sim_run(s, 5 * SIM_SEC);
+		}
+		if (k == 1)
+			sim_kill(s);
+		else
+			sim_cut(s);
+		sim_forget_session(s);
+		s->boot_us += HOUR;
+		for (int i = 0; i < 80; i++)
+			sim_archive(s, "bob@sim.test", false, "away", (80 - i) * 10 * SIM_SEC);
+		comes_in_sync(s);
+		sim_expect_all(s, 0);
+	}
+}
+
 /* 100 at once: stored in archive order. */
 static void F5_a_hundred_at_once(void **state)
 {
@@ -365,6 +395,7 @@ int main(void)
 		STORY(D22_a_clean_stop_is_resumed),
 		STORY(F1_F2_wrong_clocks),
 		STORY(F1_a_clock_that_is_days_off_doubles_nothing),
+		STORY(F2_a_clock_that_was_always_ahead_doubles_nothing),
 		STORY(F5_a_hundred_at_once),
 		STORY(live_messages_below_the_newest_page),
 		STORY(a_poison_stanza_does_not_loop_through_resumes),
