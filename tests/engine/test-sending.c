@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "link/link.h"
 #include "store/outbox.h"
 #include "story.h"
 #include "sync/engine-priv.h"
@@ -357,6 +358,34 @@ static void what_the_wire_has_is_not_offered_twice(void **state)
 	expect_sent(s, 2);
 }
 
+static void says_acked(struct sim *s, uint32_t n)
+{
+	struct link_record r;
+
+	link_record_init(&r, LINK_ACKED);
+	r.acked.n = n;
+	engine_record(s->engine, &r);
+	sim_run(s, SIM_SEC);
+}
+
+/* A server that counts what was never sent, or back, settles nothing: what did not arrive is sent again. */
+static void D8_an_ack_that_cannot_be_settles_nothing(void **state)
+{
+	struct sim *s = *state;
+	struct outbox_counts n;
+
+	given_in_sync(s, 20);
+	given_gone(s, 2, 0);
+	says_acked(s, s->engine->session.grant + 1);
+	says_acked(s, s->engine->session.h_out - 1);
+	assert_int_equal(outbox_count(s->store, s->account.id, &n), 0);
+	assert_int_equal(n.sending, 2);
+	session_is_lost(s);
+	link_is_whole(s);
+	assert_true(sim_settle(s, 600 * SIM_SEC));
+	expect_sent(s, 2);
+}
+
 static char offered[512];
 
 /* What the link refuses is what it refuses there: a record over its limits. */
@@ -424,6 +453,7 @@ static void what_is_offered_to_the_wire_is_all_of_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STORY(D8_an_ack_that_cannot_be_settles_nothing),
 		STORY(what_is_offered_to_the_wire_is_all_of_it),
 		STORY(a_message_waits_for_the_archives_end_and_not_for_long),
 		STORY(what_the_wire_has_is_not_offered_twice),
