@@ -26,7 +26,7 @@ static void faults_end(struct sim *s)
 	s->mute_poison = s->mute_poison && !s->falls_silent;
 	s->no_acks = s->no_numbers = s->forgets_poison = s->falls_silent = false;
 	s->dead = s->no_address = s->hangs = s->second_breaks = false;
-	s->h_too_high = 0;
+	s->h_too_high = s->breaks_after = 0;
 	s->delay_us = 0;
 	s->stanza_us = 1000;
 	s->reach = -1;
