@@ -27,6 +27,8 @@ static void faults_end(struct sim *s)
 	s->no_acks = s->no_numbers = s->forgets_poison = s->falls_silent = false;
 	s->dead = s->no_address = s->hangs = s->second_breaks = false;
 	s->h_too_high = s->breaks_after = 0;
+	/* Who wants less of the past than there is has less in the end. */
+	s->horizon_us = 0;
 	s->delay_us = 0;
 	s->stanza_us = 1000;
 	s->reach = -1;
