@@ -162,7 +162,7 @@ def test_bus_answers_during_the_first_sync(server, fresh, varved):
     """A call waits for the slice that is being committed, and for nothing else. How long that is, benchmarks say."""
     alice = fresh("alice")
     server.add_user(alice)
-    server.seed_archive(alice, seed.history(3000, domain=server.domain))
+    server.seed_archive(alice, seed.history(10000, domain=server.domain))
     with Latency(varved) as latency:
         varved.add_account(server, alice)
         varved.wait_sync()
