@@ -177,7 +177,7 @@ int archive_put(struct store *s, int64_t account, int64_t archive, const char *o
 		int64_t now_us, struct put_outcome *ret)
 {
 	struct put p = { .s = s, .account = account, .archive = archive, .own_bare = own_bare, .now_us = now_us,
-			 .part = page->part, .compare = page->compare, .keeps = true };
+			 .ahead_us = page->ahead_us, .part = page->part, .compare = page->compare, .keeps = true };
 	_cleanup_(freep) struct place *places = xnewn(struct place, page->n + 1);
 	_cleanup_(freep) struct item *items = xnewn(struct item, page->n + 1);
 	int r;

@@ -78,6 +78,7 @@ struct archive_page {
 	const char *below_id; /* of the message that it may at most reach down to; "" = none known */
 	const char *above_id; /* of the message that it lies below; "" = it ends at the newest end */
 	bool part, compare;
+	int64_t ahead_us; /* our clock is ahead by so much at most: so long ago, by it, the archive's newest message was */
 	bool by_stamp; /* asked for by a stamp alone: it may lie around above_id, or above it */
 	const char *first_id; /* by a stamp: what is held begins with this message, and what is new lies below it; NULL = not */
 	/*

@@ -38,11 +38,6 @@ void clock_off_kept(struct store *s)
 		s->clock_off_kept_us = s->clock_off_us;
 }
 
-void store_clock_may_be_ahead(struct store *s, int64_t us)
-{
-	s->clock_ahead_us = us;
-}
-
 void store_clock_was_off(struct store *s, int64_t us)
 {
 	us = us < 0 ? -us : us;

@@ -94,7 +94,6 @@ struct store {
 	/* Positions of the feed of feed_account (0: of none) that are used, and up to where the file has them as used. */
 	int64_t feed_account, feed_mod, feed_end;
 	int64_t clock_off_us, clock_off_kept_us; /* our clock was off by so much, or more: store_clock_was_off(); what the file says */
-	int64_t clock_ahead_us; /* store_clock_may_be_ahead() */
 	int64_t done_noted_us; /* when the outbox was last looked through for what is done */
 	bool relaxed; /* commits may be waiting for no disk: only those of store_begin_relaxed() may */
 	bool copying; /* there is a struct copy */

@@ -69,8 +69,8 @@ void item_init(struct item *it, const struct put *p, const struct message *m)
 		store_clock_was_off(p->s, it->time_us - p->now_us);
 	it->off_us = p->s->clock_off_us;
 	/* Nothing says that it is ahead until the archived copy of what came live is here: this may be it. */
-	if (it->clock == CLOCK_ARCHIVE && p->s->clock_ahead_us > it->off_us)
-		it->off_us = p->s->clock_ahead_us;
+	if (it->clock == CLOCK_ARCHIVE && p->ahead_us > it->off_us)
+		it->off_us = p->ahead_us;
 	it->hash = hash_bytes(message_hash(m), it->author, strlen(it->author));
 }
 

@@ -22,6 +22,7 @@ struct put {
 	int64_t now_us;
 	bool pending;	/* the account has references that wait for their target */
 	bool outbox;	/* the account has an outbox, or what is left of one */
+	int64_t ahead_us; /* see archive_page */
 	bool part;	/* a page of one conversation: what lies between its messages is not known */
 	bool late;	/* some of the page have one name: what waits for it is applied when all are here */
 	bool compare;	/* say in put_outcome how what is known differs */

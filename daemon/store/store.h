@@ -94,10 +94,5 @@ uint32_t store_damaged_page(const struct store *s);
  * that far away. Never less than before; it is kept in the archive, at the latest with the next transaction.
  */
 void store_clock_was_off(struct store *s, int64_t us);
-/*
- * For what of an archive is stored from here on: our clock is ahead by ${us} at most, which is how long ago by it the archive's
- * newest message was. Not kept: the next page, or the next archive, knows better.
- */
-void store_clock_may_be_ahead(struct store *s, int64_t us);
 /* Bytes of the database file, for status. */
 int64_t store_size(const struct store *s);

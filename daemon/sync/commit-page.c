@@ -47,15 +47,16 @@ static int64_t since_newest_us(const struct engine *e, const struct query *q)
 int commit_aside(struct engine *e, struct query *q, size_t from, const struct archive_page *page,
 		 struct put_outcome *out)
 {
+	struct archive_page stored = *page;
 	struct ackline line = e->line;
 	uint64_t new_messages = 0;
 	struct recheck recheck;
 	int r;
 
-	store_clock_may_be_ahead(e->store, since_newest_us(e, q));
+	stored.ahead_us = since_newest_us(e, q);
 	r = store_begin(e->store);
 	if (r >= 0)
-		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, page, e->io->real_us(e->userdata), out);
+		r = archive_put(e->store, e->account.id, e->archive, e->account.jid, &stored, e->io->real_us(e->userdata), out);
 	if (r > 0) {
 		renew_look(e, q, from, out);
 		store_rollback(e->store);
@@ -97,13 +98,13 @@ static int put_page(struct engine *e, const struct query *q, size_t from, const 
 		.n = q->n - from,
 		.below_id = below_id,
 		.above_id = above_id,
+		.ahead_us = since_newest_us(e, q),
 		.by_stamp = q->by_time && !*q->cursor,
 		.first_id = q->by_time ? q->above_id : NULL,
 	};
 	uint64_t new_messages = 0;
 	int r;
 
-	store_clock_may_be_ahead(e->store, since_newest_us(e, q));
 	r = archive_put(e->store, e->account.id, e->archive, e->account.jid, &page, e->io->real_us(e->userdata), out);
 	if (r == 0)
 		r = put_owed(e, q, from, out, &new_messages);
