@@ -137,26 +137,34 @@ static bool has_end_below(const struct cover_page *page, const struct cover *c, 
 }
 
 /*
+ * The newest span below ${i} that the page meets, SIZE_MAX if none. If it has the end of one further down, those between are held
+ * too, whatever has become of their ends at the server.
+ */
+static size_t find_met(const struct cover_page *page, const struct cover *c, size_t i, bool complete)
+{
+	while (i-- > 0) {
+		if (meets_older(page, &c->spans[i], complete))
+			return i;
+		if (page->start_us || !has_end_below(page, c, i))
+			break;
+	}
+	return SIZE_MAX;
+}
+
+/*
  * A page may reach below several spans at once: they all join. But one that was bounded by a stamp says nothing below the
  * end that it met, for its messages there are not stored from it. Returns the new index.
  */
 static size_t join_met(struct cover *c, size_t i, const struct cover_page *page, bool complete)
 {
-	bool all = page->start_us == 0;
+	size_t met;
 
-	while (i > 0) {
-		size_t met = i - 1;
-
-		/* Those between are held too, whatever has become of their ends at the server. */
-		while (all && met > 0 && !meets_older(page, &c->spans[met], complete) && has_end_below(page, c, met))
-			met--;
-		if (!meets_older(page, &c->spans[met], complete))
-			break;
+	while ((met = find_met(page, c, i, complete)) != SIZE_MAX) {
 		for (; i - 1 > met; i--)
 			remove_at(c, i - 1);
 		join_older(c, i, page);
 		i--;
-		if (!all)
+		if (page->start_us)
 			break;
 	}
 	return i;

@@ -129,10 +129,10 @@ bool cover_places_run(const struct cover *c, const struct cover_page *page, bool
 
 /*
  * The answer to "newest page": ${page} ends where the archive ended; cover_places_run() must hold. ${complete}: it is
- * the whole archive. ${now_us} stamps an empty archive. Joins every span it meets by id or by reaching strictly below
- * its end; otherwise a new span stands there and with it a gap (A4). A run opened during the query stays above it, with
- * a gap between unless they overlap; without one the page's span is live. A complete page that does not reach down to
- * where the first span begins says that the past before that is lost. Returns the index of the span that holds the page.
+ * the whole archive. ${now_us} stamps an empty archive. Joins every span it meets (see above); otherwise a new span
+ * stands there and with it a gap (A4). A run opened during the query stays above it, with a gap between unless they
+ * overlap; without one the page's span is live. A complete page that does not reach down to where the first span begins
+ * says that the past before that is lost. Returns the index of the span that holds the page.
  */
 size_t cover_newest(struct cover *c, const struct cover_page *page, bool complete, int64_t now_us);
 
@@ -150,8 +150,9 @@ size_t cover_before(struct cover *c, size_t i, const struct cover_page *page, bo
 /*
  * Cut a gap: ${item}, one message from the middle of the archive, becomes a span of its own, so that both halves can
  * be fetched at the same time. A single message has no holes. Its stamp says which gap it is put into, and must keep
- * COVER_MARGIN_US from the spans on both sides (the archive's beginning has no stamp): whoever asked knows whether that is right. Gaps that are lost, and those
- * at a run, are not cut. Returns its index, or SIZE_MAX: it lies in no such gap, nothing changed.
+ * COVER_MARGIN_US from the spans on both sides (the archive's beginning has no stamp): whoever asked knows whether that
+ * is right. Gaps that are lost, and those at a run, are not cut. Returns its index, or SIZE_MAX: it lies in no such gap,
+ * nothing changed.
  */
 size_t cover_cut(struct cover *c, const struct cover_item *item);
 
