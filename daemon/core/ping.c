@@ -1,5 +1,7 @@
 #include "core/ping.h"
 
+#define WORD_LATE_US (INT64_C(30) * 1000000) /* until a ping is answered, and somebody has time to say so */
+
 struct ping *ping_of(struct ping_book *b, uint64_t print, int64_t now_us)
 {
 	size_t at = 0;
@@ -68,7 +70,7 @@ bool ping_died(struct ping *p, int64_t silence_us, int64_t now_us)
 /* A quarter untold, a whole one until the ping, which may be late, and the time of its answer. */
 int64_t ping_patience(int64_t interval_us)
 {
-	return interval_us + interval_us / 2 + 30 * INT64_C(1000000);
+	return interval_us + interval_us / 2 + WORD_LATE_US;
 }
 
 int64_t ping_due(int64_t heard_us, int64_t interval_us)
