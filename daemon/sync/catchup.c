@@ -136,16 +136,21 @@ bool catchup_idle(const struct engine *e)
 	return nothing_wanted(e, false);
 }
 
+void catchup_waits(struct engine *e, bool waits)
+{
+	/* For weeks, perhaps, and meanwhile the server may have dropped what is still missing. */
+	if (!waits && !catchup_done(e))
+		e->metadata_known = false;
+	catchup_go(e);
+	e->io->event(e->userdata, HUB_SYNC);
+}
+
 void engine_set_metered(struct engine *e, bool metered)
 {
 	if (e->metered == metered)
 		return;
 	e->metered = metered;
-	/* As engine_sync_pause(): history may have waited for weeks. */
-	if (!metered && !catchup_done(e))
-		e->metadata_known = false;
-	catchup_go(e);
-	e->io->event(e->userdata, HUB_SYNC);
+	catchup_waits(e, metered);
 }
 
 bool catchup_fetching(const struct engine *e, const struct span *s)

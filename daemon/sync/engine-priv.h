@@ -376,6 +376,8 @@ void catchup_session_refused(struct engine *e);
 void catchup_prove(struct engine *e);
 /* Ask the next things, as many as may be asked; TIMER_ASK. */
 void catchup_go(struct engine *e);
+/* History has to wait from now on, or has waited. */
+void catchup_waits(struct engine *e, bool waits);
 /* Of the archive nothing is missing, asked for or waiting to be stored. */
 bool catchup_holds_all(const struct engine *e);
 /* The same, and what the server had kept for a resumed session is here too. */

@@ -393,11 +393,7 @@ int engine_sync_now(struct engine *e)
 void engine_sync_pause(struct engine *e, bool pause)
 {
 	e->paused = pause;
-	/* Meanwhile the server may have dropped what is still missing. */
-	if (!pause && !catchup_done(e))
-		e->metadata_known = false;
-	catchup_go(e);
-	e->io->event(e->userdata, HUB_SYNC);
+	catchup_waits(e, pause);
 }
 
 static void on_deadline(struct engine *e)
