@@ -112,6 +112,24 @@ static void history(const char *what, long n, const char *conv, bool across)
 
 /* ---- parts ---- */
 
+/* Ten gaps, from the middle or at the newest end, each with the copy that the engine makes. */
+static void close_ten(struct cover *c, bool middle, long n, const char *what)
+{
+	start();
+	for (int i = 0; i < 10; i++) {
+		struct cover copy = { 0 };
+
+		check(store_begin(b.s), "begin");
+		cover_copy(&copy, c);
+		cover_deinit(c);
+		*c = copy;
+		cover_exhausted(c, middle ? c->n / 2 : c->n - 2, LOAD_T0 - 1);
+		check(cover_write(b.s, b.archive, c), "cover");
+		check(store_commit(b.s), "commit");
+	}
+	stop(what, n, 10);
+}
+
 static void gaps(long n)
 {
 	struct cover c;
@@ -146,32 +164,8 @@ static void gaps(long n)
 		c = copy;
 	}
 	stop("gaps: a live message", n, 10);
-	start();
-	for (int i = 0; i < 10; i++) {
-		struct cover copy = { 0 };
-
-		check(store_begin(b.s), "begin");
-		cover_copy(&copy, &c);
-		cover_deinit(&c);
-		c = copy;
-		cover_exhausted(&c, c.n / 2, LOAD_T0 - 1);
-		check(cover_write(b.s, b.archive, &c), "cover");
-		check(store_commit(b.s), "commit");
-	}
-	stop("gaps: one in the middle is closed", n, 10);
-	start();
-	for (int i = 0; i < 10; i++) {
-		struct cover copy = { 0 };
-
-		check(store_begin(b.s), "begin");
-		cover_copy(&copy, &c);
-		cover_deinit(&c);
-		c = copy;
-		cover_exhausted(&c, c.n - 2, LOAD_T0 - 1);
-		check(cover_write(b.s, b.archive, &c), "cover");
-		check(store_commit(b.s), "commit");
-	}
-	stop("gaps: the newest is closed", n, 10);
+	close_ten(&c, true, n, "gaps: one in the middle is closed");
+	close_ten(&c, false, n, "gaps: the newest is closed");
 	cover_deinit(&c);
 	drop();
 }
